@@ -1,0 +1,59 @@
+# Reelwire. Bare `make` explains the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo test lint format bench contracts docs soak lock clean
+
+help: ## what each target does
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## the virtual environment, from hash-pinned requirements
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@echo "setting up $(VENV) (once; a minute or two)"
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; choose one with: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## a real video through local Kafka, the emulator and the service (ARGS=--keep leaves it up)
+	@$(BIN)/reelwire demo $(ARGS)
+
+test: $(STAMP) ## the whole test suite, on a real Apache Kafka (ARGS="tests/domain -x" for a part)
+	@$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+soak: $(STAMP) ## long runs: ten seeds of the 500 requests, outages
+	@$(BIN)/python -m pytest -m soak --timeout=3600 $(ARGS)
+
+lint: $(STAMP) ## formatting, linting, strict types, who may import whom, generated contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/reelwire contracts check
+
+format: $(STAMP) ## rewrite the code in the project's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## Reelwire, the plain SDK loop and the floor in one run: table and plot
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+contracts: $(STAMP) ## write JSON Schemas and the AsyncAPI document from the models
+	@$(BIN)/reelwire contracts export contracts/generated
+
+docs: $(STAMP) ## generated pages: settings, metrics and log events
+	@$(BIN)/python -m service.cli.reference docs/reference
+
+lock: $(STAMP) ## resolve the requirements anew
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --all-extras pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

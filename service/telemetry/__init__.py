@@ -1,0 +1,1 @@
+"""What every layer may write to: the catalogues of metrics and of log events."""

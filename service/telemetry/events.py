@@ -1,0 +1,15 @@
+"""Every log event, declared once. Code logs `log.info(E.PARTITION_TAKEN, partition=3)`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class E(StrEnum):
+    """Log events; the comment behind each says what a reader should make of it."""
+
+    # Process
+    SERVICE_STARTING = "service_starting"  # with version and redacted settings
+    SERVICE_READY = "service_ready"  # every owned partition is served
+    SERVICE_STOPPING = "service_stopping"  # a signal or a fatal error; drain begins
+    SERVICE_STOPPED = "service_stopped"
