@@ -24,7 +24,6 @@ from service.errors import SettingsError
 
 PREFIX = "REELWIRE_"
 CONFIG_VARIABLE = "REELWIRE_CONFIG"
-_HOUR_MS = 3_600_000
 
 
 def _listed(value: Any) -> Any:
@@ -266,26 +265,9 @@ def load_settings(**overrides: Any) -> Settings:
     if path and not Path(path).is_file():
         raise SettingsError(f"{CONFIG_VARIABLE} names {path}, which is not a file")
     try:
-        settings = Settings(**overrides)
+        return Settings(**overrides)
     except ValidationError as error:
         lines = [f"{variable_of(item['loc']) if item['loc'] else 'settings'}: {item['msg']}" for item in error.errors()]
         raise SettingsError("\n".join(lines)) from None
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    _refuse_unknown()
-    return settings
-
-
-def _refuse_unknown() -> None:
-    """A misspelt variable would be ignored in silence: refuse it by name."""
-    known = {
-        variable_of((name, member))
-        for name, section in Settings.model_fields.items()
-        if isinstance(section.annotation, type) and issubclass(section.annotation, BaseModel)
-        for member in section.annotation.model_fields
-    }
-    # What isn't a member of a section (REELWIRE_CONFIG, or other tools' variables) is left alone.
-    sections = tuple(f"{PREFIX}{name.upper()}__" for name in Settings.model_fields)
-    wrong = [name for name in os.environ if name.startswith(sections) and name not in known]
-    if wrong:
-        raise SettingsError("\n".join(f"{name}: there is no such setting" for name in sorted(wrong)))

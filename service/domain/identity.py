@@ -1,0 +1,34 @@
+"""Names that are computed, never stored: the same inputs give the same name in every process, after every crash."""
+
+from __future__ import annotations
+
+import hashlib
+
+_CUSTOM_ID_MAX = 64  # the platform's limit for custom_id
+_REQUEST_PART = 40
+
+
+def event_source(requests_topic: str) -> str:
+    """`ce_source` of everything published for requests of this topic."""
+    return f"reelwire/{requests_topic}"
+
+
+def event_id(partition: int, offset: int, *parts: str | int) -> str:
+    """`ce_id`: the request's record (its place is unique for ever) and what tells its events apart."""
+    return "-".join((str(partition), str(offset), *(str(part) for part in parts)))
+
+
+def attempt_id(topic: str, partition: int, offset: int, request_id: str, attempt: int) -> str:
+    """`custom_id` and `Idempotency-Key` of one attempt: at most 64 of `[A-Za-z0-9_-]`.
+
+    The request id is there for people; the digest of the record's place makes it unique, also when an id is used
+    again after the dedup window, or on two partitions.
+    """
+    place = hashlib.blake2b(f"{topic}/{partition}/{offset}".encode(), digest_size=8).hexdigest()
+    name = f"{request_id[:_REQUEST_PART]}-{attempt}-{place}"
+    return name[-_CUSTOM_ID_MAX:]
+
+
+def asset_token(identity: str) -> str:
+    """What marks an asset as ours, for this video: part of its file name and of its metadata on the platform."""
+    return f"rw{identity[:24]}"

@@ -1,0 +1,193 @@
+"""What the Kafka side offers to the engine and asks of it: small frozen values and protocols.
+
+The engine never sees a consumer or a producer. It is given a `Writer` per owned partition, one
+`FragmentSender` per process and a `FinishedLog` per partition, and it offers a `JobHost`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from contracts.requests import ParsedRequest
+from service.errors import PartitionError
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InRecord:
+    """A record of the requests topic. `timestamp_ms` is Kafka's own."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class OutRecord:
+    """A record to write. `value` None is a tombstone."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record was written."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(slots=True)
+class Unit:
+    """Records that become visible together or not at all.
+
+    `then` builds further records of the same transaction from the places of `records` (same order).
+    `input_offset` is the next offset of the input partition to read, committed with the records.
+    """
+
+    records: Sequence[OutRecord]
+    then: Callable[[Sequence[Place]], Sequence[OutRecord]] | None = None
+    input_offset: int | None = None
+
+
+class WriterClosed(PartitionError):
+    """The writer of this partition is dead or closed: what was submitted may or may not be durable."""
+
+
+class Writer(Protocol):
+    """Writes units of one partition, in the order of `submit`."""
+
+    def submit(self, unit: Unit) -> asyncio.Future[list[Place]]:
+        """Queue `unit`; returns at once.
+
+        The future resolves when the unit is durable, with the places of `records` followed by those of the
+        records of `then`; it fails with `WriterClosed` when the writer died first. Cancelling it changes nothing.
+        A unit that can never be sent (a record above the size limit) fails alone with `RecordTooLarge`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Write what was submitted, then stop. Never raises; bounded in time."""
+        ...
+
+
+class RecordTooLarge(PartitionError):
+    """A record is larger than its topic takes."""
+
+
+class FragmentSender(Protocol):
+    """Sends live records outside any transaction: one idempotent producer per process."""
+
+    def send(self, record: OutRecord) -> asyncio.Future[Place]:
+        """Send at once, in order per partition; the future resolves when every replica in sync has it.
+
+        Raises or fails with `LeaseLost` when this process may have been taken for dead.
+        """
+        ...
+
+
+class LeaseLost(PartitionError):
+    """No successful heartbeat within the session timeout: nothing may be sent or paid for."""
+
+
+class Lease(Protocol):
+    """Whether the group still takes this process for alive."""
+
+    def alive(self) -> bool:
+        """True while the last successful heartbeat is younger than the session timeout. Cheap."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRecord:
+    """An ended request, as the finished topic holds it (compact JSON with a version member `v`)."""
+
+    request_id: str
+    digest: str
+    completion: Place
+    ended_at_ms: int
+
+
+class FinishedLog(Protocol):
+    """The ended requests of one partition, within the dedup window."""
+
+    async def find(self, request_id: str) -> FinishedRecord | None:
+        """Look up an id; a hit in the index is verified by reading the record."""
+        ...
+
+    def add(self, request_id: str, offset: int) -> None:
+        """Remember an id whose finished record is durable at `offset`."""
+        ...
+
+    async def completion(self, record: FinishedRecord) -> OutRecord | None:
+        """The completion read again from its place, byte for byte; None when retention has removed it."""
+        ...
+
+
+@dataclass(slots=True)
+class Step:
+    """A change of a job, applied in memory: its records, and what to do when they are durable."""
+
+    records: Sequence[OutRecord]
+    after: Callable[[], None]
+
+
+class UnreadableJob(Exception):
+    """A job record can't be read (a newer version, or damaged). It may be a paid task."""
+
+
+class PartitionJobs(Protocol):
+    """The live jobs of one owned partition. Made by the engine at assignment, closed once, never reused."""
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Take over one live job, in the topic's order, the last record of each key only. Raises `UnreadableJob`."""
+        ...
+
+    def resume(self) -> None:
+        """Restore is complete: go on with the jobs."""
+        ...
+
+    def digest_of(self, request_id: str) -> str | None:
+        """The digest of a live job's request; None when the id is not live here."""
+        ...
+
+    def accept(self, request: ParsedRequest, record: InRecord) -> Step:
+        """Take on a new job. Called by intake, the id being neither live nor finished."""
+        ...
+
+    def cancel(self, request_id: str, record: InRecord) -> Step | None:
+        """Cancel a live job; None when the id is not live here."""
+        ...
+
+    def __len__(self) -> int:
+        """How many jobs are live."""
+        ...
+
+    async def close(self) -> None:
+        """Stop driving jobs; streams are cut, tasks are left to the next owner. The writer is still open."""
+        ...
+
+
+class JobHost(Protocol):
+    """The engine, as ownership sees it."""
+
+    def open(self, partition: int, writer: Writer, finished: FinishedLog) -> PartitionJobs:
+        """A new, empty set of jobs for a newly owned partition."""
+        ...
+
+    def intake_closed(self) -> str | None:
+        """Why no new work is taken just now (a word for logs and metrics), or None. Called often, cheap."""
+        ...
