@@ -1,0 +1,88 @@
+"""The settings of the connection to Kafka."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from service.settings.section import Section
+from service.settings.sources import variable_of
+
+_SERVER = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
+
+
+class KafkaSettings(Section):
+    """Connection and group membership."""
+
+    bootstrap_servers: str = Field(
+        "127.0.0.1:9092", min_length=1, description="host:port, separated by commas"
+    )
+    group_id: str = Field("reelwire", min_length=1)
+    client_id: str = "reelwire"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+    delivery: Literal["exactly_once", "at_least_once"] = Field(
+        "exactly_once", description="at_least_once for brokers that forbid transactions"
+    )
+    session_timeout_ms: int = Field(
+        10_000, ge=1_000, description="after that long without a heartbeat we are dead"
+    )
+    heartbeat_interval_ms: int = Field(1_000, ge=100)
+    rebalance_timeout_ms: int = Field(30_000, ge=1_000)
+    request_timeout_ms: int = Field(15_000, ge=1_000)
+    transaction_timeout_ms: int = Field(30_000, ge=1_000)
+    call_timeout_seconds: float = Field(30, gt=0, description="limit for every call of a producer")
+    max_message_bytes: int = Field(
+        8 * 1024 * 1024,
+        ge=1024,
+        description="largest record of the requests topic; dead letters take 64 KiB more",
+    )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        servers = [server.strip() for server in value.split(",")]
+        for server in servers:
+            match = _SERVER.match(server)
+            if match is None or not 0 < int(match.group(2)) < 65_536:
+                raise ValueError(f"{server!r} is not host:port")
+        return ",".join(servers)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        protocol = f"REELWIRE_KAFKA__SECURITY_PROTOCOL={self.security_protocol}"
+        for name in ("sasl_username", "sasl_password"):
+            given = getattr(self, name) is not None
+            if given != self.security_protocol.startswith("SASL"):
+                what = "has no effect" if given else "is needed"
+                raise ValueError(f"{variable_of(('kafka', name))}: {what} with {protocol}")
+        for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+            path = getattr(self, name)
+            if path is None:
+                continue
+            if not self.security_protocol.endswith("SSL"):
+                raise ValueError(f"{variable_of(('kafka', name))}: has no effect with {protocol}")
+            if not path.is_file() or not os.access(path, os.R_OK):
+                raise ValueError(f"{variable_of(('kafka', name))}: {path} is no file that can be read")
+        if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
+            present, missing = (
+                ("ssl_certfile", "ssl_keyfile") if self.ssl_certfile else ("ssl_keyfile", "ssl_certfile")
+            )
+            raise ValueError(
+                f"{variable_of(('kafka', missing))}: is needed with {variable_of(('kafka', present))}"
+            )
+        if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
+            raise ValueError(
+                "REELWIRE_KAFKA__HEARTBEAT_INTERVAL_MS: must be at most a third of "
+                "REELWIRE_KAFKA__SESSION_TIMEOUT_MS"
+            )
+        return self

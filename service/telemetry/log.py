@@ -1,0 +1,92 @@
+"""Structured logs: one JSON object a line on stderr, ours and those of the libraries alike.
+
+Callers bind `request_id`, `partition`, `attempt` and `task_id` with `structlog.contextvars` (or `log.bind`).
+Members: `timestamp` (RFC 3339, UTC), `level`, `event` (a name of the catalogue, or a library's message).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import orjson
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from service.settings import LogSettings, Settings
+from service.telemetry.redaction import redacted_value, secrets_of
+
+# Libraries that log what is none of the operator's business below a warning.
+_LIBRARIES_LEVEL = logging.WARNING
+
+
+def get_logger() -> FilteringBoundLogger:
+    """A logger for `log.info(E.NAME, key=value)`; may be made before `configure_logging` is called."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+class Redactor:
+    """The processor that every line passes last: see `service.telemetry.redaction`."""
+
+    def __init__(self, secrets: frozenset[str]) -> None:
+        self._secrets = secrets
+
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for name, value in event.items():
+            event[name] = redacted_value(name, value, self._secrets)
+        return event
+
+
+def _json(event: MutableMapping[str, Any], **_options: object) -> str:
+    first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
+    return orjson.dumps(first | dict(event), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def processors(
+    settings: LogSettings, secrets: frozenset[str], stream: TextIO
+) -> tuple[list[Processor], Processor]:
+    """What every line goes through, and the renderer at its end."""
+    chain: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderer: Processor
+    if settings.format == "json":
+        chain.append(structlog.processors.format_exc_info)
+        renderer = structlog.processors.JSONRenderer(serializer=_json)
+    else:
+        chain.append(structlog.processors.format_exc_info)
+        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    chain.append(Redactor(secrets))
+    return chain, renderer
+
+
+def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send our events and the libraries' logs to `stream` (stderr). Called once, at the start."""
+    out = stream or sys.stderr
+    chain, renderer = processors(settings.log, secrets_of(settings), out)
+    level = logging.getLevelNamesMapping()[settings.log.level]
+    structlog.configure(
+        processors=[*chain, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *chain],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(max(level, _LIBRARIES_LEVEL))
+    logging.captureWarnings(capture=True)
