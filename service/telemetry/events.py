@@ -13,3 +13,11 @@ class E(StrEnum):
     SERVICE_READY = "service_ready"  # every owned partition is served
     SERVICE_STOPPING = "service_stopping"  # a signal or a fatal error; drain begins
     SERVICE_STOPPED = "service_stopped"
+
+    # Operations
+    HTTP_LISTENING = "http_listening"  # health and metrics are served at host and port
+
+    # Writing to Kafka
+    WRITER_DIED = "writer_died"  # the partition is taken over anew, or given up when fenced; see reason
+    SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
+    SENDER_WAITING = "sender_waiting"  # no producer can be had just now; asked again until a broker answers

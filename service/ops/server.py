@@ -1,0 +1,126 @@
+"""The HTTP server of the process: health, metrics, and the place of the platform's webhooks."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import Self
+
+import orjson
+from aiohttp import web
+from prometheus_client import ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from service.errors import ProcessError, SettingsError
+from service.ops.health import Health, Verdict, heartbeat
+from service.settings import HttpSettings
+from service.telemetry.events import E
+from service.telemetry.log import get_logger
+from service.telemetry.metrics import Metrics
+from service.version import VERSION
+
+log = get_logger()
+
+_PORT = "REELWIRE_HTTP__PORT"
+_HOST = "REELWIRE_HTTP__HOST"
+
+
+def _json(body: object, status: int) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+
+
+def _answer(verdict: Verdict) -> web.Response:
+    return _json(verdict.body, 200 if verdict.ok else 503)
+
+
+class OpsServer:
+    """`async with OpsServer(...)`, or `start` and `stop`. `port` is the one that is bound, also with port 0."""
+
+    def __init__(self, settings: HttpSettings, health: Health, metrics: Metrics) -> None:
+        self._settings = settings
+        self._health = health
+        self._metrics = metrics
+        self._runner: web.AppRunner | None = None
+        self._heartbeat: asyncio.Task[None] | None = None
+        self.port = settings.port
+        metrics.info.labels(version=VERSION).set(1)
+        ProcessCollector(registry=metrics.registry)
+
+    def application(self) -> web.Application:
+        """The routes; any other method of a path is answered with 405."""
+        app = web.Application(client_max_size=1024 * 1024)
+        app.add_routes(
+            [
+                web.get("/health/live", self._live),
+                web.get("/health/ready", self._ready),
+                web.get("/health/startup", self._startup),
+                web.get("/metrics", self._exposition),
+                web.post("/webhooks/twelvelabs", self._webhook),
+            ]
+        )
+        return app
+
+    async def start(self) -> None:
+        """Bind and serve. Raises `SettingsError` that names the setting when the address can't be had."""
+        self._runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=2)
+        await self._runner.setup()
+        host, port = self._settings.host, self._settings.port
+        try:
+            await web.TCPSite(self._runner, host, port, reuse_address=True).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            self._runner = None
+            raise _unbindable(error, host, port) from None
+        self.port = self._runner.addresses[0][1]
+        self._heartbeat = asyncio.create_task(heartbeat(self._health, self._metrics), name="heartbeat")
+        log.info(E.HTTP_LISTENING, host=host, port=self.port)
+
+    async def stop(self) -> None:
+        """Close the listener. Called last, so that health can be asked for during the drain."""
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+            await asyncio.gather(self._heartbeat, return_exceptions=True)
+            self._heartbeat = None
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.stop()
+
+    async def _live(self, _request: web.Request) -> web.Response:
+        return _answer(self._health.live())
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        return _answer(self._health.ready())
+
+    async def _startup(self, _request: web.Request) -> web.Response:
+        return _answer(self._health.startup())
+
+    async def _exposition(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": content_type})
+
+    async def _webhook(self, _request: web.Request) -> web.Response:
+        # Tasks are polled, so nothing is lost: the platform need not know that nobody listened.
+        return _json(
+            {
+                "error": "webhooks_not_supported",
+                "message": "This version learns of tasks by polling; it takes no webhooks.",
+            },
+            501,
+        )
+
+
+def _unbindable(error: OSError, host: str, port: int) -> ProcessError:
+    if error.errno == errno.EADDRINUSE:
+        return SettingsError(
+            f"{_PORT}: port {port} of {host} is in use; stop its owner or choose another (0: any free one)"
+        )
+    if error.errno == errno.EACCES:
+        return SettingsError(f"{_PORT}: no permission to listen on port {port}; choose one above 1023")
+    return SettingsError(f"{_HOST}: can't listen on {host}: {error.strerror or error}; {_PORT} is {port}")

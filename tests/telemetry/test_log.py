@@ -1,0 +1,124 @@
+"""Log lines: their form, and what never gets into them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from service.settings import LogSettings, PlatformSettings, Settings
+from service.telemetry.events import E
+from service.telemetry.log import configure_logging, get_logger
+
+pytestmark = pytest.mark.unit
+
+SECRET = "tlk_0123456789abcdef"
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield io.StringIO()
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def configure(stream: io.StringIO, **log: Any) -> None:
+    settings = Settings(log=LogSettings(**log), platform=PlatformSettings.model_validate({"api_key": SECRET}))
+    configure_logging(settings, stream)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_one_json_object_with_time_level_event_and_context(stream: io.StringIO) -> None:
+    configure(stream)
+    with structlog.contextvars.bound_contextvars(request_id="r1", partition=3, attempt=2, task_id="t9"):
+        get_logger().info(E.SERVICE_READY, detail="line one\nline two")
+    [line] = lines(stream)
+    assert list(line)[:3] == ["timestamp", "level", "event"]
+    assert line["event"] == "service_ready"
+    assert line["level"] == "info"
+    assert line["timestamp"].endswith("Z")
+    assert (line["request_id"], line["partition"], line["attempt"], line["task_id"]) == ("r1", 3, 2, "t9")
+
+
+def test_lines_below_the_level_are_not_written(stream: io.StringIO) -> None:
+    configure(stream, level="WARNING")
+    get_logger().info(E.SERVICE_READY)
+    get_logger().warning(E.SERVICE_STOPPING)
+    assert [line["event"] for line in lines(stream)] == ["service_stopping"]
+
+
+def test_libraries_are_heard_from_a_warning_on_in_the_same_form(stream: io.StringIO) -> None:
+    configure(stream, level="DEBUG")
+    for name in ("aiokafka", "aiohttp.server", "httpx"):
+        logging.getLogger(name).info("chatter")
+        logging.getLogger(name).warning("lost %s", "connection")
+    assert [(line["logger"], line["event"], line["level"]) for line in lines(stream)] == [
+        ("aiokafka", "lost connection", "warning"),
+        ("aiohttp.server", "lost connection", "warning"),
+        ("httpx", "lost connection", "warning"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"api_key": "abcdefgh"},
+        {"headers": {"x-api-key": "abcdefgh", "Authorization": "abcdefgh"}},
+        {"sasl_password": "abcdefgh"},
+        {"detail": f"key {SECRET} was refused"},
+        {"inner": [{"deep": f"x{SECRET}x"}]},
+        {"url": "https://bucket.example.com/a.mp4?X-Amz-Signature=abcdefgh&b=1"},
+        {"detail": "GET https://user:abcdefgh@example.com/a failed"},
+        {"error": ValueError(f"refused {SECRET}")},
+    ],
+)
+def test_secrets_are_redacted_wherever_they_are(stream: io.StringIO, given: dict[str, Any]) -> None:
+    configure(stream)
+    get_logger().warning(E.SERVICE_STOPPING, **given)
+    assert "abcdefgh" not in stream.getvalue()
+    assert SECRET not in stream.getvalue()
+    assert "***" in stream.getvalue()
+
+
+def test_secrets_in_lines_and_tracebacks_of_libraries_are_redacted(stream: io.StringIO) -> None:
+    configure(stream)
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        logging.getLogger("httpx").exception("with %s", SECRET)
+    assert SECRET not in stream.getvalue()
+    assert "Traceback" in lines(stream)[0]["exception"]
+
+
+def test_what_is_no_secret_is_left_alone(stream: io.StringIO) -> None:
+    configure(stream)
+    given = {"key": "cam7", "idempotency_key": "k1", "output_tokens": 12, "url": "https://example.com/a.mp4"}
+    get_logger().info(E.SERVICE_READY, **given)
+    [line] = lines(stream)
+    assert {name: line[name] for name in given} == given
+
+
+def test_a_video_in_base64_does_not_fill_the_log(stream: io.StringIO) -> None:
+    configure(stream)
+    get_logger().info(E.SERVICE_READY, detail="A" * 1_000_000)
+    assert len(stream.getvalue()) < 5_000
+
+
+def test_the_console_form_is_for_people(stream: io.StringIO) -> None:
+    configure(stream, format="console")
+    get_logger().info(E.SERVICE_READY, partition=3)
+    assert "service_ready" in stream.getvalue()
+    assert "partition=3" in stream.getvalue()
+    assert "{" not in stream.getvalue()
