@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from contracts.requests import ParsedRequest
 from service.errors import PartitionError
+
+if TYPE_CHECKING:
+    from contracts.requests import ParsedRequest
 
 Headers = tuple[tuple[str, bytes], ...]
 

@@ -21,3 +21,7 @@ class E(StrEnum):
     WRITER_DIED = "writer_died"  # the partition is taken over anew, or given up when fenced; see reason
     SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
     SENDER_WAITING = "sender_waiting"  # no producer can be had just now; asked again until a broker answers
+
+    # Sandbox
+    BROKER_CHOSEN = "broker_chosen"  # demo and tests run on this one; `passed_over` tells why not on the others
+    BROKER_PASSED_OVER = "broker_passed_over"  # with the reason; harmless when another one is chosen

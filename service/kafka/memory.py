@@ -1,0 +1,174 @@
+"""The log and its writers in memory: for tests of what stands above them, and for the contract suites."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from service.kafka.group_commit import WriterDeath, record_bytes
+from service.kafka.ports import Lease, LeaseLost, OutRecord, Place, RecordTooLarge, Unit, WriterClosed
+
+
+@dataclass(slots=True)
+class MemoryLog:
+    """Topics, partitions and records with offsets, as a `read_committed` reader sees them."""
+
+    records: dict[tuple[str, int], list[OutRecord]] = field(default_factory=lambda: defaultdict(list))
+    input_offsets: dict[int, int] = field(default_factory=dict)
+    """The group's next offset of each input partition."""
+
+    def append(self, record: OutRecord) -> Place:
+        """Write one record, visible at once."""
+        partition = self.records[record.topic, record.partition]
+        partition.append(record)
+        return Place(record.topic, record.partition, len(partition) - 1)
+
+    def end(self, topic: str, partition: int) -> int:
+        return len(self.records[topic, partition])
+
+    def read(self, topic: str, partition: int) -> list[OutRecord]:
+        """Every record of a partition in order."""
+        return list(self.records[topic, partition])
+
+    def at(self, place: Place) -> OutRecord:
+        return self.records[place.topic, place.partition][place.offset]
+
+
+class MemoryWriter:
+    """A `Writer` that commits what gathered within one turn of the event loop.
+
+    `die_at(n)` makes the n-th commit from now fail; `fence()` is what a successor does.
+    """
+
+    def __init__(self, log: MemoryLog, partition: int, *, limit_bytes: int = 8 * 1024 * 1024 + 65536) -> None:
+        self.partition = partition
+        self.dead: asyncio.Future[WriterDeath] = asyncio.get_running_loop().create_future()
+        self.commits = 0
+        self._log = log
+        self._limit = limit_bytes
+        self._loop = asyncio.get_running_loop()
+        self._pending: deque[tuple[Unit, asyncio.Future[list[Place]]]] = deque()
+        self._scheduled = False
+        self._closing = False
+        self._die_at: int | None = None
+
+    def __repr__(self) -> str:
+        condition = "dead" if self.dead.done() else "closed" if self._closing else "open"
+        return f"<MemoryWriter of partition {self.partition}, {condition}, {len(self._pending)} waiting>"
+
+    async def start(self) -> None:
+        """Nothing to connect to."""
+
+    def submit(self, unit: Unit) -> asyncio.Future[list[Place]]:
+        future: asyncio.Future[list[Place]] = self._loop.create_future()
+        future.add_done_callback(_seen)
+        if self._closing or self.dead.done():
+            future.set_exception(WriterClosed())
+        elif any(record_bytes(record) > self._limit for record in unit.records):
+            future.set_exception(RecordTooLarge())
+        else:
+            self._pending.append((unit, future))
+            if not self._scheduled:
+                self._scheduled = True
+                self._loop.call_soon(self._commit)
+        return future
+
+    async def close(self) -> None:
+        self._closing = True
+        self._commit()
+
+    def die_at(self, nth: int = 1) -> None:
+        """Fail the n-th commit from now, as a broken producer does: nothing of it is visible."""
+        self._die_at = self.commits + nth
+
+    def fence(self) -> None:
+        """A successor has taken the partition over."""
+        self._die(WriterDeath(fenced=True, reason="fenced by a newer producer"))
+
+    def _commit(self) -> None:
+        self._scheduled = False
+        if not self._pending or self.dead.done():
+            return
+        if self._die_at is not None and self.commits + 1 >= self._die_at:
+            self._die(WriterDeath(fenced=False, reason="the commit failed"))
+            return
+        self.commits += 1
+        group = list(self._pending)
+        self._pending.clear()
+        placed = [[self._log.append(record) for record in unit.records] for unit, _ in group]
+        for (unit, future), places in zip(group, placed, strict=True):
+            if unit.then is not None:
+                places.extend([self._log.append(record) for record in unit.then(tuple(places))])
+            if unit.input_offset is not None:
+                before = self._log.input_offsets.get(self.partition, 0)
+                self._log.input_offsets[self.partition] = max(before, unit.input_offset)
+            if not future.done():
+                future.set_result(places)
+
+    def _die(self, death: WriterDeath) -> None:
+        if self.dead.done():
+            return
+        self.dead.set_result(death)
+        while self._pending:
+            _, future = self._pending.popleft()
+            if not future.done():
+                future.set_exception(WriterClosed(death.reason))
+
+
+class MemorySender:
+    """A `FragmentSender` that delivers at the next turn of the event loop; `fail_next` loses deliveries."""
+
+    def __init__(self, log: MemoryLog, lease: Lease) -> None:
+        self._log = log
+        self._lease = lease
+        self._loop = asyncio.get_running_loop()
+        self._failing: Callable[[], BaseException] | None = None
+        self._closed = False
+
+    async def start(self) -> None:
+        """Nothing to connect to."""
+
+    def send(self, record: OutRecord) -> asyncio.Future[Place]:
+        if not self._lease.alive():
+            raise LeaseLost
+        future: asyncio.Future[Place] = self._loop.create_future()
+        future.add_done_callback(_seen)
+        if self._closed:
+            future.set_exception(WriterClosed())
+        elif self._failing is not None:
+            self._loop.call_soon(_fail, future, self._failing())
+        else:
+            self._loop.call_soon(_resolve, future, self._log.append(record))
+        return future
+
+    async def ready(self) -> None:
+        """Always."""
+
+    async def close(self) -> None:
+        self._closed = True
+
+    def fail_next(self, error: Callable[[], BaseException] | None) -> None:
+        """Fail deliveries with what `error` makes, until called with None."""
+        self._failing = error
+
+
+def _resolve(future: asyncio.Future[Place], place: Place) -> None:
+    if not future.done():
+        future.set_result(place)
+
+
+def _fail(future: asyncio.Future[Place], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _seen(future: asyncio.Future[list[Place]] | asyncio.Future[Place]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+def records_of(log: MemoryLog, places: Sequence[Place]) -> list[OutRecord]:
+    """The records at `places`."""
+    return [log.at(place) for place in places]
