@@ -1,0 +1,34 @@
+"""The `reelwire` command."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from service.cli.exits import Exit, exit_of, message_of
+from service.cli.group import reelwire
+from service.cli.quiet import quiet_logging, silence_stdout
+
+
+def main() -> None:
+    """Entry point: run the command, turn every error into one clear line and a documented exit code."""
+    debug = "--debug" in sys.argv[1:]
+    quiet_logging(debug=debug)
+    try:
+        code = reelwire.main(prog_name="reelwire", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.USAGE)
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        silence_stdout()
+        sys.exit(Exit.FAILURE)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(Exit.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the border: whatever it is, the user gets a line, not a traceback
+        if debug:
+            raise
+        lines = message_of(error).splitlines() or [type(error).__name__]
+        click.echo("\n".join(["reelwire: " + lines[0], *("          " + line for line in lines[1:])]), err=True)
+        sys.exit(exit_of(error))
+    sys.exit(code if isinstance(code, int) else Exit.OK)

@@ -1,0 +1,57 @@
+"""The group of all commands. Each is imported only when it is called, so that `reelwire config` stays quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+import click
+
+from service.cli.exits import EPILOG
+from service.settings import CONFIG_VARIABLE
+from service.version import VERSION
+
+COMMANDS = {
+    "run": ("service.cli.run", "Run the service."),
+    "emulator": ("service.cli.emulator", "Run a local platform for development and tests."),
+    "demo": ("service.cli.demo", "Broker, emulator, service and requests on this machine."),
+    "submit": ("service.cli.submit", "Submit a video for analysis."),
+    "cancel": ("service.cli.cancel", "Cancel a request."),
+    "watch": ("service.cli.watch", "Follow events as they are published."),
+    "dlq": ("service.cli.dlq", "List, show and redrive dead letters."),
+    "doctor": ("service.cli.doctor", "Check broker, topics, platform and file roots."),
+    "topics": ("service.cli.topics", "Create or check the topics."),
+    "contracts": ("service.cli.contracts", "Export or check schemas and the AsyncAPI document."),
+    "config": ("service.cli.config", "Show the effective settings and where they come from."),
+}
+
+
+class LazyGroup(click.Group):
+    """Finds a command by its name in `COMMANDS`; each module calls its command `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Out of the table, without importing a command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", type=click.Path(dir_okay=False), help=f"TOML file of settings (as {CONFIG_VARIABLE}).")
+@click.option("--debug", is_flag=True, help="Show tracebacks and the logs of libraries.")
+@click.version_option(VERSION, prog_name="reelwire", message="%(prog)s %(version)s")
+def reelwire(config: str | None, debug: bool) -> None:  # noqa: ARG001 - `main` looks for --debug before click does
+    """Kafka to video understanding: requests in, fragments, progress and completions out.
+
+    Settings are environment variables with the prefix REELWIRE_, or a TOML file; `reelwire config` shows them all.
+    """
+    if config:
+        os.environ[CONFIG_VARIABLE] = config

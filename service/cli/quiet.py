@@ -1,0 +1,23 @@
+"""What a command's libraries may print: nothing, unless asked for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+
+
+def quiet_logging(*, debug: bool) -> None:
+    """Commands speak for themselves; `--debug` shows the libraries' logs on stderr. `run` configures its own."""
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+        return
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.getLogger().setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore", ResourceWarning)
+
+
+def silence_stdout() -> None:
+    """Keep the interpreter from complaining about a closed pipe when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,24 @@
+"""`reelwire run`: the service itself."""
+
+from __future__ import annotations
+
+import click
+
+from service.cli.exits import EPILOG
+from service.settings import load_settings
+
+
+@click.command("run", epilog=EPILOG)
+def command() -> int:
+    """Run the service until SIGTERM or Ctrl-C.
+
+    \b
+    Examples:
+      TWELVELABS_API_KEY=tlk_… reelwire run
+      REELWIRE_LOG__FORMAT=console reelwire run
+      REELWIRE_CONFIG=/etc/reelwire.toml reelwire run
+    """
+    settings = load_settings()
+    from service.app import main  # after the settings: a wrong one need not wait for the whole service
+
+    return main(settings)
