@@ -1,0 +1,61 @@
+"""When a broker counts as up: it gives a real answer to a client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from service.kafka.connection import client_options
+from service.sandbox.errors import BrokerError
+from service.settings import KafkaSettings
+
+_KNOCK_SECONDS = 0.05
+
+
+async def wait_until_it_answers(
+    settings: KafkaSettings, *, timeout_seconds: float, still_alive: Callable[[], bool] = lambda: True
+) -> None:
+    """Return when the cluster has told its nodes; raise `BrokerError` at the deadline or when it is no longer alive."""
+    servers = settings.bootstrap_servers
+    deadline = time.monotonic() + timeout_seconds
+    reason = "no answer"
+    while still_alive():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise BrokerError(f"{servers} gave no answer within {timeout_seconds:g} s: {reason}")
+        try:
+            async with asyncio.timeout(left):
+                if await _listens(servers) and await _answers(settings):
+                    return
+        except (KafkaError, OSError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+        await asyncio.sleep(_KNOCK_SECONDS)
+    raise BrokerError(f"the broker at {servers} ended before it answered")
+
+
+async def _listens(bootstrap_servers: str) -> bool:
+    # Knocking first is cheap and quiet; the client logs every refused connection.
+    for server in bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except OSError:
+            continue
+        writer.close()
+        await writer.wait_closed()
+        return True
+    return False
+
+
+async def _answers(settings: KafkaSettings) -> bool:
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        await admin.start()
+        cluster = await admin.describe_cluster()
+        return bool(cluster["brokers"])
+    finally:
+        await admin.close()
