@@ -1,0 +1,263 @@
+"""Events, as the service publishes them. A member that does not apply is null, never absent."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter
+
+from contracts.codes import DeadLetterCode, ErrorCode, Stage
+from contracts.instants import RFC3339_PATTERN
+from contracts.model import Message
+
+__all__ = [
+    "Accepted",
+    "AssetReady",
+    "CancelIgnored",
+    "Canceled",
+    "Completed",
+    "CompletionEvent",
+    "DeadLetterCode",
+    "Duplicate",
+    "ErrorCode",
+    "ErrorInfo",
+    "Event",
+    "Failed",
+    "Fragment",
+    "Interrupted",
+    "PlatformAnswer",
+    "PlatformWarning",
+    "ProgressEvent",
+    "Retrying",
+    "Stage",
+    "StreamStarted",
+    "TaskCreated",
+    "TaskStatus",
+    "Timings",
+    "Uploading",
+    "Usage",
+    "parse_event",
+]
+
+Instant = Annotated[str, StringConstraints(pattern=RFC3339_PATTERN), Field(json_schema_extra={"format": "date-time"})]
+Attempt = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+UsedMode = Literal["stream", "sync", "async"]
+
+
+class _Event(Message):
+    type: str
+    request_id: str
+    attempt: Attempt
+    """From 1; a new one for each call that may be billed. It is a fencing token: lower ones are to be ignored."""
+    time: Instant
+
+
+class _Told(_Event):
+    metadata: dict[str, Any] | None = None
+    """The request's, as given."""
+
+
+class Fragment(_Event):
+    """A piece of the text, live."""
+
+    type: Literal["fragment"] = "fragment"
+    sequence: Count
+    """From 0, without gaps within an attempt."""
+    text: str
+    generation_id: str | None = None
+
+
+class Usage(Message):
+    """What the analysis took."""
+
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    video_seconds: Seconds | None = None
+    """The analysed window."""
+    billed_minutes: Seconds | None = None
+
+
+class Timings(Message):
+    """Seconds each part took."""
+
+    queued: Seconds | None = None
+    upload: Seconds | None = None
+    analysis: Seconds | None = None
+    first_fragment: Seconds | None = None
+    total: Seconds | None = None
+
+
+class PlatformWarning(Message):
+    """The platform's remark on a result it delivered, such as a cut at `max_tokens`."""
+
+    code: str | None = None
+    message: str
+
+
+class PlatformAnswer(Message):
+    """What the platform said, untouched."""
+
+    status: int | None = None
+    """HTTP status; null for the error of a task."""
+    code: str | None = None
+    message: str | None = None
+
+
+class ErrorInfo(Message):
+    """Why a job failed."""
+
+    code: ErrorCode
+    message: str
+    stage: Stage
+    retryable: bool
+    """Whether the same request, under a new id, may succeed."""
+    platform: PlatformAnswer | None = None
+
+
+class Completed(_Told):
+    """The result."""
+
+    type: Literal["completed"] = "completed"
+    mode: UsedMode
+    text: str
+    data: Any = None
+    """Decoded JSON where the response format asked for it."""
+    data_error: str | None = None
+    """Why it could not be decoded."""
+    finish_reason: str | None = None
+    warning: PlatformWarning | None = None
+    usage: Usage | None = None
+    generation_id: str | None = None
+    asset_id: str | None = None
+    task_id: str | None = None
+    fragments: Count = 0
+    """How many fragments of this attempt are in the fragments topic."""
+    timings: Timings
+
+
+class Failed(_Told):
+    """There is no result, and there will be none."""
+
+    type: Literal["failed"] = "failed"
+    error: ErrorInfo
+
+
+class Canceled(_Told):
+    """The job was canceled."""
+
+    type: Literal["canceled"] = "canceled"
+    reason: str
+
+
+class Accepted(_Told):
+    """The request is durable: it will end in a completion."""
+
+    type: Literal["accepted"] = "accepted"
+
+
+class Uploading(_Told):
+    """Video on its way to the platform; live, outside any transaction."""
+
+    type: Literal["uploading"] = "uploading"
+    bytes_sent: Count
+    bytes_total: Count | None = None
+
+
+class AssetReady(_Told):
+    """The platform has the video."""
+
+    type: Literal["asset_ready"] = "asset_ready"
+    asset_id: str
+    duration: Seconds | None = None
+    """Seconds."""
+    reused: bool
+
+
+class StreamStarted(_Told):
+    """The platform begins to generate."""
+
+    type: Literal["stream_started"] = "stream_started"
+
+
+class TaskCreated(_Told):
+    """The platform has taken on a task."""
+
+    type: Literal["task_created"] = "task_created"
+    task_id: str
+
+
+class TaskStatus(_Told):
+    """The status of the task has changed."""
+
+    type: Literal["task_status"] = "task_status"
+    status: str
+    """The platform's word."""
+
+
+class Retrying(_Told):
+    """A call is made again later."""
+
+    type: Literal["retrying"] = "retrying"
+    reason: str
+    delay_seconds: Seconds
+
+
+class Interrupted(_Told):
+    """An attempt was cut off; `attempt` is its number."""
+
+    type: Literal["interrupted"] = "interrupted"
+
+
+class Duplicate(_Told):
+    """A second request with a known id came; it starts nothing."""
+
+    type: Literal["duplicate"] = "duplicate"
+    same_body: bool
+
+
+class CancelIgnored(_Told):
+    """A cancel came for an id that has ended or is not known."""
+
+    type: Literal["cancel_ignored"] = "cancel_ignored"
+    reason: Literal["finished", "unknown"]
+
+
+CompletionEvent = Annotated[Completed | Failed | Canceled, Field(discriminator="type")]
+ProgressEvent = Annotated[
+    Accepted
+    | Uploading
+    | AssetReady
+    | StreamStarted
+    | TaskCreated
+    | TaskStatus
+    | Retrying
+    | Interrupted
+    | Duplicate
+    | CancelIgnored,
+    Field(discriminator="type"),
+]
+Event = Annotated[Fragment | CompletionEvent | ProgressEvent, Field(discriminator="type")]
+
+_EVENTS: TypeAdapter[
+    Fragment
+    | Completed
+    | Failed
+    | Canceled
+    | Accepted
+    | Uploading
+    | AssetReady
+    | StreamStarted
+    | TaskCreated
+    | TaskStatus
+    | Retrying
+    | Interrupted
+    | Duplicate
+    | CancelIgnored
+] = TypeAdapter(Event)
+
+
+def parse_event(value: bytes) -> Event:
+    """Read the value of a record of a public output topic. Raises `ValueError` when it is no event known here."""
+    return _EVENTS.validate_json(value)

@@ -1,0 +1,79 @@
+"""Images: as the input of an analysis, and as references beside a prompt or a segment definition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Literal, Protocol, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from contracts.model import Message
+from contracts.rejection import rule
+from contracts.video import AssetId, Base64, HttpsUrl, check_base64
+
+_PLACEHOLDER = re.compile(r"<@([A-Za-z0-9_-]+)>")
+
+
+class Named(Protocol):
+    """Anything with a name to be referred to."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class _Picture(Message):
+    url: HttpsUrl | None = None
+    asset_id: AssetId | None = None
+    base64_string: Base64 | None = None
+
+    @field_validator("base64_string")
+    @classmethod
+    def _whole(cls, value: str | None) -> str | None:
+        return None if value is None else check_base64(value)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(source is not None for source in (self.url, self.asset_id, self.base64_string)) != 1:
+            raise rule("needs exactly one of url, asset_id and base64_string")
+        return self
+
+
+class ImageInput(_Picture):
+    """One image of an analysis of images."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$", max_length=128)]
+
+
+class MediaSource(_Picture):
+    """A reference image; its name may hold hyphens."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=128)]
+    media_type: Literal["image"]
+
+
+MediaSources = Annotated[tuple[MediaSource, ...], Field(strict=False, max_length=4)]
+
+
+class PromptV2(Message):
+    """A prompt that refers to images by `<@name>`."""
+
+    input_text: Annotated[str, StringConstraints(min_length=1)]
+    media_sources: MediaSources | None = None
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        check_distinct(self.media_sources or (), "media_sources")
+        return self
+
+
+def check_distinct(items: Iterable[Named], member: str) -> None:
+    """Raise unless the names differ."""
+    names = [item.name for item in items]
+    if len(set(names)) != len(names):
+        raise rule(f"{member}: every name may be used once")
+
+
+def placeholders(text: str) -> set[str]:
+    """The names a prompt refers to."""
+    return set(_PLACEHOLDER.findall(text))

@@ -1,0 +1,163 @@
+"""What shape the answer shall have: text after a JSON Schema, or segments on the video's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from contracts.images import MediaSources, check_distinct
+from contracts.model import Message
+from contracts.rejection import rule
+from contracts.schema_subset import first_violation
+
+TIMESTAMP_FORMATS = ("seconds", "hh:mm:ss", "hh:mm:ss.fff")
+RESERVED_NAMES = frozenset({"start_time", "end_time", "metadata"})
+MIN_RANGE_SECONDS = 2
+
+TimeFormat = Literal["seconds", "hh:mm:ss", "hh:mm:ss.fff"]
+Text = Annotated[str, StringConstraints(min_length=1)]
+EnumValues = Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=100)]
+ScalarType = Literal["string", "number", "boolean", "integer"]
+
+
+class JsonSchemaFormat(Message):
+    """JSON after a schema, in the platform's subset of draft 2020-12. Property order is kept."""
+
+    type: Literal["json_schema"]
+    json_schema: dict[str, Any]
+
+    @field_validator("json_schema")
+    @classmethod
+    def _in_subset(cls, value: dict[str, Any]) -> dict[str, Any]:
+        violation = first_violation(value)
+        if violation is not None:
+            raise rule(violation)
+        return value
+
+
+class ArrayItems(Message):
+    """What the array of an inner field holds."""
+
+    type: ScalarType
+
+
+class InnerField(Message):
+    """A member of each event of a `time_array`."""
+
+    name: Text
+    type: Literal["string", "boolean", "number", "integer", "array"]
+    description: Text
+    enum: EnumValues | None = None
+    items: ArrayItems | None = None
+    format: None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _not_reserved(self.name)
+        if (self.type == "array") != (self.items is not None):
+            raise rule("items: goes with the type array, and an array needs it")
+        if self.enum is not None and self.type != "string":
+            raise rule("enum: only with the type string")
+        return self
+
+
+class FieldItems(Message):
+    """What an `array` or a `time_array` holds."""
+
+    type: Literal["string", "number", "boolean", "integer", "object"]
+    fields: Annotated[tuple[InnerField, ...], Field(strict=False, min_length=1)] | None = None
+
+
+class SegmentField(Message):
+    """One thing to say about each segment."""
+
+    name: Text
+    type: Literal["string", "boolean", "number", "integer", "array", "timestamp", "time_array"]
+    description: Text
+    format: TimeFormat | None = None
+    enum: EnumValues | None = None
+    items: FieldItems | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _not_reserved(self.name)
+        if (self.type == "timestamp") != (self.format is not None):
+            raise rule("format: goes with the type timestamp, and a timestamp needs it")
+        if (self.type in ("array", "time_array")) != (self.items is not None):
+            raise rule("items: goes with the types array and time_array, and these need it")
+        if self.enum is not None and self.type in ("timestamp", "time_array"):
+            raise rule(f"enum: not with the type {self.type}")
+        if self.items is not None:
+            self._check_items(self.items)
+        return self
+
+    def _check_items(self, items: FieldItems) -> None:
+        if self.type == "array" and (items.type == "object" or items.fields is not None):
+            raise rule("items: an array holds string, number, boolean or integer; use time_array for objects")
+        if self.type == "time_array":
+            if items.type != "object" or items.fields is None:
+                raise rule("items: a time_array holds objects and needs their fields")
+            check_distinct(items.fields, "items")
+
+
+class TimeRange(Message):
+    """A part of the video, in seconds."""
+
+    start_time: Annotated[float, Field(ge=0)]
+    end_time: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if self.end_time - self.start_time < MIN_RANGE_SECONDS:
+            raise rule(f"end_time: must be at least {MIN_RANGE_SECONDS} seconds after start_time")
+        return self
+
+
+class SegmentDefinition(Message):
+    """A kind of segment to look for. Each definition is billed."""
+
+    id: Text
+    description: Text
+    fields: Annotated[tuple[SegmentField, ...], Field(strict=False)] | None = None
+    media_sources: MediaSources | None = None
+    time_ranges: Annotated[tuple[TimeRange, ...], Field(strict=False, min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_distinct(self.fields or (), "fields")
+        check_distinct(self.media_sources or (), "media_sources")
+        if overlap(self.time_ranges or ()):
+            raise rule("time_ranges: must not overlap; touching is fine")
+        return self
+
+
+class SegmentFormat(Message):
+    """Segments of the video; asynchronous only."""
+
+    type: Literal["segment_definitions"]
+    segment_definitions: Annotated[tuple[SegmentDefinition, ...], Field(strict=False, min_length=1, max_length=20)]
+    segment_time_format: TimeFormat | None = None
+
+    @model_validator(mode="after")
+    def _distinct_ids(self) -> Self:
+        ids = [definition.id for definition in self.segment_definitions]
+        if len(set(ids)) != len(ids):
+            raise rule("segment_definitions: every id may be used once")
+        return self
+
+
+ResponseFormat = Annotated[JsonSchemaFormat | SegmentFormat, Field(discriminator="type")]
+
+
+def overlap(ranges: Iterable[TimeRange]) -> bool:
+    """Whether any two ranges share more than an end."""
+    ordered = sorted(ranges, key=lambda item: item.start_time)
+    return any(later.start_time < earlier.end_time for earlier, later in pairwise(ordered))
+
+
+def _not_reserved(name: str) -> None:
+    if name in RESERVED_NAMES:
+        raise rule(f"name: {name} is reserved; choose another")
