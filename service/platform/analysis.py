@@ -1,0 +1,93 @@
+"""`/analyze`: one response, or a stream of events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from service.platform.call import AnalysisCall
+from service.platform.errors import OutcomeUnknown, StreamBroken
+from service.platform.exchange import Call, Exchange, json_call
+from service.platform.ndjson import EventReader
+from service.platform.reading import analysis_of, error_of
+from service.platform.transport import FOREIGN_ERRORS
+from service.platform.values import Analysis, StreamEvent
+
+
+class AnalysisCalls(Exchange):
+    """Billable, without an idempotency key, never repeated here."""
+
+    async def analyze(self, call: AnalysisCall, *, deadline_seconds: float | None = None) -> Analysis:
+        """Analyse in one response, which may take minutes."""
+        request = self._analyze_call("analyze", call, stream=False, read_seconds=self._settings.sync_timeout_seconds)
+        async with self._exchange(self._analyses, request, deadline_seconds) as response:
+            body = await self._object(response)
+        analysis = analysis_of(body, warning=error_of(body))
+        if analysis is None:
+            raise OutcomeUnknown("the platform's answer holds no text")
+        return analysis
+
+    @asynccontextmanager
+    async def stream(
+        self, call: AnalysisCall, *, deadline_seconds: float | None = None
+    ) -> AsyncIterator[AsyncIterator[list[StreamEvent]]]:
+        """Analyse as a stream: one list of events per network read, the last list ending with `StreamEnded`.
+
+        Entering raises what any call does; iterating raises `StreamBroken` and nothing else. Leaving before the
+        end closes the connection. One task enters, iterates and leaves.
+        """
+        request = self._analyze_call("stream", call, stream=True, read_seconds=self._settings.stream_idle_seconds)
+        events: _Events | None = None
+        try:
+            async with self._exchange(self._analyses, request, deadline_seconds) as response:
+                reader = EventReader(self._settings.max_line_bytes, self._metrics.stream_events_unknown.inc)
+                events = _Events(response, reader)
+                yield events
+        except OutcomeUnknown:
+            if events is None:
+                raise
+            raise StreamBroken(reason="deadline", started=events.reader.started) from None
+
+    def _analyze_call(self, operation: str, call: AnalysisCall, *, stream: bool, read_seconds: float) -> Call:
+        return Call(
+            operation=operation,
+            method="POST",
+            path="analyze",
+            category="analyze",
+            read_seconds=read_seconds,
+            headers={"content-type": "application/json"},
+            content=json_call(call.body() | {"stream": stream}),
+        )
+
+
+class _Events:
+    """Iterates over the network reads of one stream."""
+
+    __slots__ = ("_chunks", "reader")
+
+    def __init__(self, response: httpx.Response, reader: EventReader) -> None:
+        # We ask for identity; decoding costs a layer per read and is there for servers that compress regardless.
+        encoded = response.headers.get("content-encoding", "identity") != "identity"
+        self._chunks = response.aiter_bytes() if encoded else response.aiter_raw()
+        self.reader = reader
+
+    def __aiter__(self) -> AsyncIterator[list[StreamEvent]]:
+        return self
+
+    async def __anext__(self) -> list[StreamEvent]:
+        reader = self.reader
+        while not reader.ended:
+            try:
+                data = await anext(self._chunks)
+            except StopAsyncIteration:
+                events = reader.finish()
+            except FOREIGN_ERRORS as error:
+                idle = isinstance(error, httpx.TimeoutException | TimeoutError)
+                raise StreamBroken(reason="idle" if idle else "cut", started=reader.started) from None
+            else:
+                events = reader.feed(data)
+            if events:
+                return events
+        raise StopAsyncIteration

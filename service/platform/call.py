@@ -1,0 +1,48 @@
+"""What an analysis is asked for: the body of `/analyze` and of `/analyze/tasks`.
+
+`prompt_v2` and `image` join here when they are supported; nothing else needs to know of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_PASSED_ON = (
+    "prompt",
+    "temperature",
+    "max_tokens",
+    "response_format",
+    "start_time",
+    "end_time",
+    "analysis_mode",
+    "min_segment_duration",
+    "max_segment_duration",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisCall:
+    """One analysis. `video` is the platform's own source object; `model_name` is always sent, as its default moves."""
+
+    model_name: str
+    video: Mapping[str, Any]
+    prompt: str | None = None
+    temperature: float | None = None
+    max_tokens: int | str | None = None
+    response_format: Mapping[str, Any] | None = None
+    start_time: float | None = None
+    end_time: float | None = None
+    analysis_mode: str | None = None
+    min_segment_duration: float | None = None
+    max_segment_duration: float | None = None
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body without what was left out; `stream` and `custom_id` are the caller's to add."""
+        body: dict[str, Any] = {"model_name": self.model_name, "video": dict(self.video)}
+        for name in _PASSED_ON:
+            value = getattr(self, name)
+            if value is not None:
+                body[name] = value
+        return body

@@ -1,0 +1,16 @@
+"""The platform's client: everything the engine asks of the platform, in one object."""
+
+from __future__ import annotations
+
+from service.platform.analysis import AnalysisCalls
+from service.platform.assets import AssetCalls
+from service.platform.tasks import TaskCalls
+
+
+class PlatformClient(AssetCalls, AnalysisCalls, TaskCalls):
+    """Assets, analyses and tasks of one account.
+
+    No call is repeated in here: what may be repeated, and when, is the engine's to decide by the error it gets.
+    Each category of calls (`upload`, `analyze`, `read`) waits at its gate while the platform wants none.
+    `deadline_seconds` bounds a whole call, waiting included.
+    """

@@ -1,0 +1,66 @@
+"""One gate per category of calls: a 429 closes it, and every later call waits there."""
+
+from __future__ import annotations
+
+import asyncio
+
+from service.clock import Clock
+from service.platform.errors import Category
+from service.telemetry.metrics import Metrics
+
+DEFAULT_WAIT_SECONDS = 2.0
+MAX_DEFAULT_WAIT_SECONDS = 60.0
+
+
+class Gate:
+    """Open, or closed until a moment. Waits that the platform names are honoured without a cap.
+
+    Where it names none, we wait 2 s, doubled up to 60 s with each refusal of a call sent after the gate had
+    opened again; a success takes it back to 2 s. Calls that were under way together count as one refusal.
+    """
+
+    def __init__(self, category: Category, metrics: Metrics, clock: Clock) -> None:
+        self.category = category
+        self._clock = clock
+        self._gauge = metrics.platform_paused.labels(category)
+        self._gauge.set(0)
+        self._closed = False
+        self._closed_at = float("-inf")
+        self._opens_at = float("-inf")
+        self._default_seconds = DEFAULT_WAIT_SECONDS
+
+    def __repr__(self) -> str:
+        left = self.left()
+        return f"<Gate {self.category}: {f'closed for {left:.1f} s' if left else 'open'}>"
+
+    def left(self) -> float:
+        """Seconds until it opens; 0 when it is open."""
+        left = self._opens_at - self._clock.monotonic()
+        return left if left > 0 else 0.0
+
+    async def passed(self) -> None:
+        """Wait until the gate is open. The wait is looked at again each minute, for clocks that jump."""
+        if not self._closed:
+            return
+        while (left := self.left()) > 0:  # noqa: ASYNC110  (a moment is awaited, not an event)
+            await asyncio.sleep(min(left, 60.0))
+        self._closed = False
+        self._gauge.set(0)
+
+    def close(self, asked_seconds: float | None, sent_at: float) -> float:
+        """A call sent at `sent_at` (monotonic) was refused: close, and return the seconds to wait."""
+        now = self._clock.monotonic()
+        if asked_seconds is None:
+            if sent_at < self._closed_at:
+                return self.left()
+            asked_seconds = self._default_seconds
+            self._default_seconds = min(self._default_seconds * 2, MAX_DEFAULT_WAIT_SECONDS)
+        self._closed = True
+        self._closed_at = now
+        self._opens_at = max(self._opens_at, now + asked_seconds)
+        self._gauge.set(1)
+        return asked_seconds
+
+    def succeeded(self) -> None:
+        """A call was let through by the platform."""
+        self._default_seconds = DEFAULT_WAIT_SECONDS

@@ -1,0 +1,73 @@
+"""httpx over aiohttp's connections, and what their exceptions mean for a call that may be billed.
+
+httpx's own pool scans itself on every request and loses slots on cancellation; concurrency is limited
+by our semaphores instead, so the connector has no limit of its own.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from service.platform.errors import NotSent, OutcomeUnknown, PlatformError
+
+KEEPALIVE_SECONDS = 3.0
+"""A server that closes an idle connection just as a POST goes out leaves its outcome unknown. Servers and
+balancers keep idle connections for 5 s or more, so one that has rested for less is safe to use again."""
+
+_NEVER_CONNECTED = (
+    aiohttp.ClientConnectorError,  # refused, unreachable, DNS, TLS, certificate, proxy unreachable
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,  # the proxy refused the tunnel
+    aiohttp.InvalidURL,
+)
+
+FOREIGN_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError)
+"""Everything the HTTP libraries raise; the transport lets some of aiohttp's own through."""
+
+
+def open_client(base_url: str, headers: dict[str, str]) -> httpx.AsyncClient:
+    """A client of its own connections; every call brings its own timeouts.
+
+    Redirects are not followed, so the key goes nowhere else.
+    """
+    proxy = _proxy_for(base_url)
+    transport = AiohttpTransport(
+        client=lambda: aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=proxy,
+        )
+    )
+    return httpx.AsyncClient(
+        transport=transport, base_url=base_url.rstrip("/") + "/", headers=headers, follow_redirects=False, timeout=60
+    )
+
+
+def _proxy_for(base_url: str) -> str | None:
+    """The proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`), looked up once: there is one host only."""
+    parts = urlsplit(base_url)
+    if proxy_bypass(parts.netloc):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+def timeouts(connect_seconds: float, read_seconds: float) -> httpx.Timeout:
+    """`connect_seconds` covers DNS, TCP and TLS together; `read_seconds` each wait for bytes."""
+    return httpx.Timeout(connect=connect_seconds, pool=connect_seconds, read=read_seconds, write=read_seconds)
+
+
+def unanswered(error: Exception) -> PlatformError:
+    """What a failure of the connection means. Only a connection that was never made is sure to have sent nothing.
+
+    The transport calls every lost connection a `ConnectTimeout`, so the cause underneath decides.
+    """
+    cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ is not None else error
+    words = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
+    if isinstance(cause, (*_NEVER_CONNECTED, httpx.InvalidURL, httpx.UnsupportedProtocol)):
+        return NotSent(f"the platform can't be reached: {words}")
+    return OutcomeUnknown(f"the platform gave no complete answer: {words}")
