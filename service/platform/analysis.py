@@ -58,7 +58,7 @@ class AnalysisCalls(Exchange):
             category="analyze",
             read_seconds=read_seconds,
             headers={"content-type": "application/json"},
-            content=json_call(call.body() | {"stream": stream}),
+            content=json_call(call.sync_body(stream=stream)),
         )
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 
+from contracts.events import PlatformAnswer
 from service.platform.errors import (
     Category,
     Conflict,
     NotAuthorized,
     NotFound,
-    PlatformAnswer,
     PlatformError,
     RateLimited,
     Rejected,
@@ -83,7 +83,7 @@ def wait_seconds(headers: Mapping[str, str], now: float) -> float | None:
 
 def refusal(answer: PlatformAnswer, category: Category, retry_after_seconds: float) -> PlatformError:
     """The error for an answer that is no success. By status first; the code only adds detail."""
-    status = answer.status
+    status = answer.status or 0
     words = f"the platform answered {status}" + (f" ({answer.code})" if answer.code else "")
     if answer.message:
         words += f": {answer.message}"

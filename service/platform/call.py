@@ -22,6 +22,9 @@ _PASSED_ON = (
 )
 
 
+_TASKS_ONLY = frozenset({"analysis_mode", "min_segment_duration", "max_segment_duration"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisCall:
     """One analysis. `video` is the platform's own source object; `model_name` is always sent, as its default moves."""
@@ -39,10 +42,15 @@ class AnalysisCall:
     max_segment_duration: float | None = None
 
     def body(self) -> dict[str, Any]:
-        """The JSON body without what was left out; `stream` and `custom_id` are the caller's to add."""
+        """The JSON body of a task, without what was left out; `custom_id` is the client's to add."""
         body: dict[str, Any] = {"model_name": self.model_name, "video": dict(self.video)}
         for name in _PASSED_ON:
             value = getattr(self, name)
             if value is not None:
                 body[name] = value
         return body
+
+    def sync_body(self, *, stream: bool) -> dict[str, Any]:
+        """The JSON body of `/analyze`, which knows no segmentation. `stream` is always sent: its default is true."""
+        body = {name: value for name, value in self.body().items() if name not in _TASKS_ONLY}
+        return body | {"stream": stream}

@@ -6,27 +6,18 @@ none is chained to an exception of the HTTP libraries: those hold the request wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
+from contracts.events import PlatformAnswer
 from service.errors import ReelwireError
 
 Category = Literal["upload", "analyze", "read"]
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformAnswer:
-    """What the platform said, untouched."""
-
-    status: int
-    code: str | None
-    message: str | None
-
-
 class PlatformError(ReelwireError):
     """A call of the platform failed."""
 
-    may_have_happened: ClassVar[bool] = False
+    may_have_happened: bool = False
     """Whether the platform may have done (and billed) what was asked."""
 
     def __init__(self, message: str | None = None, *, answer: PlatformAnswer | None = None) -> None:
@@ -64,14 +55,14 @@ class RateLimited(PlatformError):
 
 
 class ServerFailed(PlatformError):
-    """5xx (also 408, 425 and redirects, which are never followed): the same call may work later."""
+    """5xx (also 408, 425 and redirects, which are never followed): the same call may work later.
 
-    @property
-    def answered_before_work(self) -> bool:
-        """True where the status itself says that nothing was done: 3xx, 408, 425."""
-        return self.answer is not None and self.answer.status < 500
+    Behind a 5xx the work may have been done all the same; the others come before it.
+    """
 
-    may_have_happened = True
+    def __init__(self, message: str | None = None, *, answer: PlatformAnswer) -> None:
+        super().__init__(message, answer=answer)
+        self.may_have_happened = (answer.status or 0) >= 500
 
 
 class NotAuthorized(PlatformError):

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 import orjson
 
+from contracts.events import PlatformAnswer
 from service.clock import Clock
 from service.errors import SettingsError
 from service.platform.answers import read_answer, refusal, wait_seconds
@@ -24,7 +25,6 @@ from service.platform.errors import (
     NotFound,
     NotSent,
     OutcomeUnknown,
-    PlatformAnswer,
     PlatformError,
 )
 from service.platform.gate import Gate

@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
+from contracts.events import PlatformAnswer
 from service.platform.answers import said
-from service.platform.errors import PlatformAnswer, StreamBroken
+from service.platform.errors import StreamBroken
 from service.platform.reading import error_of, text, usage_of
 from service.platform.values import StreamEnded, StreamEvent, StreamStarted, StreamText
 

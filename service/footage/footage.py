@@ -1,0 +1,76 @@
+"""A video, as the rest of the service sees it: what it is, and how to get at its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+
+Kind = Literal["url", "asset_id", "base64_string", "file", "object"]
+Opener = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
+
+CHUNK_BYTES = 256 * 1024
+
+_CONTENT_TYPES = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".avi": "video/x-msvideo",
+    ".ts": "video/mp2t",
+    ".mts": "video/mp2t",
+    ".mpg": "video/mpeg",
+    ".mpeg": "video/mpeg",
+    ".flv": "video/x-flv",
+    ".wmv": "video/x-ms-wmv",
+    ".3gp": "video/3gpp",
+    ".ogv": "video/ogg",
+    ".m3u8": "application/vnd.apple.mpegurl",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """A resolved video. Holds nothing open; `open` may be called again for every attempt."""
+
+    kind: Kind
+    identity: str
+    """Hex SHA-256: two sources with one identity are the same video."""
+    filename: str
+    content_type: str
+    size: int | None = None
+    """Bytes; None where we never see them (a URL, an asset)."""
+    url: str | None = None
+    """What the platform fetches by itself; for nobody's log, it may be presigned."""
+    asset_id: str | None = None
+    opener: Opener | None = field(default=None, repr=False, compare=False)
+
+    def open(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Read from the beginning in chunks of at most 256 KiB, off the event loop.
+
+        Raises `SourceUnreadable` when the content can't be read any more or has changed since it was resolved.
+        """
+        if self.opener is None:
+            raise ValueError(f"the bytes of a video given by {self.kind} are not ours to read")
+        return self.opener()
+
+    def __repr__(self) -> str:
+        return f"<Footage {self.kind} {self.identity[:12]} {self.filename}>"
+
+
+def identity_of(kind: str, *parts: str) -> str:
+    """The SHA-256 of what names the content. Kinds never meet: a `key` equals no URL of the same spelling."""
+    digest = hashlib.sha256()
+    for part in (kind, *parts):
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def content_type_of(filename: str) -> str:
+    """By the ending; the platform looks at the bytes anyway."""
+    return _CONTENT_TYPES.get(PurePosixPath(filename).suffix.lower(), "application/octet-stream")

@@ -1,0 +1,34 @@
+"""From a request's `video` to `Footage`. Object stores will join as one more case, beside `files`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from contracts.video import AssetVideo, Base64Video, FileVideo, ObjectVideo, UrlVideo
+from service.footage.errors import SourceNotSupported
+from service.footage.files import file_footage
+from service.footage.footage import Footage, identity_of
+from service.footage.inline import base64_footage
+from service.footage.remote import asset_footage, url_footage
+from service.settings import SourceSettings
+
+Video = UrlVideo | AssetVideo | Base64Video | FileVideo | ObjectVideo
+
+
+async def resolve(video: Video, sources: SourceSettings) -> Footage:
+    """Find out what `video` is. Opens files to look at them; fetches nothing over the network.
+
+    Raises a `SourceError`. A caller's `key` replaces the identity, nothing else.
+    """
+    match video:
+        case UrlVideo():
+            footage = url_footage(video.url)
+        case AssetVideo():
+            footage = asset_footage(video.asset_id)
+        case Base64Video():
+            footage = await base64_footage(video.base64_string)
+        case FileVideo():
+            footage = await file_footage(video.path, sources.file_roots)
+        case ObjectVideo():
+            raise SourceNotSupported
+    return footage if video.key is None else replace(footage, identity=identity_of("key", video.key))
