@@ -93,7 +93,7 @@ class BoundedProducer:
     async def _send(self, records: Iterable[OutRecord], futures: list[asyncio.Future[Any]]) -> None:
         for record in records:
             future = await self._producer.send(
-                record.topic, record.value, record.key, record.partition, headers=record.headers
+                record.topic, record.value, record.key, record.partition, headers=list(record.headers)
             )
             futures.append(future)
 
