@@ -23,9 +23,9 @@ class Named(Protocol):
 
 
 class _Picture(Message):
-    url: HttpsUrl | None = None
+    url: HttpsUrl | None = Field(default=None, repr=False)
     asset_id: AssetId | None = None
-    base64_string: Base64 | None = None
+    base64_string: Base64 | None = Field(default=None, repr=False)
 
     @field_validator("base64_string")
     @classmethod

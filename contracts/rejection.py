@@ -57,6 +57,8 @@ def explain(error: ValidationError) -> str:
 def _line(item: ErrorDetails) -> str:
     path = member_path(item["loc"])
     text = _text(item)
+    if path == "max_tokens" and item["type"] in ("int_type", "literal_error"):
+        text = "must be an integer or 'unlimited'"
     if not path:
         return text
     # A rule of a whole object names the member below it itself.

@@ -37,7 +37,8 @@ class UrlVideo(_Source):
     """A public link to the raw media."""
 
     type: Literal["url"]
-    url: HttpUrl
+    url: HttpUrl = Field(repr=False)
+    """May be signed: never logged."""
 
 
 class AssetVideo(_Source):
@@ -51,7 +52,7 @@ class Base64Video(_Source):
     """The bytes themselves."""
 
     type: Literal["base64_string"]
-    base64_string: Base64
+    base64_string: Base64 = Field(repr=False)
 
     @field_validator("base64_string")
     @classmethod

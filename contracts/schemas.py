@@ -1,0 +1,152 @@
+"""JSON Schemas (2020-12) of everything public, made from the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts import deadletters, events
+from contracts.codes import DeadLetterCode
+from contracts.model import Message
+from contracts.requests import AnalyzeRequest, CancelRequest
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+REQUESTS: dict[str, type[Message]] = {"analyze": AnalyzeRequest, "cancel": CancelRequest}
+FRAGMENTS: dict[str, type[Message]] = {"fragment": events.Fragment}
+COMPLETIONS: dict[str, type[Message]] = {
+    "completed": events.Completed,
+    "failed": events.Failed,
+    "canceled": events.Canceled,
+}
+PROGRESS: dict[str, type[Message]] = {
+    "accepted": events.Accepted,
+    "uploading": events.Uploading,
+    "asset_ready": events.AssetReady,
+    "stream_started": events.StreamStarted,
+    "task_created": events.TaskCreated,
+    "task_status": events.TaskStatus,
+    "retrying": events.Retrying,
+    "interrupted": events.Interrupted,
+    "duplicate": events.Duplicate,
+    "cancel_ignored": events.CancelIgnored,
+}
+EVENTS = FRAGMENTS | COMPLETIONS | PROGRESS
+DEAD_LETTER = "dead_letter_headers"
+
+_NULL: Schema = {"type": "null"}
+_SEGMENTING: Schema = {"const": "time_based_metadata"}
+
+
+def all_schemas() -> dict[str, Schema]:
+    """Every schema by its name, each complete in itself."""
+    found = {name: request_schema(model) for name, model in REQUESTS.items()}
+    found |= {name: event_schema(model) for name, model in EVENTS.items()}
+    found[DEAD_LETTER] = dead_letter_schema()
+    return {
+        name: {"$schema": DIALECT, "$id": f"urn:reelwire:video-analysis:{name}:v1", **schema}
+        for name, schema in found.items()
+    }
+
+
+def request_schema(model: type[Message]) -> Schema:
+    """What a producer may send: optional members may be null, unknown ones may be there."""
+    schema = _tidy(model.model_json_schema(mode="validation"), keep_title=True)
+    for name, member in schema["properties"].items():
+        if name not in schema["required"] and _NULL not in member.get("anyOf", ()):
+            about = {key: member.pop(key) for key in ("description", "default") if key in member}
+            schema["properties"][name] = {"anyOf": [member, _NULL], **about}
+    if model is AnalyzeRequest:
+        schema["allOf"] = _analyze_rules()
+    return schema
+
+
+def event_schema(model: type[Message]) -> Schema:
+    """What the service writes: every member is there, null where it does not apply."""
+    return _tidy(model.model_json_schema(mode="serialization"), keep_title=True)
+
+
+def dead_letter_schema() -> Schema:
+    """The headers a dead letter has besides the original ones, their values as text."""
+    number = {"type": "string", "pattern": "^-?[0-9]+$"}
+    kinds: dict[str, Schema] = {
+        deadletters.TOPIC: {"type": "string", "minLength": 1},
+        deadletters.PARTITION: number,
+        deadletters.OFFSET: number,
+        deadletters.TIMESTAMP: number | {"description": "Milliseconds since the epoch."},
+        deadletters.CODE: {"type": "string", "enum": [code.value for code in DeadLetterCode]},
+        deadletters.MESSAGE: {"type": "string"},
+        deadletters.FAILED_AT: {"type": "string", "format": "date-time"},
+        deadletters.SERVICE_VERSION: {"type": "string", "minLength": 1},
+        deadletters.REDRIVE_COUNT: {"type": "string", "pattern": "^[0-9]+$"},
+    }
+    return {
+        "title": "DeadLetterHeaders",
+        "description": "Headers of a dead letter, behind those of the original record.",
+        "type": "object",
+        "properties": kinds,
+        "required": list(deadletters.HEADER_NAMES),
+    }
+
+
+def _analyze_rules() -> list[Schema]:
+    """Which members go together, as far as a schema can say it; the models know some more."""
+    present = {
+        "video": {"type": "object"},
+        "image": {"type": "array"},
+        "prompt": {"type": "string"},
+        "prompt_v2": {"type": "object"},
+    }
+
+    def one(given: str, absent: str) -> Schema:
+        return {"required": [given], "properties": {given: present[given], absent: _NULL}}
+
+    no_segments = {
+        "response_format": {"not": {"properties": {"type": {"const": "segment_definitions"}}, "required": ["type"]}},
+        "max_tokens": {"not": {"const": "unlimited"}},
+        "min_segment_duration": _NULL,
+        "max_segment_duration": _NULL,
+    }
+    segments = {
+        "prompt": _NULL,
+        "prompt_v2": _NULL,
+        "mode": {"enum": ["async", "auto", None]},
+        "response_format": {"properties": {"type": {"const": "segment_definitions"}}, "type": "object"},
+    }
+    return [
+        {"oneOf": [one("video", "image"), one("image", "video")]},
+        {
+            "if": {"properties": {"analysis_mode": _SEGMENTING}, "required": ["analysis_mode"]},
+            "then": {"properties": segments, "required": ["response_format"]},
+            "else": {"oneOf": [one("prompt", "prompt_v2"), one("prompt_v2", "prompt")], "properties": no_segments},
+        },
+        {
+            "if": {"properties": {"image": present["image"]}, "required": ["image"]},
+            "then": {
+                "properties": {"model_name": {"const": "pegasus1.6"}, "prompt": present["prompt"]},
+                "required": ["model_name", "prompt"],
+            },
+        },
+        {
+            "if": {"properties": {"upload": {"const": "inline"}}, "required": ["upload"]},
+            "then": {"properties": {"video": {"properties": {"type": {"enum": ["url", "base64_string"]}}}}},
+        },
+    ]
+
+
+def _tidy(node: Any, *, keep_title: bool = False) -> Any:
+    """Drop what says nothing: titles made from member names, null defaults, and OpenAPI's `discriminator`."""
+    if isinstance(node, list):
+        return [_tidy(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    tidy: Schema = {}
+    for key, value in node.items():
+        if key in ("properties", "$defs"):
+            tidy[key] = {name: _tidy(child, keep_title=key == "$defs") for name, child in value.items()}
+        elif key == "discriminator" or (key == "default" and value is None):
+            continue
+        elif key != "title" or keep_title:
+            tidy[key] = _tidy(value)
+    return tidy
