@@ -25,7 +25,7 @@ def main() -> None:
         sys.exit(Exit.FAILURE)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(Exit.INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - the border: whatever it is, the user gets a line, not a traceback
+    except Exception as error:  # the border: whatever it is, the user gets a line
         if debug:
             raise
         lines = message_of(error).splitlines() or [type(error).__name__]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import click
 
-from service.cli.exits import EPILOG
+from service.cli.manual import epilog
 from service.cli.output import json_option
 
 
-@click.command("demo", epilog=EPILOG)
+@click.command(
+    "demo",
+    epilog=epilog(
+        "reelwire demo",
+        "reelwire demo --keep",
+    ),
+)
 @click.option("--keep", is_flag=True, help="Leave everything up and print the addresses and commands to try.")
 @json_option
 def command(keep: bool, as_json: bool) -> int:
-    """Start Kafka, the emulator and the service here, and send a few requests through.
-
-    \b
-    Examples:
-      reelwire demo
-      reelwire demo --keep
-    """
+    """Start Kafka, the emulator and the service here, and send a few requests through."""
     from service.sandbox.demo import run_demo  # needs the extra `sandbox`
 
     return run_demo(keep=keep, as_json=as_json)

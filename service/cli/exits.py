@@ -30,8 +30,6 @@ MEANINGS = {
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
-EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
-
 
 class CommandError(ProcessError):
     """The command failed for a reason that a user can act on."""

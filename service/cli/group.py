@@ -7,7 +7,7 @@ import os
 
 import click
 
-from service.cli.exits import EPILOG
+from service.cli.manual import EPILOG
 from service.settings import CONFIG_VARIABLE
 from service.version import VERSION
 
@@ -48,10 +48,11 @@ class LazyGroup(click.Group):
 @click.option("--config", type=click.Path(dir_okay=False), help=f"TOML file of settings (as {CONFIG_VARIABLE}).")
 @click.option("--debug", is_flag=True, help="Show tracebacks and the logs of libraries.")
 @click.version_option(VERSION, prog_name="reelwire", message="%(prog)s %(version)s")
-def reelwire(config: str | None, debug: bool) -> None:  # noqa: ARG001 - `main` looks for --debug before click does
+def reelwire(config: str | None, debug: bool) -> None:
     """Kafka to video understanding: requests in, fragments, progress and completions out.
 
     Settings are environment variables with the prefix REELWIRE_, or a TOML file; `reelwire config` shows them all.
     """
+    # `main` has looked for --debug before click did: errors before this point want it too.
     if config:
         os.environ[CONFIG_VARIABLE] = config

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import click
 
-from service.cli.exits import EPILOG
+from service.cli.manual import epilog
 from service.settings import load_settings
 
 
-@click.command("run", epilog=EPILOG)
+@click.command(
+    "run",
+    epilog=epilog(
+        "TWELVELABS_API_KEY=tlk_… reelwire run",
+        "REELWIRE_LOG__FORMAT=console reelwire run",
+        "REELWIRE_CONFIG=/etc/reelwire.toml reelwire run",
+    ),
+)
 def command() -> int:
-    """Run the service until SIGTERM or Ctrl-C.
-
-    \b
-    Examples:
-      TWELVELABS_API_KEY=tlk_… reelwire run
-      REELWIRE_LOG__FORMAT=console reelwire run
-      REELWIRE_CONFIG=/etc/reelwire.toml reelwire run
-    """
+    """Run the service until SIGTERM or Ctrl-C."""
     settings = load_settings()
     from service.app import main  # after the settings: a wrong one need not wait for the whole service
 

@@ -1,0 +1,84 @@
+"""What commands need of Kafka, each call with a limit, so that a dead broker is told within seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from contracts.deadletters import Header
+from service.cli.exits import CommandError, Exit
+from service.kafka.connection import broker_unavailable, client_options, is_unreachable, producer_options
+from service.settings import Settings
+
+CONNECT_SECONDS = 10.0
+SEND_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def reachable(settings: Settings, seconds: float = CONNECT_SECONDS) -> AsyncIterator[None]:
+    """Limit what is done in the block to `seconds`, and turn every way of not answering into one error."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (KafkaError, TimeoutError, OSError) as error:
+        if is_unreachable(error):
+            raise broker_unavailable(settings.kafka, error) from None
+        raise CommandError(f"Kafka at {settings.kafka.bootstrap_servers} refused: {error}", Exit.UNREACHABLE) from error
+
+
+@asynccontextmanager
+async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected admin client. Raises `BrokerUnavailable`."""
+    client = AIOKafkaAdminClient(**client_options(settings.kafka))
+    try:
+        async with reachable(settings):
+            await client.start()
+        yield client
+    finally:
+        await client.close()
+
+
+async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
+    """How many partitions each topic has; `CommandError` when one of them does not exist."""
+    names = list(topics)
+    async with admin(settings) as client, reachable(settings):
+        described = await client.describe_topics(names)
+    counts = {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
+    missing = [name for name in names if not counts.get(name)]
+    if missing:
+        raise CommandError(f"there is no topic {', '.join(missing)}; make it with: reelwire topics create")
+    return counts
+
+
+@asynccontextmanager
+async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """A connected idempotent producer. Raises `BrokerUnavailable`."""
+    client = AIOKafkaProducer(**producer_options(settings.kafka))
+    try:
+        async with reachable(settings):
+            await client.start()
+        yield client
+    finally:
+        await client.stop()
+
+
+async def send(
+    settings: Settings,
+    client: AIOKafkaProducer,
+    topic: str,
+    *,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Sequence[Header] = (),
+    partition: int | None = None,
+) -> tuple[int, int]:
+    """Produce one record; its partition and offset, once every replica in sync has it."""
+    async with reachable(settings, SEND_SECONDS):
+        placed: Any = await client.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers))
+    return placed.partition, placed.offset

@@ -1,0 +1,95 @@
+"""Build a request from what was typed, and refuse it here when the service would. Pure but for reading files."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from contracts.rejection import RejectedRecord
+from contracts.requests import parse_request
+from service.settings import Settings
+
+DEFAULT_PROMPT = "Describe this video: what happens, in order, with timestamps."
+
+_OBJECT = re.compile(r"^(s3|gs|az)://")
+_URL = re.compile(r"^https?://", re.IGNORECASE)
+
+
+def new_request_id() -> str:
+    """An id that nobody else uses."""
+    return f"cli-{uuid.uuid4().hex[:16]}"
+
+
+def video_of(source: str, key: str | None = None) -> dict[str, str]:
+    """The `video` member for a SOURCE: a URL, `asset:ID`, s3://…, gs://…, az://…, or the path of a file."""
+    if _URL.match(source):
+        video = {"type": "url", "url": source}
+    elif _OBJECT.match(source):
+        video = {"type": "object", "uri": source}
+    elif source.startswith("asset:"):
+        video = {"type": "asset_id", "asset_id": source.removeprefix("asset:")}
+    else:
+        path = Path(source.removeprefix("file://")).expanduser()
+        video = {"type": "file", "path": str(path.absolute())}
+    return video | ({"key": key} if key else {})
+
+
+def hints(video: dict[str, str], settings: Settings) -> list[str]:
+    """What may go wrong with a file, as far as it can be known from here."""
+    if video["type"] != "file":
+        return []
+    path, roots = Path(video["path"]), settings.sources.file_roots
+    found = []
+    if not path.is_file():
+        found.append(f"{path} is no file here; the service must find it at this path where it runs")
+    if not roots:
+        found.append("REELWIRE_SOURCES__FILE_ROOTS is empty here; the service must allow a root above this path")
+    elif not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
+        allowed = ", ".join(map(str, roots))
+        found.append(f"the path is below no allowed root ({allowed}); the service may refuse it: source_not_allowed")
+    return found
+
+
+def response_format(path: str) -> dict[str, Any]:
+    """A response format out of a file: the platform's object, or a bare JSON Schema, which is wrapped."""
+    document = json_object(Path(path).read_text(encoding="utf-8"), path)
+    if document.get("type") in {"json_schema", "segment_definitions"} and len(document) > 1:
+        return document
+    return {"type": "json_schema", "json_schema": document}
+
+
+def json_object(text: str, name: str) -> dict[str, Any]:
+    """Decode a JSON object that was typed; a usage error names where it was."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise click.UsageError(f"{name}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise click.UsageError(f"{name}: must be a JSON object")
+    return value
+
+
+def extra_member(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE` of --set; the value is JSON where it can be, else a string."""
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise click.UsageError(f"--set {text}: write NAME=VALUE")
+    try:
+        return name, orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return name, value
+
+
+def checked(body: dict[str, Any], settings: Settings) -> bytes:
+    """The request's JSON, after the same checks as the service's; a usage error says what is wrong with it."""
+    value = orjson.dumps({name: member for name, member in body.items() if member is not None})
+    try:
+        parse_request(value, (), max_bytes=settings.jobs.max_request_bytes)
+    except RejectedRecord as error:
+        raise click.UsageError(f"the request would become a dead letter ({error.code}): {error.message}") from None
+    return value
