@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from service.errors import PartitionError
+from service.errors import PartitionError, RetryLater
 
 if TYPE_CHECKING:
     from contracts.requests import ParsedRequest
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]
+"""Kafka headers; a value may be null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +91,33 @@ class RecordTooLarge(PartitionError):
     """A record is larger than its topic takes."""
 
 
+class DeliveryFailed(RetryLater):
+    """A live record was not delivered: its attempt is over, since what follows would leave a gap."""
+
+
+class LeaseLost(PartitionError):
+    """No successful heartbeat within the session timeout: nothing may be sent or paid for."""
+
+
 class FragmentSender(Protocol):
     """Sends live records outside any transaction: one idempotent producer per process."""
 
     def send(self, record: OutRecord) -> asyncio.Future[Place]:
         """Send at once, in order per partition; the future resolves when every replica in sync has it.
 
-        Raises or fails with `LeaseLost` when this process may have been taken for dead.
+        Raises or fails with `LeaseLost` when this process may have been taken for dead. Fails with `DeliveryFailed`,
+        in bounded time, when the broker can't be reached; every later record under way then fails too, so an
+        attempt that stops at its first failure leaves no gap. A record above the size limit fails alone with
+        `RecordTooLarge`.
         """
         ...
 
+    async def ready(self) -> None:
+        """Return when there is a producer and not too much under way.
 
-class LeaseLost(PartitionError):
-    """No successful heartbeat within the session timeout: nothing may be sent or paid for."""
+        Awaited before a new attempt is paid for, and between two reads of a stream: it is the back-pressure.
+        """
+        ...
 
 
 class Lease(Protocol):

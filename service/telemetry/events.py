@@ -25,3 +25,46 @@ class E(StrEnum):
     # Sandbox
     BROKER_CHOSEN = "broker_chosen"  # demo and tests run on this one; `passed_over` tells why not on the others
     BROKER_PASSED_OVER = "broker_passed_over"  # with the reason; harmless when another one is chosen
+
+    # Engine
+    JOB_ENDED = "job_ended"  # a completion is durable; the audit line of a request
+    WORK_FAILED = "work_failed"  # a bug: the work of one job raised; it is begun again after a pause
+    UNIT_REFUSED = "unit_refused"  # a record fits no topic: raise kafka.max_message_bytes
+    ASSET_GONE = "asset_gone"  # the platform has lost an asset of ours; the video is uploaded again
+    PROGRESS_NOT_SENT = "progress_not_sent"  # a live upload progress event was not taken; nothing depends on it
+    DRAINING = "draining"  # stop was asked for; streams may end within their budget
+    DRAINED = "drained"  # `cut` streams did not end in time and begin anew with the next owner
+
+    # Ownership of partitions
+    GROUP_JOINED = "group_joined"  # with the partitions this process now owns
+    GROUP_REJOINING = "group_rejoining"  # with the reason; partitions are assigned anew
+    PARTITION_TAKEN = "partition_taken"  # its jobs go on; with how many, and how long it took
+    PARTITION_RENEWED = "partition_renewed"  # kept over a rebalance, still ours
+    PARTITION_LOST = "partition_lost"  # given to another member; its jobs go on there
+    PARTITION_FAILED = "partition_failed"  # taken over again, a limited number of times; see reason
+    JOBS_NOT_CLOSED = "jobs_not_closed"  # the engine did not let go of a partition's jobs in time
+    OWNERSHIP_FAILED = "ownership_failed"  # a fault in ours; the process ends
+    BROKER_UNREACHABLE = "broker_unreachable"  # said once; everything waits until it is back
+    BROKER_BACK = "broker_back"  # with how long it was away
+    INPUT_BEHIND = "input_behind"  # committed offset no longer in the requests topic; see lost
+
+    # Intake
+    RECORD_REJECTED = "record_rejected"  # a record is no request; it is in the dead letters
+    DEAD_LETTER_CUT = "dead_letter_cut"  # a record larger than any dead letter: copied without its value
+    JOB_QUARANTINED = "job_quarantined"  # a job record can't be read; it stays, a copy is in the dead letters
+    PARSER_FAILED = "parser_failed"  # a fault in our parser; the record is in the dead letters
+    ACCEPT_FAILED = "accept_failed"  # a fault in ours; the record is in the dead letters
+    COMPLETION_GONE = "completion_gone"  # a duplicate's completion is no longer in its topic
+    INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up just now
+    INTAKE_FAILED = "intake_failed"  # a fault in ours; the partition is taken over again
+
+    # Assets
+    ASSET_LOG_READY = "asset_log_ready"  # every known asset is in the index
+    ASSET_LOG_WAITS = "asset_log_waits"  # the assets topic can't be read just now
+
+    # Watchdog
+    LOOP_BLOCKED = "loop_blocked"  # the event loop stands still; the process ends
+
+    # Emulator
+    EMULATOR_READY = "emulator_ready"  # the local platform listens, with its base url
+    EMULATOR_STOPPED = "emulator_stopped"

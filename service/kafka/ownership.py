@@ -1,0 +1,386 @@
+"""Which partitions are ours, and that each is served: the group consumer, and one task per owned partition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from service.clock import Clock
+from service.errors import PartitionError, ProcessError
+from service.kafka.group import Group
+from service.kafka.point_reader import ReadFailed
+from service.kafka.ports import InRecord, JobHost
+from service.kafka.restore import Superseded
+from service.kafka.runtime import Fenced, PartitionRuntime, PartitionWriter, State
+from service.kafka.takeover import Readers, Takeover
+from service.kafka.takeover_budget import TakeoverBudget
+from service.kafka.watchdog import LoopWatch, Progress
+from service.settings import Settings
+from service.telemetry.events import E
+from service.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+_POLL_MS = 100
+_BATCH_RECORDS = 500
+_UPKEEP_SECONDS = 5.0
+_TRIM_SECONDS = 300.0
+_TROUBLE_SECONDS = 1.0
+
+
+class Ownership:
+    """Keeps this process in the group and its partitions served. `run` for ever, then `drain` and `stop`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        host: JobHost,
+        make_writer: Callable[[int], PartitionWriter],
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        owner: str | None = None,
+    ) -> None:
+        self._settings = settings
+        self._host = host
+        self._metrics = metrics
+        self._clock = clock
+        self._readers = Readers.of(settings)
+        self.group = Group(settings, metrics, clock)
+        self._takeover = Takeover(
+            settings,
+            host,
+            make_writer,
+            self.group,
+            self._readers,
+            metrics,
+            clock,
+            owner=owner or settings.kafka.client_id,
+        )
+        self._budget = TakeoverBudget(clock)
+        self._tending: dict[int, asyncio.Task[None]] = {}
+        self._runtimes: dict[int, PartitionRuntime] = {}
+        self._states: dict[int, State] = {}
+        self._fatal: asyncio.Future[ProcessError] = asyncio.get_running_loop().create_future()
+        self._stopped = asyncio.Event()
+        self._draining = False
+        self._stopping = False
+        self._intake_reason: str | None = None
+        self._progress: dict[int, Progress] = {}
+        self._loop_watch = LoopWatch(metrics)
+        self._poll_task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{partition} {state}" for partition, state in sorted(self._states.items()))
+        return f"<Ownership of {states or 'nothing'}>"
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has told us what is ours, be it nothing."""
+        return self.group.assigned is not None
+
+    def partitions(self) -> dict[int, State]:
+        """The owned partitions and where each stands."""
+        return dict(self._states)
+
+    def runtime(self, partition: int) -> PartitionRuntime | None:
+        """What serves `partition` just now."""
+        return self._runtimes.get(partition)
+
+    async def run(self) -> None:
+        """Serve what the group gives us until `stop`. Raises `ProcessError` for what can't be healed here."""
+        self.group.on_change = self._assignment_changed
+        await self.group.start(lambda: self._stopping)
+        if self._stopping:
+            return
+        self._poll_task = poll = asyncio.create_task(self._guarded(self._poll()), name="poll")
+        others = [
+            asyncio.create_task(self._guarded(self._upkeep()), name="upkeep"),
+            asyncio.create_task(self._guarded(self._loop_watch.run()), name="loop-watch"),
+        ]
+        stopped = asyncio.create_task(self._stopped.wait())
+        awaited: set[asyncio.Future[Any]] = {self._fatal, stopped}
+        try:
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*others, stopped):
+                task.cancel()
+            await asyncio.wait({*others, stopped})
+        if self._fatal.done():
+            raise self._fatal.result()
+        await asyncio.wait({poll})
+
+    async def drain(self) -> None:
+        """Take nothing new from now on; returns when what was taken is durable. Membership is kept."""
+        self._draining = True
+        self._throttle()
+        await asyncio.gather(*(runtime.settled() for runtime in self._runtimes.values()))
+
+    async def stop(self) -> None:
+        """Close every partition, then leave the group. Never raises; bounded in time."""
+        self._draining = self._stopping = True
+        self.group.announce()
+        if self._tending:
+            await asyncio.wait(set(self._tending.values()))
+        if self._poll_task is not None:
+            # It may wait for an assignment that never comes, so what remains of it is cancelled in the end.
+            await asyncio.wait({self._poll_task}, timeout=10 * _POLL_MS / 1000)
+            self._poll_task.cancel()
+            await asyncio.wait({self._poll_task})
+        await self.group.stop()
+        await self._readers.close()
+        self._loop_watch.close()
+        self._stopped.set()
+
+    # What the group says
+
+    def _assignment_changed(self) -> None:
+        """Called by the group after every rebalance, and before."""
+        for partition in self.group.assigned or ():
+            self._tend_if_owned(partition)
+
+    def _tend_if_owned(self, partition: int) -> None:
+        if partition in self._tending or self._stopping or not self._owned(partition):
+            return
+        task = asyncio.create_task(self._guarded(self._tend(partition)), name=f"partition-{partition}")
+        self._tending[partition] = task
+        task.add_done_callback(lambda _: self._tended(partition))
+
+    def _tended(self, partition: int) -> None:
+        del self._tending[partition]
+        self._tend_if_owned(partition)  # given back to us while it was being closed
+
+    def _owned(self, partition: int) -> bool:
+        assigned = self.group.assigned
+        return not self._stopping and (assigned is None or partition in assigned)
+
+    async def _tend(self, partition: int) -> None:
+        """Own one partition: take over, serve, renew after every rebalance, take over again after a failure."""
+        runtime: PartitionRuntime | None = None
+        fenced_in: int | None = None
+        seen = -1
+        try:
+            while True:
+                generation = await self.group.settled(lambda: self._stopping)
+                if not self._owned(partition):
+                    return
+                if generation == fenced_in:
+                    await self.group.changed_from(generation)
+                    continue
+                try:
+                    if runtime is None:
+                        self._enter(partition, State.TAKING_OVER)
+                        runtime = await self._take_over(partition)
+                    elif seen != generation:
+                        self._enter(partition, State.RENEWING)
+                        await self._renew(runtime)
+                    if generation != self.group.generation:
+                        seen = -1
+                        continue
+                    seen = generation
+                    self._serve(partition, runtime)
+                    await self._until_change(runtime, generation)
+                except Superseded:
+                    continue
+                except PartitionError as error:
+                    broken, runtime = runtime, None
+                    await self._give_up(partition, broken)
+                    if isinstance(error, Fenced):
+                        fenced_in = generation
+                        self._budget.fenced(partition, str(error))
+                        self.group.rejoin(f"partition {partition} was taken over: {error}")
+                    else:
+                        await self._before_again(partition, error)
+        finally:
+            await self._give_up(partition, runtime)
+            if runtime is not None:
+                log.info(E.PARTITION_LOST, partition=partition)
+            self._leave(partition)
+
+    async def _take_over(self, partition: int) -> PartitionRuntime:
+        try:
+            runtime = await self._takeover.run(partition, lambda: self._owned(partition))
+        except Superseded:
+            self._metrics.takeovers.labels(outcome="superseded").inc()
+            raise
+        except PartitionError:
+            self._metrics.takeovers.labels(outcome="failed").inc()
+            raise
+        self._metrics.takeovers.labels(outcome="taken").inc()
+        self._runtimes[partition] = runtime
+        return runtime
+
+    async def _renew(self, runtime: PartitionRuntime) -> None:
+        if runtime.failed.done():
+            raise runtime.failed.result()
+        markers = self._takeover.marker_records(self._takeover.new_marker(), runtime.partition)
+        await runtime.renew(markers, 2 * self._settings.kafka.call_timeout_seconds)
+        self._metrics.takeovers.labels(outcome="renewed").inc()
+        log.info(E.PARTITION_RENEWED, partition=runtime.partition)
+
+    def _serve(self, partition: int, runtime: PartitionRuntime) -> None:
+        self.group.seek(partition, runtime.position)
+        self._enter(partition, State.SERVING)
+        self._throttle()
+
+    async def _until_change(self, runtime: PartitionRuntime, generation: int) -> None:
+        """Wait for the next rebalance; raises what made the runtime fail."""
+        changed = asyncio.create_task(self.group.changed_from(generation))
+        awaited: set[asyncio.Future[Any]] = {changed, runtime.failed}
+        try:
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+        if runtime.failed.done():
+            raise runtime.failed.result()
+
+    async def _before_again(self, partition: int, error: PartitionError) -> None:
+        """Wait before the next takeover in place; raises `ProcessError` when there have been too many."""
+        self._enter(partition, State.TAKING_OVER)
+        log.warning(E.PARTITION_FAILED, partition=partition, reason=str(error))
+        await self.group.until_reachable(lambda: not self._owned(partition))
+        delay = self._budget.failed(partition, str(error))
+        await self.group.wait_or_change(delay)
+
+    async def _give_up(self, partition: int, runtime: PartitionRuntime | None) -> None:
+        self.group.pause(partition)
+        if runtime is not None:
+            self._enter(partition, State.CLOSING)
+            self._runtimes.pop(partition, None)
+            await runtime.close()
+
+    def _enter(self, partition: int, state: State) -> None:
+        self._states[partition] = state
+        self._count_states()
+
+    def _leave(self, partition: int) -> None:
+        self._states.pop(partition, None)
+        self._progress.pop(partition, None)
+        self._count_states()
+        for gauge in (self._metrics.input_lag, self._metrics.dedup_entries, self._metrics.quarantined):
+            with suppress(KeyError):
+                gauge.remove(str(partition))
+
+    def _count_states(self) -> None:
+        states = list(self._states.values())
+        for state in State:
+            self._metrics.partitions.labels(state=state).set(states.count(state))
+
+    # Records
+
+    async def _poll(self) -> None:
+        """The only caller of `getmany`: never cancelled before the end, and it goes on while all is paused."""
+        while not self._stopping:
+            self._throttle()
+            for where, records in (await self.group.poll(_POLL_MS, _BATCH_RECORDS, self._out_of_range)).items():
+                runtime = self._runtimes.get(where.partition)
+                if runtime is None or self._states.get(where.partition) is not State.SERVING:
+                    continue  # a takeover or a renewal ends with a seek, so these will be read again
+                runtime.offer([_in_record(record) for record in records])
+
+    def _throttle(self) -> None:
+        """Pause and resume partitions as the marks say. Called often, cheap."""
+        reason = "draining" if self._draining else self._host.intake_closed()
+        if reason != self._intake_reason:
+            if self._intake_reason is not None:
+                self._metrics.intake_paused.labels(reason=self._intake_reason).set(0)
+            if reason is not None:
+                self._metrics.intake_paused.labels(reason=reason).set(1)
+            self._intake_reason = reason
+        behind = False
+        for partition, runtime in self._runtimes.items():
+            too_far = runtime.too_far_ahead()
+            behind = behind or too_far
+            serving = self._states.get(partition) is State.SERVING
+            if serving and reason is None and not too_far:
+                self.group.resume(partition)
+            else:
+                self.group.pause(partition)
+        self._metrics.intake_paused.labels(reason="backlog").set(behind)
+
+    def _out_of_range(self, partition: int) -> None:
+        runtime = self._runtimes.get(partition)
+        if runtime is not None:
+            runtime.fail(PartitionError(f"offset {runtime.position} is no longer in the requests topic"))
+
+    # Upkeep
+
+    async def _upkeep(self) -> None:
+        trimmed = self._clock.monotonic()
+        while True:
+            await asyncio.sleep(_UPKEEP_SECONDS)
+            ends = await self.group.ends(list(self._runtimes))
+            if ends is None:
+                self._progress.clear()  # nothing moves without a broker
+            else:
+                self._look_at_progress(ends)
+            if self._clock.monotonic() - trimmed > _TRIM_SECONDS:
+                trimmed = self._clock.monotonic()
+                await self._trim()
+
+    def _look_at_progress(self, ends: dict[int, int]) -> None:
+        """Lag for the metrics; raises `ProcessError` when a partition stands still though there is work."""
+        now = self._clock.monotonic()
+        for partition, end in ends.items():
+            runtime = self._runtimes.get(partition)
+            if runtime is None:
+                continue
+            self._metrics.input_lag.labels(partition=str(partition)).set(
+                max(0, end - runtime.position + runtime.backlog)
+            )
+            fetching = self._states.get(partition) is State.SERVING and not self.group.is_paused(partition)
+            progress = self._progress[partition] = Progress.following(
+                self._progress.get(partition),
+                now,
+                position=self.group.position(partition) if fetching else None,
+                end=end,
+                durable=runtime.position - runtime.backlog,
+                backlog=runtime.backlog,
+            )
+            reason = progress.stalled(now, self._settings.kafka)
+            if reason is not None:
+                raise ProcessError(f"partition {partition}: {reason}")
+
+    async def _trim(self) -> None:
+        """Forget finished requests that retention has removed."""
+        partitions = list(self._runtimes)
+        if not partitions:
+            return
+        try:
+            beginnings = await self._readers.finished.beginnings(partitions)
+        except ReadFailed:
+            return
+        for partition, offset in beginnings.items():
+            runtime = self._runtimes.get(partition)
+            if runtime is not None:
+                runtime.finished.drop_below(offset)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Whatever a task can't heal ends the process, with its reason."""
+        try:
+            await work
+        except ProcessError as error:
+            self._end(error)
+        except Exception as error:
+            log.error(E.OWNERSHIP_FAILED, error=repr(error), exc_info=error)
+            self._end(ProcessError(f"ownership failed: {error!r}"))
+
+    def _end(self, error: ProcessError) -> None:
+        if not self._fatal.done():
+            self._fatal.set_result(error)
+
+
+def _in_record(record: Any) -> InRecord:
+    return InRecord(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        tuple(record.headers),
+    )
