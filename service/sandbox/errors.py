@@ -15,3 +15,7 @@ class JarError(BrokerError):
 
 class PortError(BrokerError):
     """No port is free for the broker."""
+
+
+class ProgramError(ProcessError):
+    """A program of the sandbox did not do what it should."""

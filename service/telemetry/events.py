@@ -13,6 +13,7 @@ class E(StrEnum):
     SERVICE_READY = "service_ready"  # every owned partition is served
     SERVICE_STOPPING = "service_stopping"  # a signal or a fatal error; drain begins
     SERVICE_STOPPED = "service_stopped"
+    BROKER_WAITED_FOR = "broker_waited_for"  # the start goes on as soon as a broker answers
 
     # Operations
     HTTP_LISTENING = "http_listening"  # health and metrics are served at host and port

@@ -1,0 +1,240 @@
+"""The service as a whole: wiring, ordered start, ordered stop. No rule lives here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+import structlog
+import uvloop
+
+from service.clock import SystemClock
+from service.domain.effects import Turn
+from service.domain.policy import Policy
+from service.engine.context import Context
+from service.engine.host import Engine
+from service.engine.live import Live
+from service.engine.poller import Poller
+from service.engine.records import RecordBuilder
+from service.engine.task import look_at_task
+from service.engine.turns import Turns
+from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
+from service.kafka.asset_log import AssetLog
+from service.kafka.lease import GroupLease
+from service.kafka.ownership import Ownership
+from service.kafka.pace import TransactionPace
+from service.kafka.runtime import PartitionWriter, State
+from service.kafka.sender import IdempotentSender
+from service.kafka.topics import check_topics, create_topics
+from service.kafka.writer import TransactionalWriter
+from service.ops.health import Health, heartbeat
+from service.ops.server import OpsServer
+from service.platform.client import PlatformClient
+from service.settings import Settings
+from service.telemetry.events import E
+from service.telemetry.log import configure_logging
+from service.telemetry.metrics import Metrics
+from service.version import VERSION
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+_AGAIN_SECONDS = 2.0
+_HEALTH_SECONDS = 0.5
+
+
+class Service:
+    """One process of the service. `run` returns when it was asked to stop and everything is closed."""
+
+    def __init__(self, settings: Settings) -> None:
+        key = settings.platform_api_key()
+        if not key:
+            raise SettingsError(
+                "REELWIRE_PLATFORM__API_KEY: the platform's key is missing; "
+                "set it, REELWIRE_PLATFORM__API_KEY_FILE or TWELVELABS_API_KEY"
+            )
+        self._key = key
+        self._settings = settings
+        self._clock = SystemClock()
+        self._metrics = Metrics()
+        self._health = Health(self._clock)
+        self._pace = TransactionPace(self._clock)
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin the drain. Called by signals; a second call changes nothing."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`. Raises `ProcessError` for what can't be healed."""
+        log.info(E.SERVICE_STARTING, version=VERSION, group=self._settings.kafka.group_id)
+        self._metrics.info.labels(VERSION).set(1)
+        async with AsyncExitStack() as closing:
+            ops = OpsServer(self._settings.http, self._health, self._metrics)
+            await ops.start()
+            closing.push_async_callback(ops.stop)
+            self._background(closing, heartbeat(self._health, self._metrics, self._clock), "heartbeat")
+            if not await self._until_stopped(self._topics_fit()):
+                return
+            await self._serve(closing)
+        log.info(E.SERVICE_STOPPED)
+
+    async def _serve(self, closing: AsyncExitStack) -> None:
+        settings, metrics, clock = self._settings, self._metrics, self._clock
+        lease = GroupLease(session_timeout_ms=settings.kafka.session_timeout_ms, clock=clock)
+        platform = PlatformClient(settings.platform, self._key, metrics, clock)
+        closing.push_async_callback(platform.aclose)
+        sender = IdempotentSender(settings=settings, metrics=metrics, clock=clock, lease=lease)
+        closing.push_async_callback(sender.close)
+        assets = AssetLog(settings, metrics, clock)
+        closing.push_async_callback(assets.stop)
+        for start in (sender.start, assets.start):
+            if not await self._until_stopped(self._patiently(start)):
+                return
+        context = self._context(platform, sender, assets, lease)
+        context.poller.start()
+        closing.push_async_callback(context.poller.close)
+        engine = Engine(context)
+        ownership = Ownership(settings, engine, self._make_writer, metrics, clock, lease=lease)
+        closing.push_async_callback(ownership.stop)
+        serving = asyncio.create_task(ownership.run(), name="ownership")
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        self._background(closing, self._watch(ownership, platform), "health")
+        try:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        if serving.done():
+            serving.result()
+            return
+        self._health.stopping()
+        log.info(E.SERVICE_STOPPING, reason="asked to stop", drain_seconds=settings.shutdown.drain_seconds)
+        await ownership.drain()
+        await engine.drain(settings.shutdown.drain_seconds)
+        await ownership.stop()
+        await serving
+
+    def _context(
+        self, platform: PlatformClient, sender: IdempotentSender, assets: AssetLog, lease: GroupLease
+    ) -> Context:
+        settings = self._settings
+
+        async def look(live: Live) -> float | None:
+            return await look_at_task(live, context)
+
+        jobs = settings.jobs
+        context = Context(
+            settings=settings,
+            policy=Policy(
+                max_attempts=jobs.max_attempts,
+                patience_ms=int(jobs.patience_seconds * 1000),
+                retry_initial_seconds=jobs.retry_initial_seconds,
+                retry_max_seconds=jobs.retry_max_seconds,
+            ),
+            clock=self._clock,
+            metrics=self._metrics,
+            platform=platform,
+            assets=assets,
+            sender=sender,
+            lease=lease,
+            turns=Turns({Turn.STREAM: jobs.max_streams, Turn.CREATE: jobs.max_creates}),
+            poller=Poller(look, at_once=settings.platform.max_calls),
+            records=RecordBuilder(settings.topics),
+        )
+        return context
+
+    def _make_writer(self, partition: int) -> PartitionWriter:
+        return TransactionalWriter(
+            partition, settings=self._settings, metrics=self._metrics, clock=self._clock, pace=self._pace
+        )
+
+    async def _topics_fit(self) -> None:
+        """Wait for the broker, then hold the topics against the settings. Raises `ProcessError` if they differ."""
+        if self._settings.topics.create:
+            await self._patiently(lambda: create_topics(self._settings))
+        findings = await self._patiently(lambda: check_topics(self._settings))
+        wrong = [finding for finding in findings if finding.severity == "error"]
+        if wrong:
+            raise ProcessError("the topics do not fit:\n" + "\n".join(f"- {finding}" for finding in wrong))
+
+    async def _watch(self, ownership: Ownership, platform: PlatformClient) -> None:
+        """Keep the health conditions true."""
+        while True:
+            states = ownership.partitions()
+            behind = sorted(partition for partition, state in states.items() if state is not State.SERVING)
+            self._health.set("group", ownership.joined, "a member" if ownership.joined else "joining the group")
+            self._health.set(
+                "partitions",
+                not behind,
+                f"not served yet: {behind}" if behind else f"{len(states)} served",
+            )
+            self._health.set(
+                "platform",
+                not platform.unauthorized,
+                "the platform refuses the key: set another one" if platform.unauthorized else "",
+            )
+            if ownership.joined and not behind:
+                self._health.started()
+            await asyncio.sleep(_HEALTH_SECONDS)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call until a broker answers: a dead one is waited for, visibly."""
+        told = False
+        while True:
+            try:
+                result = await call()
+            except (RetryLater, PartitionError) as error:
+                self._health.set("kafka", ok=False, detail=str(error))
+                if not told:
+                    log.warning(E.BROKER_WAITED_FOR, reason=str(error))
+                    told = True
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                self._health.set("kafka", ok=True)
+                return result
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, object]) -> bool:
+        """Run `work`; False when the process was asked to stop first. Raises what `work` raises."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+                return not self._stop.is_set()
+            return False
+        finally:
+            for task in (working, stopping):
+                task.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+
+    @staticmethod
+    def _background(closing: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+
+        async def end() -> None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+        closing.push_async_callback(end)
+
+
+async def run(settings: Settings) -> None:
+    """Run the service until SIGTERM or SIGINT."""
+    service = Service(settings)
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, service.stop)
+    await service.run()
+
+
+def main(settings: Settings) -> int:
+    """Configure the process and run; the exit code. Errors pass through: the command line words them."""
+    configure_logging(settings)
+    uvloop.run(run(settings))
+    return 0

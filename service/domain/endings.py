@@ -1,0 +1,98 @@
+"""How a job ends: the members of its completion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from service.domain.effects import Change, Event, StopWork
+from service.domain.facts import Outcome, PlatformSaid
+from service.domain.job import Ending, Job, Phase
+from service.domain.modes import analysed_seconds, billed_minutes
+
+if TYPE_CHECKING:
+    from contracts.requests import AnalyzeRequest
+
+
+def completed(job: Job, request: AnalyzeRequest, outcome: Outcome, now_ms: int) -> Change:
+    """The job ends with a result."""
+    data, data_error = _decoded(request, outcome)
+    warning = None
+    if outcome.warning_message is not None:
+        warning = {"code": outcome.warning_code, "message": outcome.warning_message}
+    members: dict[str, Any] = {
+        "mode": job.mode,
+        "text": outcome.text,
+        "data": data,
+        "data_error": data_error,
+        "finish_reason": outcome.finish_reason,
+        "warning": warning,
+        "usage": {
+            "input_tokens": outcome.input_tokens,
+            "output_tokens": outcome.output_tokens,
+            "video_seconds": analysed_seconds(request, job.duration),
+            "billed_minutes": billed_minutes(request, job.duration),
+        },
+        "generation_id": outcome.generation_id,
+        "asset_id": job.asset_id,
+        "task_id": job.task_id,
+        "fragments": outcome.fragments,
+        "timings": _timings(job, outcome, now_ms),
+    }
+    return _end(job, Event("completed", members))
+
+
+def failed(
+    job: Job,
+    code: str,
+    message: str,
+    stage: str,
+    *,
+    retryable: bool = False,
+    platform: PlatformSaid | None = None,
+    events: tuple[Event, ...] = (),
+) -> Change:
+    """The job ends without a result."""
+    said = None
+    if platform is not None:
+        said = {"status": platform.status, "code": platform.code, "message": platform.message}
+    error = {"code": code, "message": message, "stage": stage, "retryable": retryable, "platform": said}
+    return _end(job, Event("failed", {"error": error}), events)
+
+
+def ended_as(job: Job, ending: Ending, note: str = "") -> Change:
+    """The job ends because somebody, or its deadline, wanted it to."""
+    reason = f"{ending.reason} ({note})" if note else ending.reason
+    if ending.code is not None:
+        return failed(job, ending.code, reason, "request")
+    return _end(job, Event("canceled", {"reason": reason}))
+
+
+def _end(job: Job, completion: Event, events: tuple[Event, ...] = ()) -> Change:
+    return Change(job.but(phase=Phase.ENDED), completion=completion, events=events, actions=(StopWork(),))
+
+
+def _decoded(request: AnalyzeRequest, outcome: Outcome) -> tuple[Any, str | None]:
+    """The text as JSON where a response format was asked for. Only a generation that came to its end is whole."""
+    if request.response_format is None:
+        return None, None
+    try:
+        return orjson.loads(outcome.text), None
+    except orjson.JSONDecodeError as error:
+        cut = "; the generation was cut at its length limit" if outcome.finish_reason == "length" else ""
+        return None, f"the text is not JSON: {error}{cut}"
+
+
+def _timings(job: Job, outcome: Outcome, now_ms: int) -> dict[str, float | None]:
+    def seconds(start: int | None, end: int | None) -> float | None:
+        return None if start is None or end is None else round(max(end - start, 0) / 1000, 3)
+
+    begun = job.upload_started_ms or job.attempt_started_ms
+    return {
+        "queued": seconds(job.received_ms, begun),
+        "upload": seconds(job.upload_started_ms, job.upload_ended_ms),
+        "analysis": seconds(job.attempt_started_ms, now_ms),
+        "first_fragment": seconds(job.attempt_started_ms, outcome.first_fragment_ms),
+        "total": seconds(job.received_ms, now_ms),
+    }

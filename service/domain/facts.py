@@ -1,0 +1,186 @@
+"""What can happen to a job. Facts are made by the engine (or by restore and intake) and are all the domain knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FailureKind(StrEnum):
+    """Ordered by what may have been billed."""
+
+    NOT_SENT = "not_sent"  # certainly nothing happened: no connection
+    LIMITED = "limited"  # 429
+    UNAUTHORIZED = "unauthorized"  # 401, 403: our fault, not the request's
+    SERVER = "server"  # 5xx before any result
+    REJECTED = "rejected"  # any other 4xx
+    UNKNOWN = "unknown"  # sent, and no complete answer
+    BROKEN = "broken"  # a stream that had begun was cut
+    UNDELIVERED = "undelivered"  # Kafka did not take a fragment
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformSaid:
+    """The platform's own words, untouched."""
+
+    status: int | None
+    code: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed call. `retry_after_seconds` is the platform's wish."""
+
+    kind: FailureKind
+    message: str
+    platform: PlatformSaid | None = None
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished generation."""
+
+    text: str
+    finish_reason: str | None
+    generation_id: str | None
+    output_tokens: int | None = None
+    input_tokens: int | None = None
+    warning_code: str | None = None
+    warning_message: str | None = None
+    fragments: int = 0
+    first_fragment_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Go on with a job: a new one, or one just restored (then `restored`, and what it was doing was cut off)."""
+
+    restored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VideoReady:
+    """The platform has the video. `asset_id` None: it is handed over inline."""
+
+    asset_id: str | None
+    duration: float | None
+    reused: bool
+    began_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFailed:
+    """The video can't be had. `stage` and `code` as in a completion."""
+
+    stage: str
+    code: str
+    message: str
+    retryable: bool
+    platform: PlatformSaid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnGranted:
+    """There is room for the next attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelayed:
+    """A call that cost nothing will be repeated within the same attempt."""
+
+    stage: str
+    reason: str
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """The first event of a stream has come."""
+
+    generation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisEnded:
+    """The whole text is there; of a stream, every fragment is delivered."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisFailed:
+    """An attempt to stream or to call has failed."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCut:
+    """The attempt was cut off on our side (the lease was lost for a while)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMade:
+    """The task's id is known."""
+
+    task_id: str
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskNotMade:
+    """The task can't be created. `looked_for`: the platform's list was read and it is not there."""
+
+    failure: Failure
+    looked_for: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSeen:
+    """A look at the task. `outcome` when it is ready, `message`/`code` when failed or canceled."""
+
+    status: str
+    outcome: Outcome | None = None
+    code: str | None = None
+    message: str | None = None
+    duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLost:
+    """The platform does not know the task any more."""
+
+    platform: PlatformSaid | None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Somebody wants the job to end."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The request's own deadline is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCanceled:
+    """The task needs no more attention: canceled, ended, or given up; `note` says which."""
+
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    """The wait before the next attempt is over."""
+
+
+Fact = (
+    Begin | VideoReady | VideoFailed | TurnGranted | CallDelayed | StreamOpened | AnalysisEnded
+    | AnalysisFailed | AttemptCut | TaskMade | TaskNotMade | TaskSeen | TaskLost | CancelAsked | DeadlinePassed
+    | TaskCanceled | RetryDue
+)  # fmt: skip

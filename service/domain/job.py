@@ -1,0 +1,137 @@
+"""The durable state of one request, as a record of the jobs topic holds it.
+
+A job is named by its request id within its partition. The record is compact JSON with a version; a version
+this code does not know raises `UnreadableJobRecord`, because the job may be a paid task.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+VERSION = 1
+
+
+class Phase(StrEnum):
+    """Where a job stands. All but `READY` and `ENDED` are found in records."""
+
+    ACCEPTED = "accepted"  # durable, nothing begun
+    READY = "ready"  # the video is at hand; the next attempt waits for its turn
+    STREAMING = "streaming"  # attempt claimed; from here on it may be billed
+    CALLING = "calling"  # the same for a synchronous response
+    CREATING = "creating"  # attempt claimed; a task may or may not exist
+    WATCHING = "watching"  # the task's id is known
+    CANCELING = "canceling"  # the task is being canceled, then the job ends as `ending` says
+    ENDED = "ended"  # its completion is being written
+
+
+class Mode(StrEnum):
+    """How the answer is had."""
+
+    STREAM = "stream"
+    SYNC = "sync"
+    ASYNC = "async"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a job that is being canceled will end as. `code` None: `canceled`, else `failed` with this code."""
+
+    reason: str
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request. Times are milliseconds since the epoch; `body` is the request as JSON."""
+
+    request_id: str
+    partition: int
+    offset: int
+    key: bytes | None
+    digest: str
+    body: bytes
+    received_ms: int
+    accepted_ms: int
+    deadline_ms: int | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
+    phase: Phase = Phase.ACCEPTED
+    attempt: int = 0
+    mode: Mode | None = None
+    asset_id: str | None = None
+    duration: float | None = None
+    upload_started_ms: int | None = None
+    upload_ended_ms: int | None = None
+    attempt_started_ms: int | None = None
+    task_id: str | None = None
+    task_status: str | None = None
+    failing_since_ms: int | None = None
+    failures: int = 0
+    billed_failures: int = 0
+    lost_asset_id: str | None = None
+    ending: Ending | None = None
+
+    @property
+    def event_attempt(self) -> int:
+        """The number events carry: the first attempt's also before it begins."""
+        return self.attempt or 1
+
+    def but(self, **changes: Any) -> Job:
+        """This job with some members changed."""
+        return replace(self, **changes)
+
+
+class UnreadableJobRecord(ValueError):
+    """A record of the jobs topic has an unknown version or is damaged."""
+
+
+_PLAIN = (
+    "request_id", "partition", "offset", "digest", "received_ms", "accepted_ms", "deadline_ms", "traceparent",
+    "tracestate", "attempt", "asset_id", "duration", "upload_started_ms", "upload_ended_ms", "attempt_started_ms",
+    "task_id", "task_status", "failing_since_ms", "failures",
+    "billed_failures", "lost_asset_id",
+)  # fmt: skip
+
+
+def encode_job(job: Job) -> bytes:
+    """The record's value."""
+    record: dict[str, Any] = {"v": VERSION, "phase": job.phase}
+    for name in _PLAIN:
+        value = getattr(job, name)
+        if value is not None:
+            record[name] = value
+    if job.key is not None:
+        record["key"] = base64.b64encode(job.key).decode()
+    if job.mode is not None:
+        record["mode"] = job.mode
+    if job.ending is not None:
+        record["ending"] = {"reason": job.ending.reason, "code": job.ending.code}
+    record["body"] = orjson.Fragment(job.body)
+    return orjson.dumps(record)
+
+
+def decode_job(value: bytes) -> Job:
+    """Read a record's value; raises `UnreadableJobRecord`."""
+    try:
+        record = orjson.loads(value)
+        if record["v"] != VERSION:
+            raise UnreadableJobRecord(f"version {record['v']!r}, this program reads {VERSION}")
+        ending = record.get("ending")
+        key = record.get("key")
+        return Job(
+            **{name: record[name] for name in _PLAIN if name in record},
+            key=None if key is None else base64.b64decode(key, validate=True),
+            phase=Phase(record["phase"]),
+            mode=Mode(record["mode"]) if "mode" in record else None,
+            ending=Ending(ending["reason"], ending["code"]) if ending else None,
+            body=orjson.dumps(record["body"]),
+        )
+    except UnreadableJobRecord:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnreadableJobRecord(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,27 @@
+"""The numbers decisions are made with, and the decision how long to wait."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Limits of one process, from its settings."""
+
+    max_attempts: int = 4  # attempts that may have been billed
+    patience_ms: int = 900_000  # how long a failing platform is waited for, per job
+    retry_initial_seconds: float = 1
+    retry_max_seconds: float = 60
+
+
+def backoff_seconds(policy: Policy, failures: int, seed: str, wish: float | None = None) -> float:
+    """How long to wait after the n-th failure in a row: doubling, spread over its upper half by `seed`.
+
+    The platform's own wish (`Retry-After`) is a lower bound and has no upper one.
+    """
+    ceiling = min(policy.retry_initial_seconds * 2.0 ** min(failures - 1, 30), policy.retry_max_seconds)
+    roll = hashlib.blake2b(f"{seed}/{failures}".encode(), digest_size=2).digest()
+    spread = ceiling * (0.5 + int.from_bytes(roll) / 131_070)
+    return max(spread, wish or 0.0)

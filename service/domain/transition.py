@@ -1,0 +1,170 @@
+"""The rules of a job: `transition(state, fact) -> (state, effects)`. Pure, total, and the only place that decides.
+
+A fact that no longer concerns the job (it ended, or it moved on) changes nothing, so late answers are harmless.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.domain import attempts, endings
+from service.domain.effects import (
+    Action,
+    CancelTask,
+    Change,
+    Event,
+    GetVideo,
+    MakeTask,
+    StopWork,
+    WaitTurn,
+    WatchTask,
+)
+from service.domain.facts import (
+    AnalysisEnded,
+    AnalysisFailed,
+    AttemptCut,
+    Begin,
+    CallDelayed,
+    CancelAsked,
+    DeadlinePassed,
+    Fact,
+    RetryDue,
+    StreamOpened,
+    TaskCanceled,
+    TaskLost,
+    TaskMade,
+    TaskNotMade,
+    TaskSeen,
+    TurnGranted,
+    VideoFailed,
+    VideoReady,
+)
+from service.domain.job import Ending, Job, Phase
+from service.domain.modes import Refusal, choose_mode, unsupported
+from service.domain.policy import Policy
+
+if TYPE_CHECKING:
+    from contracts.requests import AnalyzeRequest
+
+_RUNNING = frozenset({Phase.STREAMING, Phase.CALLING})
+
+
+def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, now_ms: int) -> Change:
+    """What `fact` makes of `job`. `now_ms` is the time of the fact."""
+    if job.phase is Phase.ENDED:
+        return Change(job)
+    if job.phase is Phase.CANCELING:
+        return _canceling(job, fact, now_ms)
+    match fact:
+        case Begin(restored=restored):
+            return _begin(job, request, now_ms, restored=restored)
+        case CancelAsked(reason=reason):
+            return _stop(job, Ending(reason))
+        case DeadlinePassed():
+            return _stop(job, Ending("the deadline of the request has passed", "deadline_exceeded"))
+        case VideoReady() if job.phase is Phase.ACCEPTED:
+            return _video_ready(job, request, fact, now_ms)
+        case VideoFailed() if job.phase is Phase.ACCEPTED:
+            return endings.failed(
+                job, fact.code, fact.message, fact.stage, retryable=fact.retryable, platform=fact.platform
+            )
+        case RetryDue() if job.phase is Phase.READY:
+            return Change(job, actions=(WaitTurn(attempts.turn_of(job)),))
+        case TurnGranted() if job.phase is Phase.READY:
+            return attempts.claim(job, now_ms)
+        case CallDelayed():
+            members = {"reason": fact.reason, "delay_seconds": round(fact.delay_seconds, 3)}
+            return Change(job, (Event("retrying", members, (now_ms,)),))
+        case StreamOpened() if job.phase is Phase.STREAMING:
+            return Change(job, (Event("stream_started"),))
+        case AnalysisEnded() if job.phase in _RUNNING:
+            return endings.completed(job, request, fact.outcome, now_ms)
+        case AnalysisFailed() if job.phase in _RUNNING:
+            return attempts.analysis_failed(job, request, fact.failure, policy, now_ms)
+        case AttemptCut() if job.phase in _RUNNING:
+            return attempts.interrupted(job, request)
+        case TaskMade() if job.phase is Phase.CREATING:
+            return attempts.task_made(job, fact)
+        case TaskNotMade() if job.phase is Phase.CREATING:
+            return attempts.task_not_made(job, request, fact)
+        case TaskSeen() if job.phase is Phase.WATCHING:
+            return attempts.task_seen(job, request, fact, now_ms)
+        case TaskLost() if job.phase is Phase.WATCHING:
+            message = f"the platform does not know task {job.task_id} any more"
+            return endings.failed(job, "outcome_unknown", message, "analysis", platform=fact.platform)
+        case _:
+            return Change(job)
+
+
+def _begin(job: Job, request: AnalyzeRequest, now_ms: int, *, restored: bool) -> Change:
+    if job.ending is not None:
+        return _stop(job, job.ending)
+    match job.phase:
+        case Phase.STREAMING | Phase.CALLING:
+            return attempts.interrupted(job, request)
+        case Phase.CREATING:
+            return Change(job, actions=(MakeTask(look_first=restored),))
+        case Phase.WATCHING:
+            return Change(job, actions=(WatchTask(),))
+        case Phase.READY:
+            return Change(job, actions=(WaitTurn(attempts.turn_of(job)),))
+        case _:
+            pass
+    if job.deadline_ms is not None and now_ms >= job.deadline_ms:
+        return endings.failed(job, "deadline_exceeded", "the deadline of the request has passed", "request")
+    refusal = unsupported(request)
+    if refusal is not None:
+        return endings.failed(job, refusal.code, refusal.message, "request")
+    if request.upload == "inline":
+        return _ready(job, request)
+    return Change(job, actions=(GetVideo(),))
+
+
+def _video_ready(job: Job, request: AnalyzeRequest, fact: VideoReady, now_ms: int) -> Change:
+    job = job.but(
+        asset_id=fact.asset_id,
+        duration=fact.duration,
+        upload_started_ms=job.upload_started_ms or fact.began_ms,
+        upload_ended_ms=now_ms,
+    )
+    members = {"asset_id": fact.asset_id, "duration": fact.duration, "reused": fact.reused}
+    return _ready(job, request, (Event("asset_ready", members, (fact.asset_id or "",)),))
+
+
+def _ready(job: Job, request: AnalyzeRequest, events: tuple[Event, ...] = ()) -> Change:
+    """The video is at hand: choose the mode, wait for a turn."""
+    mode = job.mode or choose_mode(request, job.duration)
+    if isinstance(mode, Refusal):
+        return endings.failed(job, mode.code, mode.message, "request", events=events)
+    job = job.but(mode=mode, phase=Phase.READY)
+    return Change(job, events, (WaitTurn(attempts.turn_of(job)),), save=True)
+
+
+def _stop(job: Job, ending: Ending) -> Change:
+    """End a job early. A task, or what may become one, is canceled on the platform first."""
+    if job.phase is Phase.WATCHING:
+        return Change(job.but(phase=Phase.CANCELING, ending=ending), actions=(StopWork(), CancelTask()), save=True)
+    if job.phase is Phase.CREATING:
+        # The call under way is left to end: its answer (`TaskMade`) says what there is to cancel.
+        return Change(job.but(phase=Phase.CANCELING, ending=ending), save=True)
+    return endings.ended_as(job, ending)
+
+
+def _canceling(job: Job, fact: Fact, now_ms: int) -> Change:
+    ending = job.ending or Ending("canceled")
+    actions: tuple[Action, ...]
+    match fact:
+        case Begin():
+            return Change(job, actions=(CancelTask(find=job.task_id is None),))
+        case TaskMade(task_id=task_id):
+            actions = (CancelTask(),)
+            return Change(job.but(task_id=task_id), actions=actions, save=True)
+        case TaskNotMade():
+            return endings.ended_as(job, ending)
+        case TaskCanceled(note=note):
+            return endings.ended_as(job, ending, note)
+        case CallDelayed():
+            members = {"reason": fact.reason, "delay_seconds": round(fact.delay_seconds, 3)}
+            return Change(job, (Event("retrying", members, (now_ms,)),))
+        case _:
+            return Change(job)

@@ -1,0 +1,38 @@
+"""What an ended job adds to the metrics and to the log."""
+
+from __future__ import annotations
+
+import structlog
+
+from service.domain.effects import Event
+from service.domain.job import Job
+from service.telemetry.events import E
+from service.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int) -> None:
+    """Count a job whose completion is durable."""
+    mode = job.mode or "none"
+    error = completion.members.get("error")
+    code = error["code"] if error else ""
+    metrics.jobs.labels(job.phase).dec()
+    metrics.completions.labels(completion.type, mode, code).inc()
+    seconds = max(now_ms - job.received_ms, 0) / 1000
+    metrics.job_seconds.labels(mode).observe(seconds)
+    usage = completion.members.get("usage")
+    if usage:
+        metrics.billed_minutes.labels(mode).inc(usage["billed_minutes"] or 0)
+        metrics.output_tokens.labels(mode).inc(usage["output_tokens"] or 0)
+    log.info(
+        E.JOB_ENDED,
+        request_id=job.request_id,
+        partition=job.partition,
+        attempt=job.attempt,
+        task_id=job.task_id,
+        mode=mode,
+        type=completion.type,
+        code=code or None,
+        seconds=round(seconds, 3),
+    )

@@ -1,0 +1,85 @@
+"""The engine as a whole: opens a job book per owned partition, decides whether there is room, drains."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from service.domain.effects import Turn
+from service.domain.job import Phase
+from service.engine.partition import JobBook
+from service.kafka.ports import FinishedLog, Writer
+from service.telemetry.events import E
+
+if TYPE_CHECKING:
+    from service.engine.context import Context
+
+log = structlog.get_logger()
+
+_REOPEN_SHARE = 0.8
+_LOOK_SECONDS = 0.1
+# A wait that long is no limit of minutes: a quota of the hour or the day is gone.
+_QUOTA_SECONDS = 300.0
+
+
+class Engine:
+    """Implements `JobHost`. One per process."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._books: set[JobBook] = set()
+        self._full = False
+        self._draining = False
+
+    def __repr__(self) -> str:
+        return f"<Engine {len(self._books)} partitions, {self.held()} jobs, {self._context.turns!r}>"
+
+    def open(self, partition: int, writer: Writer, finished: FinishedLog) -> JobBook:
+        """A new book for a newly owned partition; it leaves the engine when it is closed."""
+        book = JobBook(partition, writer, finished, self._context, on_closed=self._books.discard)
+        self._books.add(book)
+        return book
+
+    def held(self) -> int:
+        """Live jobs of the process."""
+        return sum(len(book) for book in self._books)
+
+    def intake_closed(self) -> str | None:
+        """Why no new request is taken on just now.
+
+        Above the limit of jobs intake stays closed until a fifth of them has ended: pausing a partition throws
+        its prefetched records away, so it must not flutter.
+        """
+        if self._draining:
+            return "draining"
+        limit = self._context.settings.jobs.max_in_flight
+        held = self.held()
+        self._full = held >= limit or (self._full and held > limit * _REOPEN_SHARE)
+        if self._full:
+            return "full"
+        platform = self._context.platform
+        if platform.unauthorized:
+            return "unauthorized"
+        if platform.paused("analyze") > _QUOTA_SECONDS:
+            return "quota"
+        return None
+
+    async def drain(self, seconds: float) -> None:
+        """Let streams and calls end, for at most this long. No new attempt begins; tasks are left to the next owner."""
+        self._draining = True
+        self._context.turns.close()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        running = self._running()
+        log.info(E.DRAINING, running=running, held=self.held(), seconds=seconds)
+        while running and loop.time() < end:
+            await asyncio.sleep(_LOOK_SECONDS)
+            running = self._running()
+        log.info(E.DRAINED, cut=running, held=self.held())
+
+    def _running(self) -> int:
+        turns = self._context.turns
+        ending = sum(book.count(Phase.ENDED) for book in self._books)
+        return turns.taken(Turn.STREAM) + turns.taken(Turn.CREATE) + ending

@@ -1,0 +1,56 @@
+"""Waiting for a platform that fails or refuses for now: visibly, and not for ever where work may be lost by it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from service.domain.facts import CallDelayed
+from service.domain.policy import backoff_seconds
+from service.engine.failures import COST_NOTHING, failure_of
+from service.platform.errors import PlatformError
+
+if TYPE_CHECKING:
+    from service.engine.context import Context
+    from service.engine.live import Live
+
+_LEASE_LOOK_SECONDS = 0.2
+
+
+class Patience:
+    """The waits of one call and its repetitions.
+
+    Calls that cost nothing (no connection, 429, a refused key) are repeated without end: the job's deadline is
+    the only limit. Others are repeated for as long as the policy says, counted from the first failure.
+    """
+
+    def __init__(self, live: Live, context: Context, stage: str) -> None:
+        self._live = live
+        self._context = context
+        self._stage = stage
+        self._failures = 0
+        self._since_ms: int | None = None
+
+    async def wait(self, error: PlatformError) -> bool:
+        """Wait before the next try; False when it is time to give up, then without a wait."""
+        context, job = self._context, self._live.job
+        failure = failure_of(error)
+        self._failures += 1
+        if not isinstance(error, COST_NOTHING):
+            now_ms = context.now_ms()
+            self._since_ms = self._since_ms or now_ms
+            if now_ms - self._since_ms >= context.policy.patience_ms:
+                return False
+        seconds = backoff_seconds(
+            context.policy, self._failures, f"{job.request_id}/{job.offset}", failure.retry_after_seconds
+        )
+        context.metrics.retries.labels(self._stage, failure.kind).inc()
+        self._live.report(CallDelayed(self._stage, failure.message, seconds))
+        await asyncio.sleep(seconds)
+        return True
+
+
+async def lease_held(context: Context) -> None:
+    """Wait until the group takes this process for alive: before that nothing may be sent or paid for."""
+    while not context.lease.alive():
+        await asyncio.sleep(_LEASE_LOOK_SECONDS)

@@ -1,0 +1,94 @@
+"""One poller for all tasks: a heap of who is due when, and a bounded number of looks at once."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.engine.live import Live
+
+Look = Callable[["Live"], Awaitable[float | None]]
+"""Looks at a job's task; answers with the seconds until the next look, None for no more."""
+
+
+class Poller:
+    """Started once per process; holds no more than a heap entry per watched job."""
+
+    def __init__(self, look: Look, *, at_once: int) -> None:
+        self._look = look
+        self._room = asyncio.Semaphore(at_once)
+        self._due: list[tuple[float, int, Live]] = []
+        self._watched: dict[Live, int] = {}
+        self._count = 0
+        self._wake = asyncio.Event()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._looks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin looking; called on the running loop."""
+        self._loop_task = asyncio.create_task(self._run(), name="poller")
+
+    def watch(self, live: Live, seconds: float) -> None:
+        """Look at this job's task after `seconds`, and then as often as the look says."""
+        self._count += 1
+        self._watched[live] = self._count
+        due = asyncio.get_running_loop().time() + seconds
+        heapq.heappush(self._due, (due, self._count, live))
+        if self._due[0][1] == self._count:
+            self._wake.set()
+
+    def forget(self, live: Live) -> None:
+        """Look no more. A look that is under way is left to end; its report finds the job moved on."""
+        self._watched.pop(live, None)
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    async def close(self) -> None:
+        """Stop; looks under way are cut."""
+        tasks = [*self._looks, *([self._loop_task] if self._loop_task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._watched.clear()
+        self._due.clear()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            if not self._due:
+                await self._wake.wait()
+                continue
+            due, number, live = self._due[0]
+            if self._watched.get(live) != number:
+                heapq.heappop(self._due)
+                continue
+            delay = due - loop.time()
+            if delay > 0:
+                try:
+                    async with asyncio.timeout(delay):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+                continue
+            heapq.heappop(self._due)
+            await self._room.acquire()
+            task = asyncio.create_task(self._one(live, number))
+            self._looks.add(task)
+            task.add_done_callback(self._looks.discard)
+
+    async def _one(self, live: Live, number: int) -> None:
+        try:
+            again = await self._look(live)
+        finally:
+            self._room.release()
+        if self._watched.get(live) != number:
+            return
+        if again is None:
+            del self._watched[live]
+        else:
+            self.watch(live, again)

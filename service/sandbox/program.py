@@ -1,0 +1,152 @@
+"""One of our commands as a process of its own, the way an operator runs it: its log in a file, its death at will."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from service.sandbox.errors import ProgramError
+
+_GUARD = Path(__file__).with_name("guard.py")
+PID_FILE = "REELWIRE_GUARD_PID_FILE"
+_LOOK_SECONDS = 0.02
+_PID_SECONDS = 10.0
+_TAIL_LINES = 20
+
+
+class Program:
+    """`reelwire ARGUMENTS` with `environment` added to ours. It dies with the process that started it.
+
+    Signals go to the command itself, not to its guard: `kill` is a SIGKILL in the middle of whatever it does.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log_file: Path) -> None:
+        self.name = name
+        self.log_file = log_file
+        self._arguments = list(arguments)
+        self._environment = dict(environment)
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Program {self.name}: {'pid ' + str(self._pid) if self.running else 'not running'}>"
+
+    @property
+    def running(self) -> bool:
+        """Whether the command is alive (stopped by a signal counts as alive)."""
+        return self._guard is not None and self._guard.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The command's own process id."""
+        if self._pid is None:
+            raise ProgramError(f"{self.name} has not been started")
+        return self._pid
+
+    async def start(self, **environment: str) -> None:
+        """Start it, with more `environment` for this start only. Does not wait until it is ready."""
+        if self.running:
+            raise ProgramError(f"{self.name} is running already")
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("ab") as log:
+            pid_file = self.log_file.with_suffix(".pid")
+            pid_file.unlink(missing_ok=True)
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_GUARD), sys.executable, "-m", "service.cli", *self._arguments],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self._environment, **environment, PID_FILE: str(pid_file)},
+            )
+        async with asyncio.timeout(_PID_SECONDS):
+            while not pid_file.exists():
+                if not self.running:
+                    raise ProgramError(f"{self.name} ended at once\n{self.tail()}")
+                await asyncio.sleep(_LOOK_SECONDS)
+        self._pid = int(pid_file.read_text())
+
+    async def ready(self, url: str, *, seconds: float = 60) -> None:
+        """Wait until `url` answers 200; raises `ProgramError` with the end of its log when it does not."""
+        async with aiohttp.ClientSession() as session:
+            loop = asyncio.get_running_loop()
+            end = loop.time() + seconds
+            while self.running and loop.time() < end:
+                with contextlib.suppress(aiohttp.ClientError, ConnectionError, TimeoutError):
+                    async with session.get(url, timeout=aiohttp.ClientTimeout(5)) as response:
+                        if response.status == 200:
+                            return
+                await asyncio.sleep(_LOOK_SECONDS)
+        condition = f"is not ready after {seconds:g} s" if self.running else "has ended"
+        raise ProgramError(f"{self.name} {condition}; the end of its log:\n{self.tail()}")
+
+    async def stopped_itself(self, *, seconds: float = 60) -> None:
+        """Wait until the command has stopped itself (SIGSTOP, as a failpoint does)."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    if not self.running:
+                        raise ProgramError(f"{self.name} has ended; the end of its log:\n{self.tail()}")
+                    if stat.read_text().rpartition(")")[2].split()[0] == "T":
+                        return
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            raise ProgramError(f"{self.name} did not stop within {seconds:g} s\n{self.tail()}") from None
+
+    def send(self, what: signal.Signals) -> None:
+        """Send a signal to the command."""
+        os.kill(self.pid, what)
+
+    async def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                self.send(signal.SIGKILL)
+            await self.ended()
+
+    async def stop(self, *, seconds: float = 60) -> int:
+        """SIGTERM, and its exit code; SIGKILL when it takes too long."""
+        if not self.running:
+            return 0 if self._guard is None else int(self._guard.returncode)
+        with contextlib.suppress(ProcessLookupError):
+            self.send(signal.SIGTERM)
+            self.send(signal.SIGCONT)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.ended()
+        except TimeoutError:
+            await self.kill()
+            raise ProgramError(f"{self.name} did not stop within {seconds:g} s\n{self.tail()}") from None
+
+    async def ended(self) -> int:
+        """Wait for its end; returns the exit code."""
+        while self._guard is not None and self._guard.poll() is None:
+            await asyncio.sleep(_LOOK_SECONDS)
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+        return 0 if self._guard is None else int(self._guard.returncode)
+
+    def tail(self, lines: int = _TAIL_LINES) -> str:
+        """The end of its log."""
+        if not self.log_file.exists():
+            return ""
+        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.kill()
