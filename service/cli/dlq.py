@@ -153,23 +153,22 @@ def redrive(
 async def _redrive(settings: Settings, wanted: Filter, dry_run: bool, as_json: bool) -> int:
     count = (await partition_counts(settings, [settings.topics.requests]))[settings.topics.requests]
     # All are read before the first is sent: what fails again comes back into the topic that is read.
-    letters = [letter async for letter in held(settings, wanted) if letter.info is not None]
+    letters = [(letter, letter.info) async for letter in held(settings, wanted) if letter.info is not None]
     if dry_run:
-        for letter in letters:
+        for letter, _ in letters:
             _tell(letter, None, as_json)
         return len(letters)
     async with producer(settings) as client:
-        for letter in letters:
-            assert letter.info is not None  # noqa: S101 - filtered above
+        for letter, info in letters:
             placed = await send(
                 settings,
                 client,
                 settings.topics.requests,
                 key=letter.key,
                 value=letter.value,
-                headers=letter.info.redrive_headers(),
+                headers=info.redrive_headers(),
                 # An id is known within its partition, and its sender may have chosen that in its own way.
-                partition=letter.info.partition if letter.info.partition < count else None,
+                partition=info.partition if info.partition < count else None,
             )
             _tell(letter, placed, as_json)
     return len(letters)
