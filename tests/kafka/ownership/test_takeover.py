@@ -1,0 +1,42 @@
+"""Taking partitions over, on a real broker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+async def test_a_group_that_never_committed_starts_at_the_beginning(world: Any) -> None:
+    await world.request("a")
+    await world.request("b")
+    async with world.member() as member:
+        await member.serves(0, 1)
+        found = await world.until_read(world.topics.jobs, lambda records: {r.key for r in records} >= {b"a", b"b"})
+        assert [r.key for r in found if not r.key.startswith(b"!")] == [b"a", b"b"]
+        assert member.host.live() == {"a", "b"}
+    assert await world.committed() == 2
+
+
+async def test_a_successor_takes_over_live_jobs_and_goes_on_behind_the_last_request(
+    world: Any, eventually: Any
+) -> None:
+    async with world.member() as first:
+        await first.serves(0, 1)
+        for name in ("a", "b", "c"):
+            await world.request(name)
+        await eventually(lambda: first.host.jobs(0).begun == ["a", "b", "c"])
+        await first.host.jobs(0).finish("b")
+    async with world.member() as second:
+        await second.serves(0, 1)
+        jobs = second.host.jobs(0)
+        assert jobs.restored == ["a", "c"]
+        assert jobs.resumed
+        await world.request("d")
+        await eventually(lambda: jobs.begun == ["d"])
+    assert await world.committed() == 4
+    jobs_records = await world.read(world.topics.jobs)
+    assert [orjson.loads(r.value)["v"] for r in jobs_records if r.key == b"a"] == [1]
