@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from contracts.cloudevents import Trace, trace_of, unwrap
 from contracts.codes import DeadLetterCode
 from contracts.images import ImageInput, PromptV2
-from contracts.instants import parse_rfc3339
+from contracts.instants import RFC3339_PATTERN, parse_rfc3339
 from contracts.model import Message
 from contracts.rejection import RejectedRecord, explain, rule
 from contracts.request_rules import MAX_METADATA_BYTES, MAX_TOKENS, MIN_TOKENS, first_conflict
@@ -49,6 +49,7 @@ Upload = Literal["auto", "inline"]
 OnInterrupt = Literal["restart", "async", "fail"]
 ModelName = Literal["pegasus1.5", "pegasus1.6"]
 AnalysisMode = Literal["general", "time_based_metadata"]
+Deadline = Annotated[str, Field(json_schema_extra={"format": "date-time", "pattern": RFC3339_PATTERN})]
 
 
 class _Request(Message):
@@ -92,7 +93,7 @@ class AnalyzeRequest(_Request):
     max_segment_duration: Annotated[float, Field(ge=2)] | None = None
     on_interrupt: OnInterrupt = "restart"
     """What becomes of a stream that a crash cut off."""
-    deadline: str | None = None
+    deadline: Deadline | None = None
     """RFC 3339 with an offset; past it the job is given up."""
     metadata: dict[str, Any] | None = None
     """Echoed on every event but fragments; up to 16 KiB as compact UTF-8 JSON."""

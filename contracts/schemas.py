@@ -52,7 +52,7 @@ def all_schemas() -> dict[str, Schema]:
 
 def request_schema(model: type[Message]) -> Schema:
     """What a producer may send: optional members may be null, unknown ones may be there."""
-    schema = _tidy(model.model_json_schema(mode="validation"), keep_title=True)
+    schema: Schema = _tidy(model.model_json_schema(mode="validation"), keep_title=True)
     for name, member in schema["properties"].items():
         if name not in schema["required"] and _NULL not in member.get("anyOf", ()):
             about = {key: member.pop(key) for key in ("description", "default") if key in member}
@@ -64,7 +64,8 @@ def request_schema(model: type[Message]) -> Schema:
 
 def event_schema(model: type[Message]) -> Schema:
     """What the service writes: every member is there, null where it does not apply."""
-    return _tidy(model.model_json_schema(mode="serialization"), keep_title=True)
+    schema: Schema = _tidy(model.model_json_schema(mode="serialization"), keep_title=True)
+    return schema
 
 
 def dead_letter_schema() -> Schema:
