@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.kafka.group_commit import WriterDeath, record_bytes
-from service.kafka.ports import Lease, LeaseLost, OutRecord, Place, RecordTooLarge, Unit, WriterClosed
+from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, Place, RecordTooLarge, Unit, WriterClosed
+
+LARGEST_BYTES = 8 * 1024 * 1024 + 64 * 1024
+"""The largest record by default, as with default settings."""
 
 
 @dataclass(slots=True)
@@ -42,7 +45,7 @@ class MemoryWriter:
     `die_at(n)` makes the n-th commit from now fail; `fence()` is what a successor does.
     """
 
-    def __init__(self, log: MemoryLog, partition: int, *, limit_bytes: int = 8 * 1024 * 1024 + 65536) -> None:
+    def __init__(self, log: MemoryLog, partition: int, *, limit_bytes: int = LARGEST_BYTES) -> None:
         self.partition = partition
         self.dead: asyncio.Future[WriterDeath] = asyncio.get_running_loop().create_future()
         self.commits = 0
@@ -120,11 +123,13 @@ class MemoryWriter:
 class MemorySender:
     """A `FragmentSender` that delivers at the next turn of the event loop; `fail_next` loses deliveries."""
 
-    def __init__(self, log: MemoryLog, lease: Lease) -> None:
+    def __init__(self, log: MemoryLog, lease: Lease, *, limit_bytes: int = LARGEST_BYTES) -> None:
+        self.limit_bytes = limit_bytes
         self._log = log
         self._lease = lease
         self._loop = asyncio.get_running_loop()
         self._failing: Callable[[], BaseException] | None = None
+        self._under_way: deque[tuple[asyncio.Future[Place], Place]] = deque()
         self._closed = False
 
     async def start(self) -> None:
@@ -136,11 +141,15 @@ class MemorySender:
         future: asyncio.Future[Place] = self._loop.create_future()
         future.add_done_callback(_seen)
         if self._closed:
-            future.set_exception(WriterClosed())
+            future.set_exception(DeliveryFailed("the sender was closed"))
+        elif record_bytes(record) > self.limit_bytes:
+            future.set_exception(RecordTooLarge())
         elif self._failing is not None:
             self._loop.call_soon(_fail, future, self._failing())
         else:
-            self._loop.call_soon(_resolve, future, self._log.append(record))
+            place = self._log.append(record)
+            self._under_way.append((future, place))
+            self._loop.call_soon(self._deliver)
         return future
 
     async def ready(self) -> None:
@@ -148,15 +157,17 @@ class MemorySender:
 
     async def close(self) -> None:
         self._closed = True
+        self._deliver()
+
+    def _deliver(self) -> None:
+        while self._under_way:
+            future, place = self._under_way.popleft()
+            if not future.done():
+                future.set_result(place)
 
     def fail_next(self, error: Callable[[], BaseException] | None) -> None:
         """Fail deliveries with what `error` makes, until called with None."""
         self._failing = error
-
-
-def _resolve(future: asyncio.Future[Place], place: Place) -> None:
-    if not future.done():
-        future.set_result(place)
 
 
 def _fail(future: asyncio.Future[Place], error: BaseException) -> None:
@@ -167,8 +178,3 @@ def _fail(future: asyncio.Future[Place], error: BaseException) -> None:
 def _seen(future: asyncio.Future[list[Place]] | asyncio.Future[Place]) -> None:
     if not future.cancelled():
         future.exception()
-
-
-def records_of(log: MemoryLog, places: Sequence[Place]) -> list[OutRecord]:
-    """The records at `places`."""
-    return [log.at(place) for place in places]
