@@ -7,8 +7,9 @@ import base64
 import contextlib
 import socket
 import uuid
+from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.errors import BrokerError
@@ -59,6 +60,17 @@ def missing_engine() -> str | None:
     return None
 
 
+@contextlib.contextmanager
+def _mapped(what: str) -> Iterator[None]:
+    # A border: docker, testcontainers and requests each raise trees of their own.
+    try:
+        yield
+    except BrokerError:
+        raise
+    except Exception as error:
+        raise BrokerError(f"{what}: {_first_line(error)}") from error
+
+
 def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
@@ -91,12 +103,11 @@ class DockerBroker:
         """Return when the broker answers clients; the first start may pull the image. Raises `BrokerError`."""
         if self._container is None:
             self._progress(f"starting {IMAGE} (the first time it is fetched)")
-            try:
+            with _mapped(f"{IMAGE} could not be started"):
                 await asyncio.to_thread(self._create)
-            except Exception as error:
-                raise BrokerError(f"{IMAGE} could not be started: {_first_line(error)}") from error
         elif self._status() != "running":
-            await asyncio.to_thread(self._container.get_wrapped_container().start)
+            with _mapped("the container could not be started again"):
+                await asyncio.to_thread(self._container.get_wrapped_container().start)
         try:
             await wait_until_it_answers(
                 KafkaSettings(bootstrap_servers=self.bootstrap_servers),
@@ -112,18 +123,21 @@ class DockerBroker:
         """End and remove the container with its data."""
         container, self._container, self._address = self._container, None, None
         if container is not None:
-            await asyncio.to_thread(container.stop)
+            with _mapped("the container could not be removed"):
+                await asyncio.to_thread(container.stop)
 
     async def restart(self) -> None:
         """Orderly end and a new start with the same address and data."""
         if self._container is not None:
-            await asyncio.to_thread(self._container.get_wrapped_container().stop, timeout=_STOP_SECONDS)
+            with _mapped("the container could not be stopped"):
+                await asyncio.to_thread(self._container.get_wrapped_container().stop, timeout=_STOP_SECONDS)
         await self.start()
 
     def kill(self) -> None:
         """SIGKILL; the data stays, and `start` brings it back."""
         if self._container is not None and self._status() == "running":
-            self._container.get_wrapped_container().kill()
+            with _mapped("the container could not be killed"):
+                self._container.get_wrapped_container().kill()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -152,7 +166,11 @@ class DockerBroker:
         )
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         container.with_envs(CLUSTER_ID=cluster_id, **as_environment(node_settings(listeners, _DATA)))
-        container.with_bind_ports(_CONTAINER_PORT, port)
+        container.with_env("KAFKA_HEAP_OPTS", "-Xmx512m")
+        # with_bind_ports would open the port to the whole network.
+        is_here = self._address.startswith(HOST)
+        ports: dict[str, Any] = container.ports
+        ports[f"{_CONTAINER_PORT}/tcp"] = (HOST, port) if is_here else port
         self._container = container
         try:
             container.start()

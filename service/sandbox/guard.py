@@ -38,7 +38,7 @@ def _kill_when_parent_ends(process: subprocess.Popen[bytes], parent: int) -> Non
 def main(command: list[str]) -> int:
     """Run `command` to its end; called from the main thread, which lives as long as the guard."""
     parent = os.getppid()
-    process = subprocess.Popen(  # noqa: S603 - the command is our parent's
+    process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         preexec_fn=_die_with_guard if sys.platform == "linux" else None,

@@ -158,13 +158,13 @@ class LocalBroker:
         # An id must not look like an option.
         command = java.command("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(properties))
         with self.log_file.open("ab") as log:
-            code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode  # noqa: S603
+            code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode
         if code != 0:
             raise BrokerError(f"formatting {self.data_dir} ended with {code}:\n{self._log_tail()}")
 
     def _run(self, command: list[str]) -> None:
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_GUARD), *command],
                 stdin=subprocess.PIPE,
                 stdout=log,

@@ -36,7 +36,7 @@ class TopicMaker:
                 if code:
                     raise for_code(code)(f"{topic}: {message}")
             async with asyncio.timeout(_LEADER_SECONDS):
-                while not _all_led(await admin.describe_topics(list(names)), partitions):  # noqa: ASYNC110
+                while not _all_led(await admin.describe_topics(list(names)), partitions):
                     await asyncio.sleep(_LOOK_SECONDS)
         finally:
             await admin.close()

@@ -12,6 +12,7 @@ from service.sandbox.broker import Broker, kinds_to_try, open_broker
 from service.sandbox.docker import missing_engine
 from service.sandbox.errors import BrokerError
 from service.sandbox.given import GivenCluster
+from service.sandbox.local import LocalBroker
 from service.settings import KafkaSettings, SandboxSettings, Settings
 
 pytestmark = pytest.mark.integration
@@ -67,6 +68,14 @@ async def test_docker_asked_for_without_an_engine_is_an_error_with_the_reason() 
     settings = Settings(sandbox=SandboxSettings(broker="docker"))
     with pytest.raises(BrokerError, match="not Docker: no engine here"):
         await open_broker(settings, docker_obstacle=no_engine)
+
+
+async def test_the_local_broker_is_taken_without_an_engine_and_the_reason_told() -> None:
+    told: list[str] = []
+    async with await open_broker(Settings(), progress=told.append, docker_obstacle=no_engine) as opened:
+        assert isinstance(opened, LocalBroker)
+        assert told[0] == "not Docker: no engine here"
+        assert told[-1] == f"using {opened.describe()}"
 
 
 async def test_every_reason_is_told_when_nothing_works(tmp_path: Path) -> None:

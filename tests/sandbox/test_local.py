@@ -154,7 +154,7 @@ async def test_a_machine_without_network_starts_a_broker_and_its_death_ends_it(t
     class_path()  # the cache is warm from here on
     offline = {"HTTP_PROXY": NOWHERE, "HTTPS_PROXY": NOWHERE, "ALL_PROXY": NOWHERE, "NO_PROXY": ""}
     offline |= {name.lower(): value for name, value in offline.items()}
-    with subprocess.Popen(  # noqa: ASYNC220
+    with subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path)], env={**os.environ, **offline}, stdout=subprocess.PIPE
     ) as owner:
         assert owner.stdout is not None
