@@ -19,7 +19,7 @@ PREFIX = "REELWIRE_"
 CONFIG_VARIABLE = "REELWIRE_CONFIG"
 
 # Variables with our prefix that are no settings of a section.
-OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "REELWIRE_FAILPOINT"})
+OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "REELWIRE_FAILPOINT", "REELWIRE_GUARD_PID_FILE"})
 
 _NO_SUCH = "there is no such setting"
 
