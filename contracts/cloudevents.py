@@ -35,7 +35,7 @@ _BOM = b"\xef\xbb\xbf"
 _MAYBE_INFINITE = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{300}")
 
 
-class Event(Protocol):
+class Publishable(Protocol):
     """What `encode` needs to know of an event; the models of `contracts.events` are such."""
 
     @property
@@ -91,7 +91,7 @@ def trace_headers(traceparent: str | None, tracestate: str | None) -> Headers:
 
 
 def encode(
-    event: Event, *, source: str, event_id: str, traceparent: str | None = None, tracestate: str | None = None
+    event: Publishable, *, source: str, event_id: str, traceparent: str | None = None, tracestate: str | None = None
 ) -> tuple[bytes, Headers]:
     """Value and headers of `event` in binary mode."""
     return to_json(event), event_headers(

@@ -63,15 +63,15 @@ class PromptV2(Message):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        check_distinct(self.media_sources or (), "media_sources")
+        if names_repeat(self.media_sources or ()):
+            raise rule("media_sources: every name may be used once")
         return self
 
 
-def check_distinct(items: Iterable[Named], member: str) -> None:
-    """Raise unless the names differ."""
+def names_repeat(items: Iterable[Named]) -> bool:
+    """Whether two of the items have one name."""
     names = [item.name for item in items]
-    if len(set(names)) != len(names):
-        raise rule(f"{member}: every name may be used once")
+    return len(set(names)) != len(names)
 
 
 def placeholders(text: str) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from contracts.images import check_distinct, placeholders
+from contracts.images import names_repeat, placeholders
 from contracts.response_format import SegmentFormat
 from contracts.video import AssetVideo, Base64Video, FileVideo, ObjectVideo
 
@@ -59,7 +59,8 @@ def _images(r: AnalyzeRequest) -> Iterator[str]:
     if r.prompt is None:
         yield "prompt: is required with image; prompt_v2 can't be used there"
         return
-    check_distinct(r.image, "image")
+    if names_repeat(r.image):
+        yield "image: every name may be used once"
     referred = placeholders(r.prompt)
     names = {image.name for image in r.image}
     if referred & names and not names <= referred:

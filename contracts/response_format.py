@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from contracts.images import MediaSources, check_distinct
+from contracts.images import MediaSources, names_repeat
 from contracts.model import Message
 from contracts.rejection import rule
 from contracts.schema_subset import first_violation
@@ -100,7 +100,8 @@ class SegmentField(Message):
         if self.type == "time_array":
             if items.type != "object" or items.fields is None:
                 raise rule("items: a time_array holds objects and needs their fields")
-            check_distinct(items.fields, "items")
+            if names_repeat(items.fields):
+                raise rule("items: every name of a field may be used once")
 
 
 class TimeRange(Message):
@@ -127,8 +128,10 @@ class SegmentDefinition(Message):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        check_distinct(self.fields or (), "fields")
-        check_distinct(self.media_sources or (), "media_sources")
+        if names_repeat(self.fields or ()):
+            raise rule("fields: every name may be used once")
+        if names_repeat(self.media_sources or ()):
+            raise rule("media_sources: every name may be used once")
         if overlap(self.time_ranges or ()):
             raise rule("time_ranges: must not overlap; touching is fine")
         return self

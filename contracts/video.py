@@ -14,8 +14,14 @@ ASSET_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"
 
 BASE64_PATTERN = r"^[A-Za-z0-9+/]+={0,2}$"
 
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+[^\s]*$", max_length=8192)]
-HttpsUrl = Annotated[str, StringConstraints(pattern=r"^[Hh][Tt][Tt][Pp][Ss]://[^\s/?#]+[^\s]*$", max_length=8192)]
+HttpUrl = Annotated[
+    str,
+    StringConstraints(pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f/?#]+[^\s\x00-\x1f\x7f]*$", max_length=8192),
+]
+HttpsUrl = Annotated[
+    str,
+    StringConstraints(pattern=r"^[Hh][Tt][Tt][Pp][Ss]://[^\s\x00-\x1f\x7f/?#]+[^\s\x00-\x1f\x7f]*$", max_length=8192),
+]
 AssetId = Annotated[str, StringConstraints(pattern=ASSET_ID_PATTERN)]
 Base64 = Annotated[str, StringConstraints(pattern=BASE64_PATTERN)]
 

@@ -16,6 +16,8 @@ from contracts.events import Accepted, Canceled, Fragment
 from contracts.examples import load
 from contracts.requests import ParsedRequest, RejectedRecord, parse_request
 
+pytestmark = pytest.mark.unit
+
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DATA: dict[str, Any] = {
     "request_id": "r-1",

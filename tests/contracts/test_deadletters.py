@@ -15,6 +15,8 @@ from contracts.deadletters import (
     redrive_count_of,
 )
 
+pytestmark = pytest.mark.unit
+
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 HEADERS = st.lists(st.tuples(NAMES | st.sampled_from(HEADER_NAMES), st.none() | st.binary(max_size=20)), max_size=6)
 

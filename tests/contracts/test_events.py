@@ -23,6 +23,8 @@ from contracts.events import (
 from contracts.examples import load
 from contracts.schemas import COMPLETIONS, EVENTS, PROGRESS
 
+pytestmark = pytest.mark.unit
+
 TIME = "2026-11-23T07:15:17.236Z"
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 JSON = st.recursive(

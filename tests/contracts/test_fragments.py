@@ -1,5 +1,6 @@
 """The fast encoder writes what the model would."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +8,8 @@ from contracts.cloudevents import encode
 from contracts.events import Fragment, parse_event
 from contracts.fragments import FragmentEncoder
 from contracts.instants import rfc3339
+
+pytestmark = pytest.mark.unit
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

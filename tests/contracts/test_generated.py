@@ -16,6 +16,8 @@ from contracts.requests import RejectedRecord, parse_request
 from contracts.schemas import DEAD_LETTER, EVENTS, REQUESTS, all_schemas
 from contracts.topics import PUBLIC_ROLES, TOPICS
 
+pytestmark = pytest.mark.unit
+
 SCHEMAS = all_schemas()
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from contracts.instants import parse_rfc3339, rfc3339
 from service import clock
 
+pytestmark = pytest.mark.unit
+
 
 @given(st.floats(min_value=0, max_value=4_000_000_000))
 def test_an_instant_is_written_as_the_clock_of_the_service_writes_it(seconds: float) -> None:

@@ -18,6 +18,8 @@ from contracts.requests import (
     parse_request,
 )
 
+pytestmark = pytest.mark.unit
+
 LIMIT = 1 << 20
 LEAST = load("requests")["least"]
 JSON = st.recursive(

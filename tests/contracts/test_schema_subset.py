@@ -6,6 +6,8 @@ import pytest
 
 from contracts.schema_subset import first_violation
 
+pytestmark = pytest.mark.unit
+
 STAMP = {"type": "timestamp", "format": "hh:mm:ss"}
 TEXT = {"type": "string"}
 

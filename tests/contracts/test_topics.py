@@ -1,7 +1,11 @@
 """The facts of the topics agree with the settings."""
 
+import pytest
+
 from contracts.topics import PUBLIC_ROLES, TOPICS, CleanupPolicy, Role, WrittenBy
 from service.settings import TopicSettings
+
+pytestmark = pytest.mark.unit
 
 
 def test_every_role_has_a_topic_whose_default_name_is_the_settings_own() -> None:
