@@ -1,0 +1,114 @@
+"""`dlq list|show|redrive` against a real broker."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contracts.deadletters import redrive_count_of
+from tests.cli.conftest import Command, FakeService, base_environment
+
+pytestmark = pytest.mark.acceptance
+
+RAW = b"\xff\xfe{not json\n"
+
+
+async def dead(fake: FakeService, value: bytes, key: bytes, code: str) -> str:
+    """A dead letter of a fresh record; its place is that in its own topic."""
+    record = await fake.produce(value, key, [("trace", b"abc"), ("odd", b"\xff")])
+    await fake.refuse(record, code, f"{code} it is")
+    return str(record.partition)
+
+
+async def test_list_shows_dead_letters_and_counts_codes(reelwire: Command, fake: FakeService) -> None:
+    await dead(fake, RAW, b"a", "not_utf8")
+    await dead(fake, b"{", b"b", "not_json")
+    await dead(fake, b"{", b"c", "not_json")
+    result = await reelwire("dlq", "list")
+    assert result.code == 0, result.err
+    assert len(result.out.splitlines()) == 3
+    assert "not_json: 2, not_utf8: 1" in result.err
+
+
+async def test_list_filters_by_code_key_and_time(reelwire: Command, fake: FakeService) -> None:
+    await dead(fake, b"{", b"a", "not_json")
+    await dead(fake, b"{}", b"b", "invalid")
+    by_code = await reelwire("dlq", "list", "--code", "invalid", "--json")
+    assert [line["key"] for line in by_code.json] == ["b"]
+    by_key = await reelwire("dlq", "list", "--key", "a", "--json")
+    assert [line["code"] for line in by_key.json] == ["not_json"]
+    by_time = await reelwire("dlq", "list", "--since", "2026-01-01T00:00:00+01:00", "--json")
+    assert by_time.json == []
+
+
+async def test_list_of_an_empty_topic_says_so(reelwire: Command, fake: FakeService) -> None:
+    result = await reelwire("dlq", "list")
+    assert (result.code, result.out) == (0, "")
+    assert "no dead letters" in result.err
+
+
+async def test_show_tells_headers_and_gives_the_value_byte_for_byte(
+    environment: dict[str, str], reelwire: Command, fake: FakeService
+) -> None:
+    place = f"{await dead(fake, RAW, b'a', 'not_utf8')}:0"
+    [shown] = (await reelwire("dlq", "show", place, "--json")).json
+    assert (shown["code"], shown["message"], shown["redrive_count"]) == ("not_utf8", "not_utf8 it is", 0)
+    assert shown["headers"] == [["trace", "abc"], ["odd", "\\xff"]]
+    assert shown["value"] == "\\xff\\xfe{not json\n"
+    raw = subprocess.run(  # noqa: ASYNC221 - bytes of a short command
+        [Path(sys.executable).parent / "reelwire", "dlq", "show", place, "--raw"],
+        env=base_environment() | environment,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert raw.stdout == RAW
+
+
+async def test_show_of_a_place_that_is_empty_fails(reelwire: Command, fake: FakeService) -> None:
+    result = await reelwire("dlq", "show", "0:99")
+    assert result.code == 1
+    assert "there is no dead letter at 0:99" in result.err
+
+
+async def test_redrive_sends_the_original_again_with_the_count_one_higher(reelwire: Command, fake: FakeService) -> None:
+    place = f"{await dead(fake, RAW, b'a', 'not_utf8')}:0"
+    result = await reelwire("dlq", "redrive", "--place", place)
+    assert result.code == 0, result.err
+    record = await fake.request()
+    assert (record.key, record.value) == (b"a", RAW)
+    assert str(record.partition) == place.partition(":")[0]
+    assert list(record.headers)[:2] == [("trace", b"abc"), ("odd", b"\xff")]
+    assert redrive_count_of(record.headers) == 1
+    assert [name for name, _ in record.headers] == ["trace", "odd", "dlq.redrive.count"]
+
+
+async def test_redrive_leaves_out_what_was_redriven_too_often(reelwire: Command, fake: FakeService) -> None:
+    await dead(fake, b"{", b"a", "not_json")
+    result = await reelwire("dlq", "redrive", "--all", "--max-redrives", "0", "--code", "invalid")
+    assert "0 sent" in result.err
+
+
+async def test_a_dry_run_sends_nothing(reelwire: Command, fake: FakeService) -> None:
+    await dead(fake, b"{", b"a", "not_json")
+    result = await reelwire("dlq", "redrive", "--all", "--dry-run", "--json")
+    assert result.code == 0, result.err
+    assert [line["sent_to"] for line in result.json] == [None]
+    marker = await fake.produce(b"marker", b"a")
+    assert marker.value == b"marker"
+
+
+async def test_redrive_needs_to_be_told_which(command: Command) -> None:
+    result = await command("dlq", "redrive")
+    assert result.code == 2
+    assert "say which ones" in result.err
+
+
+@pytest.mark.parametrize("place", ["1", "a:b", "1:-2"])
+async def test_a_wrong_place_is_a_usage_error(command: Command, place: str) -> None:
+    result = await command("dlq", "show", "--", place)
+    assert result.code == 2
+    assert "write PARTITION:OFFSET" in result.err

@@ -1,0 +1,95 @@
+"""`doctor` and `topics` against a real broker and a small HTTP server in the platform's place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from service.settings import TopicSettings
+from tests.cli.conftest import Command
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[dict[str, str]]:
+    """A platform that accepts one key; its variables."""
+
+    async def assets(request: web.Request) -> web.Response:
+        if request.headers.get("x-api-key") != "good-key":
+            return web.json_response({"code": "api_key_invalid", "message": "no"}, status=401)
+        return web.json_response({"data": [], "page_info": {}})
+
+    app = web.Application()
+    app.add_routes([web.get("/v1.3/assets", assets)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1.3"
+    yield {"REELWIRE_PLATFORM__BASE_URL": url, "REELWIRE_PLATFORM__API_KEY": "good-key"}
+    await runner.cleanup()
+
+
+async def test_everything_there_is_ok_but_for_the_missing_member(
+    reelwire: Command, topics: TopicSettings, platform: dict[str, str], tmp_path: Path
+) -> None:
+    result = await reelwire("doctor", "--json", REELWIRE_SOURCES__FILE_ROOTS=str(tmp_path), **platform)
+    grades = {line["about"].split(" ")[0]: line["grade"] for line in result.json}
+    assert grades == {
+        "settings": "ok", "broker": "ok", "topics": "ok", "group": "warn", "platform": "ok", "file": "ok"
+    }, result.out  # fmt: skip
+    assert result.code == 0
+    assert "start the service: reelwire run" in result.out
+
+
+async def test_missing_topics_fail_with_what_to_do(reelwire: Command, platform: dict[str, str]) -> None:
+    result = await reelwire("doctor", **platform)
+    assert result.code == 1
+    assert "the topic does not exist" in result.out
+    assert "reelwire topics create" in result.out
+
+
+async def test_a_refused_key_fails_and_is_not_shown(
+    reelwire: Command, topics: TopicSettings, platform: dict[str, str]
+) -> None:
+    result = await reelwire("doctor", **platform | {"REELWIRE_PLATFORM__API_KEY": "wrong-key"})
+    assert result.code == 1
+    assert "refuses the key (401)" in result.out
+    assert "wrong-key" not in result.out
+
+
+async def test_a_file_root_that_is_missing_fails(reelwire: Command, topics: TopicSettings) -> None:
+    result = await reelwire("doctor", "--no-platform", REELWIRE_SOURCES__FILE_ROOTS="/no/such/root")
+    assert result.code == 1
+    assert "file root /no/such/root: is no directory here" in result.out
+
+
+async def test_nobody_there_is_told_with_3_and_within_seconds(command: Command) -> None:
+    nobody = {
+        "REELWIRE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9",
+        "REELWIRE_PLATFORM__BASE_URL": "http://127.0.0.1:9",
+        "TWELVELABS_API_KEY": "any-key",
+    }
+    result = await command("doctor", environment=nobody)
+    assert result.code == 3
+    assert "no Kafka broker answers at 127.0.0.1:9" in result.out
+    assert "http://127.0.0.1:9 does not answer" in result.out
+
+
+async def test_topics_are_created_once_and_then_checked(reelwire: Command, topics: TopicSettings) -> None:
+    again = await reelwire("topics", "create", "--json")
+    assert again.code == 0
+    assert {line["outcome"] for line in again.json} == {"exists"}
+    assert {line["partitions"] for line in again.json} == {topics.partitions}
+    check = await reelwire("topics", "check")
+    assert check.code == 0
+    assert "all topics are as they should be" in check.err
+
+
+async def test_topics_that_are_missing_fail_the_check(reelwire: Command) -> None:
+    result = await reelwire("topics", "check")
+    assert result.code == 1
+    assert "error: " in result.out
