@@ -78,6 +78,11 @@ class SendChannel:
     def add(self, record: OutRecord) -> asyncio.Future[Place]:
         """Put a record into its partition's open batch."""
         future: asyncio.Future[Place] = self._loop.create_future()
+        if self._accumulator._exception is not None:  # noqa: SLF001 — its task has died, of whatever
+            reason = DeliveryFailed(f"the producer died: {self._accumulator._exception}")  # noqa: SLF001
+            self.give_up(reason)
+            fail(future, reason)
+            return future
         headers = list(record.headers)
         size = len(record.value or b"") + len(record.key or b"") + 64
         if size > self._limit // 2 and record_bytes(record) > self._limit:
