@@ -27,6 +27,7 @@ from service.clock import Clock
 from service.errors import PartitionError, ProcessError
 from service.kafka.assignor import private_sticky_assignor
 from service.kafka.connection import client_options
+from service.kafka.lease import GroupLease
 from service.settings import Settings
 from service.telemetry.events import E
 from service.telemetry.metrics import Metrics
@@ -57,8 +58,9 @@ Records = Mapping[TopicPartition, Sequence[Any]]
 class Group:
     """One per process. Offsets are committed by the partitions' writers, never here."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, clock: Clock, lease: GroupLease | None = None) -> None:
         self._settings = settings
+        self._lease = lease
         self._topic = settings.topics.requests
         self._metrics = metrics
         self._clock = clock
@@ -96,6 +98,8 @@ class Group:
             else:
                 self._mark_back()
                 self._consumer = consumer
+                if self._lease is not None:
+                    self._lease.attach(consumer)
                 consumer.subscribe([self._topic], listener=self._listener)
                 return
 
@@ -234,34 +238,14 @@ class Group:
 
     # Offsets
 
-    async def input_offset(self, partition: int) -> int:
-        """Where intake goes on: the committed offset; the beginning for a group that never committed.
-
-        A committed offset that is no longer in the topic is an error to be seen, and intake goes on at the beginning.
-        Raises `PartitionError`.
-        """
-        where = TopicPartition(self._topic, partition)
+    async def committed(self, partition: int) -> int | None:
+        """The group's committed offset; None if it never committed. Raises `PartitionError`."""
         try:
             async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
-                committed: int | None = await self.consumer.committed(where)
-                beginning: int = (await self.consumer.beginning_offsets([where]))[where]
-                end: int = (await self.consumer.end_offsets([where]))[where]
+                offset: int | None = await self.consumer.committed(TopicPartition(self._topic, partition))
         except (KafkaError, TimeoutError) as error:
             raise PartitionError(f"the committed offset of partition {partition} is unknown: {error!r}") from error
-        if committed is None:
-            return beginning
-        if beginning <= committed <= end:
-            return committed
-        log.error(
-            E.INPUT_BEHIND,
-            partition=partition,
-            committed=committed,
-            beginning=beginning,
-            end=end,
-            lost=max(0, beginning - committed),
-            todo="the requests topic keeps its records for less long than the service was away, or was made anew",
-        )
-        return beginning
+        return offset
 
     async def ends(self, partitions: Sequence[int]) -> dict[int, int] | None:
         """The end offsets of `partitions` (any one, if none are given); None while no broker answers."""

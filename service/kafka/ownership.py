@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -12,13 +11,14 @@ import structlog
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError
 from service.kafka.group import Group
-from service.kafka.point_reader import ReadFailed
+from service.kafka.lease import GroupLease
 from service.kafka.ports import InRecord, JobHost
 from service.kafka.restore import Superseded
 from service.kafka.runtime import Fenced, PartitionRuntime, PartitionWriter, State
 from service.kafka.takeover import Readers, Takeover
 from service.kafka.takeover_budget import TakeoverBudget
-from service.kafka.watchdog import LoopWatch, Progress
+from service.kafka.upkeep import Upkeep
+from service.kafka.watchdog import LoopWatch
 from service.settings import Settings
 from service.telemetry.events import E
 from service.telemetry.metrics import Metrics
@@ -27,9 +27,6 @@ log = structlog.get_logger()
 
 _POLL_MS = 100
 _BATCH_RECORDS = 500
-_UPKEEP_SECONDS = 5.0
-_TRIM_SECONDS = 300.0
-_TROUBLE_SECONDS = 1.0
 
 
 class Ownership:
@@ -43,6 +40,7 @@ class Ownership:
         metrics: Metrics,
         clock: Clock,
         *,
+        lease: GroupLease | None = None,
         owner: str | None = None,
     ) -> None:
         self._settings = settings
@@ -50,7 +48,7 @@ class Ownership:
         self._metrics = metrics
         self._clock = clock
         self._readers = Readers.of(settings)
-        self.group = Group(settings, metrics, clock)
+        self.group = Group(settings, metrics, clock, lease)
         self._takeover = Takeover(
             settings,
             host,
@@ -70,7 +68,17 @@ class Ownership:
         self._draining = False
         self._stopping = False
         self._intake_reason: str | None = None
-        self._progress: dict[int, Progress] = {}
+        self._upkeep = Upkeep(
+            settings.kafka,
+            self.group,
+            self._runtimes,
+            self._readers.finished,
+            metrics,
+            clock,
+            fetching=lambda partition: (
+                self._states.get(partition) is State.SERVING and not self.group.is_paused(partition)
+            ),
+        )
         self._loop_watch = LoopWatch(metrics)
         self._poll_task: asyncio.Task[None] | None = None
 
@@ -99,7 +107,7 @@ class Ownership:
             return
         self._poll_task = poll = asyncio.create_task(self._guarded(self._poll()), name="poll")
         others = [
-            asyncio.create_task(self._guarded(self._upkeep()), name="upkeep"),
+            asyncio.create_task(self._guarded(self._upkeep.run()), name="upkeep"),
             asyncio.create_task(self._guarded(self._loop_watch.run()), name="loop-watch"),
         ]
         stopped = asyncio.create_task(self._stopped.wait())
@@ -259,11 +267,8 @@ class Ownership:
 
     def _leave(self, partition: int) -> None:
         self._states.pop(partition, None)
-        self._progress.pop(partition, None)
         self._count_states()
-        for gauge in (self._metrics.input_lag, self._metrics.dedup_entries, self._metrics.quarantined):
-            with suppress(KeyError):
-                gauge.remove(str(partition))
+        self._upkeep.forget(partition)
 
     def _count_states(self) -> None:
         states = list(self._states.values())
@@ -306,58 +311,6 @@ class Ownership:
         runtime = self._runtimes.get(partition)
         if runtime is not None:
             runtime.fail(PartitionError(f"offset {runtime.position} is no longer in the requests topic"))
-
-    # Upkeep
-
-    async def _upkeep(self) -> None:
-        trimmed = self._clock.monotonic()
-        while True:
-            await asyncio.sleep(_UPKEEP_SECONDS)
-            ends = await self.group.ends(list(self._runtimes))
-            if ends is None:
-                self._progress.clear()  # nothing moves without a broker
-            else:
-                self._look_at_progress(ends)
-            if self._clock.monotonic() - trimmed > _TRIM_SECONDS:
-                trimmed = self._clock.monotonic()
-                await self._trim()
-
-    def _look_at_progress(self, ends: dict[int, int]) -> None:
-        """Lag for the metrics; raises `ProcessError` when a partition stands still though there is work."""
-        now = self._clock.monotonic()
-        for partition, end in ends.items():
-            runtime = self._runtimes.get(partition)
-            if runtime is None:
-                continue
-            self._metrics.input_lag.labels(partition=str(partition)).set(
-                max(0, end - runtime.position + runtime.backlog)
-            )
-            fetching = self._states.get(partition) is State.SERVING and not self.group.is_paused(partition)
-            progress = self._progress[partition] = Progress.following(
-                self._progress.get(partition),
-                now,
-                position=self.group.position(partition) if fetching else None,
-                end=end,
-                durable=runtime.position - runtime.backlog,
-                backlog=runtime.backlog,
-            )
-            reason = progress.stalled(now, self._settings.kafka)
-            if reason is not None:
-                raise ProcessError(f"partition {partition}: {reason}")
-
-    async def _trim(self) -> None:
-        """Forget finished requests that retention has removed."""
-        partitions = list(self._runtimes)
-        if not partitions:
-            return
-        try:
-            beginnings = await self._readers.finished.beginnings(partitions)
-        except ReadFailed:
-            return
-        for partition, offset in beginnings.items():
-            runtime = self._runtimes.get(partition)
-            if runtime is not None:
-                runtime.finished.drop_below(offset)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Whatever a task can't heal ends the process, with its reason."""

@@ -108,6 +108,18 @@ class LogReader:
         except (KafkaError, TimeoutError) as error:
             raise RestoreFailed(f"{topic}/{partition} can't be read: {error!r}") from error
 
+    async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """The first offset and the one behind the last. Raises `RestoreFailed`."""
+        where = TopicPartition(topic, partition)
+        try:
+            async with asyncio.timeout(self._settings.call_timeout_seconds):
+                beginnings, ends = await asyncio.gather(
+                    self._consumer.beginning_offsets([where]), self._consumer.end_offsets([where])
+                )
+        except (KafkaError, TimeoutError) as error:
+            raise RestoreFailed(f"the bounds of {topic}/{partition} are unknown: {error!r}") from error
+        return beginnings[where], ends[where]
+
     async def last_of_each_key(
         self, marker: Marker, topic: str, partition: int, wanted: StillWanted, on_batch: Callable[[], None]
     ) -> dict[bytes, LogRecord]:

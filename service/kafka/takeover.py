@@ -33,11 +33,11 @@ _FINISHED_AT_ONCE = 2  # live jobs of every partition come before the dedup inde
 _RESTORE_SLICE = 200  # jobs restored before the event loop gets its turn
 
 
-class InputOffsets(Protocol):
-    """Where a partition's intake goes on."""
+class CommittedOffsets(Protocol):
+    """What the group has committed."""
 
-    async def input_offset(self, partition: int) -> int:
-        """The next offset to read: the committed one, else the beginning. Raises `PartitionError`."""
+    async def committed(self, partition: int) -> int | None:
+        """The next offset to read; None if there never was one. Raises `PartitionError`."""
         ...
 
 
@@ -68,7 +68,7 @@ class Takeover:
         settings: Settings,
         host: JobHost,
         make_writer: Callable[[int], PartitionWriter],
-        offsets: InputOffsets,
+        offsets: CommittedOffsets,
         readers: Readers,
         metrics: Metrics,
         clock: Clock,
@@ -122,11 +122,12 @@ class Takeover:
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, live)
                 jobs.resume()
-            async with self._finished_turn:
+            async with self._finished_turn, LogReader(self._settings.kafka) as reader:
+                with self._timed("offset"):
+                    position = await self._input_offset(reader, partition)
                 with self._timed("finished"):
-                    await self._read_finished(marker, partition, finished, wanted)
-            with self._timed("offset"):
-                position = await self._offsets.input_offset(partition)
+                    builder = await reader.index_of_keys(marker, self._settings.topics.finished, partition, wanted)
+                    finished.adopt(*await asyncio.to_thread(builder.sort))
         except BaseException as error:
             if jobs is not None:
                 await close_jobs(jobs, partition)
@@ -211,12 +212,28 @@ class Takeover:
             await self._write(writer, list(found.records))
         return found
 
-    async def _read_finished(
-        self, marker: Marker, partition: int, finished: KafkaFinishedLog, wanted: StillWanted
-    ) -> None:
-        async with LogReader(self._settings.kafka) as reader:
-            builder = await reader.index_of_keys(marker, self._settings.topics.finished, partition, wanted)
-        finished.adopt(*await asyncio.to_thread(builder.sort))
+    async def _input_offset(self, reader: LogReader, partition: int) -> int:
+        """Where intake goes on: the committed offset; the beginning for a group that never committed.
+
+        A committed offset that is no longer in the topic is said loudly, and intake goes on at the beginning. Asked
+        of a reader of our own, because the group consumer's requests wait behind its long fetches.
+        """
+        committed = await self._offsets.committed(partition)
+        beginning, end = await reader.bounds(self._settings.topics.requests, partition)
+        if committed is None:
+            return beginning
+        if beginning <= committed <= end:
+            return committed
+        log.error(
+            E.INPUT_BEHIND,
+            partition=partition,
+            committed=committed,
+            beginning=beginning,
+            end=end,
+            lost=max(0, beginning - committed),
+            todo="the requests topic keeps its records for less long than the service was away, or was made anew",
+        )
+        return beginning
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:

@@ -31,6 +31,7 @@ class E(StrEnum):
     JOB_ENDED = "job_ended"  # a completion is durable; the audit line of a request
     WORK_FAILED = "work_failed"  # a bug: the work of one job raised; it is begun again after a pause
     UNIT_REFUSED = "unit_refused"  # a record fits no topic: raise kafka.max_message_bytes
+    ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written just now; the upload waits
     ASSET_GONE = "asset_gone"  # the platform has lost an asset of ours; the video is uploaded again
     PROGRESS_NOT_SENT = "progress_not_sent"  # a live upload progress event was not taken; nothing depends on it
     DRAINING = "draining"  # stop was asked for; streams may end within their budget
@@ -61,6 +62,7 @@ class E(StrEnum):
 
     # Assets
     ASSET_LOG_READY = "asset_log_ready"  # every known asset is in the index
+    CLAIM_LOST = "claim_lost"  # a claim to an upload could not be renewed; another process may upload the same video
     ASSET_LOG_WAITS = "asset_log_waits"  # the assets topic can't be read just now
 
     # Watchdog
