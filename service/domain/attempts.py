@@ -29,6 +29,8 @@ from service.domain.policy import Policy, backoff_seconds
 if TYPE_CHECKING:
     from contracts.requests import AnalyzeRequest
 
+TASK_IN_DOUBT = "whether a task was created could not be found out"
+
 # After these the platform may have worked, and billed, for nothing.
 _MAYBE_BILLED = frozenset({FailureKind.UNKNOWN, FailureKind.BROKEN})
 _PHASES = {Mode.STREAM: Phase.STREAMING, Mode.SYNC: Phase.CALLING, Mode.ASYNC: Phase.CREATING}
@@ -54,7 +56,7 @@ def claim(job: Job, now_ms: int) -> Change:
 
 def interrupted(job: Job, request: AnalyzeRequest) -> Change:
     """A crash, a rebalance or a lost lease has cut off a stream or call: the request says what follows."""
-    events = (Event("interrupted"),)
+    events = (Event("interrupted", attempt=job.attempt),)
     match request.on_interrupt:
         case "fail":
             message = f"attempt {job.attempt} was cut off and the request asks to fail then (on_interrupt)"
@@ -72,11 +74,12 @@ def analysis_failed(job: Job, request: AnalyzeRequest, failure: Failure, policy:
     if failure.kind is FailureKind.REJECTED:
         return rejected(job, request, failure)
     billed = job.billed_failures + (failure.kind in _MAYBE_BILLED)
-    since = job.failing_since_ms or now_ms
+    # Only 5xx in a row count against patience: after anything else the platform had worked, or attempts are counted.
+    since = (job.failing_since_ms or now_ms) if failure.kind is FailureKind.SERVER else None
     if billed >= policy.max_attempts:
         code = "outcome_unknown" if job.mode is Mode.SYNC else "stream_failed"
         return _give_up(job, code, f"{failure.message}; given up after {billed} attempts", failure)
-    if failure.kind is FailureKind.SERVER and now_ms - since >= policy.patience_ms:
+    if since is not None and now_ms - since >= policy.patience_ms:
         waited = (now_ms - since) // 1000
         return _give_up(job, "platform_unavailable", f"{failure.message}; given up after {waited} s", failure)
     delay = backoff_seconds(policy, job.failures + 1, f"{job.request_id}/{job.offset}", failure.retry_after_seconds)
@@ -113,12 +116,13 @@ def task_made(job: Job, fact: TaskMade) -> Change:
 
 def task_not_made(job: Job, request: AnalyzeRequest, fact: TaskNotMade) -> Change:
     """No task could be created in all the time there is: say whether one may exist all the same."""
+    if not fact.looked_for:
+        # Also when the last answer was a refusal: an earlier call may have made it, and another is not paid for.
+        message = f"{fact.failure.message}; {TASK_IN_DOUBT}"
+        return endings.failed(job, "outcome_unknown", message, "analysis", platform=fact.failure.platform)
     if fact.failure.kind is FailureKind.REJECTED:
         return rejected(job, request, fact.failure)
-    if fact.looked_for:
-        return _give_up(job, "platform_unavailable", f"{fact.failure.message}; no task was created", fact.failure)
-    message = f"{fact.failure.message}; whether a task was created could not be found out"
-    return endings.failed(job, "outcome_unknown", message, "analysis", platform=fact.failure.platform)
+    return _give_up(job, "platform_unavailable", f"{fact.failure.message}; no task was created", fact.failure)
 
 
 def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, now_ms: int) -> Change:

@@ -75,11 +75,15 @@ Action = GetVideo | WaitTurn | WaitRetry | RunStream | RunCall | MakeTask | Watc
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event to publish: its type and its members beyond those that all have."""
+    """An event to publish: its type and its members beyond those that all have.
+
+    `attempt` where it is not the job's own by the time of writing: one change may end an attempt and claim the next.
+    """
 
     type: str
     members: Mapping[str, Any] = field(default_factory=dict)
     id_parts: tuple[str | int, ...] = ()
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from pydantic_core import from_json
 
 from service.domain.effects import Change, Event, StopWork
 from service.domain.facts import Outcome, PlatformSaid
@@ -78,8 +79,11 @@ def _decoded(request: AnalyzeRequest, outcome: Outcome) -> tuple[Any, str | None
     if request.response_format is None:
         return None, None
     try:
-        return orjson.loads(outcome.text), None
-    except orjson.JSONDecodeError as error:
+        # The one refuses numbers beyond a double, the other keeps integers of any size and refuses what is
+        # nested deeper than an event can be written.
+        orjson.loads(outcome.text)
+        return from_json(outcome.text), None
+    except ValueError as error:
         cut = "; the generation was cut at its length limit" if outcome.finish_reason == "length" else ""
         return None, f"the text is not JSON: {error}{cut}"
 

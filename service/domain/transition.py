@@ -97,13 +97,16 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
 
 
 def _begin(job: Job, request: AnalyzeRequest, now_ms: int, *, restored: bool) -> Change:
+    if not restored and job.phase is not Phase.ACCEPTED:
+        # It has begun already; only what was cut off is begun again.
+        return Change(job)
     if job.ending is not None:
         return _stop(job, job.ending)
     match job.phase:
         case Phase.STREAMING | Phase.CALLING:
             return attempts.interrupted(job, request)
         case Phase.CREATING:
-            return Change(job, actions=(MakeTask(look_first=restored),))
+            return Change(job, actions=(MakeTask(look_first=True),))
         case Phase.WATCHING:
             return Change(job, actions=(WatchTask(),))
         case Phase.READY:
@@ -127,8 +130,10 @@ def _video_ready(job: Job, request: AnalyzeRequest, fact: VideoReady, now_ms: in
         upload_started_ms=job.upload_started_ms or fact.began_ms,
         upload_ended_ms=now_ms,
     )
+    if fact.asset_id is None:
+        return _ready(job, request)
     members = {"asset_id": fact.asset_id, "duration": fact.duration, "reused": fact.reused}
-    return _ready(job, request, (Event("asset_ready", members, (fact.asset_id or "",)),))
+    return _ready(job, request, (Event("asset_ready", members, (fact.asset_id,), job.event_attempt),))
 
 
 def _ready(job: Job, request: AnalyzeRequest, events: tuple[Event, ...] = ()) -> Change:
@@ -154,13 +159,13 @@ def _canceling(job: Job, fact: Fact, now_ms: int) -> Change:
     ending = job.ending or Ending("canceled")
     actions: tuple[Action, ...]
     match fact:
-        case Begin():
+        case Begin(restored=True):
             return Change(job, actions=(CancelTask(find=job.task_id is None),))
         case TaskMade(task_id=task_id):
             actions = (CancelTask(),)
             return Change(job.but(task_id=task_id), actions=actions, save=True)
-        case TaskNotMade():
-            return endings.ended_as(job, ending)
+        case TaskNotMade(looked_for=looked_for):
+            return endings.ended_as(job, ending, "" if looked_for else attempts.TASK_IN_DOUBT)
         case TaskCanceled(note=note):
             return endings.ended_as(job, ending, note)
         case CallDelayed():
