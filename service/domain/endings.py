@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic_core import from_json
 
+from contracts.codes import ErrorCode, Stage
 from service.domain.effects import Change, Event, StopWork
 from service.domain.facts import Outcome, PlatformSaid
 from service.domain.job import Ending, Job, Phase
@@ -58,7 +59,13 @@ def failed(
     said = None
     if platform is not None:
         said = {"status": platform.status, "code": platform.code, "message": platform.message}
-    error = {"code": code, "message": message, "stage": stage, "retryable": retryable, "platform": said}
+    error = {
+        "code": ErrorCode(code),  # the models are strict
+        "message": message,
+        "stage": Stage(stage),
+        "retryable": retryable,
+        "platform": said,
+    }
     return _end(job, Event("failed", {"error": error}), events)
 
 

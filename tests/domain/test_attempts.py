@@ -1,0 +1,159 @@
+"""What the failures of an attempt mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.domain.effects import GetVideo, StopWork, WaitRetry
+from service.domain.facts import AnalysisFailed, Failure, FailureKind, StreamOpened
+from service.domain.job import Job, Mode, Phase
+from tests.domain.builders import NOW, POLICY, apply, error_of, failure, job_in, request_of
+
+MAYBE_BILLED = [FailureKind.UNKNOWN, FailureKind.BROKEN]
+CERTAINLY_FREE = [FailureKind.NOT_SENT, FailureKind.LIMITED, FailureKind.UNAUTHORIZED]
+RUNNING = [Phase.STREAMING, Phase.CALLING]
+
+
+def again(job: Job, attempt: int) -> Job:
+    """The job in its next attempt, as a turn makes it."""
+    phase = Phase.CALLING if job.mode is Mode.SYNC else Phase.STREAMING
+    return job.but(phase=phase, attempt=attempt)
+
+
+@pytest.mark.parametrize("phase", RUNNING)
+@pytest.mark.parametrize("kind", [*MAYBE_BILLED, FailureKind.SERVER, FailureKind.UNDELIVERED])
+def test_a_failed_attempt_is_followed_by_another_after_a_wait(phase: Phase, kind: FailureKind) -> None:
+    change = apply(job_in(phase), AnalysisFailed(failure(kind)))
+    stop, wait = change.actions
+    assert stop == StopWork()
+    assert isinstance(wait, WaitRetry)
+    assert 0.5 <= wait.seconds <= 1
+    assert change.job.phase is Phase.READY
+    assert change.job.attempt == 1
+    assert change.job.failures == 1
+    assert change.save
+    (event,) = change.events
+    assert event.type == "retrying"
+    assert event.members == {"reason": "it failed", "delay_seconds": round(wait.seconds, 3)}
+
+
+@pytest.mark.parametrize(("phase", "code"), [(Phase.STREAMING, "stream_failed"), (Phase.CALLING, "outcome_unknown")])
+@pytest.mark.parametrize("kind", MAYBE_BILLED)
+def test_attempts_that_may_have_been_billed_are_counted(phase: Phase, code: str, kind: FailureKind) -> None:
+    job = job_in(phase)
+    for attempt in range(1, POLICY.max_attempts):
+        change = apply(again(job, attempt), AnalysisFailed(failure(kind, status=502)))
+        assert change.completion is None
+        job = change.job
+    error = error_of(apply(again(job, POLICY.max_attempts), AnalysisFailed(failure(kind, status=502))))
+    assert (error["code"], error["stage"], error["retryable"]) == (code, "analysis", True)
+    assert error["platform"] == {"status": 502, "code": None, "message": "said"}
+
+
+@pytest.mark.parametrize("kind", [*CERTAINLY_FREE, FailureKind.SERVER, FailureKind.UNDELIVERED])
+def test_what_was_not_billed_does_not_use_up_attempts(kind: FailureKind) -> None:
+    job = job_in(Phase.STREAMING, billed_failures=POLICY.max_attempts - 1)
+    change = apply(job, AnalysisFailed(failure(kind)))
+    assert change.completion is None
+    assert change.job.billed_failures == POLICY.max_attempts - 1
+
+
+@pytest.mark.parametrize("kind", [*CERTAINLY_FREE, FailureKind.UNDELIVERED])
+def test_what_is_not_the_platform_s_failure_never_ends_a_job(kind: FailureKind) -> None:
+    job = job_in(Phase.STREAMING)
+    for attempt in range(1, 50):
+        change = apply(again(job, attempt), AnalysisFailed(failure(kind)), now_ms=NOW + attempt * 3_600_000)
+        assert change.completion is None
+        job = change.job
+
+
+def test_a_platform_that_fails_is_waited_for_as_long_as_patience_lasts() -> None:
+    fact = AnalysisFailed(failure(FailureKind.SERVER, status=503))
+    first = apply(job_in(Phase.STREAMING), fact).job
+    last = apply(again(first, 2), fact, now_ms=NOW + POLICY.patience_ms - 1)
+    assert last.completion is None
+    error = error_of(apply(again(last.job, 3), fact, now_ms=NOW + POLICY.patience_ms))
+    assert (error["code"], error["stage"], error["retryable"]) == ("platform_unavailable", "analysis", True)
+    assert error["platform"]["status"] == 503
+
+
+@pytest.mark.parametrize("kind", [FailureKind.BROKEN, FailureKind.UNDELIVERED, FailureKind.UNKNOWN])
+def test_patience_begins_anew_once_the_platform_has_done_something_else_than_fail(kind: FailureKind) -> None:
+    server = AnalysisFailed(failure(FailureKind.SERVER, status=500))
+    job = apply(job_in(Phase.STREAMING), server).job
+    job = apply(again(job, 2), AnalysisFailed(failure(kind)), now_ms=NOW + 1_000).job
+    much_later = NOW + 10 * POLICY.patience_ms
+    assert apply(again(job, 3), server, now_ms=much_later).completion is None
+
+
+def test_a_wait_is_at_least_what_the_platform_wishes() -> None:
+    fact = AnalysisFailed(Failure(FailureKind.SERVER, "busy", None, retry_after_seconds=7_200.0))
+    (_, wait) = apply(job_in(Phase.STREAMING), fact).actions
+    assert wait == WaitRetry(7_200.0)
+
+
+def test_waits_grow_from_failure_to_failure() -> None:
+    job, waits = job_in(Phase.STREAMING), []
+    for attempt in range(1, 6):
+        change = apply(again(job, attempt), AnalysisFailed(failure(FailureKind.UNDELIVERED)))
+        (_, wait) = change.actions
+        assert isinstance(wait, WaitRetry)
+        waits.append(wait.seconds)
+        job = change.job
+    assert waits[1] > waits[0]
+    assert max(waits) <= POLICY.retry_max_seconds
+
+
+@pytest.mark.parametrize("phase", RUNNING)
+@pytest.mark.parametrize("status", [400, 409, 413, 422])
+def test_a_request_that_is_refused_is_not_sent_again(phase: Phase, status: int) -> None:
+    fact = AnalysisFailed(failure(FailureKind.REJECTED, status=status, code="parameter_invalid"))
+    error = error_of(apply(job_in(phase), fact))
+    assert error == {
+        "code": "rejected",
+        "message": "it failed",
+        "stage": "analysis",
+        "retryable": False,
+        "platform": {"status": status, "code": "parameter_invalid", "message": "said"},
+    }
+
+
+@pytest.mark.parametrize("refusal", [{"status": 404}, {"status": 400, "code": "resource_not_exist"}])
+def test_an_asset_of_ours_that_is_gone_is_uploaded_again(refusal: dict[str, object]) -> None:
+    fact = AnalysisFailed(failure(FailureKind.REJECTED, **refusal))  # type: ignore[arg-type]
+    change = apply(job_in(Phase.STREAMING), fact)
+    job = change.job
+    assert (job.phase, job.asset_id, job.duration, job.mode) == (Phase.ACCEPTED, None, None, None)
+    assert job.lost_asset_id == "asset-1"
+    assert job.attempt == 1
+    assert change.actions == (StopWork(), GetVideo())
+    assert change.save
+    assert change.events[0].type == "retrying"
+
+
+def test_an_asset_is_uploaded_again_once_and_not_for_ever() -> None:
+    fact = AnalysisFailed(failure(FailureKind.REJECTED, status=404))
+    job = job_in(Phase.STREAMING, lost_asset_id="asset-0")
+    assert error_of(apply(job, fact))["code"] == "rejected"
+
+
+def test_a_given_asset_that_is_gone_is_the_request_s_fault() -> None:
+    request = request_of(video={"type": "asset_id", "asset_id": "asset-1"})
+    fact = AnalysisFailed(failure(FailureKind.REJECTED, status=404))
+    error = error_of(apply(job_in(Phase.STREAMING, request), fact, request))
+    assert (error["code"], error["stage"]) == ("source_not_found", "request")
+    assert "asset-1" in error["message"]
+
+
+def test_an_inline_video_has_no_asset_to_lose() -> None:
+    request = request_of(upload="inline", mode="stream")
+    job = job_in(Phase.STREAMING, request, asset_id=None, duration=None)
+    fact = AnalysisFailed(failure(FailureKind.REJECTED, status=404))
+    assert error_of(apply(job, fact, request))["code"] == "rejected"
+
+
+def test_a_stream_that_opens_is_told_and_nothing_else_changes() -> None:
+    change = apply(job_in(Phase.STREAMING), StreamOpened("gen-1"))
+    assert [event.type for event in change.events] == ["stream_started"]
+    assert change.job == job_in(Phase.STREAMING)
+    assert not change.save
