@@ -25,5 +25,6 @@ class TransactionPace:
     def reserve(self) -> float:
         """Take a turn; seconds to wait before the transaction may begin, 0 while there are few."""
         now = self._clock.monotonic()
-        self._due = max(self._due, now - _BURST * self._interval) + self._interval
-        return max(0.0, self._due - now)
+        turn = max(self._due, now - _BURST * self._interval)
+        self._due = turn + self._interval
+        return max(0.0, turn - now)

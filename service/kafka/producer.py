@@ -105,7 +105,7 @@ class BoundedProducer:
         _consume(futures)
         failed = next((error for f in futures if f.done() and (error := f.exception()) is not None), None)
         if failed is not None:
-            raise failure_of("delivery", failed) from failed
+            raise self._failure("delivery", failed) from failed
         if pending:
             raise ProducerFailed("delivery", f"no answer within {self._limit:g} s", unreachable=True)
         return [Place(m.topic, m.partition, m.offset) for m in (future.result() for future in futures)]
@@ -188,7 +188,13 @@ class BoundedProducer:
         except TimeoutError:
             raise ProducerFailed(operation, f"no answer within {seconds:g} s", unreachable=True) from None
         except Exception as error:
-            raise failure_of(operation, error) from error
+            raise self._failure(operation, error) from error
+
+    def _failure(self, operation: str, error: BaseException) -> ProducerFailed:
+        """What went wrong; once the producer's own task has died, calls fail with what follows from that."""
+        task = self._producer._sender.sender_task  # noqa: SLF001
+        died = task.exception() if task is not None and task.done() and not task.cancelled() else None
+        return failure_of(operation, died or error)
 
 
 def _consume(futures: Iterable[asyncio.Future[Any]]) -> None:

@@ -43,6 +43,7 @@ class IdempotentSender:
         self._loop = asyncio.get_running_loop()
         self._channel: SendChannel | None = None
         self._changed = asyncio.Event()
+        self._broken_producer: BoundedProducer | None = None
         self._replacing: asyncio.Task[None] | None = None
         self._look: asyncio.TimerHandle | None = None
         self._closed = False
@@ -84,6 +85,8 @@ class IdempotentSender:
             self._replacing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._replacing
+        if self._broken_producer is not None:
+            await self._broken_producer.kill()
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.delivered(self._limit_seconds)
@@ -112,14 +115,16 @@ class IdempotentSender:
         if self._closed or broken is None:
             return
         log.warning(E.SENDER_REPLACED, reason=str(reason))
-        self._replacing = asyncio.create_task(self._replace(broken), name="sender-replacement")
+        self._broken_producer = broken.producer
+        self._replacing = asyncio.create_task(self._replace(broken.producer), name="sender-replacement")
 
-    async def _replace(self, broken: SendChannel) -> None:
-        await broken.producer.kill()
+    async def _replace(self, broken: BoundedProducer) -> None:
+        await broken.kill()
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 self._channel = await self._connect()
+                self._broken_producer = None
             except ProducerFailed as error:
                 if pause == _FIRST_PAUSE_SECONDS:
                     log.warning(E.SENDER_WAITING, reason=str(error))

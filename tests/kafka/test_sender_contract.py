@@ -52,7 +52,7 @@ def everything(bootstrap: str, topic: str, partition: int) -> list[OutRecord]:
         {"bootstrap.servers": bootstrap, "group.id": "sender-reader", "enable.partition.eof": True}
     )
     consumer.assign([confluent_kafka.TopicPartition(topic, partition, 0)])
-    found = []
+    found: list[OutRecord] = []
     try:
         while True:
             message = consumer.poll(20)

@@ -1,0 +1,97 @@
+"""What we lean on inside aiokafka 0.14. A failure here means: look at the named file before upgrading."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
+from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
+from aiokafka.producer.sender import Sender, SendProduceReqHandler
+from aiokafka.producer.transaction_manager import TransactionManager
+
+from service.kafka.connection import producer_options
+from service.settings import KafkaSettings
+
+
+def test_the_version_is_the_one_the_rules_were_measured_on() -> None:
+    assert version("aiokafka").startswith("0.14.")
+
+
+def test_every_proof_of_membership_passes_through_the_coordinators_send_req() -> None:
+    """lease.py wraps `GroupCoordinator._send_req` on the instance."""
+    for method in (
+        GroupCoordinator._do_heartbeat,
+        CoordinatorGroupRebalance.perform_group_join,
+        CoordinatorGroupRebalance._send_sync_group_request,
+    ):
+        assert "._send_req(request)" in inspect.getsource(method)
+
+
+def test_the_sender_asks_its_accumulator_for_batches_by_the_name_we_replace() -> None:
+    """send_channel.py replaces `drain_by_nodes` on the instance, for the lease and the pause between requests."""
+    source = inspect.getsource(Sender._sender_routine)
+    assert "self._message_accumulator.drain_by_nodes(" in source
+
+
+def test_a_batch_counts_as_drained_the_moment_it_is_taken() -> None:
+    """send_channel.py appends to a batch only while `retry_count` is 0, and takes its sequence for settled then."""
+    source = inspect.getsource(MessageAccumulator._pop_batch)
+    assert source.index("increment_sequence_number") < source.index("batch.drain_ready()")
+    assert "self._retry_count += 1" in inspect.getsource(MessageBatch.drain_ready)
+
+
+def test_a_repeated_batch_keeps_its_sequence_numbers() -> None:
+    assert "not_retry = batch.retry_count == 0" in inspect.getsource(MessageAccumulator._pop_batch)
+    assert "accumulator.reenqueue(batch)" in inspect.getsource(SendProduceReqHandler.do)
+
+
+def test_an_idempotent_batch_never_expires_by_itself() -> None:
+    """sender.py therefore looks for late ones."""
+    assert "self._sender._txn_manager is None and batch.expired()" in inspect.getsource(
+        SendProduceReqHandler._can_retry
+    )
+
+
+def test_nothing_else_is_told_of_a_dead_transaction_but_its_waiters() -> None:
+    """producer.py marks these as seen when it lets go of a producer."""
+    source = inspect.getsource(TransactionManager.fatal_error)
+    assert "_pending_txn_offsets" in source
+    assert "_transaction_waiter" in source
+
+
+@pytest.fixture
+async def producer(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(**producer_options(kafka))
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+@pytest.mark.integration
+async def test_the_attributes_that_are_used_exist(producer: Any) -> None:
+    accumulator = producer._message_accumulator
+    for name in ("_batches", "_pending_batches", "_linger_time", "_exception", "drain_by_nodes"):
+        assert hasattr(accumulator, name), name
+    assert accumulator is producer._sender._message_accumulator
+    assert producer._closed is False
+    for name in ("set_topics", "add_topic", "close"):
+        assert callable(getattr(producer.client, name)), name
+
+
+@pytest.mark.integration
+async def test_further_batches_of_one_partition_queue_behind_the_first(
+    producer: Any, make_topics: Any, prefix: str
+) -> None:
+    await make_topics(prefix)
+    await producer.partitions_for(prefix)
+    accumulator = producer._message_accumulator
+    partition = TopicPartition(prefix, 0)
+    batches = [accumulator._append_batch(accumulator.create_builder(), partition) for _ in range(3)]
+    for batch in batches:
+        assert batch._builder.append(timestamp=None, key=b"k", value=b"v", headers=[]) is not None
+    assert [(await batch.future).offset for batch in batches] == [0, 1, 2]
