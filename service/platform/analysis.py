@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -12,7 +12,7 @@ from service.platform.errors import OutcomeUnknown, StreamBroken
 from service.platform.exchange import Call, Exchange, json_call
 from service.platform.ndjson import EventReader
 from service.platform.reading import analysis_of, error_of
-from service.platform.transport import FOREIGN_ERRORS
+from service.platform.transport import FOREIGN_ERRORS, READER
 from service.platform.values import Analysis, StreamEvent
 
 
@@ -65,12 +65,10 @@ class AnalysisCalls(Exchange):
 class _Events:
     """Iterates over the network reads of one stream."""
 
-    __slots__ = ("_chunks", "reader")
+    __slots__ = ("_read", "reader")
 
     def __init__(self, response: httpx.Response, reader: EventReader) -> None:
-        # We ask for identity; decoding costs a layer per read and is there for servers that compress regardless.
-        encoded = response.headers.get("content-encoding", "identity") != "identity"
-        self._chunks = response.aiter_bytes() if encoded else response.aiter_raw()
+        self._read = _reads(response)
         self.reader = reader
 
     def __aiter__(self) -> AsyncIterator[list[StreamEvent]]:
@@ -80,14 +78,27 @@ class _Events:
         reader = self.reader
         while not reader.ended:
             try:
-                data = await anext(self._chunks)
-            except StopAsyncIteration:
-                events = reader.finish()
+                data = await self._read()
             except FOREIGN_ERRORS as error:
                 idle = isinstance(error, httpx.TimeoutException | TimeoutError)
                 raise StreamBroken(reason="idle" if idle else "cut", started=reader.started) from None
-            else:
-                events = reader.feed(data)
+            events = reader.feed(data) if data else reader.finish()
             if events:
                 return events
         raise StopAsyncIteration
+
+
+def _reads(response: httpx.Response) -> Callable[[], Awaitable[bytes]]:
+    """A call that returns the bytes of the next network read, empty at the end.
+
+    We ask for identity; a server that compresses regardless is read through httpx's decoders.
+    """
+    content = response.extensions.get(READER)
+    if content is not None and response.headers.get("content-encoding", "identity") == "identity":
+        return content.readany  # type: ignore[no-any-return]
+    chunks = response.aiter_bytes()
+
+    async def read() -> bytes:
+        return await anext(chunks, b"")
+
+    return read

@@ -38,6 +38,8 @@ class EventReader:
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events whose lines end in `data`, texts that follow one another joined. Often empty."""
+        if not self._tail and data.find(b"\n") == len(data) - 1 <= self._max_line_bytes:
+            return self._events([data])  # one whole line: what a stream that trickles looks like
         cut = data.rfind(b"\n")
         if cut < 0:
             self._keep(data)
@@ -50,9 +52,13 @@ class EventReader:
             self._tail_bytes = 0
         if cut + 1 < len(data):
             self._keep(data[cut + 1 :])
-        if len(head) > self._max_line_bytes and any(len(line) > self._max_line_bytes for line in head.split(b"\n")):
-            raise self._broken("line_too_long")
-        return self._events(head.split(b"\n"))
+        lines = head.split(b"\n")
+        if len(head) > self._max_line_bytes:
+            for number, line in enumerate(lines):
+                if len(line) > self._max_line_bytes:
+                    self._events(lines[:number])  # for what they tell: that it started, or how it broke
+                    raise self._broken("line_too_long")
+        return self._events(lines)
 
     def finish(self) -> list[StreamEvent]:
         """The stream is at its end: the events of a last line without a line break. Raises without a `stream_end`."""
@@ -71,23 +77,27 @@ class EventReader:
     def _events(self, lines: list[bytes]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         texts: list[str] = []
-        for line in lines:
-            try:
-                event = _loads(line)
-                if event["event_type"] == "text_generation":
-                    texts.append(event["text"])
-                    continue
-                found = self._other(event)
-            except (orjson.JSONDecodeError, KeyError, TypeError):
-                found = self._odd(line)
-            if isinstance(found, str):
-                texts.append(found)
-            elif found is not None:
-                self._flush(texts, events)
-                events.append(found)
-                if self.ended:
-                    break
-        self._flush(texts, events)
+        try:
+            for line in lines:
+                try:
+                    event = _loads(line)
+                    if event["event_type"] == "text_generation":
+                        texts.append(event["text"])
+                        continue
+                    found = self._other(event)
+                except (orjson.JSONDecodeError, KeyError, TypeError):
+                    found = self._odd(line)
+                if isinstance(found, str):
+                    texts.append(found)
+                elif found is not None:
+                    self._flush(texts, events)
+                    events.append(found)
+                    if self.ended:
+                        break
+            self._flush(texts, events)
+        except StreamBroken as broken:
+            broken.started = self.started or bool(events or texts)
+            raise
         if events:
             self.started = True
         return events

@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+import pytest
+from aiohttp import BodyPartReader, web
+
+from contracts.video import FileVideo
+from service.footage.resolve import resolve
+from service.platform.client import PlatformClient
+from service.platform.errors import NotFound, OutcomeUnknown, Rejected, SourceChanged
+from service.platform.values import Asset
+from service.settings import SourceSettings
+from service.telemetry.metrics import Metrics
+from tests.platform.scripted import Scripted, Seen, answer, plain
+
+Make = Callable[..., PlatformClient]
+CREATED = {"_id": "a1", "status": "processing", "filename": "x.mp4", "created_at": "2026-03-04T05:00:00Z"}
+
+
+@dataclass
+class Bytes:
+    """Memory as a source; counts how often it is open."""
+
+    chunks: list[bytes]
+    size: int | None
+    opened: int = 0
+    closed: int = 0
+
+    def open(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[AsyncIterator[bytes]]:
+            self.opened += 1
+
+            async def chunks() -> AsyncIterator[bytes]:
+                for chunk in self.chunks:
+                    yield chunk
+
+            try:
+                yield chunks()
+            finally:
+                self.closed += 1
+
+        return opened()
+
+
+def source(*chunks: bytes) -> Bytes:
+    return Bytes(list(chunks), sum(map(len, chunks)))
+
+
+@dataclass
+class Part:
+    name: str | None
+    filename: str | None
+    content_type: str | None
+    content: bytes
+
+
+@pytest.fixture
+async def parsed() -> AsyncIterator[tuple[str, list[list[Part]]]]:
+    """The address of a server that takes forms apart with aiohttp's parser, and the forms it got."""
+    forms: list[list[Part]] = []
+
+    async def create(request: web.Request) -> web.Response:
+        form: list[Part] = []
+        assert request.content_length is not None
+        assert "Transfer-Encoding" not in request.headers
+        async for part in await request.multipart():
+            assert isinstance(part, BodyPartReader)
+            form.append(
+                Part(part.name, part.filename, part.headers.get("Content-Type"), bytes(await part.read(decode=False)))
+            )
+        forms.append(form)
+        return web.json_response(CREATED, status=201)
+
+    app = web.Application()
+    app.router.add_post("/v1.3/assets", create)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1.3", forms
+    await runner.cleanup()
+
+
+async def test_an_asset_is_made_from_a_url(make_client: Make, parsed: tuple[str, list[list[Part]]]) -> None:
+    url, forms = parsed
+    client = make_client(base_url=url)
+    asset = await client.create_asset_from_url(
+        "https://media.example.com/a.mp4?sig=ü&x=1", filename="ä b.mp4", user_metadata={"token": "t-1"}
+    )
+    assert asset == Asset("a1", "processing", "x.mp4", created_at=1772600400.0)
+    assert [(part.name, part.content.decode()) for part in forms[0]] == [
+        ("method", "url"),
+        ("url", "https://media.example.com/a.mp4?sig=ü&x=1"),
+        ("filename", "ä b.mp4"),
+        ("enable_hls", "false"),
+        ("enable_thumbnail", "false"),
+        ("user_metadata", '{"token":"t-1"}'),
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\r\n--\r\n", b"--boundary--\r\n" * 9, bytes(range(256)) * 5000])
+async def test_a_file_comes_last_and_arrives_byte_for_byte(
+    make_client: Make, parsed: tuple[str, list[list[Part]]], metrics: Metrics, content: bytes
+) -> None:
+    url, forms = parsed
+    told: list[int] = []
+    video = source(*(content[i : i + 65536] for i in range(0, len(content), 65536)))
+    await make_client(base_url=url).create_asset_direct(
+        video, filename='a"b\r\nc.mp4', content_type="video/mp4", on_progress=told.append
+    )
+    *fields, file = forms[0]
+    assert [part.name for part in fields] == ["method", "filename", "enable_hls", "enable_thumbnail"]
+    assert (file.name, file.content_type, file.content) == ("file", "video/mp4", content)
+    assert told == sorted(told)
+    assert (told[-1] if told else 0) == len(content)
+    assert metrics.registry.get_sample_value("reelwire_upload_bytes_total") == len(content)
+    assert (video.opened, video.closed) == (1, 1)
+
+
+async def test_a_source_is_opened_anew_for_every_attempt(platform: Scripted, client: PlatformClient) -> None:
+    video = source(b"abc", b"def")
+    for status in (500, 201):
+        platform.respond = answer(status, CREATED if status == 201 else b"")
+        try:
+            await client.create_asset_direct(video, filename="a.mp4", content_type="video/mp4")
+        except Exception as error:  # noqa: BLE001
+            assert status == 500, error
+    assert (video.opened, video.closed) == (2, 2)
+    assert all(b"abcdef" in seen.body for seen in platform.seen)
+    boundaries = {seen.headers["content-type"] for seen in platform.seen}
+    assert len(boundaries) == 2
+
+
+@pytest.mark.parametrize(("size", "word"), [(5, "grew"), (7, "shrank")])
+async def test_a_source_that_is_not_as_long_as_it_said_is_named_as_the_cause(
+    platform: Scripted, client: PlatformClient, size: int, word: str
+) -> None:
+    video = Bytes([b"abc", b"def"], size)
+    with pytest.raises(SourceChanged, match=word):
+        await client.create_asset_direct(video, filename="a.mp4", content_type="video/mp4")
+    assert video.closed == 1
+    await platform.until(lambda: platform.open_connections == 0)
+    assert platform.seen == []  # never a whole request
+
+
+async def test_an_early_refusal_of_a_large_upload_is_reported_as_such(make_client: Make) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(plain(413, b"", "Connection: close"))
+        await writer.drain()
+        await reader.read()  # a polite server takes what is under way
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        client = make_client(base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1.3")
+        video = source(*[b"x" * 65536] * 1000)
+        with pytest.raises(Rejected) as caught:
+            await client.create_asset_direct(video, filename="a.mp4", content_type="video/mp4")
+        assert caught.value.answer is not None
+        assert caught.value.answer.status == 413
+        assert video.closed == 1
+
+
+async def test_a_server_that_stops_reading_ends_the_upload(make_client: Make) -> None:
+    release = asyncio.Event()
+
+    async def stuck(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await release.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(stuck, "127.0.0.1", 0, limit=1024)
+    async with server:
+        client = make_client(
+            base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1.3", read_timeout_seconds=0.5
+        )
+        video = source(*[b"x" * 65536] * 2000)
+        with pytest.raises(OutcomeUnknown):
+            await client.create_asset_direct(video, filename="a.mp4", content_type="video/mp4")
+        assert video.closed == 1
+        release.set()
+
+
+async def test_a_slow_but_steady_upload_outlives_the_read_timeout(platform: Scripted, make_client: Make) -> None:
+    platform.respond = answer(201, CREATED)
+    platform.keep_bodies = False
+
+    @dataclass
+    class Slow:
+        size: int | None = 20
+
+        def open(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+            @asynccontextmanager
+            async def opened() -> AsyncIterator[AsyncIterator[bytes]]:
+                yield self.chunks()
+
+            return opened()
+
+        async def chunks(self) -> AsyncIterator[bytes]:
+            loop = asyncio.get_running_loop()
+            for number in range(20):
+                started = loop.time()
+                yield b"x"
+                await platform.until(lambda least=number: platform.body_bytes > least)  # type: ignore[misc]
+                waited: asyncio.Future[None] = loop.create_future()
+                loop.call_at(started + 0.05, waited.set_result, None)
+                await waited
+
+    client = make_client(read_timeout_seconds=0.4)
+    assert (await client.create_asset_direct(Slow(), filename="a.mp4", content_type="video/mp4")).id == "a1"
+
+
+async def test_a_large_file_is_sent_in_bounded_memory(
+    platform: Scripted, client: PlatformClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.mp4"
+    size = 300 * 1024 * 1024
+    with path.open("wb") as file:
+        file.truncate(size)
+    platform.keep_bodies = False
+    platform.respond = answer(201, CREATED)
+    video = await resolve(FileVideo(type="file", path=str(path)), SourceSettings(file_roots=(tmp_path,)))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    told: list[int] = []
+    await client.create_asset_direct(
+        video, filename=video.filename, content_type=video.content_type, on_progress=told.append
+    )
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert told[-1] == size
+    assert platform.body_bytes == int(platform.seen[0].headers["content-length"])
+    assert grown < 40 * 1024 * 1024
+
+
+async def test_a_cancelled_upload_closes_file_and_connection(platform: Scripted, client: PlatformClient) -> None:
+    video = source(*[b"x" * 65536] * 5000)
+    reached = asyncio.Event()
+
+    def progress(sent: int) -> None:
+        if sent > 1_000_000:
+            reached.set()
+
+    task = asyncio.create_task(
+        client.create_asset_direct(video, filename="a.mp4", content_type="video/mp4", on_progress=progress)
+    )
+    await asyncio.wait_for(reached.wait(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert video.closed == 1
+    await platform.until(lambda: platform.open_connections == 0)
+
+
+async def test_an_asset_is_read_with_tolerance(platform: Scripted, client: PlatformClient) -> None:
+    platform.respond = answer(
+        200, {"_id": "a", "status": "ready", "duration": 62.5, "size": 7340032, "user_metadata": {"k": "v"}, "hls": {}}
+    )
+    assert await client.get_asset("a") == Asset("a", "ready", duration=62.5, size=7340032, user_metadata={"k": "v"})
+    platform.respond = answer(200, {"_id": "a", "status": "failed", "error": {"message": "no video"}})
+    assert (await client.get_asset("a")).error_message == "no video"
+    platform.respond = answer(404, {"code": "resource_not_exist", "message": "m"})
+    with pytest.raises(NotFound):
+        await client.get_asset("a")
+
+
+async def test_assets_are_looked_for_until_a_page_is_empty(platform: Scripted, client: PlatformClient) -> None:
+    async def respond(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        query = parse_qs(urlsplit(seen.target).query)
+        page = int(query["page"][0])
+        assert query["filename"] == ["tok&n +ä"]
+        rows: list[dict[str, Any]] = [{"_id": f"a{page}", "status": "ready"}] if page < 4 else []
+        writer.write(plain(200, orjson.dumps({"data": rows or None})))
+        await writer.drain()
+
+    platform.respond = respond
+    assert [asset.id for asset in await client.find_assets("tok&n +ä")] == ["a1", "a2", "a3"]

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from email.utils import formatdate
+
+import pytest
+
+from service.platform.answers import wait_seconds
+from service.platform.client import PlatformClient
+from service.platform.errors import NotSent, RateLimited
+from service.platform.gate import Gate
+from service.telemetry.metrics import Metrics
+from tests.platform.conftest import CALL
+from tests.platform.scripted import Scripted, answer
+
+NOW = 1_800_000_000.0
+
+
+class HandClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def time(self) -> float:
+        return NOW + self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def gate(metrics: Metrics, clock: HandClock) -> Gate:
+    return Gate("analyze", metrics, clock)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": " 0 "}, 0),
+        ({"retry-after": "86400"}, 86400),
+        ({"retry-after": "9" * 5000}, 10**10),
+        ({"retry-after": formatdate(NOW + 90, usegmt=True)}, 90),
+        ({"retry-after": formatdate(NOW - 90, usegmt=True)}, 0),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "²"}, None),
+        ({}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(NOW) + 40)}, 40),
+        ({"x-ratelimit-request-remaining": "0", "x-ratelimit-request-reset": str(int(NOW) + 40)}, 40),
+        ({"x-ratelimit-remaining": "3", "x-ratelimit-reset": str(int(NOW) + 40)}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(NOW) - 40)}, 0),
+        ({"retry-after": "2", "x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(NOW) + 40)}, 2),
+    ],
+)
+def test_every_way_to_name_a_wait_is_understood(headers: dict[str, str], seconds: float | None) -> None:
+    assert wait_seconds(headers, NOW) == seconds
+
+
+def test_a_gate_that_is_told_how_long_stays_closed_exactly_so_long(gate: Gate, clock: HandClock) -> None:
+    assert gate.close(86400.0, sent_at=clock.now) == 86400
+    clock.now += 86399
+    assert gate.left() == 1
+    clock.now += 1
+    assert gate.left() == 0
+
+
+def test_a_shorter_wait_does_not_open_a_gate_earlier(gate: Gate, clock: HandClock) -> None:
+    gate.close(100.0, sent_at=clock.now)
+    gate.close(1.0, sent_at=clock.now)
+    assert gate.left() == 100
+
+
+def test_without_a_named_wait_refusals_double_it_and_a_success_forgets_them(gate: Gate, clock: HandClock) -> None:
+    waits = []
+    for _ in range(7):
+        waits.append(gate.close(None, sent_at=clock.now))
+        clock.now += waits[-1]
+    assert waits == [2, 4, 8, 16, 32, 60, 60]
+    gate.succeeded()
+    assert gate.close(None, sent_at=clock.now) == 2
+
+
+def test_calls_that_were_under_way_together_count_as_one_refusal(gate: Gate, clock: HandClock) -> None:
+    sent_at = clock.now
+    clock.now += 0.5
+    assert [gate.close(None, sent_at=sent_at) for _ in range(20)] == [2.0] * 20
+    assert gate.left() == 2
+
+
+async def test_a_429_holds_back_every_later_call_of_its_category_and_no_other(
+    platform: Scripted, client: PlatformClient, metrics: Metrics
+) -> None:
+    platform.respond = answer(429, b"", "Retry-After: 1")
+    with pytest.raises(RateLimited) as caught:
+        await client.create_task(CALL, custom_id="c", idempotency_key="k")
+    assert (caught.value.retry_after_seconds, caught.value.category, caught.value.daily) == (1, "analyze", False)
+    assert 0 < client.paused("analyze") <= 1
+    assert client.paused("read") == client.paused("upload") == 0
+    assert metrics.registry.get_sample_value("reelwire_platform_paused", {"category": "analyze"}) == 1
+
+    platform.respond = answer(200, {"task_id": "t", "status": "queued", "data": "x"})
+    loop = asyncio.get_running_loop()
+    waiting = [asyncio.create_task(client.analyze(CALL)) for _ in range(3)]
+    await client.get_task("t")  # reads go on meanwhile
+    assert [seen.method for seen in platform.seen] == ["POST", "GET"]
+    started = loop.time()
+    await asyncio.gather(*waiting)
+    assert loop.time() - started > 0.5
+    assert client.paused("analyze") == 0
+    assert metrics.registry.get_sample_value("reelwire_platform_paused", {"category": "analyze"}) == 0
+
+
+async def test_a_daily_quota_is_told_from_a_minutes_limit(platform: Scripted, client: PlatformClient) -> None:
+    platform.respond = answer(429, {"code": "too_many_requests", "message": "tomorrow"}, "Retry-After: 40000")
+    with pytest.raises(RateLimited) as caught:
+        await client.create_asset_from_url("https://media.example.com/a.mp4", filename="a.mp4")
+    assert caught.value.daily
+    assert caught.value.retry_after_seconds == 40000
+    assert client.paused("upload") > 39_990
+    assert "upload" in repr(client)
+
+
+async def test_a_call_whose_time_ends_at_the_gate_was_not_sent(platform: Scripted, client: PlatformClient) -> None:
+    platform.respond = answer(429, b"", "Retry-After: 100")
+    with pytest.raises(RateLimited):
+        await client.get_task("t")
+    with pytest.raises(NotSent):
+        await client.get_task("t", deadline_seconds=0.05)
+    assert len(platform.seen) == 1
+
+
+async def test_a_call_that_queued_for_a_slot_looks_at_the_gate_again(
+    platform: Scripted, make_client: Callable[..., PlatformClient]
+) -> None:
+    client = make_client(max_calls=1)
+    platform.respond = answer(429, b"", "Retry-After: 100")
+    first = asyncio.create_task(client.get_task("a"))
+    second = asyncio.create_task(client.get_task("b", deadline_seconds=0.5))
+    with pytest.raises(RateLimited):
+        await first
+    with pytest.raises(NotSent):
+        await second
+    assert len(platform.seen) == 1
