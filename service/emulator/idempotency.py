@@ -1,0 +1,62 @@
+"""Remembers the answers to creations that carried an `Idempotency-Key`.
+
+The platform documents the header but not its rules; these are the usual ones: the same body is answered again with
+the same task, another body is a conflict, and so is a request whose first is still under way. Outcomes that a retry
+may change (429 and 5xx) are not kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from service.emulator.options import IdempotencyMode
+from service.emulator.refusals import Refusal, invalid
+
+_LONGEST = 255
+
+
+@dataclass(slots=True)
+class _Known:
+    digest: str
+    expires_at: float
+    answer: dict[str, Any] | None
+    """None while the first request is under way."""
+
+
+class IdempotencyKeys:
+    """Answers by (API key, path, idempotency key)."""
+
+    def __init__(self, mode: IdempotencyMode, keep_seconds: float) -> None:
+        self._mode = mode
+        self._keep = keep_seconds
+        self._known: dict[tuple[str, str, str], _Known] = {}
+
+    def claim(self, scope: tuple[str, str, str], digest: str, now: float) -> dict[str, Any] | None:
+        """The earlier answer, or None: then the caller does the work and calls `keep` or `release`. Raises `Refusal`."""
+        key = scope[2]
+        if not 1 <= len(key) <= _LONGEST or not all("!" <= char <= "~" for char in key):
+            raise invalid("The Idempotency-Key header must be 1 to 255 visible ASCII characters.")
+        known = self._known.get(scope)
+        if self._mode == "ignore" or known is None or known.expires_at <= now:
+            self._known[scope] = _Known(digest, now + self._keep, None)
+            return None
+        if known.answer is None:
+            raise Refusal(
+                409, "idempotency_conflict", "The first request with this key is under way.", {"Retry-After": "1"}
+            )
+        if known.digest != digest or self._mode == "conflict":
+            raise Refusal(409, "idempotency_conflict", "This Idempotency-Key was used before.")
+        return known.answer
+
+    def keep(self, scope: tuple[str, str, str], answer: dict[str, Any]) -> None:
+        self._known[scope].answer = answer
+
+    def restore(self, scope: tuple[str, str, str], digest: str, expires_at: float, answer: dict[str, Any]) -> None:
+        self._known[scope] = _Known(digest, expires_at, answer)
+
+    def release(self, scope: tuple[str, str, str]) -> None:
+        """The work was not done: the key is free again."""
+        known = self._known.get(scope)
+        if known is not None and known.answer is None:
+            del self._known[scope]

@@ -1,0 +1,35 @@
+"""Pages of a list: 1-based, and empty beyond the last one, which the official SDK relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from multidict import MultiMapping
+
+from service.emulator.refusals import invalid
+
+T = TypeVar("T")
+_DEFAULT, _MOST = 10, 50
+
+
+def page_of(found: Sequence[T], query: MultiMapping[str]) -> tuple[Sequence[T], dict[str, Any]]:
+    """The asked-for part of `found` and its `page_info`; raises `Refusal` for a wrong page number."""
+    page = _whole(query, "page", 1, None)
+    limit = _whole(query, "page_limit", _DEFAULT, _MOST)
+    info = {
+        "page": page,
+        "limit_per_page": limit,
+        "total_page": -(-len(found) // limit),
+        "total_results": len(found),
+    }
+    return found[(page - 1) * limit : page * limit], info
+
+
+def _whole(query: MultiMapping[str], name: str, default: int, most: int | None) -> int:
+    given = query.get(name)
+    if not given:
+        return default
+    if not given.isascii() or not given.isdigit() or int(given) < 1 or (most is not None and int(given) > most):
+        raise invalid(f"The {name} parameter must be a whole number from 1{f' to {most}' if most else ''}.")
+    return int(given)
