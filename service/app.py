@@ -90,11 +90,11 @@ class Service:
         closing.push_async_callback(platform.aclose)
         sender = IdempotentSender(settings=settings, metrics=metrics, clock=clock, lease=lease)
         closing.push_async_callback(sender.close)
-        assets = AssetLog(settings, metrics, clock)
-        closing.push_async_callback(assets.stop)
-        for start in (sender.start, assets.start):
-            if not await self._until_stopped(self._patiently(start)):
-                return
+        assets = AssetLog(settings, sender, metrics, clock)
+        closing.push_async_callback(assets.close)
+        if not await self._until_stopped(self._patiently(sender.start)):
+            return
+        await assets.start()
         context = self._context(platform, sender, assets, lease)
         context.poller.start()
         closing.push_async_callback(context.poller.close)

@@ -61,14 +61,15 @@ class RecordBuilder:
         """An event of a job at `seconds` since the epoch. A completion has one id for ever: it is there once."""
         model_type = _COMPLETIONS.get(event.type) or _PROGRESS[event.type]
         completion = event.type in _COMPLETIONS
+        attempt = event.attempt or job.event_attempt
         if completion:
             identifier = event_id(job.partition, job.offset, "completion")
         else:
-            identifier = event_id(job.partition, job.offset, event.type, job.event_attempt, *event.id_parts)
+            identifier = event_id(job.partition, job.offset, event.type, attempt, *event.id_parts)
         model = model_type.model_validate(
             {
                 "request_id": job.request_id,
-                "attempt": job.event_attempt,
+                "attempt": attempt,
                 "time": rfc3339(seconds),
                 "metadata": metadata,
                 **event.members,

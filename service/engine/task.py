@@ -35,6 +35,7 @@ async def make_task(live: Live, context: Context, *, look_first: bool) -> None:
     patience = Patience(live, context, "analysis")
     unsure = look_first
     while True:
+        posted = False
         try:
             if unsure:
                 found = await _find(live, context, name)
@@ -46,17 +47,17 @@ async def make_task(live: Live, context: Context, *, look_first: bool) -> None:
                 live.report(TaskCanceled("no task was created"))
                 return
             await lease_held(context)
-            # Should the process die in here, or the answer get lost, the task may exist.
-            unsure = True
+            posted = True
             task = await context.platform.create_task(call, custom_id=name, idempotency_key=name)
             failpoint(Point.AFTER_POST)
             live.report(TaskMade(task.id, task.status))
             return
         except PlatformError as error:
             if isinstance(error, Rejected) and not isinstance(error, Conflict):
-                live.report(TaskNotMade(failure_of(error), looked_for=True))
+                live.report(TaskNotMade(failure_of(error), looked_for=posted))
                 return
-            unsure = unsure and (error.may_have_happened or isinstance(error, Conflict))
+            if posted:
+                unsure = error.may_have_happened or isinstance(error, Conflict)
             if not await patience.wait(error):
                 await _give_up(live, context, name, error)
                 return

@@ -12,12 +12,12 @@ from service.domain.facts import VideoFailed, VideoReady
 from service.domain.identity import asset_token
 from service.engine.failures import said
 from service.engine.patience import Patience, lease_held
+from service.errors import PartitionError
 from service.failpoints import Point, failpoint
 from service.footage.errors import SourceError, SourceNotAllowed, SourceNotFound
 from service.footage.footage import Footage
 from service.footage.resolve import resolve
-from service.kafka.asset_log import AssetNote
-from service.kafka.claims import Claim
+from service.kafka.asset_log import AssetNote, Claim
 from service.kafka.ports import Place
 from service.platform.errors import NotFound, PlatformError, Rejected, SourceChanged
 from service.platform.values import Asset
@@ -32,8 +32,7 @@ log = structlog.get_logger()
 # What the platform takes in one request; more needs a resumable upload.
 DIRECT_BYTES = 200 * 1024 * 1024
 _PROGRESS_SECONDS = 0.5
-_TOUCH_SHARE = 0.05
-_HOUR_MS = 3_600_000
+_AGAIN_SECONDS = 1.0
 
 
 class VideoRefused(Exception):
@@ -42,6 +41,10 @@ class VideoRefused(Exception):
     def __init__(self, fact: VideoFailed) -> None:
         super().__init__(fact.message)
         self.fact = fact
+
+
+class ClaimOver(Exception):
+    """We were frozen or cut off for longer than a claim lasts: somebody else may be uploading."""
 
 
 async def get_video(live: Live, context: Context) -> None:
@@ -82,23 +85,29 @@ async def _given_asset(live: Live, context: Context, asset_id: str) -> None:
 
 async def _own_asset(live: Live, context: Context, footage: Footage) -> None:
     began_ms = context.now_ms()
-    had = await context.assets.acquire(footage.identity)
-    if isinstance(had, AssetNote) and had.asset_id == live.job.lost_asset_id:
-        log.warning(E.ASSET_GONE, request_id=live.job.request_id, asset_id=had.asset_id)
+    lost = live.job.lost_asset_id
+    if lost is not None:
+        log.warning(E.ASSET_GONE, request_id=live.job.request_id, asset_id=lost)
         context.metrics.assets.labels("gone").inc()
-        await context.assets.invalidate(footage.identity)
-        had = await context.assets.acquire(footage.identity)
-    if isinstance(had, AssetNote):
-        context.metrics.assets.labels("reused").inc()
-        stale_ms = context.settings.assets.reuse_hours * _HOUR_MS * _TOUCH_SHARE
-        extra = []
-        if began_ms - had.used_at_ms > stale_ms:
-            touched = AssetNote(had.identity, had.asset_id, had.duration, had.created_at_ms, began_ms)
-            extra.append(context.assets.record(touched))
-        live.report(VideoReady(had.asset_id, had.duration, reused=True, began_ms=began_ms), extra)
+        await context.assets.invalidate(footage.identity, lost)
+    while True:
+        had = await _note_or_claim(context, footage.identity)
+        if isinstance(had, AssetNote):
+            context.metrics.assets.labels("reused").inc()
+            touched = context.assets.used(had)
+            ready = VideoReady(had.asset_id, had.duration, reused=True, began_ms=began_ms)
+            live.report(ready, () if touched is None else (touched,))
+            return
+        try:
+            await _claimed_asset(live, context, footage, had, began_ms)
+        except ClaimOver:
+            continue
         return
-    async with _held(had):
-        asset, found = await _found_or_uploaded(live, context, footage)
+
+
+async def _claimed_asset(live: Live, context: Context, footage: Footage, had: Claim, began_ms: int) -> None:
+    async with had:
+        asset, found = await _found_or_uploaded(live, context, footage, had)
         asset = await _ready(live, context, asset.id)
         context.metrics.assets.labels("found" if found else "uploaded").inc()
         now_ms = context.now_ms()
@@ -111,20 +120,17 @@ async def _own_asset(live: Live, context: Context, footage: Footage) -> None:
             await asyncio.wait((durable,))
 
 
-class _held:  # noqa: N801
-    """Gives a claim back whatever happens."""
-
-    def __init__(self, claim: Claim) -> None:
-        self._claim = claim
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._claim.release()
+async def _note_or_claim(context: Context, identity: str) -> AssetNote | Claim:
+    """Ask the assets topic until it answers: without it a video might be uploaded twice."""
+    while True:
+        try:
+            return await context.assets.acquire(identity)
+        except PartitionError as error:
+            log.warning(E.ASSETS_UNKNOWN, reason=str(error))
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _found_or_uploaded(live: Live, context: Context, footage: Footage) -> tuple[Asset, bool]:
+async def _found_or_uploaded(live: Live, context: Context, footage: Footage, claim: Claim) -> tuple[Asset, bool]:
     """The asset, and whether it was there already.
 
     The platform has no idempotency for assets, so each try looks for our token first: that heals a crash between
@@ -138,6 +144,8 @@ async def _found_or_uploaded(live: Live, context: Context, footage: Footage) -> 
             if found is not None:
                 return found, True
             await lease_held(context)
+            if not claim.held():
+                raise ClaimOver
             failpoint(Point.BEFORE_UPLOAD)
             asset = await _upload(live, context, footage, token)
         except Rejected as error:

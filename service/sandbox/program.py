@@ -69,10 +69,10 @@ class Program:
                 env={**os.environ, **self._environment, **environment, PID_FILE: str(pid_file)},
             )
         async with asyncio.timeout(_PID_SECONDS):
-            while not pid_file.exists():
-                if not self.running:
-                    raise ProgramError(f"{self.name} ended at once\n{self.tail()}")
+            while not pid_file.exists() and self._guard.poll() is None:
                 await asyncio.sleep(_LOOK_SECONDS)
+        if not pid_file.exists():
+            raise ProgramError(f"{self.name} ended at once\n{self.tail()}")
         self._pid = int(pid_file.read_text())
 
     async def ready(self, url: str, *, seconds: float = 60) -> None:

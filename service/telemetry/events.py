@@ -71,3 +71,4 @@ class E(StrEnum):
     # Emulator
     EMULATOR_READY = "emulator_ready"  # the local platform listens, with its base url
     EMULATOR_STOPPED = "emulator_stopped"
+    EMULATOR_BROKEN = "emulator_broken"  # a fault in the emulator itself

@@ -1,0 +1,53 @@
+"""The requests of the demo: what each is for, and what is expected of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+# The emulator alone honours this: it paces the answer so that there is time to watch, and to kill.
+_SLOWLY = "[[emulate: fragments=60 interval_ms=60]]"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoRequest:
+    """One record for the requests topic. `expected` is the type of its end."""
+
+    request_id: str
+    what: str
+    value: bytes
+    expected: str
+
+
+def demo_requests(video: Path, other: Path) -> tuple[DemoRequest, ...]:
+    """The requests of the first part: two on the same video, a task, one that can't be read."""
+
+    def ask(request_id: str, what: str, path: Path, prompt: str, mode: str, expected: str = "completed") -> DemoRequest:
+        body = {
+            "request_id": request_id,
+            "video": {"type": "file", "path": str(path)},
+            "prompt": prompt,
+            "mode": mode,
+            "metadata": {"demo": True},
+        }
+        return DemoRequest(request_id, what, orjson.dumps(body), expected)
+
+    return (
+        ask("demo-stream", "streamed", video, "Describe what happens, with timestamps.", "stream"),
+        ask("demo-again", "streamed, the same video", video, "List the scenes. How loud is each?", "stream"),
+        ask("demo-task", "as a task", other, "Summarise the video in two sentences.", "async"),
+        DemoRequest("demo-broken", "unreadable", b'{"request_id": "demo-broken", "video": ', "dead_letter"),
+    )
+
+
+def killed_request(video: Path) -> DemoRequest:
+    """A slow stream: its service process is killed in the middle of it."""
+    body = {
+        "request_id": "demo-killed",
+        "video": {"type": "file", "path": str(video)},
+        "prompt": f"Tell the whole story, slowly. {_SLOWLY}",
+        "mode": "stream",
+    }
+    return DemoRequest("demo-killed", "its service is killed", orjson.dumps(body), "completed")

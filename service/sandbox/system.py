@@ -1,0 +1,132 @@
+"""The whole system on one machine: a broker, the emulator, and any number of service processes.
+
+Demo, acceptance tests, crash tests and soaks stand on this. Everything runs as the real commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from service.kafka.topics import create_topics
+from service.sandbox.addresses import HOST, free_ports
+from service.sandbox.program import Program
+from service.settings import Settings, load_settings
+
+API_KEY = "tlk_sandbox"
+
+
+class System:
+    """Topics, emulator and services around a broker that runs already. `folder` gets logs and state."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        file_roots: tuple[Path, ...] = (),
+    ) -> None:
+        self._temporary = folder is None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="reelwire-system-"))
+        self._emulator_port, *self._service_ports = free_ports(5)
+        self.environment = {
+            "REELWIRE_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
+            "REELWIRE_PLATFORM__BASE_URL": f"{self.emulator_url}/v1.3",
+            "REELWIRE_PLATFORM__API_KEY": API_KEY,
+            "REELWIRE_SOURCES__FILE_ROOTS": ",".join(str(root) for root in file_roots),
+            **(environment or {}),
+        }
+        self.emulator = Program(
+            "emulator",
+            ["emulator", "--port", str(self._emulator_port), "--state-dir", str(self.folder / "emulator")],
+            self.environment,
+            self.folder / "emulator.log",
+        )
+        self.services: dict[str, Program] = {}
+
+    @property
+    def emulator_url(self) -> str:
+        """Where the emulator listens, without a path."""
+        return f"http://{HOST}:{self._emulator_port}"
+
+    def settings(self) -> Settings:
+        """The settings that the services run with."""
+        sections: dict[str, dict[str, Any]] = {}
+        for name, value in self.environment.items():
+            section, _, member = name.removeprefix("REELWIRE_").lower().partition("__")
+            sections.setdefault(section, {})[member] = value
+        return load_settings(**sections)
+
+    async def start(self) -> None:
+        """Topics and emulator; services are started one by one with `service`."""
+        await create_topics(self.settings())
+        await self.emulator.start()
+        await self.emulator.ready(f"{self.emulator_url}/_emulator/stats")
+
+    def service(self, name: str = "service") -> Program:
+        """The service process of this name; made at first use, not started."""
+        if name not in self.services:
+            port = self._service_ports[len(self.services)]
+            environment = {**self.environment, "REELWIRE_HTTP__PORT": str(port), "REELWIRE_KAFKA__CLIENT_ID": name}
+            self.services[name] = Program(name, ["run"], environment, self.folder / f"{name}.log")
+        return self.services[name]
+
+    def url(self, name: str = "service") -> str:
+        """Where this service's health and metrics are."""
+        port = self._service_ports[list(self.services).index(name)]
+        return f"http://{HOST}:{port}"
+
+    async def serve(self, name: str = "service", **environment: str) -> Program:
+        """Start the service process of this name and wait until it is ready."""
+        program = self.service(name)
+        await program.start(**environment)
+        await program.ready(f"{self.url(name)}/health/ready")
+        return program
+
+    async def stats(self) -> dict[str, Any]:
+        """What the emulator has counted."""
+        return await self._admin("GET", "stats")
+
+    async def fault(self, *rules: dict[str, Any]) -> None:
+        """Give the emulator rules for faults."""
+        await self._admin("POST", "faults", {"rules": list(rules)})
+
+    async def heal(self) -> None:
+        """Take all rules for faults away."""
+        await self._admin("DELETE", "faults")
+
+    async def pace(self, **settings: float | None) -> None:
+        """Change the emulator's latencies and lengths."""
+        await self._admin("POST", "settings", settings)
+
+    async def _admin(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{self.emulator_url}/_emulator/{path}", json=body) as response,
+        ):
+            response.raise_for_status()
+            answer: dict[str, Any] = await response.json() if response.content_length != 0 else {}
+            return answer
+
+    async def stop(self) -> None:
+        """End every process; a temporary folder is removed."""
+        await asyncio.gather(*(program.kill() for program in (*self.services.values(), self.emulator)))
+        if self._temporary:
+            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
