@@ -152,7 +152,7 @@ class Ownership:
             self._tend_if_owned(partition)
 
     def _tend_if_owned(self, partition: int) -> None:
-        if partition in self._tending or self._stopping or not self._owned(partition):
+        if partition in self._tending or self._fatal.done() or not self._owned(partition):
             return
         task = asyncio.create_task(self._guarded(self._tend(partition)), name=f"partition-{partition}")
         self._tending[partition] = task

@@ -44,7 +44,7 @@ class Progress:
         cls, last: Progress | None, now: float, *, position: int | None, end: int, durable: int, backlog: int
     ) -> Progress:
         """The next look at a partition; `last` is the one before, None for the first."""
-        fetch_stands = last is not None and position is not None and last.position == position < end
+        fetch_stands = last is not None and position is not None and last.position == position < min(end, last.end)
         write_stands = last is not None and backlog > 0 and last.backlog > 0 and last.durable == durable
         return cls(
             position,

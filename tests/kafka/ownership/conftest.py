@@ -301,13 +301,14 @@ def settings(kafka: KafkaSettings, topic_settings: TopicSettings) -> Settings:
 async def world(settings: Settings, make_topics: TopicMaker) -> AsyncIterator[World]:
     topics = settings.topics
     await make_topics(
-        topics.requests,
         topics.fragments,
         topics.completions,
         topics.progress,
-        topics.dead_letters,
         topics.finished,
         partitions=2,
+    )
+    await make_topics(
+        topics.requests, topics.dead_letters, partitions=2, configs={"max.message.bytes": str(16 * 1024 * 1024)}
     )
     await make_topics(topics.jobs, topics.assets, partitions=2, configs={"cleanup.policy": "compact"})
     producer = AIOKafkaProducer(**client_options(settings.kafka), max_request_size=16 * 1024 * 1024)
