@@ -173,3 +173,36 @@ async def test_a_second_producer_of_a_partition_fences_the_first_before_it_retur
     assert (await first.dead).fenced
     for each in (first, second, other_partition):
         await each.close()
+
+
+async def test_closing_in_the_middle_of_a_commit_lets_the_commit_end(
+    writer: TransactionalWriter, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = writer._producer.raw.commit_transaction
+    begun = asyncio.Event()
+
+    async def watched() -> None:
+        begun.set()
+        await commit()
+
+    monkeypatch.setattr(writer._producer.raw, "commit_transaction", watched)
+    under_way = writer.submit(unit(settings))
+    await begun.wait()
+    gathered = writer.submit(unit(settings))
+    await writer.close()
+    assert [place.offset for place in (*under_way.result(), *gathered.result())] == [0, 2]
+
+
+async def test_a_fenced_producer_says_so_at_every_later_call_too(settings: Settings, kafka: KafkaSettings) -> None:
+    first = BoundedProducer(transactional_options(kafka, 0), call_timeout_seconds=20)
+    await first.start()
+    await first.begin()
+    await first.delivered(await first.send(unit(settings).records))
+    second = BoundedProducer(transactional_options(kafka, 0), call_timeout_seconds=20)
+    await second.start()
+    for call in (first.commit, first.begin, first.commit):
+        with pytest.raises(ProducerFailed) as caught:
+            await call()
+        assert caught.value.fenced
+    await first.kill()
+    await second.stop()

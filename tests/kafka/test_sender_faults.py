@@ -156,3 +156,28 @@ async def test_closing_while_the_producer_is_being_replaced_ends_it(sender: Idem
     async with asyncio.timeout(PATIENCE_SECONDS):
         await sender.close()
     assert "closed" in repr(sender)
+
+
+async def test_a_record_sent_while_its_batch_is_leaving_goes_into_the_next(
+    sender: IdempotentSender, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka fixes a batch's sequence numbers when it takes the batch, and closes it a turn of the loop later."""
+    fragments = settings.topics.fragments
+    channel = sender._channel
+    assert channel is not None
+    drain = channel._drain
+    late: list[asyncio.Future[Any]] = []
+
+    def drain_then_send(*args: Any, **options: Any) -> Any:
+        drained = drain(*args, **options)
+        if drained[0] and len(late) < 5:
+            late.append(sender.send(record(fragments, b"late")))
+        return drained
+
+    monkeypatch.setattr(channel, "_drain", drain_then_send)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert (await sender.send(record(fragments, b"first"))).offset == 0
+        while len(late) < 5 or not late[-1].done():
+            await asyncio.wait(late)
+    assert [future.result().offset for future in late] == [1, 2, 3, 4, 5]
+    assert (await sender.send(record(fragments, b"last"))).offset == 6
