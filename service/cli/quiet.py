@@ -7,6 +7,8 @@ import os
 import sys
 import warnings
 
+import structlog
+
 
 def quiet_logging(*, debug: bool) -> None:
     """Commands speak for themselves; `--debug` shows the libraries' logs on stderr. `run` configures its own."""
@@ -15,6 +17,7 @@ def quiet_logging(*, debug: bool) -> None:
         return
     logging.getLogger().addHandler(logging.NullHandler())
     logging.getLogger().setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     warnings.simplefilter("ignore", ResourceWarning)
 
 

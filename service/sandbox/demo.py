@@ -105,7 +105,9 @@ class Story:
                 await self._kill_in_mid_stream(reader)
                 await self._until(reader, lambda: all(view.ended for view in self._views.values()))
         screen.say("")
-        screen.table((request.what, self._views[name], self._reused.get(name)) for name, request in self._what.items())
+        screen.results(
+            (request.what, self._views[name], self._reused.get(name)) for name, request in self._what.items()
+        )
         stats = await system.stats()
         screen.say(f"{time.monotonic() - began:.1f} s for {len(self._views)} requests; {_paid(stats)}")
         return all(self._ended_well(request) for request in self._what.values())
@@ -161,7 +163,10 @@ class Story:
 
 
 def _paid(stats: dict[str, Any]) -> str:
-    return f"{len(stats['assets'])} videos uploaded, {len(stats['tasks'])} task created"
+    tasks = stats["tasks"]["by_custom_id"]
+    videos = stats["assets"]["by_sha256"]
+    uploads = sum(len(assets) for assets in videos.values())
+    return f"{len(videos)} videos in {uploads} uploads, {len(tasks)} task created; costs are estimates"
 
 
 async def _kept(system: System, broker: Broker, screen: DemoScreen) -> None:

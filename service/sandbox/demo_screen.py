@@ -8,10 +8,9 @@ from typing import Any
 
 from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from service.cli.output import console, emit
+from service.cli.output import console, emit, table
 from service.cli.request_view import Change, RequestView
 from service.cli.seen import Seen
 
@@ -81,17 +80,14 @@ class DemoScreen:
         shown = Text("\n").join(Text("   ") + line for line in lines[-_TEXT_LINES:])
         return Group(head, shown) if view.text else Group(head)
 
-    def table(self, rows: Iterable[tuple[str, RequestView, bool | None]]) -> None:
+    def results(self, rows: Iterable[tuple[str, RequestView, bool | None]]) -> None:
         """Completions with timings, reuse and cost. A row: what it was, its view, whether its asset was reused."""
         found = [_row(what, view, reused) for what, view, reused in rows]
         if self._as_json:
             for row in found:
                 emit({"result": row})
             return
-        table = Table(*found[0], header_style="bold")
-        for row in found:
-            table.add_row(*(str(cell) for cell in row.values()))
-        self._console.print(table)
+        table(list(found[0]), [list(row.values()) for row in found])
 
 
 def _row(what: str, view: RequestView, reused: bool | None) -> dict[str, str]:
@@ -107,12 +103,12 @@ def _row(what: str, view: RequestView, reused: bool | None) -> dict[str, str]:
         "attempts": str(body.get("attempt") or ""),
         "fragments": str(body.get("fragments") or ""),
         "asset": "" if reused is None else "reused" if reused else "uploaded",
-        "upload s": _seconds(timings.get("upload")),
-        "first fragment s": _seconds(timings.get("first_fragment")),
-        "total s": _seconds(timings.get("total")),
-        "cost (estimate)": cost,
+        "upload": _seconds(timings.get("upload")),
+        "first": _seconds(timings.get("first_fragment")),
+        "total": _seconds(timings.get("total")),
+        "cost": cost,
     }
 
 
 def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None else f"{value:.2f} s"

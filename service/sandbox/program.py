@@ -27,13 +27,23 @@ _TAIL_LINES = 20
 class Program:
     """`reelwire ARGUMENTS` with `environment` added to ours. It dies with the process that started it.
 
+    `module` runs `python -m MODULE ARGUMENTS` instead: a benchmark's counterpart, a wrapper around the service.
+
     Signals go to the command itself, not to its guard: `kill` is a SIGKILL in the middle of whatever it does.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log_file: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log_file: Path,
+        *,
+        module: str = "service.cli",
+    ) -> None:
         self.name = name
         self.log_file = log_file
-        self._arguments = list(arguments)
+        self._command = ["-m", module, *arguments]
         self._environment = dict(environment)
         self._guard: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
@@ -62,7 +72,7 @@ class Program:
             pid_file = self.log_file.with_suffix(".pid")
             pid_file.unlink(missing_ok=True)
             self._guard = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_GUARD), sys.executable, "-m", "service.cli", *self._arguments],
+                [sys.executable, "-I", "-S", str(_GUARD), sys.executable, *self._command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
