@@ -8,19 +8,30 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 
+from contracts.topics import Role
 from service.kafka.topics import create_topics
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.program import Program
 from service.settings import Settings, load_settings
 
 API_KEY = "tlk_sandbox"
+_SERVICES = 6
+
+
+def own_names(prefix: str, *, partitions: int = 2) -> dict[str, str]:
+    """Variables that give a system its own topics and group on a broker that it shares."""
+    return {
+        "REELWIRE_KAFKA__GROUP_ID": f"{prefix}.group",
+        "REELWIRE_TOPICS__PARTITIONS": str(partitions),
+        **{f"REELWIRE_TOPICS__{role.upper()}": f"{prefix}.{role}" for role in Role},
+    }
 
 
 class System:
@@ -33,10 +44,11 @@ class System:
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
         file_roots: tuple[Path, ...] = (),
+        emulator_options: Sequence[str] = (),
     ) -> None:
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="reelwire-system-"))
-        self._emulator_port, *self._service_ports = free_ports(5)
+        self._emulator_port, *self._service_ports = free_ports(1 + _SERVICES)
         self.environment = {
             "REELWIRE_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
             "REELWIRE_PLATFORM__BASE_URL": f"{self.emulator_url}/v1.3",
@@ -46,7 +58,12 @@ class System:
         }
         self.emulator = Program(
             "emulator",
-            ["emulator", "--port", str(self._emulator_port), "--state-dir", str(self.folder / "emulator")],
+            [
+                "emulator",
+                *("--port", str(self._emulator_port)),
+                *("--state-dir", str(self.folder / "emulator")),
+                *emulator_options,
+            ],
             self.environment,
             self.folder / "emulator.log",
         )
@@ -90,6 +107,11 @@ class System:
         await program.start(**environment)
         await program.ready(f"{self.url(name)}/health/ready")
         return program
+
+    async def get(self, path: str, name: str = "service") -> tuple[int, str]:
+        """Status and body of one of a service's own pages: `health/ready`, `metrics`."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.url(name)}/{path}") as response:
+            return response.status, await response.text()
 
     async def stats(self) -> dict[str, Any]:
         """What the emulator has counted."""

@@ -1,0 +1,142 @@
+"""A whole system, shared by the tests of a module: the real commands as processes, watched by librdkafka."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from service.sandbox.broker import Broker
+from service.sandbox.footage import make_video
+from service.sandbox.promises import check_promises
+from service.sandbox.requester import Requester
+from service.sandbox.system import System, own_names
+from service.sandbox.witness import Witness
+
+T = TypeVar("T")
+
+QUICK = {
+    "REELWIRE_KAFKA__SESSION_TIMEOUT_MS": "2000",
+    "REELWIRE_KAFKA__HEARTBEAT_INTERVAL_MS": "300",
+    "REELWIRE_POLL__INITIAL_SECONDS": "0.2",
+    "REELWIRE_POLL__MAX_SECONDS": "0.5",
+    "REELWIRE_PLATFORM__ASSET_POLL_SECONDS": "0.1",
+    "REELWIRE_JOBS__RETRY_INITIAL_SECONDS": "0.2",
+    "REELWIRE_JOBS__RETRY_MAX_SECONDS": "1",
+    "REELWIRE_ASSETS__CLAIM_SECONDS": "3",
+}
+BRISK = {
+    "asset_ready_seconds": 0.1,
+    "task_queued_seconds": 0.1,
+    "task_pending_seconds": 0.1,
+    "task_processing_seconds": 0.3,
+    "first_fragment_ms": 10,
+    "fragment_interval_ms": 5,
+    "sync_seconds": 0.05,
+}
+
+
+class Stage:
+    """A system that is up, a producer of work and a witness of what follows. Bound to no event loop."""
+
+    def __init__(self, system: System, videos: Path) -> None:
+        self.system = system
+        self.videos = videos
+        self.requester = Requester(system.settings())
+        self._numbers = itertools.count(1)
+        self._seeds = itertools.count(1)
+
+    def name(self, what: str = "job") -> str:
+        """A request id nobody else uses."""
+        return f"{what}-{next(self._numbers)}"
+
+    def clip(self) -> Path:
+        """A short video nobody else uses, below an allowed root."""
+        seed = next(self._seeds)
+        return make_video(self.videos / f"clip-{seed}.mp4", seed=seed, seconds=4, size=(360, 360), fps=4, sound=False)
+
+    def analyze(self, request_id: str, path: Path | None = None, **members: Any) -> dict[str, Any]:
+        """A request for a file of ours."""
+        video = {"video": {"type": "file", "path": str(path)}} if path is not None else {}
+        return {"request_id": request_id, "prompt": "What happens?", **video, **members}
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[Witness]:
+        """A witness that begins at the beginning of every topic."""
+        async with Witness(self.system.settings()) as witness:
+            yield witness
+
+    async def ended(self, *request_ids: str, seconds: float = 30) -> Witness:
+        """Wait for these requests' completions, and return what was seen till then."""
+        async with self.watching() as witness:
+            await witness.until_ended(request_ids, seconds=seconds)
+        return witness
+
+    async def answer(
+        self, body: Mapping[str, Any], *, key: str | bytes | None = None, seconds: float = 30
+    ) -> dict[str, Any]:
+        """Send a request and wait for its completion."""
+        await self.requester.send(body, key=key)
+        witness = await self.ended(body["request_id"], seconds=seconds)
+        completion = witness.completion(body["request_id"])
+        assert completion is not None
+        return completion
+
+    async def broken_promises(self, **options: Any) -> list[str]:
+        """What a fresh look at everything says against the contract."""
+        seen = await Witness.of_everything(self.system.settings())
+        return check_promises(seen, await self.system.stats(), **options)
+
+
+MakeStage = Callable[..., Stage]
+
+
+def _apart(work: Coroutine[Any, Any, T]) -> T:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+@pytest.fixture(scope="module")
+def make_stage(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStage]:
+    """`make_stage(environment={...}, serve=False)`: a system of its own on the session's broker."""
+    systems: list[System] = []
+
+    def make(
+        environment: Mapping[str, str] | None = None,
+        *,
+        serve: bool = True,
+        partitions: int = 2,
+        bootstrap_servers: str | None = None,
+        **options: Any,
+    ) -> Stage:
+        folder = tmp_path_factory.mktemp("system")
+        videos = tmp_path_factory.mktemp("videos")
+        own = own_names(f"t{uuid.uuid4().hex[:12]}", partitions=partitions)
+        system = System(
+            bootstrap_servers or broker.bootstrap_servers,
+            folder=folder,
+            environment={**QUICK, **own, **(environment or {})},
+            file_roots=(videos,),
+            **options,
+        )
+        systems.append(system)
+
+        async def begin() -> None:
+            await system.start()
+            await system.pace(**BRISK)
+            if serve:
+                await system.serve()
+
+        _apart(begin())
+        return Stage(system, videos)
+
+    yield make
+    for system in systems:
+        _apart(system.stop())
