@@ -92,7 +92,8 @@ async def _references(call: Call) -> web.StreamResponse:
     """Indexes and entities, which an emulator of analyses has none of."""
     await call.befall()
     call.platform.asset(call.request.match_info["asset_id"])
-    found, info = page_of([], call.request.query)
+    nothing: list[str] = []
+    found, info = page_of(nothing, call.request.query)
     return json_response({"data": found, "page_info": info})
 
 

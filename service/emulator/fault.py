@@ -1,7 +1,8 @@
 """What can go wrong on purpose: one fault, and the directive that asks for it inside a prompt.
 
-A directive is `[[emulate: name=value name=value]]` anywhere in a prompt (or in the description of a segment definition). Its names
-are the members of `Fault`, with `fail` for `status`. `times=N` lets it act on the first N requests with that directive only.
+A directive is `[[emulate: name=value name=value]]` anywhere in a prompt, or in the description of a segment
+definition. Its names are the members of `Fault`, with `fail` for `status`. `times=N` lets it act on the first N
+requests with that directive only, counted for each idempotency key, custom id or prompt.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The text of an analysis, its fragments and its usage. Pure: the same footage, request and seed give the same result."""
+"""The text of an analysis, its fragments and its usage: the same for the same footage, request and seed."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def generate(footage: Footage, request: AnalysisRequest, pace: Pace, fault: Faul
     least = fault.characters or pace.characters or 0
     if wanted:
         # Many fragments still fit into max_tokens: they are made shorter, down to one character.
-        room = (request.max_tokens or 10**9) * _CHARS_PER_TOKEN * 9 // 10
-        least = max(least, min(wanted * pace.fragment_chars, max(wanted, room)))
+        fitting = (request.max_tokens or 10**9) * _CHARS_PER_TOKEN * 9 // 10
+        least = max(least, min(wanted * pace.fragment_chars, max(wanted, fitting)))
     text = _text(footage, request, start, end, rng, least)
     if fault.invalid_json:
         text = text[: max(1, len(text) * 3 // 4)] + '"}]'
@@ -113,7 +113,7 @@ def _text(
 
 def _with_separators(text: str) -> str:
     words = text.split(" ")
-    return "".join(word + (SEPARATORS[n % 3] if n % 3 == 2 else " ") for n, word in enumerate(words)).rstrip(" ")
+    return "".join(word + (SEPARATORS[n // 3 % 3] if n % 3 == 2 else " ") for n, word in enumerate(words)).rstrip(" ")
 
 
 def _sizes(length: int, count: int, rng: random.Random) -> tuple[int, ...]:

@@ -33,7 +33,7 @@ class IdempotencyKeys:
         self._known: dict[tuple[str, str, str], _Known] = {}
 
     def claim(self, scope: tuple[str, str, str], digest: str, now: float) -> dict[str, Any] | None:
-        """The earlier answer, or None: then the caller does the work and calls `keep` or `release`. Raises `Refusal`."""
+        """The earlier answer; or None, then the caller works and calls `keep` or `release`. Raises `Refusal`."""
         key = scope[2]
         if not 1 <= len(key) <= _LONGEST or not all("!" <= char <= "~" for char in key):
             raise invalid("The Idempotency-Key header must be 1 to 255 visible ASCII characters.")
@@ -42,9 +42,7 @@ class IdempotencyKeys:
             self._known[scope] = _Known(digest, now + self._keep, None)
             return None
         if known.answer is None:
-            raise Refusal(
-                409, "idempotency_conflict", "The first request with this key is under way.", {"Retry-After": "1"}
-            )
+            raise Refusal(409, "idempotency_conflict", "The first request is under way.", {"Retry-After": "1"})
         if known.digest != digest or self._mode == "conflict":
             raise Refusal(409, "idempotency_conflict", "This Idempotency-Key was used before.")
         return known.answer

@@ -1,6 +1,6 @@
 """What is really in a file: PyAV opens it, a sample of its frames and its sound are measured.
 
-Runs in a worker thread and blocks it. The result is kept by the content's SHA-256, so the same bytes are looked at once.
+Runs in a worker thread and blocks it. The viewer keeps the result by the content's SHA-256.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ def _duration(container: Any, video: Any, audio: Any) -> float:
     if container.duration is not None:
         return float(container.duration) / av.time_base
     stream = video if video is not None else audio
-    return float(stream.duration * stream.time_base if stream.duration is not None else 0)
+    seconds: float = stream.duration * stream.time_base if stream.duration is not None else 0.0
+    return float(seconds)
 
 
 def _samples(container: Any, video: Any, duration: float) -> list[tuple[float, Any]]:

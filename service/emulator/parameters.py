@@ -34,7 +34,8 @@ class Parameters:
     def text(self, member: str, *, required: bool = False, choices: tuple[str, ...] = ()) -> str | None:
         value = self._values.get(member)
         if value is None or (value == "" and not required):
-            return self._absent(member, required)
+            self._absent(member, required=required)
+            return None
         if not isinstance(value, str) or not value:
             raise invalid(f"The {self.named(member)} parameter must be a string that is not empty.")
         if choices and value not in choices:
@@ -46,7 +47,8 @@ class Parameters:
     ) -> float | None:
         value = self._values.get(member)
         if value is None:
-            return self._absent(member, required)
+            self._absent(member, required=required)
+            return None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise invalid(f"The {self.named(member)} parameter must be a number.")
         if (least is not None and value < least) or (most is not None and value > most):
@@ -75,6 +77,6 @@ class Parameters:
         value = self._values.get(member)
         return None if value is None else Parameters(value, self.named(member))
 
-    def _absent(self, member: str, required: bool) -> None:
+    def _absent(self, member: str, *, required: bool) -> None:
         if required:
             raise missing(self.named(member))

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from service.clock import Clock, SystemClock
@@ -32,6 +33,7 @@ from service.emulator.refusals import Refusal, invalid, unknown
 from service.emulator.spool import Spooled
 from service.emulator.tasks import Task, TaskError, TaskTimes, request_parameters
 from service.emulator.viewer import Viewer
+from service.telemetry.events import E
 
 _CACHED_GENERATIONS = 256
 _LATE = "The video could not be processed."
@@ -84,7 +86,12 @@ class Platform:
         """Run in the background until `close`."""
         task = asyncio.get_running_loop().create_task(work)
         self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        task.add_done_callback(self._work_ended)
+
+    def _work_ended(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            structlog.get_logger().error(E.EMULATOR_BROKEN, exc_info=error)
 
     def keep_key(self, scope: tuple[str, str, str], digest: str, answer: dict[str, Any]) -> None:
         """Remember the answer to a creation, also over a restart."""

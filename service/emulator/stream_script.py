@@ -21,7 +21,7 @@ class StreamScript:
 
     lines: Sequence[bytes]
     ending: Ending
-    """`whole`; `cut`: half of the last line is sent and the connection closed; `short`: a proper end without `stream_end`."""
+    """`cut`: half of the last line, then the connection is closed; `short`: a proper end without `stream_end`."""
     stall_before: int | None
     """The line before which nothing is sent for `stall_seconds`."""
     stall_seconds: float
@@ -32,7 +32,7 @@ class StreamScript:
 @lru_cache(maxsize=128)
 def stream_lines(generation: Generation, *, raw: bool) -> tuple[bytes, ...]:
     """Start, texts and end. `raw` leaves characters beyond ASCII as they are."""
-    start = {"event_type": "stream_start", "metadata": {"generation_id": generation.generation_id}}
+    start: dict[str, Any] = {"event_type": "stream_start", "metadata": {"generation_id": generation.generation_id}}
     end: dict[str, Any] = {
         "event_type": "stream_end",
         "finish_reason": generation.finish_reason,

@@ -1,4 +1,4 @@
-"""From a source to its footage: fetches, decodes and inspects off the event loop, each content and each url once at a time."""
+"""From a source to its footage: fetched, decoded, inspected off the event loop, each content and url once at a time."""
 
 from __future__ import annotations
 
