@@ -56,7 +56,7 @@ def test_a_loop_that_is_late_for_long_ends_the_process_and_one_late_moment_does_
         watch.note(0.0)
     for _ in range(59):
         watch.note(3.0)
-    with pytest.raises(ProcessError, match="late by at least 3.0 s"):
+    with pytest.raises(ProcessError, match="late by at least 3"):
         watch.note(3.0)
 
 

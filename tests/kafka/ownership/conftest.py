@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -297,26 +298,41 @@ def settings(kafka: KafkaSettings, topic_settings: TopicSettings) -> Settings:
     return load_settings().model_copy(update={"kafka": quick, "topics": topic_settings})
 
 
+async def make_service_topics(topics: TopicSettings, make_topics: TopicMaker) -> None:
+    """All the service needs, two partitions each."""
+    plain = (topics.fragments, topics.completions, topics.progress, topics.finished)
+    await make_topics(*plain, partitions=2)
+    large = {"max.message.bytes": str(16 * 1024 * 1024)}
+    await make_topics(topics.requests, topics.dead_letters, partitions=2, configs=large)
+    await make_topics(topics.jobs, topics.assets, partitions=2, configs={"cleanup.policy": "compact"})
+
+
 @pytest.fixture
 async def world(settings: Settings, make_topics: TopicMaker) -> AsyncIterator[World]:
-    topics = settings.topics
-    await make_topics(
-        topics.fragments,
-        topics.completions,
-        topics.progress,
-        topics.finished,
-        partitions=2,
-    )
-    await make_topics(
-        topics.requests, topics.dead_letters, partitions=2, configs={"max.message.bytes": str(16 * 1024 * 1024)}
-    )
-    await make_topics(topics.jobs, topics.assets, partitions=2, configs={"cleanup.policy": "compact"})
+    await make_service_topics(settings.topics, make_topics)
     producer = AIOKafkaProducer(**client_options(settings.kafka), max_request_size=16 * 1024 * 1024)
     await producer.start()
     try:
         yield World(settings, producer)
     finally:
         await producer.stop()
+
+
+@pytest.fixture
+def make_world() -> Callable[[Settings], AbstractAsyncContextManager[World]]:
+    """`async with make_world(settings) as world`: on a broker of the test's own."""
+
+    @asynccontextmanager
+    async def make(settings: Settings) -> AsyncIterator[World]:
+        await make_service_topics(settings.topics, TopicMaker(settings.kafka))
+        producer = AIOKafkaProducer(**client_options(settings.kafka))
+        await producer.start()
+        try:
+            yield World(settings, producer)
+        finally:
+            await producer.stop()
+
+    return make
 
 
 @pytest.fixture

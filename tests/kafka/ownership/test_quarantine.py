@@ -21,7 +21,7 @@ async def test_an_unreadable_job_stays_counts_as_live_and_is_copied_once(world: 
             assert member.value("reelwire_quarantined_jobs", partition="0") == 1
             await world.request("new")
             await world.request("good")
-            await eventually(lambda: member.value("reelwire_requests_total", outcome="duplicate") == 2)  # noqa: B023
+            await eventually(lambda: member.value("reelwire_requests_total", outcome="duplicate") == 2)
             assert "new" not in member.host.live()
     (letter,) = await world.read(world.topics.dead_letters)
     info = DeadLetterInfo.from_headers(letter.headers)
