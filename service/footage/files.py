@@ -121,8 +121,9 @@ def _opener(place: _Place, version: _Version) -> Opener:
                 raise SourceUnreadable("the file has changed since the job looked at it")
             yield _chunks(file, version)
         finally:
-            # The file's own lock lets a read that is still under way in its thread end before the close.
-            await asyncio.shield(off_loop(file.close))
+            # The file's own lock lets a read that is still under way in its thread end before the close;
+            # for one that hangs (a network mount) nobody waits.
+            await asyncio.wait({off_loop(file.close)}, timeout=1)
 
     return opened
 

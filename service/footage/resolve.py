@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from contracts.video import AssetVideo, Base64Video, FileVideo, ObjectVideo, UrlVideo
+from contracts.video import AssetVideo, Base64Video, FileVideo, ObjectVideo, UrlVideo, Video
 from service.footage.errors import SourceNotSupported
 from service.footage.files import file_footage
 from service.footage.footage import Footage, identity_of
 from service.footage.inline import base64_footage
 from service.footage.remote import asset_footage, url_footage
 from service.settings import SourceSettings
-
-Video = UrlVideo | AssetVideo | Base64Video | FileVideo | ObjectVideo
 
 
 async def resolve(video: Video, sources: SourceSettings) -> Footage:

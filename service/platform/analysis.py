@@ -39,16 +39,13 @@ class AnalysisCalls(Exchange):
         end closes the connection. One task enters, iterates and leaves.
         """
         request = self._analyze_call("stream", call, stream=True, read_seconds=self._settings.stream_idle_seconds)
-        events: _Events | None = None
-        try:
-            async with self._exchange(self._analyses, request, deadline_seconds) as response:
-                reader = EventReader(self._settings.max_line_bytes, self._metrics.stream_events_unknown.inc)
-                events = _Events(response, reader)
-                yield events
-        except OutcomeUnknown:
-            if events is None:
-                raise
-            raise StreamBroken(reason="deadline", started=events.reader.started) from None
+        reader = EventReader(self._settings.max_line_bytes, self._metrics.stream_events_unknown.inc)
+
+        def late() -> StreamBroken:
+            return StreamBroken(reason="deadline", started=reader.started)
+
+        async with self._exchange(self._analyses, request, deadline_seconds, late) as response:
+            yield _Events(response, reader)
 
     def _analyze_call(self, operation: str, call: AnalysisCall, *, stream: bool, read_seconds: float) -> Call:
         return Call(

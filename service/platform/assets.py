@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from service.platform.errors import OutcomeUnknown
@@ -66,19 +68,29 @@ class AssetCalls(Exchange):
                 method="POST",
                 path="assets",
                 category="upload",
-                read_seconds=self._settings.read_timeout_seconds,
+                read_seconds=limit,
                 headers={"content-type": form.content_type, "content-length": str(form.length)},
                 content=form,
             )
+            total = limit if deadline_seconds is None else min(limit, deadline_seconds)
+            headway = asyncio.timeout(None)
+            form.pulled = partial(self._watch, headway)
             try:
-                async with self._exchange(
-                    self._uploads, call, limit if deadline_seconds is None else min(limit, deadline_seconds)
-                ) as response:
+                async with headway, self._exchange(self._uploads, call, total) as response:
                     return asset_of(await self._object(response))
             except OutcomeUnknown:
                 if form.failure is not None:  # the body could not be made: that is the cause, not the connection
                     raise form.failure from None
                 raise
+            except TimeoutError:
+                raise OutcomeUnknown("the platform stopped taking the upload") from None
+
+    def _watch(self, headway: asyncio.Timeout) -> None:
+        """A piece is asked for: the next one, or after the last the answer, has the read timeout to follow.
+
+        The HTTP library waits for ever to write, and its read timeout would end any upload that takes longer.
+        """
+        headway.reschedule(asyncio.get_running_loop().time() + self._settings.read_timeout_seconds)
 
     async def get_asset(self, asset_id: str, *, deadline_seconds: float | None = None) -> Asset:
         """The asset as it is now. `NotFound` when the platform has it no longer."""

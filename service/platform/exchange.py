@@ -6,7 +6,7 @@ Nothing here repeats a call. Cancelling the caller closes the connection.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -138,14 +138,16 @@ class Exchange:
         via: tuple[httpx.AsyncClient, asyncio.Semaphore],
         call: Call,
         deadline_seconds: float | None,
+        late: Callable[[], PlatformError] | None = None,
     ) -> AsyncIterator[httpx.Response]:
         """The response's head, its status checked; its body is read inside, by `read_body` or a stream.
 
-        One task enters and leaves. Exceptions of the block pass through; only the deadline's own end is translated.
+        One task enters and leaves. Exceptions of the block pass through; only the deadline's own end is translated,
+        once the head is there by `late` if given.
         """
         client, limit = via
         gate = self._gates[call.category]
-        sent = False
+        sent = answered = False
         timer = asyncio.timeout(deadline_seconds)
         try:
             async with timer:
@@ -161,6 +163,7 @@ class Exchange:
                             raise await self._refused(response, gate, sent_at)
                         self.unauthorized = False
                         gate.succeeded()
+                        answered = True
                         yield response
                     finally:
                         with suppress(*FOREIGN_ERRORS):
@@ -170,6 +173,8 @@ class Exchange:
                 raise
             if not sent:
                 raise NotSent("the time given for this call was over before it could be sent") from None
+            if answered and late is not None:
+                raise late() from None
             raise OutcomeUnknown("the time given for this call was over before its answer was complete") from None
 
     async def _send(self, client: httpx.AsyncClient, call: Call) -> httpx.Response:

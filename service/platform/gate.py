@@ -42,7 +42,7 @@ class Gate:
         """Wait until the gate is open. The wait is looked at again each minute, for clocks that jump."""
         if not self._closed:
             return
-        while (left := self.left()) > 0:  # noqa: ASYNC110  (a moment is awaited, not an event)
+        while (left := self.left()) > 0:
             await asyncio.sleep(min(left, 60.0))
         self._closed = False
         self._gauge.set(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -63,13 +64,26 @@ class Form:
             self._end = b"\r\n" + self._end
         self._size = size
         self.length = len(self._head) + size + len(self._end)
+        self.pulled: Callable[[], None] = lambda: None
+        """Called whenever more of the body is asked for: the upload makes headway."""
         self._body = self._chunks()
+        self._resting = asyncio.Event()
+        self._resting.set()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._body
+        return self
+
+    async def __anext__(self) -> bytes:
+        self.pulled()
+        self._resting.clear()
+        try:
+            return await anext(self._body)
+        finally:
+            self._resting.set()
 
     async def aclose(self) -> None:
-        """Close the source. The request must be over."""
+        """Close the source. The request must be over; its writer may still be on its way out of here."""
+        await self._resting.wait()
         await self._body.aclose()
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:

@@ -41,6 +41,10 @@ class Scripted:
     open_connections: int = 0
     body_bytes: int = 0
     keep_bodies: bool = True
+    early: bytes = b""
+    """An answer given before the body of the request is read."""
+    stuck: bool = False
+    """Take the head of a request and then nothing more."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -71,6 +75,13 @@ class Scripted:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = head[0].split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+        if self.stuck:
+            await asyncio.Event().wait()
+        if self.early:
+            writer.write(self.early)
+            while await reader.read(65536):  # a polite server takes what is under way
+                pass
+            raise ConnectionResetError
         left = int(headers.get("content-length", "0"))
         parts: list[bytes] = []
         while left:
@@ -79,6 +90,7 @@ class Scripted:
                 raise asyncio.IncompleteReadError(b"", left)
             left -= len(data)
             self.body_bytes += len(data)
+            self.changed.set()
             if self.keep_bodies:
                 parts.append(data)
         seen = Seen(method, target, headers, b"".join(parts))
