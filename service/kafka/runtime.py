@@ -13,8 +13,8 @@ from service.errors import PartitionError
 from service.failpoints import Point, failpoint
 from service.kafka.finished import KafkaFinishedLog
 from service.kafka.group_commit import WriterDeath
-from service.kafka.intake import Batch, Intake
-from service.kafka.ports import InRecord, OutRecord, PartitionJobs, Place, Unit, Writer
+from service.kafka.intake import Intake
+from service.kafka.ports import InRecord, OutRecord, PartitionJobs, Unit, Writer
 from service.telemetry.events import E
 
 log = structlog.get_logger()
@@ -83,17 +83,12 @@ class PartitionRuntime:
         self.failed: asyncio.Future[PartitionError] = asyncio.get_running_loop().create_future()
         self._intake = intake
         self._offered: asyncio.Queue[Sequence[InRecord]] = asyncio.Queue()
-        self._submitted: asyncio.Queue[tuple[Batch, asyncio.Future[list[Place]]]] = asyncio.Queue()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
         writer.dead.add_done_callback(self._writer_died)
-        self._tasks = [
-            asyncio.create_task(self._take_in(), name=f"intake-{partition}"),
-            asyncio.create_task(self._settle(), name=f"settle-{partition}"),
-        ]
-        for task in self._tasks:
-            task.add_done_callback(self._ended)
+        self._taking_in = asyncio.create_task(self._take_in(), name=f"intake-{partition}")
+        self._taking_in.add_done_callback(self._ended)
 
     def __repr__(self) -> str:
         condition = "closing" if self._closing else "failed" if self.failed.done() else "open"
@@ -144,26 +139,23 @@ class PartitionRuntime:
     async def close(self) -> None:
         """Stop intake, let go of the jobs, write what was submitted. Never raises; bounded in time."""
         self._closing = True
-        intake, settle = self._tasks
-        intake.cancel()
-        await asyncio.wait({intake})
+        self._taking_in.cancel()
+        await asyncio.wait({self._taking_in})
         await close_jobs(self.jobs, self.partition)
         await self.writer.close()
-        settle.cancel()
-        await asyncio.wait({settle})
 
     async def _take_in(self) -> None:
+        """One batch after another: the next is not looked at before the last is durable and its jobs have begun.
+
+        So a cancel never meets a job of an earlier batch that is not durable yet.
+        """
         while True:
             records = await self._offered.get()
             failpoint(Point.BEFORE_INTAKE)
             batch = await self._intake.prepare(records)
-            self._submitted.put_nowait((batch, self.writer.submit(batch.unit)))
-
-    async def _settle(self) -> None:
-        while True:
-            batch, durable = await self._submitted.get()
             try:
-                places = await durable
+                # A close leaves the writer to its unit: it may be half written.
+                places = await asyncio.shield(self.writer.submit(batch.unit))
             except (PartitionError, ValueError) as error:
                 cause = error if isinstance(error, PartitionError) else PartitionError(str(error))
                 # A dead writer tells more through `dead`, whose callback has run or is about to.
