@@ -11,13 +11,13 @@ from typing import Any
 
 from contracts.events import parse_event
 from contracts.topics import Role
-from service.sandbox.testimony import Place, Record, Testimony
+from service.sandbox.evidence import Evidence, Place, Record
 
 _CE_HEADERS = ("content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_subject", "ce_time")
 _EVENTS = frozenset({Role.FRAGMENTS, Role.COMPLETIONS, Role.PROGRESS})
 
 
-def check_promises(seen: Testimony, stats: Mapping[str, Any] | None = None, *, uploads_once: bool = True) -> list[str]:
+def check_promises(seen: Evidence, stats: Mapping[str, Any] | None = None, *, uploads_once: bool = True) -> list[str]:
     """Every broken promise, in words; empty when all were kept.
 
     `seen` must have read every topic to its end, with every request ended. `stats` is what the emulator counted.
@@ -38,7 +38,7 @@ def request_in(record: Record) -> dict[str, Any]:
     return record.body
 
 
-def _one_end_each(seen: Testimony) -> Iterator[str]:
+def _one_end_each(seen: Evidence) -> Iterator[str]:
     """Promise 1: every analyze record ends in exactly one completion or one dead letter."""
     asked: dict[tuple[int, str], list[Place]] = defaultdict(list)
     for place, record in seen.requests.items():
@@ -90,7 +90,7 @@ def _same_bytes(record: Record, letter: Record) -> Iterator[str]:
         yield f"the dead letter of {record.place} differs in its headers"
 
 
-def _fragments(seen: Testimony) -> Iterator[str]:
+def _fragments(seen: Evidence) -> Iterator[str]:
     """Promise 4: gapless from 0 within an attempt; those of the completed one are its text."""
     logs: dict[tuple[int, str], list[Record]] = defaultdict(list)
     for records in seen.fragments.values():
@@ -122,7 +122,7 @@ def _fragments(seen: Testimony) -> Iterator[str]:
                 yield f"{attempt} is no stream and has fragments"
 
 
-def _identities(seen: Testimony) -> Iterator[str]:
+def _identities(seen: Evidence) -> Iterator[str]:
     """Source and id tell events apart; only a completion may be there again, as it was."""
     known: dict[tuple[str, str], Record] = {}
     for record in seen.records:
@@ -137,7 +137,7 @@ def _identities(seen: Testimony) -> Iterator[str]:
             yield f"two events are called {name}: {first.body} and {record.body}"
 
 
-def _shapes(seen: Testimony) -> Iterator[str]:
+def _shapes(seen: Evidence) -> Iterator[str]:
     """Every event is what the contract says it is, and a CloudEvent in binary mode."""
     for record in seen.records:
         if record.role not in _EVENTS:

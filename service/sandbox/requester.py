@@ -9,7 +9,7 @@ from typing import Any
 import confluent_kafka
 import orjson
 
-from service.sandbox.testimony import Header, Place
+from service.sandbox.evidence import Header, Place
 from service.settings import Settings
 
 _LARGEST_BYTES = 8 * 1024 * 1024

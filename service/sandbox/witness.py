@@ -12,7 +12,7 @@ import confluent_kafka
 
 from contracts.topics import PUBLIC_ROLES, Role
 from service.sandbox.errors import ProgramError
-from service.sandbox.testimony import Record, Testimony
+from service.sandbox.evidence import Evidence, Record
 from service.settings import Settings
 
 Isolation = Literal["read_committed", "read_uncommitted"]
@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0
 
 
-class Witness(Testimony):
+class Witness(Evidence):
     """Reads all public topics from their beginning; `until` goes on reading until a condition holds.
 
     One task at a time may use it. Reading is done in a thread: the event loop stays free.

@@ -63,7 +63,7 @@ class Record:
         return int(self.body.get("attempt", 0))
 
 
-class Testimony:
+class Evidence:
     """Records in the order they were seen; within a partition that is the order of the log."""
 
     def __init__(self) -> None:
