@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from service.cli.cluster import admin, reachable
@@ -15,6 +17,7 @@ from service.kafka.connection import BrokerUnavailable
 from service.kafka.topics import check_topics
 from service.settings import Settings
 
+_PAUSE_SECONDS = 0.2
 _WHERE = "REELWIRE_KAFKA__BOOTSTRAP_SERVERS"
 
 
@@ -55,8 +58,9 @@ async def _group(settings: Settings) -> Finding:
     async with admin(settings) as client:
         try:
             async with reachable(settings):
-                [described] = await client.describe_consumer_groups([name])
-                committed = await client.list_consumer_group_offsets(name)
+                coordinator = await _coordinator(client, name)
+                [described] = await client.describe_consumer_groups([name], coordinator)
+                committed = await client.list_consumer_group_offsets(name, coordinator)
         except (CommandError, BrokerUnavailable) as error:
             return Finding("warn", about, f"its state can't be read: {error}", "check the rights of our credentials")
     _, _, state, _, _, members, *_ = described.groups[0]
@@ -67,6 +71,19 @@ async def _group(settings: Settings) -> Finding:
     if state != "Stable":
         return Finding("warn", about, f"{len(members)} member(s), {state}", "wait for the rebalance to end")
     return Finding("ok", about, f"{len(members)} member(s), lag {lag}")
+
+
+async def _coordinator(client: AIOKafkaAdminClient, group: str) -> int:
+    """Which broker knows the group; a cluster that never had one makes its offsets topic first."""
+    while True:
+        try:
+            node: int = await client.find_coordinator(group)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return node
 
 
 async def _lag(settings: Settings, committed: dict[TopicPartition, Any]) -> int:

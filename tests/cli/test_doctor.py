@@ -42,7 +42,7 @@ async def test_everything_there_is_ok_but_for_the_missing_member(
         "settings": "ok", "broker": "ok", "topics": "ok", "group": "warn", "platform": "ok", "file": "ok"
     }, result.out  # fmt: skip
     assert result.code == 0
-    assert "start the service: reelwire run" in result.out
+    assert "start the service: reelwire run" in result.out, result.out
 
 
 async def test_missing_topics_fail_with_what_to_do(reelwire: Command, platform: dict[str, str]) -> None:

@@ -1,0 +1,146 @@
+"""What is deployed agrees with the code: variables, metrics, files, pinned packages."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from service.sandbox.node import VERSION as KAFKA_VERSION
+from service.settings import Settings
+from service.settings.sources import OTHER_VARIABLES, members
+from service.telemetry.metrics import Metrics
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+YAMLS = sorted([*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("*.yml")])
+NOT_OURS = {"up"}
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def catalogue() -> dict[str, tuple[str, ...]]:
+    """Every series that `/metrics` may show, with its labels."""
+    found: dict[str, tuple[str, ...]] = {}
+    for metric in vars(Metrics()).values():
+        if isinstance(metric, CollectorRegistry):
+            continue
+        labels, [family] = metric._labelnames, list(metric.describe())
+        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
+        found |= {family.name + suffix: (*labels, "le") if suffix == "_bucket" else labels for suffix in suffixes}
+    process = CollectorRegistry()
+    ProcessCollector(registry=process)
+    found |= {sample.name: () for family in process.collect() for sample in family.samples}
+    return found
+
+
+def expressions() -> list[str]:
+    rules = [rule["expr"] for group in load(DEPLOY / "prometheus/alerts.yaml")["groups"] for rule in group["rules"]]
+    board = json.loads((DEPLOY / "grafana/dashboards/reelwire.json").read_text(encoding="utf-8"))
+    return rules + [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.name)
+def test_every_yaml_file_can_be_read(path: Path) -> None:
+    assert load(path)
+
+
+@pytest.mark.parametrize("expression", expressions())
+def test_alerts_and_dashboards_use_metrics_and_labels_of_the_catalogue(expression: str) -> None:
+    known = catalogue()
+    names = set(re.findall(r"\b(?:reelwire|process)_[a-z_]+\b", re.sub(r'"[^"]*"', '""', expression)))
+    assert names or expression.startswith("up{")
+    assert names <= known.keys()
+    allowed = {"instance", "job"} | {label for name in names for label in known[name]}
+    grouped = [label.strip() for labels in re.findall(r"\bby \(([^)]*)\)", expression) for label in labels.split(",")]
+    selected = re.findall(r"[{,]\s*(\w+)\s*(?:=~|!=|!~|=)", expression)
+    assert {*grouped, *selected} <= allowed
+
+
+def test_every_alert_says_what_to_do() -> None:
+    for group in load(DEPLOY / "prometheus/alerts.yaml")["groups"]:
+        for rule in group["rules"]:
+            assert {"summary", "action"} <= rule["annotations"].keys(), rule["alert"]
+            assert rule["labels"]["severity"] in {"warning", "critical"}
+
+
+@pytest.mark.parametrize("path", [ROOT / "Dockerfile", *YAMLS], ids=lambda path: path.name)
+def test_every_variable_is_a_setting(path: Path) -> None:
+    used = set(re.findall(r"\bREELWIRE_[A-Z0-9_]+", path.read_text(encoding="utf-8")))
+    assert used <= members(Settings).keys() | OTHER_VARIABLES
+
+
+def test_every_file_the_image_copies_is_there_and_not_ignored() -> None:
+    ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    let_in = [line.removeprefix("!").rstrip("/") for line in ignore if line.startswith("!")]
+    for line in re.findall(r"^COPY (?!--from)(.+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert source.rstrip("/") in let_in, source
+
+
+def test_the_image_runs_as_a_numbered_user_and_stops_by_sigterm() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"^USER [1-9]\d+:\d+$", text, re.MULTILINE)
+    assert "STOPSIGNAL SIGTERM" in text
+    assert text.count("HEALTHCHECK") == 2
+    stages = re.findall(r"^FROM \S+ AS (\S+)$", text, re.MULTILINE)
+    assert stages[-1] == "service"
+
+
+def test_compose_waits_for_what_it_needs_and_mounts_what_is_there() -> None:
+    services = load(DEPLOY / "compose.yaml")["services"]
+    assert services["service"]["read_only"] is True
+    assert services["service"]["depends_on"]["topics"] == {"condition": "service_completed_successfully"}
+    assert services["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+    stages = re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    for service in services.values():
+        assert set(service.get("depends_on", ())) <= services.keys()
+        if "build" in service:
+            assert service["build"]["target"] in stages
+        for volume in service.get("volumes", []):
+            source = str(volume).split(":")[0]
+            if source.startswith("./"):
+                assert (DEPLOY / source).exists(), source
+
+
+def test_compose_gives_the_service_longer_than_its_drain() -> None:
+    grace = load(DEPLOY / "compose.yaml")["services"]["service"]["stop_grace_period"]
+    assert int(grace.removesuffix("s")) > Settings().shutdown.drain_seconds
+
+
+@pytest.fixture
+def pick() -> Any:
+    spec = importlib.util.spec_from_file_location("pick_requirements", DEPLOY / "pick_requirements.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.pick
+
+
+def test_packages_of_the_image_are_picked_with_their_hashes(pick: Any) -> None:
+    names = re.findall(
+        r"requirements/dev\.txt ([a-z -]+?)\s*(?:\\$|>)", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
+    assert len(names) == 2
+    for wanted in names:
+        text = pick((ROOT / "requirements/dev.txt").read_text(encoding="utf-8"), wanted.split())
+        for name in wanted.split():
+            assert re.search(rf"^{name}==\S+", text, re.MULTILINE)
+        assert all(line.startswith(("    --hash=sha256:", *wanted.split())) for line in text.splitlines())
+
+
+def test_a_package_that_is_not_pinned_stops_the_build(pick: Any) -> None:
+    with pytest.raises(SystemExit, match="not pinned: nonsense"):
+        pick("av==1 \\\n    --hash=sha256:0\n", ["nonsense"])
