@@ -38,7 +38,7 @@ def ended_as(stop: Fact, change: Change) -> bool:
     if stop is CANCEL:
         return reason_of(change).startswith("canceled by request")
     error = error_of(change)
-    return error["code"] == "deadline_exceeded" and error["stage"] == "request"
+    return (str(error["code"]), str(error["stage"])) == ("deadline_exceeded", "request")
 
 
 @pytest.mark.parametrize("stop", STOPS)
