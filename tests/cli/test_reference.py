@@ -1,0 +1,35 @@
+"""The reference pages are what the code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service.cli.group import COMMANDS
+from service.cli.reference import pages, write
+from service.settings import Settings
+from service.settings.sources import members
+from service.telemetry.events import E
+
+pytestmark = pytest.mark.unit
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+
+@pytest.mark.parametrize("name", ["settings.md", "metrics.md", "log-events.md", "commands.md"])
+def test_the_committed_pages_are_current(name: str) -> None:
+    committed = (REFERENCE / name).read_text(encoding="utf-8")
+    assert committed == pages()[name], "run `make docs`"
+
+
+def test_every_setting_log_event_and_command_has_its_place() -> None:
+    found = pages()
+    assert all(f"`{variable}`" in found["settings.md"] for variable in members(Settings))
+    assert all(f"`{event}`" in found["log-events.md"] for event in E)
+    assert all(f"## reelwire {command}\n" in found["commands.md"] for command in COMMANDS)
+
+
+def test_the_pages_are_written_where_one_says(tmp_path: Path) -> None:
+    write(tmp_path / "pages")
+    assert {path.name for path in (tmp_path / "pages").iterdir()} == set(pages())
