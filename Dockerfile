@@ -10,7 +10,7 @@ COPY requirements/ requirements/
 COPY deploy/pick_requirements.py deploy/
 RUN python -m venv /opt/reelwire \
  && /opt/reelwire/bin/pip install --require-hashes --only-binary :all: -r requirements/run.txt
-RUN python deploy/pick_requirements.py requirements/dev.txt hatchling packaging pathspec pluggy trove-classifiers \
+RUN python deploy/pick_requirements.py requirements/dev.txt hatchling packaging pathspec pluggy tomlkit trove-classifiers \
       > backend.txt \
  && pip install --require-hashes --no-deps --only-binary :all: -r backend.txt
 COPY pyproject.toml README.md LICENSE ./

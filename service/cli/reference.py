@@ -94,10 +94,8 @@ def metrics_page() -> str:
 
 def log_events_page() -> str:
     """Events by the comments of the catalogue."""
-    parts, rows = (
-        [f"# Log events\n\n{_GENERATED}\nThe member `event` of a line. Lines of libraries have `logger`.\n"],
-        [],
-    )
+    parts = [f"# Log events\n\n{_GENERATED}\nThe member `event` of a line. Lines of libraries have `logger`.\n"]
+    rows: list[tuple[str, str]] = []
     heading = ""
     for line in inspect.getsource(E).splitlines():
         section = re.fullmatch(r"    # (.+)", line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,13 @@ def test_packages_of_the_image_are_picked_with_their_hashes(pick: Any) -> None:
 def test_a_package_that_is_not_pinned_stops_the_build(pick: Any) -> None:
     with pytest.raises(SystemExit, match="not pinned: nonsense"):
         pick("av==1 \\\n    --hash=sha256:0\n", ["nonsense"])
+
+
+def test_everything_the_build_backend_needs_is_picked() -> None:
+    # Nothing is resolved in the image: the backend is installed without its dependencies.
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    needed = {
+        re.split(r"[^A-Za-z0-9_-]", need)[0] for need in requires("hatchling") or [] if "python_version" not in need
+    }
+    assert needed
+    assert all(re.search(rf"\b{name}\b", text) for name in needed), needed
