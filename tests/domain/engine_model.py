@@ -77,7 +77,7 @@ class EngineModel:
         self.durable = encode_job(job)
         self.paid: set[int] = set()
         self.completions: list[Event] = []
-        self.highest = 0
+        self.highest = job.attempt
         self.room = False
         self._take_over()
 
@@ -105,7 +105,7 @@ class EngineModel:
         if any(isinstance(action, StopWork) for action in change.actions):
             self.works.clear()
             self.watching = self.waiting = self.retrying = self.begins_again = False
-        actions = [action for action in change.actions if not isinstance(action, StopWork)]
+        actions: list[Action] = [action for action in change.actions if not isinstance(action, StopWork)]
         unit = Unit(change.job, actions, change.save, change.completion)
         if change.save or change.events or change.completion:
             self.queue.append(unit)

@@ -32,7 +32,7 @@ from service.domain.facts import (
     VideoReady,
 )
 from service.domain.job import Ending, Phase
-from tests.domain.builders import NOW, job_of, outcome
+from tests.domain.builders import NOW, job_in, outcome
 from tests.domain.engine_model import LIVE, EngineModel, Work
 from tests.domain.strategies import DURATIONS, FACTS, FAILURES, OUTCOMES, VIDEO_FAILURES, requests
 
@@ -50,11 +50,37 @@ class AJob(RuleBasedStateMachine):
 
     engine: EngineModel
 
-    @initialize(request=requests(), canceled=st.booleans(), deadline=st.sampled_from([None, NOW - 1, NOW + 10**9]))
-    def accepted(self, request: AnalyzeRequest, canceled: bool, deadline: int | None) -> None:
-        ending = Ending("canceled by request") if canceled else None
-        self.engine = EngineModel(request, job_of(request, ending=ending, deadline_ms=deadline))
-        self.engine.apply(Begin())
+    @initialize(
+        request=requests(),
+        canceled=st.booleans(),
+        deadline=st.sampled_from([None, None, NOW - 1, NOW + 10**9]),
+        phase=st.sampled_from([phase for phase in Phase if phase is not Phase.ENDED]),
+        exists=st.booleans(),
+        room=st.booleans(),
+    )
+    def begun(
+        self,
+        request: AnalyzeRequest,
+        canceled: bool,
+        deadline: int | None,
+        phase: Phase,
+        exists: bool,
+        room: bool,
+    ) -> None:
+        """A new job, or one that was taken over from an owner that came as far as `phase`."""
+        stopped = phase is Phase.CANCELING or (phase is Phase.ACCEPTED and canceled)
+        job = job_in(phase, request, ending=Ending("canceled by request") if stopped else None, deadline_ms=deadline)
+        self.engine = EngineModel(request, job)
+        self.engine.room = room
+        if phase is Phase.WATCHING or (exists and phase in (Phase.CREATING, Phase.CANCELING)):
+            self.engine.platform.create(1)
+        self.engine.apply(Begin(restored=phase is not Phase.ACCEPTED))
+
+    @rule(steps=st.integers(1, 4))
+    def all_goes_well_for_a_while(self, steps: int) -> None:
+        for _ in range(steps):
+            if not self.engine.over:
+                self._drive()
 
     def _under_way(self, data: st.DataObject, *kinds: str) -> Work | None:
         works = [work for work in self.engine.works if work.kind in kinds]
@@ -77,6 +103,7 @@ class AJob(RuleBasedStateMachine):
     def the_owner_dies(self, survivors: int) -> None:
         self.engine.crash(survivors)
 
+    @precondition(lambda self: self.engine.now_ms % 3 == 0)  # not too often, or nothing else is ever reached
     @rule(fact=st.sampled_from([CancelAsked("canceled by request"), DeadlinePassed()]))
     def an_end_is_asked_for(self, fact: Fact) -> None:
         self.engine.apply(fact)
@@ -253,8 +280,8 @@ class AJobToldNonsense(AJob):
 
 
 _SETTINGS = settings(
-    max_examples=150,
-    stateful_step_count=40,
+    max_examples=300,
+    stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
