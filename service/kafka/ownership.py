@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -123,10 +124,15 @@ class Ownership:
         await asyncio.wait({poll})
 
     async def drain(self) -> None:
-        """Take nothing new from now on; returns when what was taken is durable. Membership is kept."""
+        """Take nothing new from now on; returns when what was taken is durable, or a call's limit is over.
+
+        Membership is kept, so that jobs can come to their end.
+        """
         self._draining = True
         self._throttle()
-        await asyncio.gather(*(runtime.settled() for runtime in self._runtimes.values()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
+                await asyncio.gather(*(runtime.settled() for runtime in self._runtimes.values()))
 
     async def stop(self) -> None:
         """Close every partition, then leave the group. Never raises; bounded in time."""
@@ -224,7 +230,8 @@ class Ownership:
 
     async def _renew(self, runtime: PartitionRuntime) -> None:
         if runtime.failed.done():
-            raise runtime.failed.result()
+            # Whoever fenced us, the group has just given it to us again: no reason to ask the group once more.
+            raise PartitionError(f"it had failed before: {runtime.failed.result()}")
         markers = self._takeover.marker_records(self._takeover.new_marker(), runtime.partition)
         await runtime.renew(markers, 2 * self._settings.kafka.call_timeout_seconds)
         self._metrics.takeovers.labels(outcome="renewed").inc()

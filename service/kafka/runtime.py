@@ -37,11 +37,6 @@ class PartitionWriter(Writer, Protocol):
         """Resolves when the writer has died."""
         ...
 
-    @property
-    def waiting(self) -> int:
-        """Units submitted and not begun."""
-        ...
-
     async def start(self) -> None:
         """Connect, fencing the predecessor. Raises `PartitionError`; bounded in time."""
         ...
