@@ -105,10 +105,9 @@ def _inspected(container: Any, path: Path, sha256: str) -> Footage:
 
 def _duration(container: Any, video: Any, audio: Any) -> float:
     if container.duration is not None:
-        return float(container.duration) / av.time_base
+        return float(container.duration / av.time_base)
     stream = video if video is not None else audio
-    seconds: float = stream.duration * stream.time_base if stream.duration is not None else 0.0
-    return float(seconds)
+    return float(stream.duration * stream.time_base) if stream.duration is not None else 0.0
 
 
 def _samples(container: Any, video: Any, duration: float) -> list[tuple[float, Any]]:

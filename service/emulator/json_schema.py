@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from service.emulator.narration import clock_time, clock_time_ms
@@ -20,18 +19,23 @@ _UNSUPPORTED = frozenset({"minLength", "maxLength", "additionalProperties", "uni
 _TIME_FORMATS = frozenset({"seconds", "hh:mm:ss", "hh:mm:ss.fff"})
 _STRING_FORMATS = frozenset({"uuid", "date-time", "date", "time"})
 _TIMED = frozenset({"start_time", "end_time"})
+_TIMED_TYPES = frozenset({"number", "integer", "string", "timestamp"})
+_TIMESTAMP_PLACES = frozenset({"", "p", "ip", "pip"})
 _DEEPEST = 24
 
 
 def check_schema(schema: dict[str, Any]) -> None:
     """Raise `Refusal` for what the platform does not take, naming the path of the member."""
-    _check(schema, "json_schema", schema, timestamps=True, depth=0)
+    _check(schema, "json_schema", "", schema)
+    for name, node in schema.get("$defs", {}).items():
+        _check(node, f"json_schema.$defs.{name}", "", schema)
 
 
-def _check(node: Any, path: str, root: dict[str, Any], *, timestamps: bool, depth: int) -> None:
+def _check(node: Any, path: str, place: str, root: dict[str, Any]) -> None:
+    """`place` spells the way from the root: `p` for a property, `i` for items."""
     if not isinstance(node, dict):
         raise invalid(f"{path} must be an object.")
-    if depth > _DEEPEST:
+    if len(place) > _DEEPEST:
         raise invalid(f"{path} is nested too deeply.")
     wrong = sorted(_UNSUPPORTED & node.keys())
     if wrong:
@@ -39,48 +43,27 @@ def _check(node: Any, path: str, root: dict[str, Any], *, timestamps: bool, dept
     kind = node.get("type")
     if kind is not None and not (isinstance(kind, str) and kind in _TYPES):
         raise invalid(f"{path}.type is not one of {', '.join(sorted(_TYPES))}.")
-    if kind == "timestamp":
-        if not timestamps:
-            raise invalid(f"{path}: a timestamp stands at the top level or in objects of a top-level array only.")
-        if node.get("format") not in _TIME_FORMATS:
-            raise invalid(f"{path}.format must be one of {', '.join(sorted(_TIME_FORMATS))}.")
+    if kind == "timestamp" and place not in _TIMESTAMP_PLACES:
+        raise invalid(f"{path}: a timestamp stands at the top level or in objects of a top-level array only.")
+    if kind == "timestamp" and node.get("format") not in _TIME_FORMATS:
+        raise invalid(f"{path}.format must be one of {', '.join(sorted(_TIME_FORMATS))}.")
     if kind == "string" and node.get("format") is not None and node["format"] not in _STRING_FORMATS:
         raise invalid(f"{path}.format must be one of {', '.join(sorted(_STRING_FORMATS))}.")
     if kind == "array" and node.get("minItems", 0) not in (0, 1):
         raise invalid(f"{path}.minItems must be 0 or 1.")
     if "$ref" in node:
         _target(node["$ref"], root, path)
-    top = path == "json_schema"
-    for name, child in _members(node, path):
-        leaf = name.rsplit(".", 1)[-1]
-        if (
-            ".properties." in name
-            and leaf in _TIMED
-            and child.get("type") not in {"number", "integer", "string", "timestamp"}
-        ):
-            raise invalid(f"{name} must be a number, an integer, a string or a timestamp.")
-        inner = timestamps and (top or ".items" not in name.removeprefix(path)) and depth < 3
-        _check(child, name, root, timestamps=inner or _in_top_array(name), depth=depth + 1)
-
-
-def _in_top_array(path: str) -> bool:
-    """True for members of objects that are the items of an array at the top, or of one of the top object's."""
-    steps = path.split(".")
-    return steps.count("items") == 1 and steps.count("properties") <= 2 and len(steps) <= 6
-
-
-def _members(node: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     properties = node.get("properties", {})
     if not isinstance(properties, dict):
         raise invalid(f"{path}.properties must be an object.")
     for name, child in properties.items():
-        if not isinstance(child, dict):
-            raise invalid(f"{path}.properties.{name} must be an object.")
-        yield f"{path}.properties.{name}", child
+        _check(child, f"{path}.properties.{name}", place + "p", root)
+        if name in _TIMED and child.get("type") not in _TIMED_TYPES:
+            raise invalid(f"{path}.properties.{name} must be a number, an integer, a string or a timestamp.")
     if "items" in node:
-        yield f"{path}.items", node["items"]
+        _check(node["items"], f"{path}.items", place + "i", root)
     for index, child in enumerate(node.get("anyOf", [])):
-        yield f"{path}.anyOf[{index}]", child
+        _check(child, f"{path}.anyOf[{index}]", place, root)
 
 
 def _target(reference: Any, root: dict[str, Any], path: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from service.emulator.viewer import Viewer
 from service.telemetry.events import E
 
 _CACHED_GENERATIONS = 256
+_TEMPORARY = "reelwire-emulator-"
 _LATE = "The video could not be processed."
 
 
@@ -65,7 +66,9 @@ class Platform:
         blobs = state / "blobs" if state is not None else None
         if blobs is not None:
             blobs.mkdir(parents=True, exist_ok=True)
-        self._temporary = Path(tempfile.mkdtemp(prefix="reelwire-emulator-", dir=state))
+            for left in blobs.parent.glob(f"{_TEMPORARY}*"):  # by a run that was killed
+                shutil.rmtree(left, ignore_errors=True)
+        self._temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=state))
         self.viewer = Viewer(self.options, self.activity, self._temporary, blobs)
         self.viewer.on_seen = lambda footage: self.journal.write("footage", **asdict(footage))
         self.activity.on_done = lambda entry: self.journal.write("post", entry=entry)

@@ -176,3 +176,30 @@ async def test_a_minute_s_quota_ends_in_429(session: aiohttp.ClientSession) -> N
     assert (answer.status, answer.json["code"]) == (429, "too_many_requests")
     assert int(answer.headers["Retry-After"]) >= 1
     assert answer.headers["X-Ratelimit-Remaining"] == "0"
+
+
+def _nested(*steps: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "timestamp", "format": "seconds"}
+    for step in reversed(steps):
+        schema = (
+            {"type": "array", "items": schema} if step == "items" else {"type": "object", "properties": {step: schema}}
+        )
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("steps", "status"),
+    [
+        (("at",), 200),
+        (("finds", "items", "at"), 200),
+        (("items", "at"), 200),
+        (("a", "at"), 400),
+        (("at", "items"), 400),
+    ],
+)
+async def test_timestamps_stand_only_where_the_platform_takes_them(
+    client: Client, asset: str, steps: tuple[str, ...], status: int
+) -> None:
+    wanted = {"type": "json_schema", "json_schema": _nested(*steps)}
+
+    assert (await client.analyze(asset, response_format=wanted)).status == status

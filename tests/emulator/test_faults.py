@@ -107,7 +107,7 @@ async def test_a_hanging_request_ends_when_its_client_leaves(client: Client, ass
         await asyncio.wait_for(client.create_task(asset), 0.2)
 
     async def ended() -> bool:
-        return client.emulator.stats()["posts"][-1]["status"] == "closed"
+        return bool(client.emulator.stats()["posts"][-1]["status"] == "closed")
 
     assert await until(ended)
 
