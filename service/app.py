@@ -31,9 +31,11 @@ from service.kafka.runtime import PartitionWriter, State
 from service.kafka.sender import IdempotentSender
 from service.kafka.topics import check_topics, create_topics
 from service.kafka.writer import TransactionalWriter
+from service.kafka.writer_at_least_once import AtLeastOnceWriter, ConsumerOffsets
 from service.ops.health import Health, heartbeat
 from service.ops.server import OpsServer
 from service.platform.client import PlatformClient
+from service.platform.errors import PlatformError
 from service.settings import Settings
 from service.telemetry.events import E
 from service.telemetry.log import configure_logging
@@ -45,6 +47,7 @@ T = TypeVar("T")
 
 _AGAIN_SECONDS = 2.0
 _HEALTH_SECONDS = 0.5
+_KEY_SECONDS = 5.0
 
 
 class Service:
@@ -63,6 +66,7 @@ class Service:
         self._metrics = Metrics()
         self._health = Health(self._clock)
         self._pace = TransactionPace(self._clock)
+        self._ownership: Ownership | None = None
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -73,6 +77,8 @@ class Service:
         """Serve until `stop`. Raises `ProcessError` for what can't be healed."""
         log.info(E.SERVICE_STARTING, version=VERSION, group=self._settings.kafka.group_id)
         self._metrics.info.labels(VERSION).set(1)
+        if self._settings.kafka.delivery == "at_least_once":
+            log.warning(E.AT_LEAST_ONCE)
         async with AsyncExitStack() as closing:
             ops = OpsServer(self._settings.http, self._health, self._metrics)
             await ops.start()
@@ -86,7 +92,14 @@ class Service:
     async def _serve(self, closing: AsyncExitStack) -> None:
         settings, metrics, clock = self._settings, self._metrics, self._clock
         lease = GroupLease(session_timeout_ms=settings.kafka.session_timeout_ms, clock=clock)
-        platform = PlatformClient(settings.platform, self._key, metrics, clock)
+        platform = PlatformClient(
+            settings.platform,
+            self._key,
+            metrics,
+            clock,
+            max_streams=settings.jobs.max_streams,
+            may_pay=lease.alive,
+        )
         closing.push_async_callback(platform.aclose)
         sender = IdempotentSender(settings=settings, metrics=metrics, clock=clock, lease=lease)
         closing.push_async_callback(sender.close)
@@ -100,10 +113,12 @@ class Service:
         closing.push_async_callback(context.poller.close)
         engine = Engine(context)
         ownership = Ownership(settings, engine, self._make_writer, metrics, clock, lease=lease)
+        self._ownership = ownership
         closing.push_async_callback(ownership.stop)
         serving = asyncio.create_task(ownership.run(), name="ownership")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         self._background(closing, self._watch(ownership, platform), "health")
+        self._background(closing, _ask_again(platform), "key")
         try:
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -148,8 +163,13 @@ class Service:
         return context
 
     def _make_writer(self, partition: int) -> PartitionWriter:
-        return TransactionalWriter(
-            partition, settings=self._settings, metrics=self._metrics, clock=self._clock, pace=self._pace
+        settings, metrics, clock = self._settings, self._metrics, self._clock
+        if settings.kafka.delivery == "exactly_once" or self._ownership is None:
+            return TransactionalWriter(partition, settings=settings, metrics=metrics, clock=clock, pace=self._pace)
+        consumer = self._ownership.group.consumer
+        offsets = ConsumerOffsets(consumer, call_timeout_seconds=settings.kafka.call_timeout_seconds)
+        return AtLeastOnceWriter(
+            partition, settings=settings, metrics=metrics, clock=clock, offsets=offsets, pace=self._pace
         )
 
     async def _topics_fit(self) -> None:
@@ -222,6 +242,15 @@ class Service:
                 await task
 
         closing.push_async_callback(end)
+
+
+async def _ask_again(platform: PlatformClient) -> None:
+    """While the key is refused intake is closed, so there may be no job left whose calls would show that it is not."""
+    while True:
+        await asyncio.sleep(_KEY_SECONDS)
+        if platform.unauthorized:
+            with contextlib.suppress(PlatformError):
+                await platform.check_key()
 
 
 async def run(settings: Settings) -> None:

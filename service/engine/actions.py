@@ -108,4 +108,4 @@ def _done(live: Live, task: asyncio.Task[None]) -> None:
         live.work = None
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error(E.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
-        live.book.crashed(live)
+        live.book.crashed(live, error)

@@ -15,7 +15,16 @@ import structlog
 
 from contracts.requests import AnalyzeRequest, ParsedRequest
 from service.domain.effects import Action, Change, Event, StopWork, WaitTurn
-from service.domain.facts import Begin, CancelAsked, DeadlinePassed, Fact, TurnGranted
+from service.domain.facts import (
+    AnalysisFailed,
+    Begin,
+    CancelAsked,
+    DeadlinePassed,
+    Fact,
+    Failure,
+    FailureKind,
+    TurnGranted,
+)
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
 from service.domain.transition import transition
 from service.engine.accounts import count_ended
@@ -108,7 +117,7 @@ class JobBook:
         live = Live(job, self, analyze)
         live.fresh = True
         self._hold(live)
-        records = (self.context.records.job(job), self._event(live, Event("accepted"), now_ms))
+        records = (self.context.records.job(job), self._event(live, job, Event("accepted"), now_ms))
         return Step(records, lambda: self._accepted(live))
 
     def cancel(self, request_id: str, record: InRecord) -> Step | None:
@@ -117,7 +126,7 @@ class JobBook:
             return None
         if live.job.phase is Phase.ENDED:
             event = Event("cancel_ignored", {"reason": "finished"}, (record.offset,))
-            return Step((self._event(live, event, self.context.now_ms()),), lambda: None)
+            return Step((self._event(live, live.job, event, self.context.now_ms()),), lambda: None)
         if live.fresh:
             # Accepted by the same batch: the job is durable with its end already asked for.
             live.job = live.job.but(ending=Ending(_CANCEL_REASON))
@@ -179,25 +188,27 @@ class JobBook:
         now_ms = self.context.now_ms()
         before = live.job.phase
         change = self._transit(live, fact, now_ms)
-        live.job = job = change.job
-        metrics = self.context.metrics
+        job = change.job
+        actions = [action for action in change.actions if not isinstance(action, StopWork)]
+        # Built before anything changes: a record that can't be built leaves the job as it was.
+        records = [self._event(live, job, event, now_ms) for event in change.events]
+        records.extend(extra)
+        completion = change.completion
+        if completion is not None:
+            records = [self._event(live, job, completion, now_ms), *records, self.context.records.tombstone(job)]
+        elif change.save:
+            records.append(self.context.records.job(job))
+        live.job = job
         if job.phase is not before:
-            metrics.jobs.labels(before).dec()
-            metrics.jobs.labels(job.phase).inc()
-        if any(isinstance(action, StopWork) for action in change.actions):
+            self.context.metrics.jobs.labels(before).dec()
+            self.context.metrics.jobs.labels(job.phase).inc()
+        if len(actions) < len(change.actions):
             self._stop(live)
         if job.phase not in _NEEDS_TURN:
             self._give_back(live)
-        actions = [action for action in change.actions if not isinstance(action, StopWork)]
-        records = [self._event(live, event, now_ms) for event in change.events]
-        records.extend(extra)
-        if change.completion is None:
-            if change.save:
-                records.append(self.context.records.job(job))
+        if completion is None:
             return Unit(records), lambda _: self._go_on(live, job, actions)
         failpoint(Point.AFTER_RESULT)
-        completion = change.completion
-        records = [self._event(live, completion, now_ms), *records, self.context.records.tombstone(job)]
         unit = Unit(records, then=lambda places: (self.context.records.finished(job, places[0], now_ms),))
         return unit, lambda places: self._ended(live, completion, places, now_ms)
 
@@ -222,17 +233,24 @@ class JobBook:
         ):
             perform(live, actions, self.context)
 
-    def crashed(self, live: Live) -> None:
-        """The work of a job ended with an unforeseen error: begin again as after a crash, after a pause."""
-        if not self._closed and live.retry is None:
+    def crashed(self, live: Live, error: BaseException) -> None:
+        """The work of a job ended with an unforeseen error, a bug.
+
+        An attempt that may have been billed counts as failed, so that the same bug is not paid for without end;
+        everything else begins again as after a crash, after a pause.
+        """
+        if live.job.phase in (Phase.STREAMING, Phase.CALLING):
+            message = f"an error of this program: {type(error).__name__}: {error}"
+            self.apply(live, AnalysisFailed(Failure(FailureKind.UNKNOWN, message)))
+        elif not self._closed and live.retry is None:
             live.retry = asyncio.get_running_loop().call_later(_AFTER_CRASH_SECONDS, self._begin_again, live)
 
     def _begin_again(self, live: Live) -> None:
         live.retry = None
         self.apply(live, Begin(restored=True))
 
-    def _event(self, live: Live, event: Event, now_ms: int) -> OutRecord:
-        return self.context.records.event(live.job, event, live.request.metadata, now_ms / 1000)
+    def _event(self, live: Live, job: Job, event: Event, now_ms: int) -> OutRecord:
+        return self.context.records.event(job, event, live.request.metadata, now_ms / 1000)
 
     def _hold(self, live: Live) -> None:
         self._live[live.job.request_id] = live
@@ -265,11 +283,12 @@ class JobBook:
         count_ended(self.context.metrics, job, completion, now_ms)
         lane = self._lanes.get(job.key) if self._by_key and job.key is not None else None
         if lane is not None:
+            first = lane[0] is live
             lane.remove(live)
-            if lane:
-                self.apply(lane[0], Begin(restored=lane[0].restored))
-            else:
+            if not lane:
                 self._lanes.pop(job.key or b"", None)
+            elif first:
+                self.apply(lane[0], Begin(restored=lane[0].restored))
 
     def _stop(self, live: Live) -> None:
         """Drop what is under way, but for the work that is reporting its own end just now."""

@@ -7,8 +7,16 @@ import heapq
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import structlog
+
+from service.telemetry.events import E
+
 if TYPE_CHECKING:
     from service.engine.live import Live
+
+log = structlog.get_logger()
+
+_AFTER_ERROR_SECONDS = 30.0
 
 Look = Callable[["Live"], Awaitable[float | None]]
 """Looks at a job's task; answers with the seconds until the next look, None for no more."""
@@ -82,8 +90,11 @@ class Poller:
             task.add_done_callback(self._looks.discard)
 
     async def _one(self, live: Live, number: int) -> None:
+        again: float | None = _AFTER_ERROR_SECONDS
         try:
             again = await self._look(live)
+        except Exception as error:
+            log.error(E.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
         finally:
             self._room.release()
         if self._watched.get(live) != number:

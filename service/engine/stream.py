@@ -30,6 +30,7 @@ async def run_stream(live: Live, context: Context) -> None:
     patience = Patience(live, context, "analysis")
     while True:
         await lease_held(context)
+        await context.sender.ready()
         try:
             with context.metrics.streams.track_inprogress():
                 outcome = await _stream(live, context)

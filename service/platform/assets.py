@@ -97,6 +97,10 @@ class AssetCalls(Exchange):
         call = self._read_call("get_asset", f"assets/{escaped(asset_id)}")
         return asset_of(await self._ask(call, deadline_seconds=deadline_seconds))
 
+    async def check_key(self) -> None:
+        """Ask for next to nothing, to find out whether the key is accepted. Raises like every call."""
+        await self._ask(self._read_call("check_key", "assets", [("page", "1"), ("page_limit", "1")]))
+
     async def find_assets(self, filename_contains: str, *, deadline_seconds: float | None = None) -> list[Asset]:
         """All assets with `filename_contains` in their name, whatever its case, newest first."""
         found: list[Asset] = []

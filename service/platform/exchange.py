@@ -75,15 +75,18 @@ class Exchange:
         clock: Clock,
         *,
         max_streams: int = 1024,
+        may_pay: Callable[[], bool] = lambda: True,
     ) -> None:
         """Opens nothing yet; must be made where its event loop runs.
 
         `max_streams` bounds streams and synchronous analyses at once, as a last resort: admission is the engine's.
+        `may_pay` is asked right before a call that creates or bills something is sent, after every wait.
         """
         if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
             raise SettingsError("the platform's API key is empty or has characters that a header can't hold")
         self.unauthorized = False
         """The last answers were 401 or 403; any success ends it."""
+        self._may_pay = may_pay
         self._settings = settings
         self._secret = api_key
         self._metrics = metrics
@@ -154,6 +157,8 @@ class Exchange:
                 await gate.passed()
                 async with limit:
                     await gate.passed()  # it may have closed while we queued
+                    if call.category != "read" and not self._may_pay():
+                        raise NotSent("the lease is over: this process may have been taken for dead")
                     sent = True
                     sent_at = self._clock.monotonic()
                     response = await self._send(client, call)

@@ -13,6 +13,7 @@ class E(StrEnum):
     SERVICE_READY = "service_ready"  # every owned partition is served
     SERVICE_STOPPING = "service_stopping"  # a signal or a fatal error; drain begins
     SERVICE_STOPPED = "service_stopped"
+    AT_LEAST_ONCE = "at_least_once"  # no transactions, no fencing: events may be there twice, with the same ids
     BROKER_WAITED_FOR = "broker_waited_for"  # the start goes on as soon as a broker answers
 
     # Operations
