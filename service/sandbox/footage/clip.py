@@ -59,7 +59,7 @@ def make_video(
             at = number / fps
             scene = min(int(at / length), len(looks) - 1)
             picture = _picture(looks[scene], at - scene * length, rows, columns)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(_planes(picture), format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, fps)
             container.mux(video.encode(frame))
         container.mux(video.encode())
@@ -73,8 +73,8 @@ def _video_stream(container: Any, width: int, height: int, fps: int) -> Any:
     video = container.add_stream(codec, rate=fps)
     video.width, video.height, video.pix_fmt = width, height, "yuv420p"
     if codec == "libx264":
-        # One thread: the bytes do not depend on the machine's number of cores.
-        video.options = {"preset": "veryfast", "crf": "27", "threads": "1"}
+        # This preset and one thread: with others the same pictures were not the same bytes each time.
+        video.options = {"preset": "ultrafast", "crf": "27", "threads": "1"}
     else:
         video.bit_rate = 400_000
     return video
@@ -113,6 +113,17 @@ def _picture(look: _Look, at: float, rows: Any, columns: Any) -> Any:
     return picture
 
 
+def _planes(picture: Any) -> Any:
+    """RGB as planar YUV 4:2:0; the library's own conversion was not the same each time."""
+    red, green, blue = (picture[:, :, channel].astype(np.float32) for channel in range(3))
+    luma = 16 + 0.257 * red + 0.504 * green + 0.098 * blue
+    red, green, blue = (channel[::2, ::2] for channel in (red, green, blue))
+    first = 128 - 0.148 * red - 0.291 * green + 0.439 * blue
+    second = 128 + 0.439 * red - 0.368 * green - 0.071 * blue
+    planes = np.concatenate([luma.ravel(), first.ravel(), second.ravel()])
+    return planes.astype(np.uint8).reshape(picture.shape[0] * 3 // 2, picture.shape[1])
+
+
 def _bounced(place: float) -> float:
     """`place` reflected at 0 and 1."""
     place %= 2.0
@@ -129,10 +140,11 @@ def _sound(container: Any, audio: Any, looks: list[_Look], seconds: float, rng: 
         beat = 0.6 + 0.4 * np.sin(2 * np.pi * 1.5 * at[inside])
         source = rng.uniform(-1, 1, int(inside.sum())) if look.noisy else np.sin(2 * np.pi * look.hertz * at[inside])
         wave[inside] = look.loudness * beat * source
-    pcm = (np.clip(wave, -1, 1) * 32767).astype(np.int16)
-    for start in range(0, total, _FRAME_SAMPLES):
+    pcm = np.clip(wave, -1, 1).astype(np.float32)
+    # Whole frames only: the encoder would read whatever is behind a short last one.
+    for start in range(0, total - _FRAME_SAMPLES + 1, _FRAME_SAMPLES):
         part = pcm[start : start + _FRAME_SAMPLES]
-        frame = av.AudioFrame.from_ndarray(part[None, :], format="s16", layout="mono")
+        frame = av.AudioFrame.from_ndarray(part[None, :], format="fltp", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = _RATE, start, Fraction(1, _RATE)
         container.mux(audio.encode(frame))
     container.mux(audio.encode())
