@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pytest
 
 from service.sandbox.broker import Broker, open_broker
+from service.sandbox.stage import BRISK, QUICK, Stage
+from service.sandbox.system import System, own_names
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings, TopicSettings, load_settings
 
@@ -56,3 +59,59 @@ def topic_settings(prefix: str) -> TopicSettings:
 def make_topics(kafka: KafkaSettings) -> TopicMaker:
     """`await make_topics("a", "b", partitions=3, configs={...})`: each partition has its leader when it returns."""
     return TopicMaker(kafka)
+
+
+MakeStage = Callable[..., Stage]
+
+
+@contextmanager
+def _stages(broker: Broker, folders: pytest.TempPathFactory) -> Iterator[MakeStage]:
+    systems: list[System] = []
+
+    def make(
+        environment: Mapping[str, str] | None = None,
+        *,
+        serve: bool = True,
+        partitions: int = 2,
+        bootstrap_servers: str | None = None,
+        **options: Any,
+    ) -> Stage:
+        videos = folders.mktemp("videos")
+        own = own_names(f"t{uuid.uuid4().hex[:12]}", partitions=partitions)
+        system = System(
+            bootstrap_servers or broker.bootstrap_servers,
+            folder=folders.mktemp("system"),
+            environment={**QUICK, **own, **(environment or {})},
+            file_roots=(videos,),
+            **options,
+        )
+        systems.append(system)
+
+        async def begin() -> None:
+            await system.start()
+            await system.pace(**BRISK)
+            if serve:
+                await system.serve()
+
+        _run_apart(begin())
+        return Stage(system, videos)
+
+    try:
+        yield make
+    finally:
+        for system in systems:
+            _run_apart(system.stop())
+
+
+@pytest.fixture(scope="module")
+def make_stage(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStage]:
+    """`make_stage({...}, serve=False)`: a system with its own topics, emulator and service process."""
+    with _stages(broker, tmp_path_factory) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def stage(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A system with one service process, shared by tests that neither stop it nor let its platform fail."""
+    with _stages(broker, tmp_path_factory) as make:
+        yield make()

@@ -1,26 +1,23 @@
-"""A whole system, shared by the tests of a module: the real commands as processes, watched by librdkafka."""
+"""A system that is up, with a producer of work and an observer: what acceptance tests, crash tests and soaks act on."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
-
-from service.sandbox.broker import Broker
+from service.sandbox.errors import ProgramError
 from service.sandbox.footage import make_video
 from service.sandbox.promises import check_promises
 from service.sandbox.requester import Requester
-from service.sandbox.system import System, own_names
+from service.sandbox.system import System
 from service.sandbox.witness import Witness
 
 T = TypeVar("T")
+_LOOK_SECONDS = 0.05
 
 QUICK = {
     "REELWIRE_KAFKA__SESSION_TIMEOUT_MS": "2000",
@@ -85,9 +82,17 @@ class Stage:
         """Send a request and wait for its completion."""
         await self.requester.send(body, key=key)
         witness = await self.ended(body["request_id"], seconds=seconds)
-        completion = witness.completion(body["request_id"])
-        assert completion is not None
-        return completion
+        return witness.completion(body["request_id"]) or {}
+
+    async def until_stats(self, reached: Callable[[dict[str, Any]], object], *, seconds: float = 20) -> dict[str, Any]:
+        """Ask the emulator for its counts until they are as wanted."""
+        return await _until(self.system.stats, reached, seconds)
+
+    async def until_page(
+        self, path: str, reached: Callable[[tuple[int, str]], object], name: str = "service", *, seconds: float = 20
+    ) -> tuple[int, str]:
+        """Ask a service for one of its pages until status and body are as wanted."""
+        return await _until(lambda: self.system.get(path, name), reached, seconds)
 
     async def broken_promises(self, **options: Any) -> list[str]:
         """What a fresh look at everything says against the contract."""
@@ -95,48 +100,11 @@ class Stage:
         return check_promises(seen, await self.system.stats(), **options)
 
 
-MakeStage = Callable[..., Stage]
-
-
-def _apart(work: Coroutine[Any, Any, T]) -> T:
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
-
-
-@pytest.fixture(scope="module")
-def make_stage(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStage]:
-    """`make_stage(environment={...}, serve=False)`: a system of its own on the session's broker."""
-    systems: list[System] = []
-
-    def make(
-        environment: Mapping[str, str] | None = None,
-        *,
-        serve: bool = True,
-        partitions: int = 2,
-        bootstrap_servers: str | None = None,
-        **options: Any,
-    ) -> Stage:
-        folder = tmp_path_factory.mktemp("system")
-        videos = tmp_path_factory.mktemp("videos")
-        own = own_names(f"t{uuid.uuid4().hex[:12]}", partitions=partitions)
-        system = System(
-            bootstrap_servers or broker.bootstrap_servers,
-            folder=folder,
-            environment={**QUICK, **own, **(environment or {})},
-            file_roots=(videos,),
-            **options,
-        )
-        systems.append(system)
-
-        async def begin() -> None:
-            await system.start()
-            await system.pace(**BRISK)
-            if serve:
-                await system.serve()
-
-        _apart(begin())
-        return Stage(system, videos)
-
-    yield make
-    for system in systems:
-        _apart(system.stop())
+async def _until(ask: Callable[[], Awaitable[T]], reached: Callable[[T], object], seconds: float) -> T:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not reached(answer := await ask()):
+        if loop.time() > end:
+            raise ProgramError(f"not within {seconds:g} s; the last answer was {str(answer)[:2000]}")
+        await asyncio.sleep(_LOOK_SECONDS)
+    return answer
