@@ -100,12 +100,15 @@ def _work(live: Live, work: Coroutine[Any, Any, None]) -> None:
     """Run `work` as what is under way for this job."""
     task = asyncio.create_task(work, name=live.job.request_id)
     live.work = task
-    task.add_done_callback(lambda done: _done(live, done))
+    began = live.job.phase
+    task.add_done_callback(lambda done: _done(live, done, began))
 
 
-def _done(live: Live, task: asyncio.Task[None]) -> None:
-    if live.work is task:
+def _done(live: Live, task: asyncio.Task[None], began: Phase) -> None:
+    current = live.work is task
+    if current:
         live.work = None
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error(E.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
-        live.book.crashed(live, error)
+        if current and live.job.phase is began:
+            live.book.crashed(live, error)

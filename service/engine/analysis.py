@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
+from pydantic_core import from_json
 
 from contracts.requests import AnalyzeRequest
 from service.domain.facts import Outcome
@@ -15,7 +15,7 @@ from service.platform.values import Analysis
 
 def analysis_call(job: Job, request: AnalyzeRequest) -> AnalysisCall:
     """The call of an attempt. The response format goes on exactly as it was given."""
-    given: dict[str, Any] = orjson.loads(job.body)
+    given: dict[str, Any] = from_json(job.body)
     return AnalysisCall(
         model_name=request.model_name,
         video=_video(job, given["video"]),

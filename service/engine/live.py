@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from contracts.requests import AnalyzeRequest, load_request
-from service.domain.effects import Turn
+from service.domain.effects import Event, Turn
 from service.domain.facts import Fact
 from service.domain.job import Job
 from service.kafka.ports import OutRecord, Place
@@ -19,7 +19,22 @@ if TYPE_CHECKING:
 class Live:
     """A job of one `JobBook`. Thousands of these are held: keep it small."""
 
-    __slots__ = ("_request", "book", "fresh", "job", "looks", "restored", "retry", "timer", "turn", "waits", "work")
+    __slots__ = (
+        "_request",
+        "book",
+        "completion",
+        "fresh",
+        "job",
+        "looks",
+        "missing",
+        "restored",
+        "retry",
+        "timer",
+        "turn",
+        "waits",
+        "wake",
+        "work",
+    )
 
     def __init__(
         self, job: Job, book: JobBook, request: AnalyzeRequest | None = None, *, restored: bool = False
@@ -35,6 +50,9 @@ class Live:
         self.timer: asyncio.TimerHandle | None = None  # its deadline
         self.retry: asyncio.TimerHandle | None = None
         self.looks = 0  # how often its task was looked at
+        self.missing = 0  # how often in a row the platform did not know its task
+        self.wake: asyncio.Event | None = None  # set when its work should look at the job again
+        self.completion: Event | None = None  # what is being written as its end
 
     def __repr__(self) -> str:
         return f"<Live {self.job.request_id} {self.job.phase} attempt {self.job.attempt}>"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from contracts.requests import AnalyzeRequest, ParsedRequest
+from service.domain import endings
 from service.domain.effects import Action, Change, Event, StopWork, WaitTurn
 from service.domain.facts import (
     AnalysisFailed,
@@ -83,11 +84,17 @@ class JobBook:
             job = decode_job(value)
         except UnreadableJobRecord as error:
             raise UnreadableJob(str(error)) from error
-        self._hold(Live(job, self, restored=True))
+        live = Live(job, self, restored=True)
+        try:
+            live.request  # noqa: B018 - parsed here, where a record that can't be read has its place
+        except (ValueError, TypeError) as error:
+            raise UnreadableJob(str(error)) from error
+        self._hold(live)
 
     def resume(self) -> None:
         """Go on with every restored job, oldest first."""
         for live in sorted(self._live.values(), key=lambda live: live.job.offset):
+            self._arm(live)
             self._enter(live)
 
     def digest_of(self, request_id: str) -> str | None:
@@ -168,20 +175,22 @@ class JobBook:
             after([])
             return None
         durable = self._writer.submit(unit)
-        durable.add_done_callback(lambda future: self._written(future, after))
+        durable.add_done_callback(lambda future: self._written(live, future, after))
         return durable
 
     # Inside
 
-    def _written(self, durable: asyncio.Future[list[Place]], after: After) -> None:
+    def _written(self, live: Live, durable: asyncio.Future[list[Place]], after: After) -> None:
         if durable.cancelled() or self._closed:
             return
         error = durable.exception()
         if error is None:
             after(durable.result())
         elif not isinstance(error, WriterClosed):
-            # A dead writer is its owner's affair. A record that fits no topic would hold the job for ever.
-            log.error(E.UNIT_REFUSED, partition=self.partition, error=str(error))
+            # A dead writer is its owner's affair; a record that fits no topic is not.
+            log.error(E.UNIT_REFUSED, partition=self.partition, request_id=live.job.request_id, error=str(error))
+            if live.job.phase is Phase.ENDED:
+                self._end_smaller(live)
 
     def _settle(self, live: Live, fact: Fact, extra: Sequence[OutRecord] = ()) -> tuple[Unit, After]:
         """Apply `fact` in memory; returns what is to be written and what is to be done when it is."""
@@ -204,22 +213,53 @@ class JobBook:
             self.context.metrics.jobs.labels(job.phase).inc()
         if len(actions) < len(change.actions):
             self._stop(live)
+        if job.phase is Phase.CANCELING and live.wake is not None:
+            live.wake.set()
         if job.phase not in _NEEDS_TURN:
             self._give_back(live)
         if completion is None:
             return Unit(records), lambda _: self._go_on(live, job, actions)
         failpoint(Point.AFTER_RESULT)
+        live.completion = completion
+        return self._ending(live, completion, records, now_ms)
+
+    def _ending(self, live: Live, completion: Event, records: list[OutRecord], now_ms: int) -> tuple[Unit, After]:
+        """The unit of a completion: the first of `records`, whose place is noted for the dedup window."""
+        job = live.job
         unit = Unit(records, then=lambda places: (self.context.records.finished(job, places[0], now_ms),))
         return unit, lambda places: self._ended(live, completion, places, now_ms)
+
+    def _end_smaller(self, live: Live) -> None:
+        """The completion fits no record: without its decoded data, else as a failure."""
+        completion, now_ms = live.completion, self.context.now_ms()
+        if completion is None:
+            return
+        if completion.members.get("data") is not None:
+            members = {**completion.members, "data": None, "data_error": "left out: the completion is too large"}
+            smaller = Event("completed", members)
+        elif completion.type == "completed":
+            message = "the result is larger than a record of the completions topic"
+            failure = endings.failed(live.job, "task_failed", message, "analysis").completion
+            smaller = failure or completion
+        else:
+            return
+        live.completion = smaller
+        records = [self._event(live, live.job, smaller, now_ms), self.context.records.tombstone(live.job)]
+        unit, after = self._ending(live, smaller, records, now_ms)
+        self._writer.submit(unit).add_done_callback(lambda future: self._written(live, future, after))
 
     def _transit(self, live: Live, fact: Fact, now_ms: int) -> Change:
         """The change of one fact, and of the turn that may be had at once: one record instead of two."""
         context = self.context
         change = transition(live.job, live.request, fact, context.policy, now_ms)
         wait = next((action for action in change.actions if isinstance(action, WaitTurn)), None)
-        if wait is None or not context.turns.try_take(wait.turn):
+        if wait is None:
             return change
-        live.turn = wait.turn
+        if live.turn is not wait.turn:
+            self._give_back(live)
+            if not context.turns.try_take(wait.turn):
+                return change
+            live.turn = wait.turn
         claimed = transition(change.job, live.request, TurnGranted(), context.policy, now_ms)
         failpoint(Point.BEFORE_CLAIM)
         others = tuple(action for action in change.actions if action is not wait)
@@ -247,7 +287,8 @@ class JobBook:
 
     def _begin_again(self, live: Live) -> None:
         live.retry = None
-        self.apply(live, Begin(restored=True))
+        if live.work is None:
+            self.apply(live, Begin(restored=True))
 
     def _event(self, live: Live, job: Job, event: Event, now_ms: int) -> OutRecord:
         return self.context.records.event(job, event, live.request.metadata, now_ms / 1000)
@@ -255,12 +296,16 @@ class JobBook:
     def _hold(self, live: Live) -> None:
         self._live[live.job.request_id] = live
         self.context.metrics.jobs.labels(live.job.phase).inc()
+
+    def _arm(self, live: Live) -> None:
+        """Start the clock of the request's own deadline."""
         if live.job.deadline_ms is not None:
             seconds = max(live.job.deadline_ms / 1000 - self.context.clock.time(), 0)
             live.timer = asyncio.get_running_loop().call_later(seconds, self.apply, live, DeadlinePassed())
 
     def _accepted(self, live: Live) -> None:
         live.fresh = False
+        self._arm(live)
         self._enter(live)
 
     def _enter(self, live: Live) -> None:

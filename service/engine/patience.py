@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from service.domain.facts import CallDelayed
+from service.domain.job import Phase
 from service.domain.policy import backoff_seconds
 from service.engine.failures import COST_NOTHING, failure_of
 from service.platform.errors import PlatformError
@@ -21,7 +22,8 @@ class Patience:
     """The waits of one call and its repetitions.
 
     Calls that cost nothing (no connection, 429, a refused key) are repeated without end: the job's deadline is
-    the only limit. Others are repeated for as long as the policy says, counted from the first failure.
+    the only limit, and the policy's patience once the job is being canceled. Others are repeated for as long as
+    the policy says, counted from the first failure.
     """
 
     def __init__(self, live: Live, context: Context, stage: str) -> None:
@@ -36,7 +38,7 @@ class Patience:
         context, job = self._context, self._live.job
         failure = failure_of(error)
         self._failures += 1
-        if not isinstance(error, COST_NOTHING):
+        if not isinstance(error, COST_NOTHING) or job.phase is Phase.CANCELING:
             now_ms = context.now_ms()
             self._since_ms = self._since_ms or now_ms
             if now_ms - self._since_ms >= context.policy.patience_ms:
@@ -46,8 +48,20 @@ class Patience:
         )
         context.metrics.retries.labels(self._stage, failure.kind).inc()
         self._live.report(CallDelayed(self._stage, failure.message, seconds))
-        await asyncio.sleep(seconds)
+        await pause(self._live, seconds)
         return True
+
+
+async def pause(live: Live, seconds: float) -> None:
+    """Sleep, until the job is to be canceled at the longest."""
+    wake = live.wake = asyncio.Event()
+    try:
+        async with asyncio.timeout(seconds):
+            await wake.wait()
+    except TimeoutError:
+        pass
+    finally:
+        live.wake = None
 
 
 async def lease_held(context: Context) -> None:

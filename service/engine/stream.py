@@ -11,7 +11,7 @@ from service.engine.analysis import analysis_call
 from service.engine.failures import COST_NOTHING, failure_of
 from service.engine.patience import Patience, lease_held
 from service.failpoints import Point, failpoint
-from service.kafka.ports import FragmentSender, LeaseLost, Place
+from service.kafka.ports import FragmentSender, LeaseLost, Place, RecordTooLarge
 from service.platform.errors import PlatformError
 from service.platform.values import StreamEnded, StreamStarted, StreamText
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from contracts.fragments import FragmentEncoder
     from service.engine.context import Context
     from service.engine.live import Live
+
+
+class Unfit(Exception):
+    """A fragment fits no record; another attempt may bring smaller ones, but not for ever."""
 
 
 class Undelivered(Exception):
@@ -38,6 +42,9 @@ async def run_stream(live: Live, context: Context) -> None:
             await patience.wait(error)
         except PlatformError as error:
             live.report(AnalysisFailed(failure_of(error)))
+            return
+        except Unfit as error:
+            live.report(AnalysisFailed(Failure(FailureKind.BROKEN, str(error))))
             return
         except Undelivered as error:
             live.report(AnalysisFailed(Failure(FailureKind.UNDELIVERED, str(error))))
@@ -126,6 +133,8 @@ class Fragments:
                     later.add_done_callback(_seen)
                 if isinstance(error, LeaseLost):
                     raise error
+                if isinstance(error, RecordTooLarge):
+                    raise Unfit(f"a fragment is too large: {error}")
                 raise Undelivered(f"Kafka did not take a fragment: {error}")
             failpoint(Point.MID_STREAM)
 

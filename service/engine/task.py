@@ -10,7 +10,7 @@ from service.domain.job import Job, Phase
 from service.domain.schedule import look_interval
 from service.engine.analysis import analysis_call, outcome_of
 from service.engine.failures import failure_of, said
-from service.engine.patience import Patience, lease_held
+from service.engine.patience import Patience, lease_held, pause
 from service.failpoints import Point, failpoint
 from service.platform.errors import Conflict, NotFound, PlatformError, RateLimited, Rejected
 from service.platform.values import Task
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # The platform's clock and ours may differ by this much when a task is looked for.
 _SKEW_SECONDS = 300.0
+# A list or a replica may lag behind a creation: only so many 404s in a row say that a task is gone.
+_MISSING = 3
 
 
 async def make_task(live: Live, context: Context, *, look_first: bool) -> None:
@@ -46,6 +48,11 @@ async def make_task(live: Live, context: Context, *, look_first: bool) -> None:
             if live.job.phase is Phase.CANCELING:
                 live.report(TaskCanceled("no task was created"))
                 return
+            closed = context.platform.paused("analyze")
+            if closed:
+                # Waited for here and not at the gate, so that a cancel is heard.
+                await pause(live, closed)
+                continue
             await lease_held(context)
             posted = True
             task = await context.platform.create_task(call, custom_id=name, idempotency_key=name)
@@ -97,12 +104,16 @@ async def look_at_task(live: Live, context: Context) -> float | None:
     try:
         task = await context.platform.get_task(job.task_id)
     except NotFound as error:
+        live.missing += 1
+        if live.missing < _MISSING:
+            return poll.initial_seconds
         live.report(TaskLost(said(error)))
         return None
     except PlatformError as error:
         context.metrics.retries.labels("analysis", failure_of(error).kind).inc()
         return max(poll.max_seconds, error.retry_after_seconds if isinstance(error, RateLimited) else 0.0)
     live.looks += 1
+    live.missing = 0
     if task.status != job.task_status or task.ended:
         live.report(_seen(task))
     if task.ended and (task.status != "ready" or task.result is not None):
