@@ -1,0 +1,59 @@
+"""CPU time of a process, and which cores it may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+PINNED = len(_CORES) >= 2
+"""Whether the measured process gets a core of its own: the last one; everything else runs on the others."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of all threads so far."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def rss_bytes(pid: int) -> int:
+    """Resident memory."""
+    return int(psutil.Process(pid).memory_info().rss)
+
+
+def pin_measured(pid: int) -> None:
+    """Give a process, threads included, the core for what is measured."""
+    if PINNED:
+        _pin(pid, {_CORES[-1]})
+
+
+def pin_others() -> None:
+    """Keep this process and all it starts off that core. Call first."""
+    if PINNED:
+        _pin(os.getpid(), set(_CORES[:-1]))
+
+
+def _pin(pid: int, cores: set[int]) -> None:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), cores)
+
+
+def machine() -> dict[str, str | float]:
+    """What the figures were measured on."""
+    model = next(
+        (line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), "unknown processor"
+    )
+    return {
+        "processor": model,
+        "cores": len(_CORES) or (os.cpu_count() or 1),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{os.uname().sysname} {os.uname().release}",
+        "pinned": "the measured process alone on one core" if PINNED else "not pinned",
+    }
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []

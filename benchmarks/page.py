@@ -1,0 +1,138 @@
+"""`docs/benchmarks.md`, written from the results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.latency import ISOLATION_LEVELS
+from benchmarks.results import Results
+from benchmarks.summary import CONTESTANTS, THROUGHPUT, late, targets, throughput
+
+_HEAD = """# Benchmarks
+
+Written by `python -m benchmarks`; do not edit. The remarks at the end come from `benchmarks/remarks.md`.
+
+Three contestants, alternating in one run against one broker and one platform stand-in, each measured as a process of
+its own:
+
+- **reelwire**: `reelwire run`, default settings but for the number of streams.
+- **sdk**: the straightforward loop with the official SDK and aiokafka (`benchmarks/sdk_loop.py`), awaiting each
+  fragment's delivery. This is the one the targets compare with. **sdk-send** hands fragments to the producer without
+  waiting, and so does not know what was lost.
+- **floor**: bare aiohttp reading and decoding every line, and an idempotent aiokafka producer sending as many records,
+  in one process; no requests, no state, no completions. Like Reelwire, it sends one record for each network read.
+
+A fragment is one text event of the platform; CPU is user and system time of the whole process, divided by those
+fragments. Figures are medians over the rounds. What counts are the ratios: absolute figures belong to the machine and
+to its load.
+"""
+
+
+def write_page(results: Results, plots: list[Path], page: Path) -> None:
+    """Write the page; plots are linked relative to it."""
+    parts = [_HEAD, _machine(results), _targets(results), *_throughput(results), _latency(results), _holding(results)]
+    parts += [f"![{plot.stem}]({plot.relative_to(page.parent)})\n" for plot in plots]
+    remarks = Path(__file__).with_name("remarks.md")
+    parts.append(remarks.read_text())
+    page.write_text("\n".join(part for part in parts if part))
+
+
+def _machine(results: Results) -> str:
+    lines = [f"- {name}: {value}" for name, value in results.machine.items()]
+    lines.append(f"- broker: {results.broker}")
+    for name, part in results.parts.items():
+        load = " to ".join(f"{load:g}" for load in part["load"])
+        lines.append(f"- {name}: `{part['command']}`, {part['measured_at']}, commit {part['commit']}, load {load}")
+    return "## Where, when\n\n" + "\n".join(lines) + "\n"
+
+
+def _targets(results: Results) -> str:
+    rows = [
+        (target.what, target.wanted, target.found, "yes" if target.met else "**no**") for target in targets(results)
+    ]
+    return "## Targets\n\n" + _table(("what", "wanted", "found", "met"), rows)
+
+
+def _throughput(results: Results) -> list[str]:
+    sections = []
+    for part, title in THROUGHPUT.items():
+        rows = [
+            (
+                line.contestant,
+                f"{line.cpu_us:.1f} ({line.spread[0]:.1f} to {line.spread[1]:.1f})",
+                f"{line.fragments_per_second:,.0f}",
+                f"{line.jobs_per_second:.1f}",
+                f"{line.core_share:.0%}",
+                f"{line.lines_per_record:.1f}",
+                str(line.rounds),
+            )
+            for line in throughput(results, part)
+        ]
+        names = ("", "CPU µs per fragment", "fragments/s", "jobs/s", "of a core", "fragments per record", "rounds")
+        if rows:
+            sections.append(f"## {title.capitalize()}\n\n" + _table(names, rows))
+    return sections
+
+
+def _latency(results: Results) -> str:
+    rows = []
+    for contestant in CONTESTANTS:
+        for isolation in ISOLATION_LEVELS:
+            cells = [
+                late(results, contestant, isolation, what, quantile)
+                for what in ("fragments", "completions")
+                for quantile in ("p50", "p99")
+            ]
+            if None not in cells:
+                rows.append((contestant, isolation, *(f"{cell:.1f}" for cell in cells)))
+    if not rows:
+        return ""
+    names = ("", "reader", "fragment p50 ms", "p99 ms", "completion p50 ms", "p99 ms")
+    words = (
+        "From the platform's write to a reader's hands (confluent-kafka, its own process), 20 streams, 20 a second.\n"
+    )
+    return "## How late readers are\n\n" + words + "\n" + _table(names, rows)
+
+
+def _holding(results: Results) -> str:
+    rows = []
+    for row in results.rows("holding"):
+        held, restored = row["held"], row["restored"]
+        per_task = (held["rss"] - held["rss_empty"]) / 1024 / held["tasks"] if held["tasks"] else 0.0
+        rows.append(
+            (
+                f"{held['tasks']:,}",
+                f"{held['finished']:,}",
+                f"{held['rss'] / 2**20:.0f}",
+                f"{per_task:.1f}" if held["tasks"] else "",
+                f"{held['cpu_share']:.0%}",
+                f"{held['health_ms_p50']:.1f} / {held['health_ms_max']:.1f}",
+                f"{restored['noticed']:.1f}",
+                f"{restored['jobs_live']:.1f}",
+                f"{restored['intake_open']:.1f}",
+            )
+        )
+    if not rows:
+        return ""
+    names = (
+        "tasks", "finished", "memory MiB", "KiB per task", "of a core",
+        "/health/live p50 / worst ms", "kill noticed after s", "all jobs live s", "intake open s",
+    )  # fmt: skip
+    words = (
+        "Running asynchronous tasks held by one process, then a SIGKILL and a successor: the last two columns count from"
+        " the moment the group gives it the partitions.\n"
+    )
+    found = "## Held tasks and takeover\n\n" + words + "\n" + _table(names, rows)
+    for row in results.rows("dedup"):
+        found += (
+            f"\nDedup window: {row['restored']} bytes a finished request after a restore ({row['restoring_peak']} while"
+            f" it runs), {row['grown']} when they came one by one; {row['entries']:,} entries.\n"
+        )
+    return found
+
+
+def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,46 @@
+"""What is run, in full and for a smoke test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.workload import Workload
+
+PARTS = ("paced", "fast", "jobs", "latency", "holding", "dedup")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`rounds` of throughput and of latency; `held`: tasks and finished requests of each restore."""
+
+    rounds: int
+    latency_rounds: int
+    paced: Workload
+    fast: Workload
+    jobs: Workload
+    latency: Workload
+    held: tuple[tuple[int, int], ...]
+    dedup_entries: int
+
+
+FULL = Plan(
+    rounds=3,
+    latency_rounds=2,
+    paced=Workload(jobs=200, lines=250, rate=50, at_once=200),
+    fast=Workload(jobs=200, lines=300, rate=0, at_once=200),
+    jobs=Workload(jobs=1000, lines=20, rate=0, at_once=200),
+    latency=Workload(jobs=100, lines=100, rate=20, at_once=20),
+    held=((0, 0), (1_000, 0), (10_000, 0), (10_000, 1_000_000)),
+    dedup_entries=1_000_000,
+)
+
+QUICK = Plan(
+    rounds=1,
+    latency_rounds=1,
+    paced=Workload(jobs=20, lines=50, rate=50, at_once=20),
+    fast=Workload(jobs=20, lines=50, rate=0, at_once=20),
+    jobs=Workload(jobs=40, lines=10, rate=0, at_once=20),
+    latency=Workload(jobs=8, lines=20, rate=20, at_once=4),
+    held=((0, 0), (100, 1_000)),
+    dedup_entries=50_000,
+)
