@@ -1,0 +1,83 @@
+"""What goes wrong in a soak: signals to processes and faults of the platform, drawn from a seed. Pure."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Action = Literal["kill", "stop", "freeze", "thaw", "start"]
+
+_FAULTS: tuple[dict[str, Any], ...] = (
+    {"operation": "task_create", "do": {"close": "after"}},
+    {"operation": "task_create", "do": {"close": "before"}},
+    {"operation": "task_create", "do": {"status": 503}},
+    {"operation": "task_create", "do": {"status": 429, "retry_after": "1"}},
+    {"operation": "asset_create", "do": {"close": "after"}},
+    {"operation": "asset_create", "do": {"status": 500}},
+    {"operation": "asset_get", "do": {"status": 502, "body": "text"}},
+    {"operation": "task_get", "do": {"status": 500}},
+    {"operation": "task_cancel", "do": {"close": "after"}},
+    {"operation": ["analyze_stream", "analyze_sync"], "do": {"status": 429, "retry_after": "1"}},
+    {"operation": ["analyze_stream", "analyze_sync"], "do": {"status": 500}},
+    {"operation": "analyze_stream", "do": {"cut_after": 3}},
+    {"operation": "analyze_stream", "do": {"error_after": 2}},
+    {"operation": "analyze_sync", "do": {"close": "after"}},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """`action` to `process`, `at` seconds after the start. `stop` is SIGTERM, `freeze` SIGSTOP, `thaw` SIGCONT."""
+
+    at: float
+    process: str
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFault:
+    """A rule for the emulator."""
+
+    at: float
+    rule: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Chaos:
+    """All of it; every process is running, or on its way, when the last blow has fallen."""
+
+    blows: tuple[Blow, ...]
+    faults: tuple[PlannedFault, ...]
+
+
+def make_chaos(seed: int, processes: tuple[str, ...], seconds: float, session_seconds: float) -> Chaos:
+    """Each process has troubles of its own, one after another, until `seconds` are over."""
+    rng = random.Random(f"chaos {seed}")
+    blows: list[Blow] = []
+    for process in processes:
+        at = rng.uniform(2, 9)
+        while at < seconds:
+            told = _trouble(rng, process, at, session_seconds)
+            blows.extend(told)
+            at = told[-1].at + rng.uniform(4, 11)
+    faults = []
+    for _ in range(round(seconds / 5)):
+        rule = dict(rng.choice(_FAULTS))
+        rule |= {"times": rng.randint(1, 3), "probability": rng.choice([0.3, 1.0]), "seed": rng.randrange(10**6)}
+        faults.append(PlannedFault(rng.uniform(0, seconds), rule))
+    by_time = sorted(blows, key=lambda blow: (blow.at, blow.process))
+    return Chaos(tuple(by_time), tuple(sorted(faults, key=lambda fault: fault.at)))
+
+
+def _trouble(rng: random.Random, process: str, at: float, session: float) -> list[Blow]:
+    kind = rng.choices(["killed", "stopped", "frozen", "napping", "killed_frozen"], [42, 20, 20, 10, 8])[0]
+    if kind == "killed":
+        return [Blow(at, process, "kill"), Blow(at + rng.choice([0.1, 1.0, 3.0, 6.0]), process, "start")]
+    if kind == "stopped":
+        return [Blow(at, process, "stop"), Blow(at + rng.uniform(0.5, 4), process, "start")]
+    length = rng.uniform(0.2, 0.8) if kind == "napping" else rng.uniform(1.3, 2.5)
+    until = at + session * length
+    if kind == "killed_frozen":
+        return [Blow(at, process, "freeze"), Blow(until, process, "kill"), Blow(until + 1, process, "start")]
+    return [Blow(at, process, "freeze"), Blow(until, process, "thaw")]

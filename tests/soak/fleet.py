@@ -1,0 +1,99 @@
+"""The service processes of a soak: blows fall on them; what ends by itself is started again, as a supervisor would."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from service.sandbox.program import Program
+from tests.soak.chaos import Blow
+
+_LOOK_SECONDS = 0.1
+_STOP_SECONDS = 60.0
+
+
+@dataclass
+class Fleet:
+    """Acts on processes and keeps account of what was done to them."""
+
+    programs: Mapping[str, Program]
+    kills: int = 0
+    stops: int = 0
+    freezes: list[tuple[float, float]] = field(default_factory=list)
+    """Wall-clock time from SIGSTOP to SIGCONT (or the kill) of each."""
+    fell: list[str] = field(default_factory=list)
+    """What ended by itself: name and exit code."""
+    wrong_exits: list[str] = field(default_factory=list)
+    """What did not end with 0 after SIGTERM."""
+    story: list[str] = field(default_factory=list)
+    _down: set[str] = field(default_factory=set)
+    _frozen: dict[str, float] = field(default_factory=dict)
+    _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+
+    async def start_all(self) -> None:
+        for program in self.programs.values():
+            await program.start()
+
+    async def strike(self, blow: Blow) -> None:
+        """Carry out one blow. A process that is not there is left alone."""
+        name, program = blow.process, self.programs[blow.process]
+        self.note(f"{blow.action} {name}")
+        match blow.action:
+            case "kill" if program.running:
+                self._down.add(name)
+                self._thawed(name)
+                await program.kill()
+                self.kills += 1
+            case "stop" if program.running:
+                self._down.add(name)
+                self.stops += 1
+                self._leaving[name] = asyncio.create_task(self._leave(program))
+            case "freeze" if program.running:
+                program.send(signal.SIGSTOP)
+                self._frozen[name] = time.time()
+            case "thaw" if program.running:
+                program.send(signal.SIGCONT)
+                self._thawed(name)
+            case "start":
+                leaving = self._leaving.pop(name, None)
+                if leaving is not None:
+                    await leaving
+                if not program.running:
+                    await program.start()
+                self._down.discard(name)
+            case _:
+                self.note(f"{name} was not there")
+
+    async def supervise(self) -> None:
+        """Until cancelled: start again what ended by itself."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for name, program in self.programs.items():
+                if name not in self._down and not program.running:
+                    code = await program.ended()
+                    self.fell.append(f"{name} ended by itself with {code}")
+                    self.note(self.fell[-1])
+                    await program.start()
+
+    async def stop_all(self) -> None:
+        """SIGTERM to all at once, and wait for their ends."""
+        self._down.update(self.programs)
+        await asyncio.gather(*(self._leave(program) for program in self.programs.values()))
+
+    def note(self, what: str) -> None:
+        self.story.append(f"{time.monotonic() - self._began:7.2f} {what}")
+
+    def _thawed(self, name: str) -> None:
+        since = self._frozen.pop(name, None)
+        if since is not None:
+            self.freezes.append((since, time.time()))
+
+    async def _leave(self, program: Program) -> None:
+        code = await program.stop(seconds=_STOP_SECONDS)
+        if code != 0:
+            self.wrong_exits.append(f"{program.name} ended with {code} after SIGTERM")
+        self.note(f"{program.name} has left")

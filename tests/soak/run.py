@@ -1,0 +1,294 @@
+"""One soak: a system of three processes, requests and blows at their times, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import confluent_kafka
+
+from service.sandbox.errors import ProgramError
+from service.sandbox.footage import make_video
+from service.sandbox.promises import check_promises
+from service.sandbox.requester import Requester
+from service.sandbox.system import System, own_names
+from service.sandbox.witness import Witness
+from tests.soak import journal, verdict
+from tests.soak.chaos import Chaos, make_chaos
+from tests.soak.fleet import Fleet
+from tests.soak.scenario import Clips, Planned, Scenario, make_scenario
+from tests.soak.verdict import Sent
+
+PROCESSES = ("a", "b", "c")
+_SESSION_SECONDS = 3.0
+_ENVIRONMENT = {
+    "REELWIRE_KAFKA__SESSION_TIMEOUT_MS": "3000",
+    "REELWIRE_KAFKA__HEARTBEAT_INTERVAL_MS": "500",
+    "REELWIRE_POLL__INITIAL_SECONDS": "0.3",
+    "REELWIRE_POLL__MAX_SECONDS": "1",
+    "REELWIRE_PLATFORM__ASSET_POLL_SECONDS": "0.2",
+    "REELWIRE_JOBS__RETRY_INITIAL_SECONDS": "0.2",
+    "REELWIRE_JOBS__RETRY_MAX_SECONDS": "2",
+    "REELWIRE_JOBS__MAX_ATTEMPTS": "20",
+    "REELWIRE_SHUTDOWN__DRAIN_SECONDS": "2",
+    "REELWIRE_ASSETS__CLAIM_SECONDS": "5",
+}
+_PACE = {
+    "asset_ready_seconds": 0.3,
+    "task_queued_seconds": 0.1,
+    "task_pending_seconds": 0.1,
+    "first_fragment_ms": 20,
+    "sync_seconds": 0.5,
+}
+_T = TypeVar("_T", bound="Planned | Any")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The size of a run."""
+
+    seed: int
+    requests: int = 500
+    seconds: float = 45.0
+    """Requests and blows come within this time."""
+    patience_seconds: float = 240.0
+    """How long the last completion may take after that."""
+    files: int = 8
+    inline: int = 4
+    partitions: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run in figures."""
+
+    seed: int
+    requests: int
+    completions: int
+    dead_letters: int
+    repeats: int
+    canceled: int
+    kills: int
+    stops: int
+    freezes: int
+    fell: int
+    takeovers: int
+    attempts: int
+    interrupted: int
+    stragglers: int
+    uploads: int
+    raced_uploads: int
+    tasks: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in asdict(self).items())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run has shown; clean when nothing is broken."""
+
+    summary: Summary
+    broken: list[str]
+
+
+class Soak:
+    """One run. `folder` gets videos, logs and, when something is broken, a dump of all topics."""
+
+    def __init__(self, plan: Plan, bootstrap_servers: str, folder: Path) -> None:
+        self.plan = plan
+        self.folder = folder
+        self._videos = folder / "videos"
+        names = own_names(f"soak{plan.seed}-{time.time_ns():x}", partitions=plan.partitions)
+        # The platform's documentation does not say what a known Idempotency-Key does: it may be ignored.
+        idempotency = "honour" if plan.seed % 2 else "ignore"
+        self._system = System(
+            bootstrap_servers,
+            folder=folder,
+            environment={**_ENVIRONMENT, **names},
+            file_roots=(self._videos,),
+            emulator_options=("--idempotency", idempotency),
+        )
+        self._fleet = Fleet({name: self._system.service(name) for name in PROCESSES})
+        self._sent: list[Sent] = []
+
+    async def run(self) -> Result:
+        """All of it; nothing is left running."""
+        began = time.monotonic()
+        plan = self.plan
+        scenario = make_scenario(plan.seed, plan.requests, plan.seconds, await self._clips(), plan.partitions)
+        chaos = make_chaos(plan.seed, PROCESSES, plan.seconds, _SESSION_SECONDS)
+        try:
+            await self._system.start()
+            await self._system.pace(**_PACE)
+            try:
+                stuck = await self._live_through(scenario, chaos)
+                await self._fleet.stop_all()
+                result = await self._judge(scenario, stuck, began)
+            finally:
+                (self.folder / "story.log").write_text("\n".join(self._fleet.story) + "\n")
+            if result.broken:
+                (self.folder / "broken.log").write_text("\n".join(result.broken) + "\n")
+                await self._dump()
+            return result
+        except Exception:
+            await self._dump()
+            raise
+        finally:
+            await self._system.stop()
+
+    async def _dump(self) -> None:
+        await asyncio.to_thread(journal.dump_topics, self._system.settings(), self.folder)
+
+    async def _clips(self) -> Clips:
+        self._videos.mkdir(parents=True)
+        paths = []
+        for number in range(self.plan.files + self.plan.inline):
+            path = self._videos / f"clip-{number}.mp4"
+            await asyncio.to_thread(make_video, path, seed=1000 + number, fps=4, sound=False)
+            paths.append(path)
+        inline = tuple(path.read_bytes() for path in paths[self.plan.files :])
+        return Clips(tuple(paths[: self.plan.files]), inline)
+
+    async def _live_through(self, scenario: Scenario, chaos: Chaos) -> list[str]:
+        """Send and strike at their times, then wait until all has ended; returns what has not."""
+        requester = Requester(self._system.settings())
+        await self._fleet.start_all()
+        supervising = asyncio.create_task(self._fleet.supervise())
+        begin = asyncio.get_running_loop().time()
+
+        async def send(planned: Planned) -> None:
+            place = await requester.send(_body(planned), key=planned.key, partition=planned.partition)
+            self._sent.append(Sent(planned, place))
+
+        async def fault(planned: Any) -> None:
+            self._fleet.note(f"fault {planned.rule}")
+            await self._system.fault(planned.rule)
+
+        try:
+            await asyncio.gather(
+                _at_times(begin, scenario.records, send),
+                _at_times(begin, chaos.blows, self._fleet.strike),
+                _at_times(begin, chaos.faults, fault),
+            )
+            await self._system.heal()
+            self._fleet.note("all is sent, the chaos is over")
+            return await self._until_settled(scenario)
+        finally:
+            supervising.cancel()
+            with suppress(asyncio.CancelledError):
+                await supervising
+
+    async def _until_settled(self, scenario: Scenario) -> list[str]:
+        async with Witness(self._system.settings()) as witness:
+
+            def settled() -> bool:
+                return not _missing(witness, scenario, self._sent)
+
+            try:
+                await witness.until(settled, "the end of every request", seconds=self.plan.patience_seconds)
+                async with asyncio.timeout(self.plan.patience_seconds):
+                    while (lag := await asyncio.to_thread(self._lag)) > 0:
+                        await asyncio.sleep(0.1)
+            except ProgramError:
+                return _missing(witness, scenario, self._sent)
+            except TimeoutError:
+                return [f"{lag} records of the requests topic were never accepted"]
+        return []
+
+    def _lag(self) -> int:
+        """Records that the group has not accepted yet."""
+        settings = self._system.settings()
+        topic = settings.topics.requests
+        consumer = confluent_kafka.Consumer(
+            {"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": settings.kafka.group_id, "log_level": 0}
+        )
+        try:
+            places = [confluent_kafka.TopicPartition(topic, number) for number in range(self.plan.partitions)]
+            committed = {place.partition: max(place.offset, 0) for place in consumer.committed(places, 10)}
+            return sum(consumer.get_watermark_offsets(p, 10)[1] - committed[p.partition] for p in places)
+        finally:
+            consumer.close()
+
+    async def _judge(self, scenario: Scenario, stuck: list[str], began: float) -> Result:
+        settings, fleet = self._system.settings(), self._fleet
+        seen = await Witness.of_everything(settings)
+        raw = await Witness.of_everything(settings, "read_uncommitted")
+        stats = await self._system.stats()
+        late = verdict.stragglers(seen)
+        raced, uploaded_again = verdict.uploads(stats, fleet.freezes)
+        broken = [
+            *(f"no end: {name}" for name in stuck),
+            *check_promises(seen, stats, uploads_once=False),
+            *verdict.ended(seen, scenario, self._sent),
+            *verdict.every_attempt_gapless(seen),
+            *verdict.same_fragments(seen, raw),
+            *verdict.unexplained_stragglers(late, fleet.freezes),
+            *verdict.paid(seen, stats),
+            *uploaded_again,
+            *fleet.fell,
+            *fleet.wrong_exits,
+        ]
+        logs = [program.log_file for program in (*self._system.services.values(), self._system.emulator)]
+        for log_file in logs:
+            broken.extend(journal.faults_in(log_file))
+        events = sum((journal.counted(log_file) for log_file in logs), start=journal.counted(Path("/nowhere")))
+        completions = [records[0] for records in seen.completions.values()]
+        summary = Summary(
+            seed=self.plan.seed,
+            requests=len(scenario.records) - sum(planned.kind == "cancel" for planned in scenario.records),
+            completions=len(completions),
+            dead_letters=len(seen.dead_letters),
+            repeats=sum(scenario.repeats().values()),
+            canceled=sum(record.type == "canceled" for record in completions),
+            kills=fleet.kills,
+            stops=fleet.stops,
+            freezes=len(fleet.freezes),
+            fell=len(fleet.fell),
+            takeovers=events["partition_taken"],
+            attempts=sum(record.attempt for record in completions if record.body.get("mode") or record.attempt > 1),
+            interrupted=sum(record.type == "interrupted" for records in seen.progress.values() for record in records),
+            stragglers=len(late),
+            uploads=sum(len(assets) for assets in stats["assets"]["by_sha256"].values()),
+            raced_uploads=raced,
+            tasks=sum(len(tasks) for tasks in stats["tasks"]["by_custom_id"].values()),
+            seconds=round(time.monotonic() - began, 1),
+        )
+        return Result(summary, broken)
+
+
+def _missing(seen: Witness, scenario: Scenario, sent: Sequence[Sent]) -> list[str]:
+    lost = [name for name in scenario.ends() if not seen.completions.get(name)]
+    lost.extend(
+        f"record {item.place}"
+        for item in sent
+        if item.planned.kind == "invalid" and item.place not in seen.dead_letters
+    )
+    lost.extend(
+        f"{name}, its repetitions"
+        for name, count in scenario.repeats().items()
+        if len(seen.events(name, "duplicate")) < count
+    )
+    return lost
+
+
+async def _at_times(begin: float, planned: Sequence[_T], act: Callable[[_T], Awaitable[None]]) -> None:
+    """One after another, each at its time or as soon as the one before it is done."""
+    loop = asyncio.get_running_loop()
+    for item in planned:
+        await asyncio.sleep(max(0.0, begin + item.at - loop.time()))
+        await act(item)
+
+
+def _body(planned: Planned) -> dict[str, Any] | bytes | None:
+    if planned.deadline_seconds is None or not isinstance(planned.body, dict):
+        return planned.body
+    deadline = datetime.now(UTC) + timedelta(seconds=planned.deadline_seconds)
+    return {**planned.body, "deadline": deadline.isoformat().replace("+00:00", "Z")}

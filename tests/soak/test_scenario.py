@@ -1,0 +1,58 @@
+"""A soak can be repeated from its seed, and its scenario holds what it should."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.soak.chaos import make_chaos
+from tests.soak.scenario import Clips, Scenario, make_scenario
+
+pytestmark = pytest.mark.unit
+
+CLIPS = Clips((Path("/videos/a.mp4"), Path("/videos/b.mp4")), (b"c", b"d"))
+PROCESSES = ("a", "b", "c")
+
+
+def _scenario(seed: int) -> Scenario:
+    return make_scenario(seed, 500, 45, CLIPS, 6)
+
+
+def test_a_seed_gives_the_same_records_and_blows_again() -> None:
+    assert _scenario(3) == _scenario(3)
+    assert _scenario(3) != _scenario(4)
+    assert make_chaos(3, PROCESSES, 45, 3) == make_chaos(3, PROCESSES, 45, 3)
+    assert make_chaos(3, PROCESSES, 45, 3) != make_chaos(4, PROCESSES, 45, 3)
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_a_scenario_is_mixed(seed: int) -> None:
+    scenario = _scenario(seed)
+    kinds = Counter(record.kind for record in scenario.records)
+
+    assert sum(kinds.values()) - kinds["cancel"] == 500
+    assert min(kinds[kind] for kind in ("stream", "sync", "async", "auto", "inline", "refused", "invalid")) >= 5
+    assert kinds["repeat"] > 20
+    assert kinds["cancel"] > 20
+    assert len({end for record in scenario.records for end in record.ends if end.startswith("dead:")}) >= 4
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_repetitions_and_cancels_follow_their_request_to_its_partition(seed: int) -> None:
+    where: dict[str | None, tuple[bytes | None, int | None]] = {}
+    for record in _scenario(seed).records:
+        if record.kind in ("repeat", "cancel") and not str(record.request_id).startswith("nobody"):
+            assert where[record.request_id] == (record.key, record.partition)
+        elif record.request_id is not None:
+            where[record.request_id] = (record.key, record.partition)
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_blows_leave_every_process_running(seed: int) -> None:
+    blows = make_chaos(seed, PROCESSES, 45, 3).blows
+    last = {blow.process: blow.action for blow in blows}
+
+    assert {blow.action for blow in blows} >= {"kill", "start"}
+    assert set(last.values()) <= {"start", "thaw"}

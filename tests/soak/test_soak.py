@@ -1,0 +1,28 @@
+"""500 mixed requests over 6 partitions and 3 processes that are killed, stopped, frozen and started again."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.soak.conftest import RunSoak, seeds_wanted
+from tests.soak.run import Plan
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", seeds_wanted())
+def test_nothing_is_lost_and_nothing_paid_twice_whatever_is_killed(seed: int, run_soak: RunSoak) -> None:
+    result = run_soak(Plan(seed=seed, requests=int(os.environ.get("SOAK_REQUESTS", "500"))))
+
+    assert result.broken == []
+
+
+@pytest.mark.acceptance
+def test_the_same_holds_on_a_small_scale(run_soak: RunSoak) -> None:
+    result = run_soak(Plan(seed=110, requests=60, seconds=12, files=3, inline=2))
+
+    assert result.broken == []
+    assert result.summary.kills >= 2
+    assert result.summary.takeovers > 6

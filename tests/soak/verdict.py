@@ -1,0 +1,128 @@
+"""What a soak has shown, beyond the promises that hold for every run: each request ended as it may, and was paid for
+no more often than it says."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from contracts.topics import Role
+from service.sandbox.evidence import Evidence, Place, Record
+from tests.soak.scenario import Planned, Scenario
+
+Freezes = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A planned record and its place in the requests topic."""
+
+    planned: Planned
+    place: Place
+
+
+def ended(seen: Evidence, scenario: Scenario, sent: Sequence[Sent]) -> Iterator[str]:
+    """Each request as it may, each record that is none in the dead letters with its code, each repetition counted."""
+    for name, ends in scenario.ends().items():
+        completions = seen.completions.get(name)
+        if completions and (end := _end(completions[0].body)) not in ends:
+            yield f"{name} ended as {end}, not as one of {sorted(ends)}: {completions[0].body}"
+    for item in sent:
+        letters = seen.dead_letters.get(item.place, [])
+        codes = {f"dead:{letter.header('dlq.error.code')}" for letter in letters}
+        if item.planned.kind == "invalid" and codes != item.planned.ends:
+            yield f"record {item.place} has dead letters {codes}, not {set(item.planned.ends)}"
+        if item.planned.kind != "invalid" and letters:
+            yield f"record {item.place} is a good {item.planned.kind} and has dead letters {codes}"
+    repeats = scenario.repeats()
+    for name in scenario.ends():
+        told = len(seen.events(name, "duplicate"))
+        if told != repeats.get(name, 0):
+            yield f"{name} was repeated {repeats.get(name, 0)} times, and {told} were told"
+    for name, completions in seen.completions.items():
+        body = completions[0].body
+        if body["type"] == "completed" and body["data_error"]:
+            yield f"{name} has no data: {body['data_error']}"
+
+
+def every_attempt_gapless(seen: Evidence) -> Iterator[str]:
+    """Also of attempts that were cut off, and of those a frozen process went on with."""
+    for (name, attempt), records in seen.fragments.items():
+        numbers = [record.body["sequence"] for record in sorted(records, key=lambda record: record.offset)]
+        if numbers != list(range(len(numbers))):
+            yield f"fragments of {name}, attempt {attempt}, are numbered {numbers}"
+
+
+def stragglers(seen: Evidence) -> list[Record]:
+    """Fragments of a lower attempt than one that is before them in the log."""
+    logs: dict[str, list[Record]] = defaultdict(list)
+    for (name, _), records in seen.fragments.items():
+        logs[name].extend(records)
+    late = []
+    for records in logs.values():
+        highest = 0
+        for record in sorted(records, key=lambda record: record.offset):
+            if record.attempt < highest:
+                late.append(record)
+            highest = max(highest, record.attempt)
+    return late
+
+
+def unexplained_stragglers(late: Sequence[Record], freezes: Freezes) -> Iterator[str]:
+    """A straggler needs a process that was frozen before it was written."""
+    for record in late:
+        if not any(since <= record.timestamp_ms / 1000 for since, _ in freezes):
+            yield f"a fragment of {record.request_id}, attempt {record.attempt}, came late and nothing was frozen"
+
+
+def same_fragments(committed: Evidence, uncommitted: Evidence) -> Iterator[str]:
+    """Fragments are outside any transaction: both kinds of readers have the same."""
+    one, other = ({r.place for r in seen.records if r.role is Role.FRAGMENTS} for seen in (committed, uncommitted))
+    if one != other:
+        yield f"{len(one ^ other)} fragments are seen at one isolation level only: {sorted(one ^ other)[:5]}"
+
+
+def paid(seen: Evidence, stats: Mapping[str, Any]) -> Iterator[str]:
+    """No more analyses begun on the platform than attempts, and every task is one that was told."""
+    begun = Counter(
+        entry["prompt"].split()[0]
+        for entry in stats["posts"]
+        if entry["operation"] in ("analyze_stream", "analyze_sync") and entry.get("generation_id")
+    )
+    for name, count in begun.items():
+        completions = seen.completions.get(name)
+        attempts = completions[0].attempt if completions else 0
+        if count > attempts:
+            yield f"{name} was analysed {count} times in {attempts} attempts"
+    made = {task for tasks in stats["tasks"]["by_custom_id"].values() for task in tasks}
+    for name, completions in seen.completions.items():
+        task = completions[0].body.get("task_id")
+        if task is not None and task not in made:
+            yield f"{name} ended with task {task}, which the platform never made"
+
+
+def uploads(stats: Mapping[str, Any], freezes: Freezes) -> tuple[int, list[str]]:
+    """How many videos were uploaded twice as the contract allows it (a race after a freeze), and what it does not."""
+    times = {entry["asset_id"]: _seconds(entry["time"]) for entry in stats["posts"] if entry.get("asset_id")}
+    raced, broken = 0, []
+    for digest, assets in stats["assets"]["by_sha256"].items():
+        if len(assets) == 1:
+            continue
+        second = times[assets[1]]
+        if len(assets) == 2 and any(since <= second <= until + 10 for since, until in freezes):
+            raced += 1
+        else:
+            broken.append(f"video {digest[:12]} was uploaded {len(assets)} times, {assets}")
+    return raced, broken
+
+
+def _end(body: Mapping[str, Any]) -> str:
+    error = body.get("error")
+    return f"failed:{error['code']}" if error else str(body["type"])
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
