@@ -91,9 +91,7 @@ class Settings(BaseSettings):
                 "because a duplicate's completion is read again"
             )
         if self.jobs.max_request_bytes > self.kafka.max_message_bytes:
-            raise ValueError(
-                "REELWIRE_JOBS__MAX_REQUEST_BYTES: must be at most REELWIRE_KAFKA__MAX_MESSAGE_BYTES"
-            )
+            raise ValueError("REELWIRE_JOBS__MAX_REQUEST_BYTES: must be at most REELWIRE_KAFKA__MAX_MESSAGE_BYTES")
         return self
 
     @classmethod
@@ -114,9 +112,7 @@ class Settings(BaseSettings):
         if key is not None:
             return key.get_secret_value()
         if self.platform.api_key_file is not None:
-            return secret_from_file(
-                self.platform.api_key_file, "REELWIRE_PLATFORM__API_KEY_FILE"
-            ).get_secret_value()
+            return secret_from_file(self.platform.api_key_file, "REELWIRE_PLATFORM__API_KEY_FILE").get_secret_value()
         return os.environ.get("TWELVELABS_API_KEY") or None
 
     def webhook_secret(self) -> str | None:
@@ -124,9 +120,7 @@ class Settings(BaseSettings):
         if self.webhooks.secret is not None:
             return self.webhooks.secret.get_secret_value()
         if self.webhooks.secret_file is not None:
-            return secret_from_file(
-                self.webhooks.secret_file, "REELWIRE_WEBHOOKS__SECRET_FILE"
-            ).get_secret_value()
+            return secret_from_file(self.webhooks.secret_file, "REELWIRE_WEBHOOKS__SECRET_FILE").get_secret_value()
         return None
 
 
@@ -142,9 +136,7 @@ def load_settings(**overrides: Any) -> Settings:
     except SourceError as error:  # a whole section given as JSON that is none
         section = re.search(r'field "(\w+)"', str(error))
         name = variable_of((section.group(1),)) if section else "settings"
-        raise SettingsError(
-            "\n".join([*lines, f"{name}: not a JSON object; set its members one by one"])
-        ) from None
+        raise SettingsError("\n".join([*lines, f"{name}: not a JSON object; set its members one by one"])) from None
     if lines:
         raise SettingsError("\n".join(lines))
     return settings

@@ -18,9 +18,7 @@ _SERVER = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
 class KafkaSettings(Section):
     """Connection and group membership."""
 
-    bootstrap_servers: str = Field(
-        "127.0.0.1:9092", min_length=1, description="host:port, separated by commas"
-    )
+    bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1, description="host:port, separated by commas")
     group_id: str = Field("reelwire", min_length=1)
     client_id: str = "reelwire"
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -33,9 +31,7 @@ class KafkaSettings(Section):
     delivery: Literal["exactly_once", "at_least_once"] = Field(
         "exactly_once", description="at_least_once for brokers that forbid transactions"
     )
-    session_timeout_ms: int = Field(
-        10_000, ge=1_000, description="after that long without a heartbeat we are dead"
-    )
+    session_timeout_ms: int = Field(10_000, ge=1_000, description="after that long without a heartbeat we are dead")
     heartbeat_interval_ms: int = Field(1_000, ge=100)
     rebalance_timeout_ms: int = Field(30_000, ge=1_000)
     request_timeout_ms: int = Field(15_000, ge=1_000)
@@ -74,15 +70,10 @@ class KafkaSettings(Section):
             if not path.is_file() or not os.access(path, os.R_OK):
                 raise ValueError(f"{variable_of(('kafka', name))}: {path} is no file that can be read")
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
-            present, missing = (
-                ("ssl_certfile", "ssl_keyfile") if self.ssl_certfile else ("ssl_keyfile", "ssl_certfile")
-            )
-            raise ValueError(
-                f"{variable_of(('kafka', missing))}: is needed with {variable_of(('kafka', present))}"
-            )
+            present, missing = ("ssl_certfile", "ssl_keyfile") if self.ssl_certfile else ("ssl_keyfile", "ssl_certfile")
+            raise ValueError(f"{variable_of(('kafka', missing))}: is needed with {variable_of(('kafka', present))}")
         if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
             raise ValueError(
-                "REELWIRE_KAFKA__HEARTBEAT_INTERVAL_MS: must be at most a third of "
-                "REELWIRE_KAFKA__SESSION_TIMEOUT_MS"
+                "REELWIRE_KAFKA__HEARTBEAT_INTERVAL_MS: must be at most a third of REELWIRE_KAFKA__SESSION_TIMEOUT_MS"
             )
         return self

@@ -77,9 +77,7 @@ class PlatformSettings(Section):
     api_key_file: Path | None = None
     connect_timeout_seconds: float = Field(10, gt=0)
     read_timeout_seconds: float = Field(60, gt=0)
-    sync_timeout_seconds: float = Field(
-        600, gt=0, description="a response to a synchronous analysis may take long"
-    )
+    sync_timeout_seconds: float = Field(600, gt=0, description="a response to a synchronous analysis may take long")
     stream_idle_seconds: float = Field(300, gt=0, description="longest pause between two events of a stream")
     upload_timeout_seconds: float = Field(3600, gt=0)
     max_uploads: int = Field(8, ge=1, description="uploads at once")
@@ -110,19 +108,17 @@ class JobSettings(Section):
     ordering: Literal["none", "key"] = "none"
     dedup_hours: float = Field(168, gt=0)
     max_attempts: int = Field(4, ge=1, description="billed attempts of one job before it fails")
-    max_request_bytes: int = Field(
-        1024 * 1024, ge=1024, description="a larger request is a dead letter, too_large"
-    )
+    max_request_bytes: int = Field(1024 * 1024, ge=1024, description="a larger request is a dead letter, too_large")
     retry_initial_seconds: float = Field(1, gt=0)
     retry_max_seconds: float = Field(60, gt=0)
-    model_name: str = Field("pegasus1.5", min_length=1, description="sent when a request names no model")
+    patience_seconds: float = Field(
+        900, ge=0, description="how long a platform that answers with errors is waited for, per job"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.retry_max_seconds < self.retry_initial_seconds:
-            raise ValueError(
-                "REELWIRE_JOBS__RETRY_MAX_SECONDS: must be at least REELWIRE_JOBS__RETRY_INITIAL_SECONDS"
-            )
+            raise ValueError("REELWIRE_JOBS__RETRY_MAX_SECONDS: must be at least REELWIRE_JOBS__RETRY_INITIAL_SECONDS")
         return self
 
 
@@ -157,9 +153,7 @@ class AssetSettings(Section):
     """Reuse of uploaded videos."""
 
     reuse_hours: float = Field(168, gt=0)
-    claim_seconds: float = Field(
-        15, gt=0, description="a claim to an upload that is not renewed ends after this time"
-    )
+    claim_seconds: float = Field(15, gt=0, description="a claim to an upload that is not renewed ends after this time")
 
 
 class SourceSettings(Section):

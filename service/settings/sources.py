@@ -71,16 +71,13 @@ def unknown_names(model: type[BaseModel], file: Mapping[str, Any]) -> list[str]:
             lines.append(f"{name}: {_NO_SUCH}{_meant(upper, known)}")
     for section, content in file.items():
         if variable_of((section,)) not in sections:
-            lines.append(
-                f"{_in_file(section)}: there is no such section, only {', '.join(model.model_fields)}"
-            )
+            lines.append(f"{_in_file(section)}: there is no such section, only {', '.join(model.model_fields)}")
         elif not isinstance(content, dict):
             lines.append(f"{_in_file(section)}: is a section, write it as [{section}]")
         else:
             wrong = [name for name in content if variable_of((section, name)) not in known]
             lines += [
-                f"{_in_file(section, name)}: {_NO_SUCH}{_meant(variable_of((section, name)), known)}"
-                for name in wrong
+                f"{_in_file(section, name)}: {_NO_SUCH}{_meant(variable_of((section, name)), known)}" for name in wrong
             ]
     return lines
 

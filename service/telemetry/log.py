@@ -45,9 +45,7 @@ def _json(event: MutableMapping[str, Any], **_options: object) -> str:
     return orjson.dumps(first | dict(event), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def processors(
-    settings: LogSettings, secrets: frozenset[str], stream: TextIO
-) -> tuple[list[Processor], Processor]:
+def processors(settings: LogSettings, secrets: frozenset[str], stream: TextIO) -> tuple[list[Processor], Processor]:
     """What every line goes through, and the renderer at its end."""
     chain: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -24,9 +24,7 @@ class Metrics:
         )
         # Jobs
         self.jobs = Gauge("reelwire_jobs", "Jobs held by this process", ["phase"], registry=r)
-        self.completions = Counter(
-            "reelwire_completions_total", "Jobs ended", ["type", "mode", "code"], registry=r
-        )
+        self.completions = Counter("reelwire_completions_total", "Jobs ended", ["type", "mode", "code"], registry=r)
         self.attempts = Counter("reelwire_attempts_total", "Attempts begun", ["mode"], registry=r)
         self.retries = Counter(
             "reelwire_retries_total", "Calls that are repeated later", ["stage", "reason"], registry=r
@@ -41,18 +39,14 @@ class Metrics:
             buckets=_SECONDS,
             registry=r,
         )
-        self.billed_minutes = Counter(
-            "reelwire_billed_minutes_total", "Video minutes billed", ["mode"], registry=r
-        )
+        self.billed_minutes = Counter("reelwire_billed_minutes_total", "Video minutes billed", ["mode"], registry=r)
         self.output_tokens = Counter("reelwire_output_tokens_total", "Tokens generated", ["mode"], registry=r)
         # Fragments
         self.fragments = Counter("reelwire_fragments_total", "Fragments delivered", registry=r)
         self.streams = Gauge("reelwire_streams", "Streams and synchronous calls under way", registry=r)
         # Assets
         self.assets = Counter("reelwire_assets_total", "Assets by how they were had", ["outcome"], registry=r)
-        self.upload_bytes = Counter(
-            "reelwire_upload_bytes_total", "Bytes of video sent to the platform", registry=r
-        )
+        self.upload_bytes = Counter("reelwire_upload_bytes_total", "Bytes of video sent to the platform", registry=r)
         # Kafka
         self.partitions = Gauge("reelwire_partitions", "Partitions owned, by state", ["state"], registry=r)
         self.takeover_seconds = Histogram(
@@ -63,21 +57,15 @@ class Metrics:
             registry=r,
         )
         self.takeovers = Counter("reelwire_takeovers_total", "Takeovers by outcome", ["outcome"], registry=r)
-        self.transactions = Counter(
-            "reelwire_transactions_total", "Transactions by outcome", ["outcome"], registry=r
-        )
+        self.transactions = Counter("reelwire_transactions_total", "Transactions by outcome", ["outcome"], registry=r)
         self.transaction_seconds = Histogram(
             "reelwire_transaction_seconds", "From begin to the end of commit", buckets=_SECONDS, registry=r
         )
-        self.transaction_records = Counter(
-            "reelwire_transaction_records_total", "Records in transactions", registry=r
-        )
+        self.transaction_records = Counter("reelwire_transaction_records_total", "Records in transactions", registry=r)
         self.input_lag = Gauge(
             "reelwire_input_lag", "Records of the requests topic not yet accepted", ["partition"], registry=r
         )
-        self.dedup_entries = Gauge(
-            "reelwire_dedup_entries", "Finished requests remembered", ["partition"], registry=r
-        )
+        self.dedup_entries = Gauge("reelwire_dedup_entries", "Finished requests remembered", ["partition"], registry=r)
         self.quarantined = Gauge(
             "reelwire_quarantined_jobs", "Job records that can't be read", ["partition"], registry=r
         )
