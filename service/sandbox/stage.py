@@ -60,9 +60,9 @@ class Stage:
         return make_video(self.videos / f"clip-{seed}.mp4", seed=seed, seconds=4, size=(360, 360), fps=4, sound=False)
 
     def analyze(self, request_id: str, path: Path | None = None, **members: Any) -> dict[str, Any]:
-        """A request for a file of ours."""
+        """A request for a file of ours. Its prompt begins with its id, so that `billable` finds what it cost."""
         video = {"video": {"type": "file", "path": str(path)}} if path is not None else {}
-        return {"request_id": request_id, "prompt": "What happens?", **video, **members}
+        return {"request_id": request_id, "prompt": f"{request_id}: what happens?", **video, **members}
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[Witness]:
@@ -83,6 +83,16 @@ class Stage:
         await self.requester.send(body, key=key)
         witness = await self.ended(body["request_id"], seconds=seconds)
         return witness.completion(body["request_id"]) or {}
+
+    async def billable(self, request_id: str) -> list[dict[str, Any]]:
+        """Analyses the platform was asked for on behalf of a request of `analyze`, answered or not, but no replays."""
+        return [
+            post
+            for post in (await self.system.stats())["posts"]
+            if post["operation"] in {"analyze_stream", "analyze_sync", "task_create"}
+            and str(post.get("prompt", "")).startswith(f"{request_id}:")
+            and not post.get("replayed")
+        ]
 
     async def until_stats(self, reached: Callable[[dict[str, Any]], object], *, seconds: float = 20) -> dict[str, Any]:
         """Ask the emulator for its counts until they are as wanted."""
