@@ -11,6 +11,22 @@ from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
+_SHOWN = frozenset({"reason", "delay_seconds", "status", "asset_id", "reused"})
+
+
+def tell(job: Job, event: Event) -> None:
+    """Log what an operator wants to know of a job that goes on: at warning what went wrong, the rest at debug."""
+    level = log.warning if event.type in ("retrying", "interrupted") else log.debug
+    level(
+        E.JOB_EVENT,
+        request_id=job.request_id,
+        partition=job.partition,
+        attempt=event.attempt or job.event_attempt,
+        task_id=job.task_id,
+        type=event.type,
+        **{name: value for name, value in event.members.items() if name in _SHOWN},
+    )
+
 
 def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int) -> None:
     """Count a job whose completion is durable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -97,8 +98,17 @@ def _due(live: Live) -> None:
 
 
 def _work(live: Live, work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` as what is under way for this job."""
-    task = asyncio.create_task(work, name=live.job.request_id)
+    """Run `work` as what is under way for this job; all that is logged meanwhile says for which."""
+    job = live.job
+    context = contextvars.copy_context()
+    context.run(
+        structlog.contextvars.bind_contextvars,
+        request_id=job.request_id,
+        partition=job.partition,
+        attempt=job.attempt,
+        task_id=job.task_id,
+    )
+    task = asyncio.create_task(work, name=job.request_id, context=context)
     live.work = task
     began = live.job.phase
     task.add_done_callback(lambda done: _done(live, done, began))

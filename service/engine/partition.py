@@ -28,7 +28,7 @@ from service.domain.facts import (
 )
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
 from service.domain.transition import transition
-from service.engine.accounts import count_ended
+from service.engine.accounts import count_ended, tell
 from service.engine.actions import perform
 from service.engine.live import Live
 from service.failpoints import Point, failpoint
@@ -208,6 +208,8 @@ class JobBook:
         elif change.save:
             records.append(self.context.records.job(job))
         live.job = job
+        for event in change.events:
+            tell(job, event)
         if job.phase is not before:
             self.context.metrics.jobs.labels(before).dec()
             self.context.metrics.jobs.labels(job.phase).inc()

@@ -30,6 +30,7 @@ class E(StrEnum):
 
     # Engine
     JOB_ENDED = "job_ended"  # a completion is durable; the audit line of a request
+    JOB_EVENT = "job_event"  # a job goes on: retrying and interrupted at warning, the rest at debug
     WORK_FAILED = "work_failed"  # a bug: the work of one job raised; it is begun again after a pause
     UNIT_REFUSED = "unit_refused"  # a record fits no topic: raise kafka.max_message_bytes
     ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written just now; the upload waits
