@@ -65,6 +65,7 @@ class Group:
         self._metrics = metrics
         self._clock = clock
         self._consumer: AIOKafkaConsumer | None = None
+        self._assignor = private_sticky_assignor()
         self._listener = _Listener(self)
         self._event = asyncio.Event()
         self._away_since: float | None = None
@@ -114,7 +115,7 @@ class Group:
             auto_offset_reset="none",
             isolation_level="read_committed",
             enable_auto_commit=False,
-            partition_assignment_strategy=(private_sticky_assignor(),),
+            partition_assignment_strategy=(self._assignor,),
             session_timeout_ms=kafka.session_timeout_ms,
             heartbeat_interval_ms=kafka.heartbeat_interval_ms,
             rebalance_timeout_ms=kafka.rebalance_timeout_ms,
@@ -182,6 +183,8 @@ class Group:
         consumer.pause(*partitions)
         for where in partitions:
             consumer.seek(where, _PLACEHOLDER)
+        # aiokafka forgets to: without it a member that was frozen takes its partitions back from its heir.
+        self._assignor.on_generation_assignment(consumer._coordinator.generation)  # noqa: SLF001
         self.assigned = frozenset(where.partition for where in partitions)
         self.generation += 1
         log.info(E.GROUP_JOINED, partitions=sorted(self.assigned))

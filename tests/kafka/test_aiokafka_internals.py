@@ -32,6 +32,15 @@ def test_every_proof_of_membership_passes_through_the_coordinators_send_req() ->
         assert "._send_req(request)" in inspect.getsource(method)
 
 
+def test_nobody_but_us_tells_the_assignor_its_generation() -> None:
+    """group.py does, from the coordinator, whose generation is set before its assignment is told."""
+    source = inspect.getsource(CoordinatorGroupRebalance) + inspect.getsource(GroupCoordinator)
+    assert "on_generation_assignment" not in source
+    joined = inspect.getsource(GroupCoordinator._do_rejoin_group)
+    assert joined.index("rebalance.perform_group_join()") < joined.index("_on_join_complete(")
+    assert "self._coordinator.generation = " in inspect.getsource(CoordinatorGroupRebalance)
+
+
 def test_the_sender_asks_its_accumulator_for_batches_by_the_name_we_replace() -> None:
     """send_channel.py replaces `drain_by_nodes` on the instance, for the lease and the pause between requests."""
     source = inspect.getsource(Sender._sender_routine)
