@@ -98,7 +98,7 @@ class Service:
             metrics,
             clock,
             max_streams=settings.jobs.max_streams,
-            may_pay=lease.alive,
+            may_pay=lease.may_pay,
         )
         closing.push_async_callback(platform.aclose)
         sender = IdempotentSender(settings=settings, metrics=metrics, clock=clock, lease=lease)

@@ -10,7 +10,7 @@ from service.engine.poller import Poller
 from service.engine.records import RecordBuilder
 from service.engine.turns import Turns
 from service.kafka.asset_log import AssetLog
-from service.kafka.ports import FragmentSender, Lease
+from service.kafka.ports import FragmentSender, PayLease
 from service.platform.client import PlatformClient
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -27,7 +27,7 @@ class Context:
     platform: PlatformClient
     assets: AssetLog
     sender: FragmentSender
-    lease: Lease
+    lease: PayLease
     turns: Turns
     poller: Poller
     records: RecordBuilder

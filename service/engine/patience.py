@@ -65,6 +65,6 @@ async def pause(live: Live, seconds: float) -> None:
 
 
 async def lease_held(context: Context) -> None:
-    """Wait until the group takes this process for alive: before that nothing may be sent or paid for."""
-    while not context.lease.alive():
+    """Wait until this process may pay: taken for alive, and no partition of it in doubt."""
+    while not context.lease.may_pay():
         await asyncio.sleep(_LEASE_LOOK_SECONDS)

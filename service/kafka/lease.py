@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -27,12 +28,22 @@ class GroupLease:
         self._timeout = session_timeout_ms / 1000
         self._now = clock.monotonic
         self._last = float("-inf")
+        self.confirmed: Callable[[], bool] = lambda: True
+        """Whether what has jobs here is ours by the group's last word; set by ownership."""
 
     def __repr__(self) -> str:
         return f"<GroupLease, {'alive' if self.alive() else 'lost'}, last proof {self._now() - self._last:.1f} s ago>"
 
     def alive(self) -> bool:
         return self._now() - self._last < self._timeout
+
+    def may_pay(self) -> bool:
+        """Alive, and no partition is in doubt.
+
+        A process that was frozen is alive again as soon as it has joined again, which is before it knows what it has
+        lost: its old jobs must not pay in between.
+        """
+        return self.alive() and self.confirmed()
 
     def seconds_since_proof(self) -> float:
         """Age of the last successful exchange with the group; infinite before the first."""

@@ -64,6 +64,9 @@ class Ownership:
         self._tending: dict[int, asyncio.Task[None]] = {}
         self._runtimes: dict[int, PartitionRuntime] = {}
         self._states: dict[int, State] = {}
+        self._confirmed_in: dict[int, int] = {}  # the generation in which what has jobs here was known to be ours
+        if lease is not None:
+            lease.confirmed = self.confirmed
         self._fatal: asyncio.Future[ProcessError] = asyncio.get_running_loop().create_future()
         self._stopped = asyncio.Event()
         self._draining = False
@@ -95,6 +98,19 @@ class Ownership:
     def partitions(self) -> dict[int, State]:
         """The owned partitions and where each stands."""
         return dict(self._states)
+
+    def confirmed(self) -> bool:
+        """Whether every partition that has jobs here is ours by the group's last word, and its writer not fenced.
+
+        False from the beginning of a rebalance until each partition that is kept has its marker renewed, and each
+        that is not has let go of its jobs.
+        """
+        generation = self.group.generation
+        return (
+            self.group.assigned is not None
+            and all(seen == generation for seen in self._confirmed_in.values())
+            and not any(runtime.failed.done() for runtime in self._runtimes.values())
+        )
 
     def runtime(self, partition: int) -> PartitionRuntime | None:
         """What serves `partition` just now."""
@@ -188,10 +204,12 @@ class Ownership:
                 try:
                     if runtime is None:
                         self._enter(partition, State.TAKING_OVER)
+                        self._confirmed_in[partition] = generation
                         runtime = await self._take_over(partition)
                     elif seen != generation:
                         self._enter(partition, State.RENEWING)
                         await self._renew(runtime)
+                        self._confirmed_in[partition] = generation
                     if generation != self.group.generation:
                         seen = -1
                         continue
@@ -199,6 +217,7 @@ class Ownership:
                     self._serve(partition, runtime)
                     await self._until_change(runtime, generation)
                 except Superseded:
+                    self._confirmed_in.pop(partition, None)
                     continue
                 except PartitionError as error:
                     broken, runtime = runtime, None
@@ -265,8 +284,10 @@ class Ownership:
         self.group.pause(partition)
         if runtime is not None:
             self._enter(partition, State.CLOSING)
+            self._confirmed_in[partition] = -1
             self._runtimes.pop(partition, None)
             await runtime.close()
+        self._confirmed_in.pop(partition, None)
 
     def _enter(self, partition: int, state: State) -> None:
         self._states[partition] = state

@@ -128,6 +128,14 @@ class Lease(Protocol):
         ...
 
 
+class PayLease(Lease, Protocol):
+    """A lease that also knows whether this process may pay for its jobs."""
+
+    def may_pay(self) -> bool:
+        """True while it is alive and every partition with jobs here is known to be still ours. Cheap."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FinishedRecord:
     """An ended request, as the finished topic holds it (compact JSON with a version member `v`)."""

@@ -93,6 +93,23 @@ async def test_the_lease_counts_from_when_a_heartbeat_was_sent_since_the_answer_
     assert not lease.alive()
 
 
+async def test_what_joins_again_after_a_freeze_is_alive_but_pays_only_when_it_knows_what_is_still_its_own(
+    lease: GroupLease, clock: HandClock, coordinator: Coordinator
+) -> None:
+    known = True
+    lease.confirmed = lambda: known
+    await coordinator._send_req(HEARTBEAT)
+    assert lease.may_pay()
+    clock.now += SESSION_SECONDS + 1
+    assert not lease.may_pay()
+    known = False
+    await coordinator._send_req(JoinGroupRequest.__new__(JoinGroupRequest))
+    assert lease.alive()
+    assert not lease.may_pay()
+    known = True
+    assert lease.may_pay()
+
+
 async def test_an_older_answer_does_not_shorten_the_lease(lease: GroupLease, clock: HandClock) -> None:
     lease.renewed(clock.now)
     lease.renewed(clock.now - SESSION_SECONDS)

@@ -60,6 +60,28 @@ async def test_two_members_share_the_partitions_and_the_retained_one_is_renewed_
         assert len(markers) == 3  # taken over once, renewed twice
 
 
+async def test_nothing_may_be_paid_for_between_a_rebalance_and_the_end_of_what_it_took_away(
+    world: Any, eventually: Any
+) -> None:
+    async with world.member() as first:
+        await first.serves(0, 1)
+        assert first.ownership.confirmed()
+        let_go = asyncio.Event()
+
+        async def slowly() -> None:
+            await let_go.wait()
+
+        for jobs in first.host.opened:
+            jobs.close = slowly
+        async with world.member() as second:
+            await eventually(lambda: len(second.serving()) == 1, "the second has its partition")
+            await eventually(lambda: len(first.serving()) == 1, "the first keeps the other")
+            assert not first.ownership.confirmed()
+            assert second.ownership.confirmed()
+            let_go.set()
+            await eventually(first.ownership.confirmed)
+
+
 async def test_a_member_that_is_fenced_goes_back_through_the_group(world: Any, eventually: Any) -> None:
     async with world.member() as member:
         await member.serves(0, 1)
