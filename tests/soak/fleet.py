@@ -7,12 +7,15 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from service.sandbox.program import Program
+from service.telemetry.events import E
 from tests.soak.chaos import Blow
 
 _LOOK_SECONDS = 0.1
 _STOP_SECONDS = 60.0
+_ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Fleet:
     wrong_exits: list[str] = field(default_factory=list)
     """What did not end with 0 after SIGTERM."""
     story: list[str] = field(default_factory=list)
+    _logged: dict[str, int] = field(default_factory=dict)
     _down: set[str] = field(default_factory=set)
     _frozen: dict[str, float] = field(default_factory=dict)
     _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -36,7 +40,7 @@ class Fleet:
 
     async def start_all(self) -> None:
         for program in self.programs.values():
-            await program.start()
+            await self._start(program)
 
     async def strike(self, blow: Blow) -> None:
         """Carry out one blow. A process that is not there is left alone."""
@@ -63,7 +67,7 @@ class Fleet:
                 if leaving is not None:
                     await leaving
                 if not program.running:
-                    await program.start()
+                    await self._start(program)
                 self._down.discard(name)
             case _:
                 self.note(f"{name} was not there")
@@ -77,7 +81,7 @@ class Fleet:
                     code = await program.ended()
                     self.fell.append(f"{name} ended by itself with {code}")
                     self.note(self.fell[-1])
-                    await program.start()
+                    await self._start(program)
 
     async def stop_all(self) -> None:
         """SIGTERM to all at once, and wait for their ends."""
@@ -85,15 +89,27 @@ class Fleet:
         await asyncio.gather(*(self._leave(program) for program in self.programs.values()))
 
     def note(self, what: str) -> None:
-        self.story.append(f"{time.monotonic() - self._began:7.2f} {what}")
+        clock = datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3]
+        self.story.append(f"{clock} {time.monotonic() - self._began:7.2f} {what}")
 
     def _thawed(self, name: str) -> None:
         since = self._frozen.pop(name, None)
         if since is not None:
             self.freezes.append((since, time.time()))
 
+    def _was_loading(self, program: Program) -> bool:
+        return (
+            E.SERVICE_STARTING not in program.log_file.read_text(errors="replace")[self._logged.get(program.name, 0) :]
+        )
+
+    async def _start(self, program: Program) -> None:
+        if program.log_file.exists():
+            self._logged[program.name] = len(program.log_file.read_text(errors="replace"))
+        await program.start()
+
     async def _leave(self, program: Program) -> None:
         code = await program.stop(seconds=_STOP_SECONDS)
-        if code != 0:
+        # One that was still being loaded has nothing to end in order.
+        if code != 0 and not (code == _ENDED_BY_SIGTERM and self._was_loading(program)):
             self.wrong_exits.append(f"{program.name} ended with {code} after SIGTERM")
         self.note(f"{program.name} has left")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import confluent_kafka
+import orjson
 
 from service.sandbox.errors import ProgramError
 from service.sandbox.footage import make_video
@@ -135,6 +136,7 @@ class Soak:
             finally:
                 (self.folder / "story.log").write_text("\n".join(self._fleet.story) + "\n")
             if result.broken:
+                (self.folder / "platform.json").write_bytes(orjson.dumps(await self._system.stats()))
                 (self.folder / "broken.log").write_text("\n".join(result.broken) + "\n")
                 await self._dump()
             return result
