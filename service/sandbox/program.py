@@ -11,9 +11,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
+import orjson
 
 from service.sandbox.errors import ProgramError
 
@@ -63,6 +64,11 @@ class Program:
             raise ProgramError(f"{self.name} has not been started")
         return self._pid
 
+    @property
+    def frozen(self) -> bool:
+        """Whether the command is stopped by a signal (SIGSTOP)."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     async def start(self, **environment: str) -> None:
         """Start it, with more `environment` for this start only. Does not wait until it is ready."""
         if self.running:
@@ -101,13 +107,12 @@ class Program:
 
     async def stopped_itself(self, *, seconds: float = 60) -> None:
         """Wait until the command has stopped itself (SIGSTOP, as a failpoint does)."""
-        stat = Path(f"/proc/{self.pid}/stat")
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     if not self.running:
                         raise ProgramError(f"{self.name} has ended; the end of its log:\n{self.tail()}")
-                    if stat.read_text().rpartition(")")[2].split()[0] == "T":
+                    if self.frozen:
                         return
                     await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:
@@ -145,6 +150,17 @@ class Program:
         if self._guard is not None and self._guard.stdin is not None:
             self._guard.stdin.close()
         return 0 if self._guard is None else int(self._guard.returncode)
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """The events of this name in its log, oldest first; JSON logs only."""
+        found: list[dict[str, Any]] = []
+        if self.log_file.exists():
+            for line in self.log_file.read_bytes().splitlines():
+                with contextlib.suppress(orjson.JSONDecodeError):
+                    entry = orjson.loads(line)
+                    if isinstance(entry, dict) and entry.get("event") == event:
+                        found.append(entry)
+        return found
 
     def tail(self, lines: int = _TAIL_LINES) -> str:
         """The end of its log."""

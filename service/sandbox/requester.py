@@ -38,9 +38,13 @@ class Requester:
         key: bytes | str | None = None,
         headers: Iterable[Header] = (),
         partition: int | None = None,
+        topic: str | None = None,
     ) -> Place:
-        """Send one record: an object becomes JSON, bytes and None go as they are. Returns its place."""
-        (place,) = await self.send_together([(body, key, headers, partition)])
+        """Send one record: an object becomes JSON, bytes and None go as they are. Returns its place.
+
+        Another `topic` than that of the requests is for what is not ours to write, such as a job record.
+        """
+        (place,) = await self.send_together([(body, key, headers, partition)], topic=topic)
         return place
 
     async def send_all(self, *bodies: Mapping[str, Any], key: bytes | str | None = None) -> list[Place]:
@@ -50,6 +54,8 @@ class Requester:
     async def send_together(
         self,
         records: Iterable[tuple[Mapping[str, Any] | bytes | None, bytes | str | None, Iterable[Header], int | None]],
+        *,
+        topic: str | None = None,
     ) -> list[Place]:
         """Send body, key, headers and partition of each, all in one flush and in order."""
         places: list[Place | confluent_kafka.KafkaError | None] = []
@@ -65,7 +71,7 @@ class Requester:
             value = orjson.dumps(body) if isinstance(body, Mapping) else body
             where = {} if partition is None else {"partition": partition}
             self._producer.produce(
-                self._topic, value=value, key=key, headers=list(headers), on_delivery=delivered, **where
+                topic or self._topic, value=value, key=key, headers=list(headers), on_delivery=delivered, **where
             )
         await asyncio.to_thread(self._producer.flush, _DELIVERY_SECONDS)
         found: list[Place] = []

@@ -99,10 +99,18 @@ class Stage:
         return await _until(self.system.stats, reached, seconds)
 
     async def until_page(
-        self, path: str, reached: Callable[[tuple[int, str]], object], name: str = "service", *, seconds: float = 20
+        self, path: str, reached: Callable[[tuple[int, str]], object], name: str = "service", *, seconds: float = 60
     ) -> tuple[int, str]:
         """Ask a service for one of its pages until status and body are as wanted."""
         return await _until(lambda: self.system.get(path, name), reached, seconds)
+
+    async def until_said(self, event: str, times: int = 1, name: str = "service", *, seconds: float = 60) -> None:
+        """Read a service's log until it has told of an event so often."""
+
+        async def count() -> int:
+            return len(self.system.service(name).said(event))
+
+        await _until(count, lambda found: found >= times, seconds)
 
     async def broken_promises(self, **options: Any) -> list[str]:
         """What a fresh look at everything says against the contract."""

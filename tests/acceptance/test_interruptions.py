@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 from typing import Any
 
@@ -100,7 +101,7 @@ async def test_requests_of_one_key_run_one_after_another_where_that_is_asked_for
     assert created == names
     ends = [record.request_id for record in witness.records if record.role == "completions"]
     assert [name for name in ends if name in names] == names
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in itertools.pairwise(names):
         assert witness.completions[before][0].timestamp_ms <= witness.progress[after][-1].timestamp_ms
     assert ends.index(free) < ends.index(names[1])
     assert await own.broken_promises() == []
