@@ -127,12 +127,12 @@ class Program:
         if self.running:
             with contextlib.suppress(ProcessLookupError):
                 self.send(signal.SIGKILL)
-            await self.ended()
+        await self.ended()
 
     async def stop(self, *, seconds: float = 60) -> int:
         """SIGTERM, and its exit code; SIGKILL when it takes too long."""
         if not self.running:
-            return 0 if self._guard is None else int(self._guard.returncode)
+            return await self.ended()
         with contextlib.suppress(ProcessLookupError):
             self.send(signal.SIGTERM)
             self.send(signal.SIGCONT)
