@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from benchmarks.contestants import Contestant, Floor, Reelwire, SdkLoop
-from benchmarks.cpu import machine
+from benchmarks.cpu import go_first, machine
 from benchmarks.dedup import measure_dedup
 from benchmarks.holding import Holder
 from benchmarks.latency import measure_latency
@@ -88,10 +88,10 @@ def _tell(part: str, number: int, contestant: str) -> None:
     print(f"{part}, round {number + 1}: {contestant} (load {os.getloadavg()[0]:.1f})", flush=True)
 
 
-def _raise_priority(_context: Any, _option: Any, value: int) -> int:
-    if value:
-        os.nice(-value)
-    return value
+def _go_first(_context: Any, _option: Any, wanted: bool) -> bool:
+    if wanted:
+        go_first()
+    return wanted
 
 
 @click.command(help="Reelwire, the plain SDK loop and the floor, in one run.")
@@ -100,12 +100,12 @@ def _raise_priority(_context: Any, _option: Any, value: int) -> int:
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for results and plots; no page is written.")
 @click.option("--report", is_flag=True, help="Measure nothing: show and write what the results file holds.")
 @click.option(
-    "--priority", type=click.IntRange(0, 20), default=0, callback=_raise_priority,
-    help="Run everything at this much higher priority (needs root), for a machine with others on it.",
+    "--first", is_flag=True, callback=_go_first,
+    help="Run everything ahead of the machine's other processes (Linux, root): for a machine with others on it.",
 )  # fmt: skip
-def main(quick: bool, only: tuple[str, ...], output: Path | None, report: bool, priority: int) -> None:
+def main(quick: bool, only: tuple[str, ...], output: Path | None, report: bool, first: bool) -> None:
     """Run what was asked for."""
-    del priority
+    del first
     folder = output or (_ROOT / "build" / "bench" if quick else _ROOT / "docs" / "benchmarks")
     file = folder / "results.json"
     results = Results() if quick and not report else Results.read(file)

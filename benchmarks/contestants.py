@@ -16,7 +16,7 @@ from benchmarks.workload import Workload
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.program import Program
 
-_WARM_UP = Workload(jobs=60, lines=20, rate=0, at_once=20)
+WARM_UP = Workload(jobs=60, lines=20, rate=0, at_once=20)
 _LIMIT_SECONDS = 600.0
 
 
@@ -59,11 +59,11 @@ class Consuming:
         program = await self.started(stage, topics, work.at_once)
         watcher = await asyncio.to_thread(Watcher, stage.servers, f"{topics}.completions", PARTITIONS)
         try:
-            await asyncio.to_thread(_complete, stage, topics, watcher, "warm", _WARM_UP)
+            await asyncio.to_thread(complete, stage, topics, watcher, "warm", WARM_UP)
             fragments = f"{topics}.fragments"
             records = await asyncio.to_thread(record_count, stage.servers, fragments, PARTITIONS)
             wall, cpu = time.monotonic(), cpu_seconds(program.pid)
-            await asyncio.to_thread(_complete, stage, topics, watcher, "job", work)
+            await asyncio.to_thread(complete, stage, topics, watcher, "job", work)
             cpu, wall = cpu_seconds(program.pid) - cpu, time.monotonic() - wall
             records = await asyncio.to_thread(record_count, stage.servers, fragments, PARTITIONS) - records
         finally:
@@ -72,7 +72,8 @@ class Consuming:
         return Measured(self.name, work.jobs, work.total_lines, records, wall, cpu)
 
 
-def _complete(stage: Stage, topics: str, watcher: Watcher, name: str, work: Workload) -> None:
+def complete(stage: Stage, topics: str, watcher: Watcher, name: str, work: Workload) -> None:
+    """Run a workload to its last completion."""
     ids = [f"{name}-{number:06d}" for number in range(work.jobs)]
     produce(
         stage.servers,

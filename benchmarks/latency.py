@@ -6,9 +6,9 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-from benchmarks.contestants import Consuming
-from benchmarks.kafka_side import produce
-from benchmarks.stage import PARTITIONS, Stage
+from benchmarks.contestants import WARM_UP, Consuming, complete
+from benchmarks.kafka_side import Watcher, produce
+from benchmarks.stage import PARTITIONS, Stage, says_ready
 from benchmarks.workload import Workload
 from service.sandbox.program import Program
 
@@ -27,11 +27,19 @@ class Late:
     completions: dict[str, float]
 
 
-def spread(late_us: list[int]) -> dict[str, float]:
-    """p50, p99 and the worst, in milliseconds."""
-    ordered = sorted(late_us)
+def spread(seen: list[tuple[int, int]]) -> dict[str, float]:
+    """Of pairs (written, read) in microseconds: p50, p99 and the worst lateness in milliseconds.
+
+    `worst_at` is when the worst was written, in seconds since the first: one stall, or a rule?
+    """
+    ordered = sorted((read - written, written) for written, read in seen)
     places = {"p50": len(ordered) // 2, "p99": len(ordered) * 99 // 100, "max": len(ordered) - 1}
-    return {"count": len(ordered), **{name: round(ordered[at] / 1000, 2) for name, at in places.items()}}
+    since = min(written for written, _ in seen)
+    return {
+        "count": len(ordered),
+        **{name: round(ordered[at][0] / 1000, 2) for name, at in places.items()},
+        "worst_at": round((ordered[-1][1] - since) / 1e6, 2),
+    }
 
 
 async def measure_latency(stage: Stage, contestant: Consuming, work: Workload) -> list[Late]:
@@ -39,6 +47,9 @@ async def measure_latency(stage: Stage, contestant: Consuming, work: Workload) -
     topics = stage.name(contestant.name)
     await stage.topics(topics)
     program = await contestant.started(stage, topics, work.at_once)
+    watcher = await asyncio.to_thread(Watcher, stage.servers, f"{topics}.completions", PARTITIONS)
+    await asyncio.to_thread(complete, stage, topics, watcher, "warm", WARM_UP)
+    await asyncio.to_thread(watcher.close)
     seconds = work.lines / work.rate
     readers = [await _reader(stage, topics, isolation, work, seconds) for isolation in ISOLATION_LEVELS]
     try:
@@ -76,4 +87,5 @@ async def _reader(stage: Stage, topics: str, isolation: str, work: Workload, sec
     name = f"{topics}-{isolation}"
     program = Program(name, arguments, {}, stage.folder / f"{name}.log", module="benchmarks.reader")
     await program.start()
+    await says_ready(program)
     return program

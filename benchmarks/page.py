@@ -120,8 +120,8 @@ def _holding(results: Results) -> str:
         "/health/live p50 / worst ms", "kill noticed after s", "all jobs live s", "intake open s",
     )  # fmt: skip
     words = (
-        "Running asynchronous tasks held by one process, then a SIGKILL and a successor: the last two columns count from"
-        " the moment the group gives it the partitions.\n"
+        "Running asynchronous tasks held by one process, then a SIGKILL and a successor: the last two columns count"
+        " from the moment the group gives it the partitions.\n"
     )
     found = "## Held tasks and takeover\n\n" + words + "\n" + _table(names, rows)
     for row in results.rows("dedup"):

@@ -14,6 +14,7 @@ import time
 import click
 from confluent_kafka import Consumer, TopicPartition
 
+from benchmarks.cpu import instrument
 from benchmarks.latency import spread
 from benchmarks.workload import now_us, written_us
 
@@ -27,6 +28,7 @@ from benchmarks.workload import now_us, written_us
 @click.option("--lines", type=int, required=True)
 @click.option("--seconds", type=float, required=True, help="give up after")
 def main(servers: str, topics: str, partitions: int, isolation: str, jobs: int, lines: int, seconds: float) -> None:
+    instrument()
     consumer = Consumer(
         {
             "bootstrap.servers": servers,
@@ -37,13 +39,13 @@ def main(servers: str, topics: str, partitions: int, isolation: str, jobs: int, 
     )
     consumer.assign(
         [
-            TopicPartition(f"{topics}.{topic}", number, 0)
+            _end(consumer, f"{topics}.{topic}", number)
             for topic in ("fragments", "completions")
             for number in range(partitions)
         ]
     )
-    texts: list[int] = []
-    ends: list[int] = []
+    texts: list[tuple[int, int]] = []
+    ends: list[tuple[int, int]] = []
     records = 0
     deadline = time.monotonic() + seconds
     print("ready", file=sys.stderr, flush=True)
@@ -57,11 +59,16 @@ def main(servers: str, topics: str, partitions: int, isolation: str, jobs: int, 
         event = json.loads(message.value())
         if event["type"] == "fragment":
             records += 1
-            texts.extend(now - written for written in written_us(event["text"]))
+            texts.extend((written, now) for written in written_us(event["text"]))
         else:
-            ends.append(now - event["usage"]["input_tokens"])
+            ends.append((event["usage"]["input_tokens"], now))
     consumer.close()
     print(json.dumps({"records": records, "fragments": spread(texts), "completions": spread(ends)}))
+
+
+def _end(consumer: Consumer, topic: str, partition: int) -> TopicPartition:
+    _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), 10)
+    return TopicPartition(topic, partition, end)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import cast
 import orjson
 import uvloop
 
+from benchmarks.cpu import instrument
 from benchmarks.workload import now_us, script_of, text_line
 from service.sandbox.addresses import HOST
 
@@ -152,4 +153,5 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
+    instrument()
     uvloop.run(serve(int(sys.argv[1])))
