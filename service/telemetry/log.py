@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from service.settings import LogSettings, Settings
 from service.telemetry.redaction import redacted_value, secrets_of
+from service.telemetry.repetition import Folding
 
 # Libraries that log what is none of the operator's business below a warning.
 _LIBRARIES_LEVEL = logging.WARNING
@@ -82,6 +83,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(Folding())
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
