@@ -153,6 +153,9 @@ class BoundedProducer:
     def discard(self) -> None:
         """Throw away what is gathered but not yet sent, and fail all open deliveries, at once."""
         accumulator = self._producer._message_accumulator  # noqa: SLF001
+        for batches in accumulator._batches.values():  # noqa: SLF001
+            # One that was put back for another try: its callback takes it from among the pending, where it must be.
+            accumulator._pending_batches.update(batch for batch in batches if batch.retry_count)  # noqa: SLF001
         accumulator.fail_all(KafkaError("the producer was closed"))
         for batches in list(accumulator._batches.values()):  # noqa: SLF001
             for batch in batches:
