@@ -121,6 +121,11 @@ class System:
         """Give the emulator rules for faults."""
         await self._admin("POST", "faults", {"rules": list(rules)})
 
+    async def faults(self) -> list[dict[str, Any]]:
+        """The rules, and how often each has `matched` and `fired`."""
+        rules: list[dict[str, Any]] = (await self._admin("GET", "faults"))["rules"]
+        return rules
+
     async def heal(self) -> None:
         """Take all rules for faults away."""
         await self._admin("DELETE", "faults")
