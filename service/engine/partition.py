@@ -32,7 +32,20 @@ from service.engine.accounts import count_ended, tell
 from service.engine.actions import perform
 from service.engine.live import Live
 from service.failpoints import Point, failpoint
-from service.kafka.ports import FinishedLog, InRecord, OutRecord, Place, Step, Unit, UnreadableJob, Writer, WriterClosed
+from service.kafka.connection import largest_record_bytes
+from service.kafka.group_commit import record_bytes
+from service.kafka.ports import (
+    FinishedLog,
+    InRecord,
+    OutRecord,
+    Place,
+    RecordTooLarge,
+    Step,
+    Unit,
+    UnreadableJob,
+    Writer,
+    WriterClosed,
+)
 from service.telemetry.events import E
 
 if TYPE_CHECKING:
@@ -123,8 +136,11 @@ class JobBook:
         )
         live = Live(job, self, analyze)
         live.fresh = True
-        self._hold(live)
         records = (self.context.records.job(job), self._event(live, job, Event("accepted"), now_ms))
+        if record_bytes(records[0]) > largest_record_bytes(self.context.settings.kafka):
+            # Refused by itself, it would take its whole batch along, after every takeover again.
+            raise RecordTooLarge("the job of this request, with its key, fits no record of the jobs topic")
+        self._hold(live)  # last: what could not be accepted must not count as live
         return Step(records, lambda: self._accepted(live))
 
     def cancel(self, request_id: str, record: InRecord) -> Step | None:
