@@ -328,7 +328,8 @@ class JobBook:
 
     def _enter(self, live: Live) -> None:
         """Begin a job, or line it up behind the others of its key."""
-        if self._by_key and live.job.key is not None:
+        # One whose end is asked for already has nothing to wait for.
+        if self._by_key and live.job.key is not None and live.job.ending is None:
             lane = self._lanes.setdefault(live.job.key, deque())
             lane.append(live)
             if lane[0] is not live:
@@ -345,7 +346,7 @@ class JobBook:
             live.timer.cancel()
         count_ended(self.context.metrics, job, completion, now_ms)
         lane = self._lanes.get(job.key) if self._by_key and job.key is not None else None
-        if lane is not None:
+        if lane is not None and live in lane:
             first = lane[0] is live
             lane.remove(live)
             if not lane:
