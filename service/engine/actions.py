@@ -120,5 +120,6 @@ def _done(live: Live, task: asyncio.Task[None], began: Phase) -> None:
         live.work = None
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error(E.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
-        if current and live.job.phase is began:
+        # A creation that was canceled meanwhile was left to end, so that its answer tells what there is to cancel.
+        if current and live.job.phase in (began, Phase.CANCELING):
             live.book.crashed(live, error)
