@@ -21,9 +21,11 @@ from benchmarks.latency import measure_latency
 from benchmarks.page import write_page
 from benchmarks.plan import FULL, PARTS, QUICK, Plan
 from benchmarks.plots import draw
+from benchmarks.profiling import profile
 from benchmarks.results import Results, Row
 from benchmarks.screen import show
 from benchmarks.stage import Stage
+from benchmarks.summary import THROUGHPUT
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,6 +70,12 @@ class Run:
                 return rows, {}
             case "dedup":
                 return [asdict(await asyncio.to_thread(measure_dedup, plan.dedup_entries))], {}
+            case "profile":
+                rows = []
+                for name in THROUGHPUT:
+                    _tell(part, 0, name)
+                    rows.append(await profile(stage, name, getattr(plan, name)))
+                return rows, {}
             case _:
                 raise ValueError(part)
 

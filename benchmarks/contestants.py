@@ -53,6 +53,10 @@ class Consuming:
         """The process, ready and on its core."""
         raise NotImplementedError
 
+    async def over(self, program: Program) -> None:
+        """End it."""
+        await program.kill()
+
     async def measure(self, stage: Stage, work: Workload) -> Measured:
         topics = stage.name(self.name)
         await stage.topics(topics)
@@ -68,7 +72,7 @@ class Consuming:
             records = await asyncio.to_thread(record_count, stage.servers, fragments, PARTITIONS) - records
         finally:
             await asyncio.to_thread(watcher.close)
-            await program.kill()
+            await self.over(program)
         return Measured(self.name, work.jobs, work.total_lines, records, wall, cpu)
 
 

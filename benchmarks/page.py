@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.latency import ISOLATION_LEVELS
 from benchmarks.results import Results
-from benchmarks.summary import CONTESTANTS, THROUGHPUT, late, targets, throughput
+from benchmarks.summary import CONTESTANTS, THROUGHPUT, late, targets, throughput, title
 
 _HEAD = """# Benchmarks
 
@@ -31,7 +31,15 @@ to its load.
 
 def write_page(results: Results, plots: list[Path], page: Path) -> None:
     """Write the page; plots are linked relative to it."""
-    parts = [_HEAD, _machine(results), _targets(results), *_throughput(results), _latency(results), _holding(results)]
+    parts: list[str] = [
+        _HEAD,
+        _machine(results),
+        _targets(results),
+        *_throughput(results),
+        _latency(results),
+        _holding(results),
+        _profile(results),
+    ]
     parts += [f"![{plot.stem}]({plot.relative_to(page.parent)})\n" for plot in plots]
     remarks = Path(__file__).with_name("remarks.md")
     parts.append(remarks.read_text())
@@ -56,7 +64,7 @@ def _targets(results: Results) -> str:
 
 def _throughput(results: Results) -> list[str]:
     sections = []
-    for part, title in THROUGHPUT.items():
+    for part in THROUGHPUT:
         rows = [
             (
                 line.contestant,
@@ -71,7 +79,7 @@ def _throughput(results: Results) -> list[str]:
         ]
         names = ("", "CPU µs per fragment", "fragments/s", "jobs/s", "of a core", "fragments per record", "rounds")
         if rows:
-            sections.append(f"## {title.capitalize()}\n\n" + _table(names, rows))
+            sections.append(f"## {title(results, part)}\n\n" + _table(names, rows))
     return sections
 
 
@@ -130,6 +138,16 @@ def _holding(results: Results) -> str:
             f" it runs), {row['grown']} when they came one by one; {row['entries']:,} entries.\n"
         )
     return found
+
+
+def _profile(results: Results) -> str:
+    found = ""
+    for row in results.rows("profile"):
+        shares = [(area, f"{share:.0%}") for area, share in row["areas"] if share >= 0.01]
+        functions = [(name.replace("|", ""), f"{share:.1%}") for name, share in row["functions"][:12]]
+        found += f"\n### {row['work']}\n\n"
+        found += _table(("whose code", "CPU"), shares) + "\n" + _table(("function", "itself"), functions)
+    return "## Where the service's CPU time goes\n" + found if found else ""
 
 
 def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.workload import Workload
 
-PARTS = ("paced", "fast", "jobs", "latency", "holding", "dedup")
+PARTS = ("paced", "fast", "jobs", "latency", "holding", "dedup", "profile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ FULL = Plan(
     rounds=3,
     latency_rounds=2,
     paced=Workload(jobs=200, lines=250, rate=50, at_once=200),
-    fast=Workload(jobs=200, lines=300, rate=0, at_once=200),
-    jobs=Workload(jobs=1000, lines=20, rate=0, at_once=200),
+    fast=Workload(jobs=200, lines=200, rate=0, at_once=200),
+    jobs=Workload(jobs=600, lines=20, rate=0, at_once=200),
     latency=Workload(jobs=100, lines=100, rate=20, at_once=20),
     held=((0, 0), (1_000, 0), (10_000, 0), (10_000, 1_000_000)),
     dedup_entries=1_000_000,

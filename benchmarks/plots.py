@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 
 from benchmarks.results import Results
-from benchmarks.summary import CONTESTANTS, THROUGHPUT, late, throughput
+from benchmarks.summary import CONTESTANTS, THROUGHPUT, late, throughput, title
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -38,7 +38,7 @@ def _cpu(results: Results, folder: Path) -> Path | None:
         bars = axis.bar(names, costs, yerr=spreads, color=[_COLOURS[name] for name in names], capsize=3)
         axis.bar_label(bars, fmt="%.0f", padding=2)
         axis.set_yscale("log")
-        axis.set_title(THROUGHPUT[part], fontsize=9)
+        axis.set_title(title(results, part), fontsize=8)
         axis.set_ylabel("CPU µs per fragment")
     return _saved(figure, folder / "cpu.png")
 

@@ -7,16 +7,16 @@ from rich.table import Table
 
 from benchmarks.latency import ISOLATION_LEVELS
 from benchmarks.results import Results
-from benchmarks.summary import CONTESTANTS, THROUGHPUT, late, targets, throughput
+from benchmarks.summary import CONTESTANTS, THROUGHPUT, late, targets, throughput, title
 
 
 def show(results: Results, console: Console) -> None:
     """Everything that was measured, then the targets."""
-    for part, title in THROUGHPUT.items():
+    for part in THROUGHPUT:
         lines = throughput(results, part)
         if lines:
             names = ("", "CPU µs/fragment", "fragments/s", "jobs/s", "of a core", "fragments/record")
-            table = _table(title, *names)
+            table = _table(title(results, part), *names)
             for line in lines:
                 table.add_row(
                     line.contestant,

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.results import Results, median
+from benchmarks.workload import Workload
 
-THROUGHPUT = {
-    "paced": "200 streams, 50 fragments a second each",
-    "fast": "200 streams, as fast as they come",
-    "jobs": "short jobs, 20 fragments each, as fast as they come",
-}
+THROUGHPUT = ("paced", "fast", "jobs")
 CONTESTANTS = ("reelwire", "sdk", "sdk-send", "floor")
 _MIB = 2**20
 
@@ -38,6 +35,11 @@ class Target:
     wanted: str
     found: str
     met: bool
+
+
+def title(results: Results, part: str) -> str:
+    """What a part of throughput ran, in words."""
+    return str(Workload(**results.parts[part]["work"]))
 
 
 def throughput(results: Results, part: str) -> list[Throughput]:
@@ -85,10 +87,10 @@ def _cpu_targets(results: Results) -> list[Target]:
         cost = {line.contestant: line.cpu_us for line in throughput(results, part)}
         if {"reelwire", "sdk"} <= cost.keys():
             ratio = cost["reelwire"] / cost["sdk"]
-            what = f"CPU per fragment against the SDK loop: {THROUGHPUT[part]}"
+            what = f"CPU per fragment against the SDK loop: {title(results, part)}"
             found.append(Target(what, f"≤ 1/{1 / limit:.0f}", f"1/{1 / ratio:.1f}", ratio <= limit))
         if {"reelwire", "floor"} <= cost.keys():
-            what = f"CPU per fragment against the floor: {THROUGHPUT[part]}"
+            what = f"CPU per fragment against the floor: {title(results, part)}"
             found.append(_at_most(what, cost["reelwire"] / cost["floor"], 2, "times"))
     jobs = {line.contestant: line.jobs_per_second for line in throughput(results, "jobs")}
     if {"reelwire", "sdk"} <= jobs.keys():

@@ -29,8 +29,8 @@ class Workload:
         return self.jobs * self.lines
 
     def __str__(self) -> str:
-        pace = f"{self.rate:g} a second each" if self.rate else "as fast as they come"
-        return f"{self.at_once} streams at once, {self.lines} fragments, {pace}"
+        pace = f"{self.rate:g} a second" if self.rate else "as fast as they come"
+        return f"{self.at_once} streams at once, {self.lines} fragments each, {pace}"
 
     def prompt(self) -> str:
         """What the stand-in does is told by the prompt."""
