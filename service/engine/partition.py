@@ -273,7 +273,7 @@ class JobBook:
         wait = next((action for action in change.actions if isinstance(action, WaitTurn)), None)
         if wait is None:
             return change
-        if live.turn is not wait.turn:
+        if live.turn is not wait.turn or context.turns.closed:
             self._give_back(live)
             if not context.turns.try_take(wait.turn):
                 return change

@@ -21,6 +21,11 @@ class Turns:
         parts = (f"{t}: {self._taken[t]} of {self._limits[t]}, {len(self._waiting[t])} waiting" for t in self._limits)
         return f"<Turns {'; '.join(parts)}>"
 
+    @property
+    def closed(self) -> bool:
+        """Whether no more turns are given, also not to one who holds one."""
+        return self._closed
+
     def taken(self, turn: Turn) -> int:
         """How many hold a turn."""
         return self._taken[turn]
