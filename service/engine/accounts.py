@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from service.domain.effects import Event
+from service.domain.effects import Change, Event, WaitRetry
+from service.domain.facts import AnalysisFailed, Fact
 from service.domain.job import Job
 from service.telemetry.events import E
 from service.telemetry.metrics import Metrics
@@ -26,6 +27,14 @@ def tell(job: Job, event: Event) -> None:
         type=event.type,
         **{name: value for name, value in event.members.items() if name in _SHOWN},
     )
+
+
+def count_setbacks(metrics: Metrics, fact: Fact, change: Change) -> None:
+    """Count what a change tells of an attempt that was cut off, or failed and is followed by another."""
+    if any(event.type == "interrupted" for event in change.events):
+        metrics.interruptions.inc()
+    if isinstance(fact, AnalysisFailed) and any(isinstance(action, WaitRetry) for action in change.actions):
+        metrics.retries.labels("analysis", fact.failure.kind).inc()
 
 
 def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int) -> None:

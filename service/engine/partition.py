@@ -28,7 +28,7 @@ from service.domain.facts import (
 )
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
 from service.domain.transition import transition
-from service.engine.accounts import count_ended, tell
+from service.engine.accounts import count_ended, count_setbacks, tell
 from service.engine.actions import perform
 from service.engine.live import Live
 from service.failpoints import Point, failpoint
@@ -226,6 +226,7 @@ class JobBook:
         live.job = job
         for event in change.events:
             tell(job, event)
+        count_setbacks(metrics, fact, change)
         if job.phase is not before:
             self.context.metrics.jobs.labels(before).dec()
             self.context.metrics.jobs.labels(job.phase).inc()

@@ -49,6 +49,7 @@ async def test_a_stream_cut_off_by_a_crash_goes_on_as_its_request_asked(own: Sta
         for name in names.values():
             assert [event["attempt"] for event in witness.events(name, "interrupted")] == [1]
     assert [len(await own.billable(name)) for name in names.values()] == [2, 2, 1]
+    assert "reelwire_interruptions_total 3.0" in (await own.system.get("metrics"))[1].splitlines()
     assert await own.broken_promises() == []
 
 
