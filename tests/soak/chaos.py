@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from service.failpoints import Point
 
 Action = Literal["kill", "stop", "freeze", "thaw", "start"]
 
@@ -33,6 +35,10 @@ class Blow:
     at: float
     process: str
     action: Action
+    armed: str | None = None
+    """For `start`: a failpoint at which the process will freeze itself."""
+    then: Literal["thaw", "kill"] = "thaw"
+    """What is done to it when it has been frozen there past its session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ def make_chaos(seed: int, processes: tuple[str, ...], seconds: float, session_se
         at = rng.uniform(2, 9)
         while at < seconds:
             told = _trouble(rng, process, at, session_seconds)
-            blows.extend(told)
+            blows.extend(_armed(rng, blow) for blow in told)
             at = told[-1].at + rng.uniform(4, 11)
     faults = []
     for _ in range(round(seconds / 5)):
@@ -68,6 +74,14 @@ def make_chaos(seed: int, processes: tuple[str, ...], seconds: float, session_se
         faults.append(PlannedFault(rng.uniform(0, seconds), rule))
     by_time = sorted(blows, key=lambda blow: (blow.at, blow.process))
     return Chaos(tuple(by_time), tuple(sorted(faults, key=lambda fault: fault.at)))
+
+
+def _armed(rng: random.Random, blow: Blow) -> Blow:
+    """Some starts are armed: the narrow moments between two arrows of a request's path are hit more often so."""
+    if blow.action != "start" or rng.random() < 0.5:
+        return blow
+    point = rng.choice([point for point in Point if point is not Point.IN_RESTORE])
+    return replace(blow, armed=f"{point}:{rng.randint(1, 12)}", then=rng.choice(["thaw", "thaw", "kill"]))
 
 
 def _trouble(rng: random.Random, process: str, at: float, session: float) -> list[Blow]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from service.sandbox.broker import Broker
-from tests.soak.run import Plan, Result, Soak
+from tests.soak.report import Plan, Result
+from tests.soak.run import Soak
 
 _RESULTS: list[Result] = []
 
@@ -31,7 +32,7 @@ def seeds_wanted() -> list[int]:
 
 @pytest.fixture
 def run_soak(broker: Broker, capfd: pytest.CaptureFixture[str]) -> RunSoak:
-    """Run a plan. What is broken keeps its folder, and the way to repeat it is told."""
+    """Run a plan. What is broken (or all, with `SOAK_KEEP=1`) keeps its folder; the way to repeat it is told."""
 
     def run(plan: Plan) -> Result:
         folder = Path(tempfile.mkdtemp(prefix=f"reelwire-soak-{plan.seed}-"))
@@ -48,7 +49,7 @@ def run_soak(broker: Broker, capfd: pytest.CaptureFixture[str]) -> RunSoak:
             if result.broken:
                 print(f"  logs, topics and what is broken: {folder}")
                 print(f"  again: SOAK_SEEDS={plan.seed} make soak", flush=True)
-        if not result.broken:
+        if not result.broken and "SOAK_KEEP" not in os.environ:
             shutil.rmtree(folder, ignore_errors=True)
         return result
 

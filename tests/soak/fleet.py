@@ -6,15 +6,18 @@ import asyncio
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from service.failpoints import VARIABLE
 from service.sandbox.program import Program
 from service.telemetry.events import E
 from tests.soak.chaos import Blow
 
 _LOOK_SECONDS = 0.1
 _STOP_SECONDS = 60.0
+_PAST = 1.5
 _ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 
 
@@ -23,6 +26,7 @@ class Fleet:
     """Acts on processes and keeps account of what was done to them."""
 
     programs: Mapping[str, Program]
+    session_seconds: float
     kills: int = 0
     stops: int = 0
     freezes: list[tuple[float, float]] = field(default_factory=list)
@@ -33,6 +37,10 @@ class Fleet:
     """What did not end with 0 after SIGTERM."""
     story: list[str] = field(default_factory=list)
     _logged: dict[str, int] = field(default_factory=dict)
+    points: list[str] = field(default_factory=list)
+    """Failpoints at which a process froze itself."""
+    _armed: dict[str, Blow] = field(default_factory=dict)
+    _points: set[str] = field(default_factory=set)
     _down: set[str] = field(default_factory=set)
     _frozen: dict[str, float] = field(default_factory=dict)
     _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -45,7 +53,7 @@ class Fleet:
     async def strike(self, blow: Blow) -> None:
         """Carry out one blow. A process that is not there is left alone."""
         name, program = blow.process, self.programs[blow.process]
-        self.note(f"{blow.action} {name}")
+        self.note(f"{blow.action} {name}" + (f" armed {blow.armed}" if blow.armed else ""))
         match blow.action:
             case "kill" if program.running:
                 self._down.add(name)
@@ -54,6 +62,7 @@ class Fleet:
                 self.kills += 1
             case "stop" if program.running:
                 self._down.add(name)
+                self._thawed(name)
                 self.stops += 1
                 self._leaving[name] = asyncio.create_task(self._leave(program))
             case "freeze" if program.running:
@@ -67,13 +76,16 @@ class Fleet:
                 if leaving is not None:
                     await leaving
                 if not program.running:
-                    await self._start(program)
+                    self._armed.pop(name, None)
+                    if blow.armed:
+                        self._armed[name] = blow
+                    await self._start(program, **({VARIABLE: blow.armed} if blow.armed else {}))
                 self._down.discard(name)
             case _:
                 self.note(f"{name} was not there")
 
     async def supervise(self) -> None:
-        """Until cancelled: start again what ended by itself."""
+        """Until cancelled: start again what ended by itself, and go on with what froze itself at a failpoint."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for name, program in self.programs.items():
@@ -81,11 +93,34 @@ class Fleet:
                     code = await program.ended()
                     self.fell.append(f"{name} ended by itself with {code}")
                     self.note(self.fell[-1])
+                    self._armed.pop(name, None)
                     await self._start(program)
+                with suppress(OSError):  # it may end while it is looked at
+                    if program.running and program.frozen:
+                        await self._frozen_itself(name)
+
+    async def _frozen_itself(self, name: str) -> None:
+        """Past its session, thaw or kill a process that a failpoint has stopped."""
+        blow = self._armed.get(name)
+        if blow is None or (name in self._frozen and name not in self._points):
+            return  # frozen by a blow, which has its own end
+        if name not in self._points:
+            self._points.add(name)
+            self._frozen[name] = time.time()
+            self.points.append(str(blow.armed))
+            self.note(f"{name} froze itself at {blow.armed}")
+        elif time.time() - self._frozen[name] > _PAST * self.session_seconds:
+            if blow.then == "kill" and name not in self._down:
+                await self.strike(Blow(0, name, "kill"))
+                await self.strike(Blow(0, name, "start"))
+            else:
+                await self.strike(Blow(0, name, "thaw"))
 
     async def stop_all(self) -> None:
         """SIGTERM to all at once, and wait for their ends."""
         self._down.update(self.programs)
+        for name in self.programs:
+            self._thawed(name)  # SIGTERM comes with a SIGCONT
         await asyncio.gather(*(self._leave(program) for program in self.programs.values()))
 
     def note(self, what: str) -> None:
@@ -93,6 +128,7 @@ class Fleet:
         self.story.append(f"{clock} {time.monotonic() - self._began:7.2f} {what}")
 
     def _thawed(self, name: str) -> None:
+        self._points.discard(name)
         since = self._frozen.pop(name, None)
         if since is not None:
             self.freezes.append((since, time.time()))
@@ -102,10 +138,10 @@ class Fleet:
             E.SERVICE_STARTING not in program.log_file.read_text(errors="replace")[self._logged.get(program.name, 0) :]
         )
 
-    async def _start(self, program: Program) -> None:
+    async def _start(self, program: Program, **environment: str) -> None:
         if program.log_file.exists():
             self._logged[program.name] = len(program.log_file.read_text(errors="replace"))
-        await program.start()
+        await program.start(**environment)
 
     async def _leave(self, program: Program) -> None:
         code = await program.stop(seconds=_STOP_SECONDS)

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from service.sandbox.witness import Witness
 from tests.soak import journal, verdict
 from tests.soak.chaos import Chaos, make_chaos
 from tests.soak.fleet import Fleet
+from tests.soak.report import Plan, Result, Summary
 from tests.soak.scenario import Clips, Planned, Scenario, make_scenario
 from tests.soak.verdict import Sent
 
@@ -50,56 +50,6 @@ _PACE = {
 _T = TypeVar("_T", bound="Planned | Any")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The size of a run."""
-
-    seed: int
-    requests: int = 500
-    seconds: float = 45.0
-    """Requests and blows come within this time."""
-    patience_seconds: float = 240.0
-    """How long the last completion may take after that."""
-    files: int = 8
-    inline: int = 4
-    partitions: int = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A run in figures."""
-
-    seed: int
-    requests: int
-    completions: int
-    dead_letters: int
-    repeats: int
-    canceled: int
-    kills: int
-    stops: int
-    freezes: int
-    fell: int
-    takeovers: int
-    attempts: int
-    interrupted: int
-    stragglers: int
-    uploads: int
-    raced_uploads: int
-    tasks: int
-    seconds: float
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {value}" for name, value in asdict(self).items())
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run has shown; clean when nothing is broken."""
-
-    summary: Summary
-    broken: list[str]
-
-
 class Soak:
     """One run. `folder` gets videos, logs and, when something is broken, a dump of all topics."""
 
@@ -108,16 +58,14 @@ class Soak:
         self.folder = folder
         self._videos = folder / "videos"
         names = own_names(f"soak{plan.seed}-{time.time_ns():x}", partitions=plan.partitions)
-        # The platform's documentation does not say what a known Idempotency-Key does: it may be ignored.
-        idempotency = "honour" if plan.seed % 2 else "ignore"
         self._system = System(
             bootstrap_servers,
             folder=folder,
-            environment={**_ENVIRONMENT, **names},
+            environment={**_ENVIRONMENT, **names, "REELWIRE_JOBS__ORDERING": plan.ordering},
             file_roots=(self._videos,),
-            emulator_options=("--idempotency", idempotency),
+            emulator_options=("--idempotency", plan.idempotency),
         )
-        self._fleet = Fleet({name: self._system.service(name) for name in PROCESSES})
+        self._fleet = Fleet({name: self._system.service(name) for name in PROCESSES}, _SESSION_SECONDS)
         self._sent: list[Sent] = []
 
     async def run(self) -> Result:
@@ -129,11 +77,20 @@ class Soak:
         try:
             await self._system.start()
             await self._system.pace(**_PACE)
+            await self._fleet.start_all()
+            for name, program in self._fleet.programs.items():
+                await program.ready(f"{self._system.url(name)}/health/ready")
+            self._fleet.note("all are ready")
+            supervising = asyncio.create_task(self._fleet.supervise())
             try:
                 stuck = await self._live_through(scenario, chaos)
+                self._fleet.note("all has ended")
                 await self._fleet.stop_all()
                 result = await self._judge(scenario, stuck, began)
             finally:
+                supervising.cancel()
+                with suppress(asyncio.CancelledError):
+                    await supervising
                 (self.folder / "story.log").write_text("\n".join(self._fleet.story) + "\n")
             if result.broken:
                 (self.folder / "platform.json").write_bytes(orjson.dumps(await self._system.stats()))
@@ -162,8 +119,6 @@ class Soak:
     async def _live_through(self, scenario: Scenario, chaos: Chaos) -> list[str]:
         """Send and strike at their times, then wait until all has ended; returns what has not."""
         requester = Requester(self._system.settings())
-        await self._fleet.start_all()
-        supervising = asyncio.create_task(self._fleet.supervise())
         begin = asyncio.get_running_loop().time()
 
         async def send(planned: Planned) -> None:
@@ -174,19 +129,14 @@ class Soak:
             self._fleet.note(f"fault {planned.rule}")
             await self._system.fault(planned.rule)
 
-        try:
-            await asyncio.gather(
-                _at_times(begin, scenario.records, send),
-                _at_times(begin, chaos.blows, self._fleet.strike),
-                _at_times(begin, chaos.faults, fault),
-            )
-            await self._system.heal()
-            self._fleet.note("all is sent, the chaos is over")
-            return await self._until_settled(scenario)
-        finally:
-            supervising.cancel()
-            with suppress(asyncio.CancelledError):
-                await supervising
+        await asyncio.gather(
+            _at_times(begin, scenario.records, send),
+            _at_times(begin, chaos.blows, self._fleet.strike),
+            _at_times(begin, chaos.faults, fault),
+        )
+        await self._system.heal()
+        self._fleet.note("all is sent, the chaos is over")
+        return await self._until_settled(scenario)
 
     async def _until_settled(self, scenario: Scenario) -> list[str]:
         async with Witness(self._system.settings()) as witness:
@@ -220,7 +170,7 @@ class Soak:
             consumer.close()
 
     async def _judge(self, scenario: Scenario, stuck: list[str], began: float) -> Result:
-        settings, fleet = self._system.settings(), self._fleet
+        plan, settings, fleet = self.plan, self._system.settings(), self._fleet
         seen = await Witness.of_everything(settings)
         raw = await Witness.of_everything(settings, "read_uncommitted")
         stats = await self._system.stats()
@@ -234,6 +184,7 @@ class Soak:
             *verdict.same_fragments(seen, raw),
             *verdict.unexplained_stragglers(late, fleet.freezes),
             *verdict.paid(seen, stats),
+            *(verdict.in_order(seen) if plan.ordering == "key" else ()),
             *uploaded_again,
             *fleet.fell,
             *fleet.wrong_exits,
@@ -253,6 +204,7 @@ class Soak:
             kills=fleet.kills,
             stops=fleet.stops,
             freezes=len(fleet.freezes),
+            points=len(fleet.points),
             fell=len(fleet.fell),
             takeovers=events["partition_taken"],
             attempts=sum(record.attempt for record in completions if record.body.get("mode") or record.attempt > 1),

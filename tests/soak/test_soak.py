@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.soak.conftest import RunSoak, seeds_wanted
-from tests.soak.run import Plan
+from tests.soak.report import Plan
 
 
 @pytest.mark.soak

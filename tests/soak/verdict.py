@@ -7,12 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from contracts.topics import Role
 from service.sandbox.evidence import Evidence, Place, Record
 from tests.soak.scenario import Planned, Scenario
 
+_BEGUN = frozenset({"uploading", "asset_ready", "stream_started", "task_created"})
 Freezes = Sequence[tuple[float, float]]
 
 
@@ -102,6 +104,22 @@ def paid(seen: Evidence, stats: Mapping[str, Any]) -> Iterator[str]:
         task = completions[0].body.get("task_id")
         if task is not None and task not in made:
             yield f"{name} ended with task {task}, which the platform never made"
+
+
+def in_order(seen: Evidence) -> Iterator[str]:
+    """Promise 5, where it is asked for: of one key, none is begun before the one under way has ended."""
+    runs: dict[tuple[int, bytes], list[tuple[float, float, str]]] = defaultdict(list)
+    keyed = {(record.partition, str(record.body.get("request_id"))) for record in seen.requests.values() if record.key}
+    for name, completions in seen.completions.items():
+        end = completions[0]
+        begun = [_seconds(event["time"]) for event in seen.events(name) if event["type"] in _BEGUN]
+        if begun and (end.partition, name) in keyed:
+            runs[end.partition, end.key or b""].append((min(begun), _seconds(end.body["time"]), name))
+    for (_, key), spans in runs.items():
+        spans.sort()
+        for (_, ended_at, before), (begun_at, _, after) in pairwise(spans):
+            if begun_at < ended_at:
+                yield f"{after} was begun {ended_at - begun_at:.3f} s before {before} of the same key {key!r} had ended"
 
 
 def uploads(stats: Mapping[str, Any], freezes: Freezes) -> tuple[int, list[str]]:

@@ -1,0 +1,66 @@
+"""The size of a soak, and what it came to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The size of a run."""
+
+    seed: int
+    requests: int = 500
+    seconds: float = 45.0
+    """Requests and blows come within this time."""
+    patience_seconds: float = 240.0
+    """How long the last completion may take after that."""
+    files: int = 8
+    inline: int = 4
+    partitions: int = 6
+
+    @property
+    def idempotency(self) -> str:
+        """The platform's documentation does not say what a known Idempotency-Key does: it may be ignored."""
+        return "honour" if self.seed % 2 else "ignore"
+
+    @property
+    def ordering(self) -> str:
+        """Every fifth seed runs the requests of a key one after another."""
+        return "none" if self.seed % 5 else "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run in figures."""
+
+    seed: int
+    requests: int
+    completions: int
+    dead_letters: int
+    repeats: int
+    canceled: int
+    kills: int
+    stops: int
+    freezes: int
+    points: int
+    fell: int
+    takeovers: int
+    attempts: int
+    interrupted: int
+    stragglers: int
+    uploads: int
+    raced_uploads: int
+    tasks: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in asdict(self).items())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run has shown; clean when nothing is broken."""
+
+    summary: Summary
+    broken: list[str]
