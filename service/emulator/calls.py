@@ -127,6 +127,10 @@ def endpoint(operation: str, work: Work) -> Callable[[web.Request], Awaitable[we
                     _abort(request)
                     return web.Response()
                 response = answered.response
+            except ConnectionError:
+                if not gone(request):
+                    raise
+                return web.Response()  # the client left in the middle of its request
             if call.fault.close == "after":
                 _abort(request)
             else:
