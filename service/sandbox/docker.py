@@ -7,7 +7,7 @@ import base64
 import contextlib
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -72,7 +72,22 @@ def _mapped(what: str) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    # The engine's own words, where there are some, without the request that led to them.
+    text = str(getattr(error, "explanation", None) or error).strip()
+    return (text or type(error).__name__).splitlines()[0]
+
+
+def _fetch_missing(client: Any, images: Sequence[str], progress: Progress) -> None:
+    # Before anything is made: testcontainers leaks its clients when the image of its reaper can't be had.
+    import docker.errors
+
+    for image in images:
+        try:
+            client.images.get(image)
+        except docker.errors.ImageNotFound:
+            progress(f"fetching {image}")
+            with _mapped(f"{image} is not here and could not be fetched"):
+                client.images.pull(image)
 
 
 class DockerBroker:
@@ -102,7 +117,7 @@ class DockerBroker:
     async def start(self) -> None:
         """Return when the broker answers clients; the first start may pull the image. Raises `BrokerError`."""
         if self._container is None:
-            self._progress(f"starting {IMAGE} (the first time it is fetched)")
+            self._progress(f"starting {IMAGE}")
             with _mapped(f"{IMAGE} could not be started"):
                 await asyncio.to_thread(self._create)
         elif self._status() != "running":
@@ -149,13 +164,23 @@ class DockerBroker:
         await self.stop()
 
     def _create(self) -> None:
-        from testcontainers.core.config import ConnectionMode
+        from testcontainers.core.config import ConnectionMode, testcontainers_config
         from testcontainers.core.container import DockerContainer
 
         container = DockerContainer(IMAGE)
         client = container.get_docker_client()
-        if client.get_connection_mode() != ConnectionMode.docker_host:
-            raise BrokerError("containers beside the one we run in are not supported; name a cluster instead")
+        try:
+            if client.get_connection_mode() != ConnectionMode.docker_host:
+                raise BrokerError(
+                    "we seem to run in a container ourselves; name a cluster, or set "
+                    "TESTCONTAINERS_CONNECTION_MODE=docker_host if the engine's ports are open at localhost here"
+                )
+            reaper = testcontainers_config.hub_image_name_prefix + testcontainers_config.ryuk_image
+            reapers = [] if testcontainers_config.ryuk_disabled else [reaper]
+            _fetch_missing(client.client, [container.image, *reapers], self._progress)
+        except BaseException:
+            container.stop()  # of one never started, this closes its client
+            raise
         host = client.host()
         port = self._demanded_port or free_ports(1)[0]
         self._address = f"{HOST if host == 'localhost' else host}:{port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,8 @@ from service.settings import KafkaSettings
 
 _KNOCK_SECONDS = 0.05
 _PATIENCE_MS = 2_000
+# A container's port is open before the broker is: who is behind it shows in whether the connection stays.
+_STAYS_SECONDS = 0.1
 
 
 async def wait_until_it_answers(
@@ -43,12 +46,20 @@ async def _listens(bootstrap_servers: str) -> bool:
     for server in bootstrap_servers.split(","):
         host, _, port = server.strip().rpartition(":")
         try:
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
         except OSError:
             continue
-        writer.close()
-        await writer.wait_closed()
-        return True
+        try:
+            async with asyncio.timeout(_STAYS_SECONDS):
+                await reader.read(1)  # a broker speaks only when asked, so this ends with the connection
+        except TimeoutError:
+            return True
+        except OSError:
+            continue
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
     return False
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import socket
+import subprocess
+import sys
 from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
@@ -118,6 +121,28 @@ def test_compose_waits_for_what_it_needs_and_mounts_what_is_there() -> None:
 def test_compose_gives_the_service_longer_than_its_drain() -> None:
     grace = load(DEPLOY / "compose.yaml")["services"]["service"]["stop_grace_period"]
     assert int(grace.removesuffix("s")) > Settings().shutdown.drain_seconds
+
+
+def test_kafka_keeps_its_data_in_its_volume() -> None:
+    kafka = load(DEPLOY / "compose.yaml")["services"]["kafka"]
+    assert f"kafka:{kafka['environment']['KAFKA_LOG_DIRS']}" in kafka["volumes"]
+
+
+@pytest.mark.parametrize(("status", "code"), [("200 OK", 0), ("503 Service Unavailable", 1)])
+def test_the_health_check_of_the_image_wants_a_200(status: str, code: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        probe = subprocess.Popen(
+            [sys.executable, "-I", "-S", DEPLOY / "probe.py", port, "/health/live"], stderr=subprocess.DEVNULL
+        )
+        server.settimeout(30)
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(1024).startswith(b"GET /health/live HTTP/1.1\r\n")
+            connection.sendall(f"HTTP/1.1 {status}\r\n\r\n".encode())
+        assert probe.wait(30) == code
+    again = [sys.executable, "-I", "-S", DEPLOY / "probe.py", port, "/health/live"]
+    assert subprocess.run(again, stderr=subprocess.DEVNULL, timeout=30, check=False).returncode == 1
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from docker import errors  # type: ignore[import-untyped]
 from testcontainers.core import container as testcontainers
-from testcontainers.core.config import ConnectionMode
+from testcontainers.core.config import ConnectionMode, testcontainers_config
 
 from service.sandbox import docker
 from service.sandbox.docker import DockerBroker
@@ -21,6 +22,8 @@ class Container:
 
     made: list[Container]
     refuses = False
+    mode = ConnectionMode.docker_host
+    missing: tuple[str, ...] = ()
 
     def __init__(self, image: str) -> None:
         self.image = image
@@ -34,7 +37,23 @@ class Container:
         return self
 
     def get_connection_mode(self) -> ConnectionMode:
-        return ConnectionMode.docker_host
+        return Container.mode
+
+    @property
+    def client(self) -> Container:
+        return self
+
+    @property
+    def images(self) -> Container:
+        return self
+
+    def get(self, image: str) -> None:
+        if image in Container.missing:
+            raise errors.ImageNotFound("404 Client Error for http+docker://localhost/...")
+
+    def pull(self, image: str) -> None:
+        self.calls.append(f"pull {image}")
+        raise errors.APIError("500 Server Error", explanation="no such host: registry\nand more")
 
     def host(self) -> str:
         return "localhost"
@@ -79,6 +98,8 @@ def containers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Container]]:
     monkeypatch.setattr(docker, "wait_until_it_answers", answers)
     yield Container.made
     Container.refuses = False
+    Container.mode = ConnectionMode.docker_host
+    Container.missing = ()
 
 
 async def test_the_port_is_bound_on_this_machine_only_and_is_the_one_clients_are_told(
@@ -105,6 +126,25 @@ async def test_the_same_container_goes_on_after_a_restart_and_a_kill(containers:
 async def test_a_container_that_cannot_be_started_is_removed_and_the_reason_told(containers: list[Container]) -> None:
     Container.refuses = True
     with pytest.raises(BrokerError, match=r"apache/kafka:[\d.]+ could not be started: no such image$"):
+        await DockerBroker().start()
+    assert containers[0].calls == ["remove"]
+
+
+@pytest.mark.parametrize("image", [docker.IMAGE, testcontainers_config.ryuk_image], ids=["broker", "reaper"])
+async def test_an_image_that_cannot_be_fetched_is_named_before_anything_is_made(
+    containers: list[Container], image: str
+) -> None:
+    Container.missing = (image,)
+    told: list[str] = []
+    with pytest.raises(BrokerError, match=rf"^{image} is not here and could not be fetched: no such host: registry$"):
+        await DockerBroker(progress=told.append).start()
+    assert told[-1] == f"fetching {image}"
+    assert containers[0].calls == [f"pull {image}", "remove"]
+
+
+async def test_without_a_way_to_the_ports_of_containers_none_is_started(containers: list[Container]) -> None:
+    Container.mode = ConnectionMode.gateway_ip
+    with pytest.raises(BrokerError, match="TESTCONTAINERS_CONNECTION_MODE=docker_host"):
         await DockerBroker().start()
     assert containers[0].calls == ["remove"]
 
