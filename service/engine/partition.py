@@ -226,7 +226,7 @@ class JobBook:
         live.job = job
         for event in change.events:
             tell(job, event)
-        count_setbacks(metrics, fact, change)
+        count_setbacks(self.context.metrics, fact, change)
         if job.phase is not before:
             self.context.metrics.jobs.labels(before).dec()
             self.context.metrics.jobs.labels(job.phase).inc()
