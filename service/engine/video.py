@@ -19,7 +19,7 @@ from service.footage.footage import Footage
 from service.footage.resolve import resolve
 from service.kafka.asset_log import AssetNote, Claim
 from service.kafka.ports import Place
-from service.platform.errors import NotFound, PlatformError, Rejected, SourceChanged
+from service.platform.errors import PlatformError, Rejected, SourceChanged
 from service.platform.values import Asset
 from service.telemetry.events import E
 
@@ -75,7 +75,7 @@ async def _given_asset(live: Live, context: Context, asset_id: str) -> None:
     began_ms = context.now_ms()
     try:
         asset = await _ready(live, context, asset_id)
-    except NotFound as error:
+    except Rejected as error:
         message = f"the platform does not know asset {asset_id}"
         raise VideoRefused(
             VideoFailed("request", "source_not_found", message, retryable=False, platform=said(error))
@@ -89,9 +89,12 @@ async def _own_asset(live: Live, context: Context, footage: Footage) -> None:
     if lost is not None:
         log.warning(E.ASSET_GONE, request_id=live.job.request_id, asset_id=lost)
         context.metrics.assets.labels("gone").inc()
-        await context.assets.invalidate(footage.identity, lost)
     while True:
         had = await _note_or_claim(context, footage.identity)
+        if isinstance(had, AssetNote) and had.asset_id == lost:
+            # Here and not before: only now is it certain that the notes have been read.
+            await context.assets.invalidate(footage.identity, lost)
+            continue
         if isinstance(had, AssetNote):
             context.metrics.assets.labels("reused").inc()
             touched = context.assets.used(had)
@@ -108,7 +111,11 @@ async def _own_asset(live: Live, context: Context, footage: Footage) -> None:
 async def _claimed_asset(live: Live, context: Context, footage: Footage, had: Claim, began_ms: int) -> None:
     async with had:
         asset, found = await _found_or_uploaded(live, context, footage, had)
-        asset = await _ready(live, context, asset.id)
+        try:
+            asset = await _ready(live, context, asset.id)
+        except Rejected as error:
+            fact = VideoFailed("upload", "asset_failed", str(error), retryable=True, platform=said(error))
+            raise VideoRefused(fact) from None
         context.metrics.assets.labels("found" if found else "uploaded").inc()
         now_ms = context.now_ms()
         note = AssetNote(footage.identity, asset.id, asset.duration, now_ms, now_ms)
@@ -213,14 +220,14 @@ def _taken(future: asyncio.Future[Place]) -> None:
 
 
 async def _ready(live: Live, context: Context, asset_id: str) -> Asset:
-    """Wait until the asset can be analysed. Raises `NotFound`, or `VideoRefused` when it failed."""
+    """Wait until the asset can be analysed. Raises `Rejected` (unknown, or no id), or `VideoRefused` when it failed."""
     settings = context.settings.platform
     began = context.clock.monotonic()
     patience = Patience(live, context, "upload")
     while True:
         try:
             asset = await context.platform.get_asset(asset_id)
-        except NotFound:
+        except Rejected:
             raise
         except PlatformError as error:
             if not await patience.wait(error):
