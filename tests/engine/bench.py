@@ -1,0 +1,325 @@
+"""Everything around the engine in memory: logs, writers, lease, assets, intake, and a platform that is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, cast
+
+import orjson
+
+from service.clock import Clock
+from service.domain.effects import Turn
+from service.domain.job import Job, decode_job, encode_job
+from service.domain.policy import Policy
+from service.engine.context import Context
+from service.engine.host import Engine
+from service.engine.live import Live
+from service.engine.partition import JobBook
+from service.engine.poller import Poller
+from service.engine.records import RecordBuilder
+from service.engine.task import look_at_task
+from service.engine.turns import Turns
+from service.kafka.asset_log import AssetLog
+from service.kafka.finished import decode_finished
+from service.kafka.intake import Batch, Intake
+from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
+from service.kafka.ports import FinishedRecord, InRecord, OutRecord, Place
+from service.platform.client import PlatformClient
+from service.settings import Settings, load_settings
+from service.telemetry.metrics import Metrics
+from tests.engine.fake_platform import FakePlatform
+
+EPOCH = 1_790_000_000.0
+URL = "https://media.example.com/v.mp4"
+
+
+class LoopClock:
+    """The loop's time as both clocks."""
+
+    def time(self) -> float:
+        return EPOCH + asyncio.get_running_loop().time()
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class SwitchedLease:
+    def __init__(self) -> None:
+        self.on = True
+
+    def alive(self) -> bool:
+        return self.on
+
+    def may_pay(self) -> bool:
+        return self.on
+
+
+class TailedLog(MemoryLog):
+    """Tells who follows a topic of each record, and knows the order of all records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: list[OutRecord] = []
+        self.followers: dict[str, Callable[[InRecord, float | None], None]] = {}
+
+    def append(self, record: OutRecord) -> Place:
+        place = super().append(record)
+        self.order.append(record)
+        follower = self.followers.get(record.topic)
+        if follower is not None:
+            headers = tuple(record.headers)
+            seen = InRecord(place.topic, place.partition, place.offset, 0, record.key, record.value, headers)
+            asyncio.get_running_loop().call_soon(follower, seen, None)
+        return place
+
+
+class HeldWriter(MemoryWriter):
+    """Commits at the next turn of the loop, unless it is held."""
+
+    held = False
+
+    def _commit(self) -> None:
+        if self.held:
+            self._scheduled = False
+        else:
+            super()._commit()
+
+    def go(self) -> None:
+        """Commit all that gathered, and go on as usual."""
+        self.held = False
+        self._commit()
+
+    def go_once(self) -> None:
+        """Commit what gathered so far, and hold the next."""
+        self.held = False
+        self._commit()
+        self.held = True
+
+
+class MemoryFinished:
+    """The `FinishedLog` of a partition over a `MemoryLog`."""
+
+    def __init__(self, log: MemoryLog, topic: str, partition: int) -> None:
+        self.added: list[tuple[str, int]] = []
+        self._log = log
+        self._topic = topic
+        self._partition = partition
+
+    def at(self, offset: int) -> FinishedRecord:
+        value = self._log.at(Place(self._topic, self._partition, offset)).value
+        found = decode_finished(value or b"")
+        assert found is not None
+        return found
+
+    async def find(self, request_id: str) -> FinishedRecord | None:
+        return next((self.at(offset) for known, offset in self.added if known == request_id), None)
+
+    def add(self, request_id: str, offset: int) -> None:
+        self.added.append((request_id, offset))
+
+    async def completion(self, record: FinishedRecord) -> OutRecord | None:
+        return self._log.at(record.completion)
+
+
+def asset_log(settings: Settings, sender: MemorySender, metrics: Metrics, clock: Clock, log: TailedLog) -> AssetLog:
+    """The real asset log, its topic in memory and already read."""
+    assets = AssetLog(settings, sender, metrics, clock)
+    assets._tail.partitions = 2
+    assets._tail.ready.set()
+    log.followers[settings.topics.assets] = assets._seen
+    return assets
+
+
+class Bench:
+    """One process: `open` a partition, `take` requests, look at what was written and asked for."""
+
+    def __init__(
+        self,
+        *,
+        platform: PlatformClient | None = None,
+        platform_settings: dict[str, Any] | None = None,
+        **sections: Any,
+    ) -> None:
+        self.settings = load_settings(platform=platform_settings or {}, **sections)
+        self.metrics = Metrics()
+        self.clock = LoopClock()
+        self.log = TailedLog()
+        self.lease = SwitchedLease()
+        self.sender = MemorySender(self.log, self.lease)
+        self.assets = asset_log(self.settings, self.sender, self.metrics, self.clock, self.log)
+        self.platform = FakePlatform(self.clock)
+        jobs = self.settings.jobs
+        self.turns = Turns({Turn.STREAM: jobs.max_streams, Turn.CREATE: jobs.max_creates})
+
+        async def look(live: Live) -> float | None:
+            return await look_at_task(live, self.context)
+
+        self.poller = Poller(look, at_once=self.settings.platform.max_calls)
+        self.context = Context(
+            settings=self.settings,
+            policy=Policy(
+                max_attempts=jobs.max_attempts,
+                patience_ms=int(jobs.patience_seconds * 1000),
+                retry_initial_seconds=jobs.retry_initial_seconds,
+                retry_max_seconds=jobs.retry_max_seconds,
+            ),
+            clock=self.clock,
+            metrics=self.metrics,
+            platform=platform or cast("PlatformClient", self.platform),
+            assets=self.assets,
+            sender=self.sender,
+            lease=self.lease,
+            turns=self.turns,
+            poller=self.poller,
+            records=RecordBuilder(self.settings.topics),
+        )
+        self.engine = Engine(self.context)
+        self.writer: HeldWriter
+        self.finished: MemoryFinished
+        self.book: JobBook
+        self.faults: list[dict[str, Any]] = []
+        self._intake: Intake
+        self._offset = 0
+
+    async def __aenter__(self) -> Self:
+        # Nothing may go wrong behind a test's back.
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: self.faults.append(fault))
+        self.poller.start()
+        self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.book.close()
+        await self.writer.close()
+        await settled()
+        await self.poller.close()
+        if kind is None:
+            assert not self.faults, f"errors in callbacks: {self.faults}"
+            assert [self.turns.taken(turn) for turn in Turn] == [0, 0], f"turns are leaked: {self.turns!r}"
+
+    def open(self, partition: int = 0) -> JobBook:
+        """Own a partition, with a writer and a book of its own. The last one opened is the bench's."""
+        self.writer = HeldWriter(self.log, partition)
+        self.finished = MemoryFinished(self.log, self.settings.topics.finished, partition)
+        self.book = self.engine.open(partition, self.writer, self.finished)
+        self._intake = Intake(
+            partition,
+            settings=self.settings,
+            jobs=self.book,
+            finished=self.finished,
+            quarantined=frozenset(),
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+        return self.book
+
+    # Requests
+
+    def record(self, body: dict[str, Any], key: bytes | None = b"cam7") -> InRecord:
+        topic = self.settings.topics.requests
+        timestamp = int(self.clock.time() * 1000)
+        self._offset += 1
+        return InRecord(topic, self.book.partition, self._offset - 1, timestamp, key, orjson.dumps(body), ())
+
+    async def prepare(self, *records: InRecord) -> Batch:
+        return await self._intake.prepare(records)
+
+    async def take(self, *bodies: dict[str, Any], key: bytes | None = b"cam7") -> None:
+        """One batch of requests, as intake takes it: durable when this returns."""
+        batch = await self.prepare(*(self.record(body, key) for body in bodies))
+        batch.durable(await self.writer.submit(batch.unit))
+
+    # Takeover
+
+    def restore(self, *jobs: Job) -> None:
+        """Jobs as an earlier owner left them."""
+        for job in jobs:
+            self.log.append(self.context.records.job(job))
+            self.book.restore(job.request_id.encode(), encode_job(job))
+        self.book.resume()
+
+    async def crash(self) -> None:
+        """This owner is gone with all that was not durable; the next one takes over."""
+        self.writer.fence()
+        await self.book.close()
+        self.open(self.book.partition)
+        live: dict[bytes, bytes | None] = {}
+        for record in self.log.read(self.settings.topics.jobs, self.book.partition):
+            live[record.key or b""] = record.value
+        for key, value in live.items():
+            if value is not None:
+                self.book.restore(key, value)
+        self.book.resume()
+
+    # What was written
+
+    def _values(self, topic: str, request_id: str | None) -> list[dict[str, Any]]:
+        found = [orjson.loads(record.value or b"") for record in self.log.read(topic, self.book.partition)]
+        return [value for value in found if request_id in (None, value["request_id"])]
+
+    def completions(self, request_id: str | None = None) -> list[dict[str, Any]]:
+        return self._values(self.settings.topics.completions, request_id)
+
+    def progress(self, request_id: str | None = None) -> list[dict[str, Any]]:
+        return self._values(self.settings.topics.progress, request_id)
+
+    def told(self, request_id: str | None = None) -> list[str]:
+        """The types of the progress events."""
+        return [event["type"] for event in self.progress(request_id)]
+
+    def fragments(self, request_id: str | None = None) -> list[dict[str, Any]]:
+        return self._values(self.settings.topics.fragments, request_id)
+
+    def states(self, request_id: str = "r-1") -> list[Job | None]:
+        """The job's records in order; None is the tombstone."""
+        records = self.log.read(self.settings.topics.jobs, self.book.partition)
+        return [decode_job(r.value) if r.value else None for r in records if r.key == request_id.encode()]
+
+    def phases(self, request_id: str = "r-1") -> list[str]:
+        return ["ended" if job is None else str(job.phase) for job in self.states(request_id)]
+
+    def live(self, request_id: str = "r-1") -> Live:
+        return self.book._live[request_id]
+
+    async def completed(self, request_id: str = "r-1") -> dict[str, Any]:
+        """The completion, which is there once."""
+        await until(lambda: self.completions(request_id), f"a completion of {request_id}")
+        await settled()
+        [completion] = self.completions(request_id)
+        assert self.states(request_id)[-1] is None, "a record was written after the tombstone"
+        return completion
+
+
+def analyze(request_id: str = "r-1", **members: Any) -> dict[str, Any]:
+    """A request: a prompt and a video by URL unless told otherwise."""
+    return {"request_id": request_id, "prompt": "Describe.", "video": {"type": "url", "url": URL}} | members
+
+
+def cancel(request_id: str = "r-1") -> dict[str, Any]:
+    return {"type": "cancel", "request_id": request_id}
+
+
+async def until(condition: Callable[[], object], what: str = "", seconds: float = 3_600) -> None:
+    """Wait for a condition, in the loop's time."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"not within {seconds:g} s: {what or condition}") from None
+
+
+async def settled() -> None:
+    """Let everything run that is ready now; no time passes."""
+    for _ in range(60):
+        await asyncio.sleep(0)
+
+
+async def passed(seconds: float) -> None:
+    """Let the loop's time go on."""
+    until_then = asyncio.get_running_loop().time() + seconds
+    await until(lambda: asyncio.get_running_loop().time() >= until_then)

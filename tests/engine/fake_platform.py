@@ -1,0 +1,261 @@
+"""The platform's client as the engine sees it, in memory: it works, unless a test has scripted the next calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from contracts.events import PlatformAnswer
+from service.clock import Clock
+from service.platform.call import AnalysisCall
+from service.platform.errors import (
+    Category,
+    NotAuthorized,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    PlatformError,
+    RateLimited,
+    Rejected,
+    ServerFailed,
+    StreamBroken,
+)
+from service.platform.tasks import CancelOutcome
+from service.platform.values import Analysis, Asset, StreamEnded, StreamEvent, StreamStarted, StreamText, Task
+
+TEXTS = ("A car ", "turns ", "left.")
+
+
+def said(status: int, code: str | None = None) -> PlatformAnswer:
+    return PlatformAnswer(status=status, code=code, message=f"status {status}")
+
+
+def server_failed() -> ServerFailed:
+    return ServerFailed("the platform answered 503", answer=said(503))
+
+
+def rate_limited(seconds: float = 3) -> RateLimited:
+    return RateLimited("slow down", retry_after_seconds=seconds, category="analyze", daily=False, answer=said(429))
+
+
+def rejected(status: int = 400, code: str | None = "parameter_invalid") -> Rejected:
+    return Rejected(f"the platform answered {status}", answer=said(status, code))
+
+
+def not_found() -> NotFound:
+    return NotFound("the platform answered 404", answer=said(404, "resource_not_exist"))
+
+
+def unknown() -> OutcomeUnknown:
+    return OutcomeUnknown("the connection was cut")
+
+
+def broken() -> StreamBroken:
+    return StreamBroken(reason="cut", started=True)
+
+
+def not_sent() -> NotSent:
+    return NotSent("no connection")
+
+
+def unauthorized() -> NotAuthorized:
+    return NotAuthorized("the key is refused", answer=said(401))
+
+
+@dataclass
+class Held:
+    """A call that is taken and then waits for `go`."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    left: bool = False
+    """The caller gave up before `go`."""
+
+    async def passed(self) -> None:
+        self.reached.set()
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.left = True
+            raise
+
+
+@dataclass(frozen=True)
+class After:
+    """The work is done, and its answer is lost."""
+
+    error: Exception
+
+
+Behaviour = Held | After | Exception | None
+
+
+@dataclass
+class Seen:
+    operation: str
+    details: dict[str, Any]
+
+
+class FakePlatform:
+    """`script` says what becomes of the next calls of an operation; without a word they succeed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.unauthorized = False
+        self.paused_seconds = 0.0
+        self.calls: list[Seen] = []
+        self.on_call: Callable[[Seen], None] = lambda seen: None
+        self.assets: dict[str, Asset] = {}
+        self.tasks: dict[str, Task] = {}
+        self.streams: deque[list[Any]] = deque()
+        self.open_streams = 0
+        self.list_tasks = True
+        """Whether tasks can be found; False is a list that lags behind."""
+        self.new_asset_status = "ready"
+        self.duration: float | None = 60.0
+        self._clock = clock
+        self._script: dict[str, deque[Behaviour]] = defaultdict(deque)
+        self._always: dict[str, Callable[[], Exception]] = {}
+
+    def script(self, operation: str, *behaviours: Behaviour) -> None:
+        """What the next calls meet, in turn; None is success."""
+        self._script[operation].extend(behaviours)
+
+    def always(self, operation: str, error: Callable[[], Exception] | None) -> None:
+        """What every call meets that is not scripted."""
+        if error is None:
+            self._always.pop(operation, None)
+        else:
+            self._always[operation] = error
+
+    def hold(self, operation: str) -> Held:
+        """The next call waits for the test."""
+        held = Held()
+        self.script(operation, held)
+        return held
+
+    def count(self, operation: str) -> int:
+        return Counter(seen.operation for seen in self.calls)[operation]
+
+    def paused(self, category: Category) -> float:
+        return self.paused_seconds
+
+    @asynccontextmanager
+    async def _around(self, operation: str, **details: Any) -> AsyncIterator[None]:
+        seen = Seen(operation, details)
+        self.calls.append(seen)
+        self.on_call(seen)
+        script = self._script[operation]
+        behaviour = script.popleft() if script else self._failure(operation)
+        if isinstance(behaviour, Held):
+            await behaviour.passed()
+        elif isinstance(behaviour, Exception):
+            raise behaviour
+        yield
+        if isinstance(behaviour, After):
+            raise behaviour.error
+
+    def _failure(self, operation: str) -> Exception | None:
+        make = self._always.get(operation)
+        return None if make is None else make()
+
+    # Assets
+
+    async def create_asset_from_url(self, url: str, *, filename: str, user_metadata: Mapping[str, Any]) -> Asset:
+        async with self._around("create_asset", filename=filename):
+            return self.add_asset(filename, status="processing")
+
+    async def create_asset_direct(
+        self,
+        source: Any,
+        *,
+        filename: str,
+        content_type: str,
+        user_metadata: Mapping[str, Any],
+        on_progress: Callable[[int], None],
+    ) -> Asset:
+        async with self._around("create_asset", filename=filename):
+            on_progress(source.size)
+            return self.add_asset(filename, status="processing")
+
+    def add_asset(self, filename: str, *, status: str = "ready") -> Asset:
+        asset_id = f"asset-{len(self.assets) + 1}"
+        asset = Asset(asset_id, self.new_asset_status, filename, self.duration, created_at=self._clock.time())
+        self.assets[asset_id] = asset
+        return replace(asset, status=status)
+
+    async def get_asset(self, asset_id: str) -> Asset:
+        async with self._around("get_asset", asset_id=asset_id):
+            if asset_id not in self.assets:
+                raise not_found()
+            return self.assets[asset_id]
+
+    async def find_assets(self, filename_contains: str) -> list[Asset]:
+        async with self._around("find_assets"):
+            return [asset for asset in self.assets.values() if filename_contains in (asset.filename or "")]
+
+    # Tasks
+
+    async def create_task(self, call: AnalysisCall, *, custom_id: str, idempotency_key: str) -> Task:
+        async with self._around("create_task", custom_id=custom_id, key=idempotency_key, call=call):
+            task = Task(f"task-{len(self.tasks) + 1}", "queued", custom_id, created_at=self._clock.time())
+            self.tasks[task.id] = task
+        return task
+
+    def end_task(self, task_id: str, status: str = "ready", text: str = "All is quiet.") -> None:
+        result = Analysis(text, "stop", "gen-1", 3) if status == "ready" else None
+        self.tasks[task_id] = replace(self.tasks[task_id], status=status, result=result)
+
+    async def get_task(self, task_id: str) -> Task:
+        async with self._around("get_task", task_id=task_id):
+            if task_id not in self.tasks:
+                raise not_found()
+            return self.tasks[task_id]
+
+    async def find_task(
+        self, custom_id: str, *, asset_id: str | None, video_url: str | None, created_after: float
+    ) -> Task | None:
+        async with self._around("find_task", custom_id=custom_id):
+            found = [task for task in self.tasks.values() if task.custom_id == custom_id]
+            return found[-1] if found and self.list_tasks else None
+
+    async def cancel_task(self, task_id: str) -> CancelOutcome:
+        async with self._around("cancel_task", task_id=task_id):
+            if task_id not in self.tasks:
+                return "gone"
+            if self.tasks[task_id].ended:
+                return "already_ended"
+            self.end_task(task_id, "canceled")
+            return "canceled"
+
+    # Analyses
+
+    async def analyze(self, call: AnalysisCall) -> Analysis:
+        async with self._around("analyze", call=call):
+            return Analysis("".join(TEXTS), "stop", "gen-1", 3)
+
+    @asynccontextmanager
+    async def stream(self, call: AnalysisCall) -> AsyncIterator[AsyncIterator[list[StreamEvent]]]:
+        pieces = self.streams.popleft() if self.streams else list(TEXTS)
+        async with self._around("stream", call=call):
+            self.open_streams += 1
+            try:
+                yield self._reads(pieces)
+            finally:
+                self.open_streams -= 1
+
+    async def _reads(self, pieces: list[Any]) -> AsyncIterator[list[StreamEvent]]:
+        yield [StreamStarted("gen-1")]
+        for piece in pieces:
+            if isinstance(piece, Held):
+                await piece.passed()
+            elif isinstance(piece, PlatformError):
+                raise piece
+            elif callable(piece):
+                piece()
+            else:
+                yield [StreamText(piece)]
+        yield [StreamEnded("stop", "gen-1", 3)]

@@ -1,0 +1,209 @@
+"""Turns, the poller, the records and the host."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from service.domain.effects import Event, Turn
+from service.domain.job import Job, encode_job
+from service.engine.live import Live
+from service.engine.partition import JobBook
+from service.engine.poller import Poller
+from service.engine.records import RecordBuilder
+from service.engine.turns import Turns
+from service.kafka.ports import UnreadableJob
+from service.settings import TopicSettings
+from tests.domain.builders import job_of
+from tests.engine.bench import Bench, analyze, passed, settled, until
+from tests.engine.fake_platform import Held
+
+pytestmark = pytest.mark.unit
+
+STREAM: dict[str, Any] = {"upload": "inline", "mode": "stream"}
+
+
+def live_of(job: Job | None = None) -> Live:
+    return Live(job or job_of(), cast("JobBook", None))
+
+
+# Turns
+
+
+def test_turns_are_given_in_the_order_of_asking() -> None:
+    turns, served = Turns({Turn.STREAM: 1}), []
+    assert turns.try_take(Turn.STREAM)
+    for name in "abc":
+        turns.wait(Turn.STREAM, name, lambda name=name: served.append(name))  # type: ignore[misc]
+    turns.leave(Turn.STREAM, "b")
+    assert not turns.try_take(Turn.STREAM)
+    turns.give_back(Turn.STREAM)
+    assert served == ["a"]
+    turns.give_back(Turn.STREAM)
+    turns.give_back(Turn.STREAM)
+    assert served == ["a", "c"]
+    assert turns.taken(Turn.STREAM) == 0
+
+
+def test_closed_turns_are_given_to_nobody() -> None:
+    turns, served = Turns({Turn.STREAM: 1}), []
+    assert turns.try_take(Turn.STREAM)
+    turns.wait(Turn.STREAM, "a", lambda: served.append("a"))
+    turns.close()
+    turns.give_back(Turn.STREAM)
+    assert not turns.try_take(Turn.STREAM)
+    assert served == []
+
+
+# Poller
+
+
+async def test_many_watched_jobs_cost_their_looks_only() -> None:
+    looks: list[float] = []
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def look(_: Live) -> float | None:
+        looks.append(loop.time() - began)
+        return 1_000.0 if len(looks) <= 20_000 else None
+
+    poller = Poller(look, at_once=64)
+    poller.start()
+    for number in range(20_000):
+        poller.watch(live_of(), 10 + (number * 7919 % 20_000) / 1_000)
+    await until(lambda: len(looks) == 20_000)
+    await passed(900)
+    assert len(looks) == 20_000
+    assert looks == sorted(looks)
+    assert len(poller) == 20_000
+    await poller.close()
+
+
+async def test_a_look_that_fails_is_repeated_and_one_that_is_forgotten_is_not() -> None:
+    looks = 0
+
+    async def look(_: Live) -> float | None:
+        nonlocal looks
+        looks += 1
+        raise RuntimeError("a bug")
+
+    poller = Poller(look, at_once=1)
+    poller.start()
+    live = live_of()
+    poller.watch(live, 1)
+    await until(lambda: looks == 3)
+    poller.forget(live)
+    await passed(200)
+    assert (looks, len(poller)) == (3, 0)
+    await poller.close()
+
+
+async def test_an_earlier_look_wakes_the_poller() -> None:
+    looked: list[Live] = []
+
+    async def look(live: Live) -> float | None:
+        looked.append(live)
+        return None
+
+    poller = Poller(look, at_once=1)
+    poller.start()
+    late, early = live_of(), live_of()
+    poller.watch(late, 500)
+    await settled()
+    poller.watch(early, 1)
+    await passed(2)
+    assert looked == [early]
+    await passed(500)
+    assert looked == [early, late]
+    await poller.close()
+
+
+# Records
+
+
+def test_records_carry_the_requests_key_and_ids_that_never_change() -> None:
+    topics = TopicSettings()
+    records = RecordBuilder(topics)
+    job = job_of(key=b"cam7", attempt=3, traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+    told = records.event(job, Event("interrupted", attempt=2), {"a": 1}, 1.0)
+    headers = dict(told.headers)
+    assert (told.topic, told.partition, told.key) == (topics.progress, 2, b"cam7")
+    assert headers["ce_id"] == b"2-7-interrupted-2"
+    assert headers["ce_subject"] == b"r-1"
+    assert (headers["traceparent"] or b"").startswith(b"00-1111")
+    assert b'"metadata":{"a":1}' in (told.value or b"")
+    first = records.event(job, Event("canceled", {"reason": "x"}), None, 1.0)
+    second = records.event(job.but(attempt=4), Event("canceled", {"reason": "y"}), None, 2.0)
+    assert first.topic == topics.completions
+    assert dict(first.headers)["ce_id"] == dict(second.headers)["ce_id"]
+    assert records.event(job.but(key=None), Event("interrupted"), None, 1.0).key == b"r-1"
+    assert (records.tombstone(job).key, records.tombstone(job).value) == (b"r-1", None)
+
+
+# Restore
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b'{"v":2}', b'{"v":1,"phase":"streaming"}'])
+async def test_a_job_record_that_can_not_be_read_is_told(bench: Bench, value: bytes) -> None:
+    with pytest.raises(UnreadableJob):
+        bench.book.restore(b"r-1", value)
+    assert len(bench.book) == 0
+
+
+async def test_a_job_whose_request_is_none_of_this_version_is_told(bench: Bench) -> None:
+    job = job_of().but(body=b'{"type":"analyze","request_id":"r-1"}')
+    with pytest.raises(UnreadableJob):
+        bench.book.restore(b"r-1", encode_job(job))
+    assert len(bench.book) == 0
+
+
+# Host
+
+
+async def test_intake_opens_again_only_when_a_fifth_has_ended() -> None:
+    async with Bench(jobs={"max_in_flight": 10, "max_streams": 100}) as bench:
+        held = [bench.platform.hold("stream") for _ in range(10)]
+        await bench.take(*(analyze(f"r-{number}", **STREAM) for number in range(10)))
+        assert bench.engine.intake_closed() == "full"
+        held[0].go.set()
+        await bench.completed("r-0")
+        assert bench.engine.intake_closed() == "full"
+        held[1].go.set()
+        await bench.completed("r-1")
+        assert bench.engine.intake_closed() is None
+
+
+async def test_intake_is_closed_while_the_platform_wants_nothing(bench: Bench) -> None:
+    assert bench.engine.intake_closed() is None
+    bench.platform.paused_seconds = 301
+    assert bench.engine.intake_closed() == "quota"
+    bench.platform.unauthorized = True
+    assert bench.engine.intake_closed() == "unauthorized"
+    await bench.engine.drain(0)
+    assert bench.engine.intake_closed() == "draining"
+
+
+async def test_a_drain_waits_for_what_runs_and_begins_nothing() -> None:
+    async with Bench(jobs={"max_streams": 1}) as bench:
+        held = Held()
+        bench.platform.streams.append(["text", held])
+        await bench.take(analyze("r-1", **STREAM), analyze("r-2", **STREAM))
+        await held.reached.wait()
+        draining = asyncio.create_task(bench.engine.drain(1_000))
+        await passed(50)
+        assert not draining.done()
+        held.go.set()
+        await draining
+        await bench.completed("r-1")
+        assert bench.platform.count("stream") == 1
+
+
+async def test_a_drain_is_over_when_its_time_is(bench: Bench) -> None:
+    held = bench.platform.hold("stream")
+    await bench.take(analyze(**STREAM))
+    await held.reached.wait()
+    began = bench.clock.time()
+    await bench.engine.drain(25)
+    assert 25 <= bench.clock.time() - began < 26

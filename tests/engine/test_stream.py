@@ -1,0 +1,220 @@
+"""Streams: fragments before the completion, new attempts after a cut, waits that cost nothing, back-pressure."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from service.domain.effects import Turn
+from service.kafka.ports import DeliveryFailed, LeaseLost, RecordTooLarge
+from tests.engine.bench import Bench, analyze, passed, settled, until
+from tests.engine.fake_platform import TEXTS, Held, broken, not_sent, rate_limited, server_failed, unauthorized, unknown
+
+pytestmark = pytest.mark.unit
+
+STREAM: dict[str, Any] = {"upload": "inline", "mode": "stream"}
+
+
+async def test_every_fragment_is_in_the_topic_before_the_completion(bench: Bench) -> None:
+    await bench.take(analyze(**STREAM))
+    completion = await bench.completed()
+    topics = bench.settings.topics
+    order = [r.topic for r in bench.log.order if r.topic in (topics.fragments, topics.completions)]
+    assert order == [topics.fragments] * 3 + [topics.completions]
+    assert [f["sequence"] for f in bench.fragments()] == [0, 1, 2]
+    assert "".join(f["text"] for f in bench.fragments()) == completion["text"]
+    assert {f["generation_id"] for f in bench.fragments()} == {completion["generation_id"]}
+
+
+async def test_the_completion_waits_for_the_last_delivery(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver = bench.sender._deliver
+    monkeypatch.setattr(bench.sender, "_deliver", lambda: None)
+    await bench.take(analyze(**STREAM))
+    await until(lambda: len(bench.fragments()) == 3)
+    await passed(5)
+    assert bench.completions() == []
+    monkeypatch.undo()
+    deliver()
+    assert (await bench.completed())["fragments"] == 3
+
+
+async def test_a_fragment_that_is_not_delivered_begins_a_new_attempt(bench: Bench) -> None:
+    held = Held()
+    bench.platform.streams.append([TEXTS[0], held, TEXTS[1], TEXTS[2]])
+    await bench.take(analyze(**STREAM))
+    await held.reached.wait()
+    bench.sender.fail_next(lambda: DeliveryFailed("the broker is away"))
+    held.go.set()
+    await until(lambda: "retrying" in bench.told())
+    bench.sender.fail_next(None)
+    completion = await bench.completed()
+    assert (completion["type"], completion["attempt"]) == ("completed", 2)
+    assert [(f["attempt"], f["sequence"]) for f in bench.fragments()] == [(1, 0), (2, 0), (2, 1), (2, 2)]
+
+
+async def test_undelivered_fragments_never_fail_the_job(bench: Bench) -> None:
+    bench.sender.fail_next(lambda: DeliveryFailed("the broker is away"))
+    await bench.take(analyze(**STREAM))
+    await until(lambda: bench.told().count("retrying") == bench.settings.jobs.max_attempts + 2)
+    assert bench.completions() == []
+    bench.sender.fail_next(None)
+    assert (await bench.completed())["type"] == "completed"
+
+
+async def test_a_fragment_that_fits_no_record_ends_the_job_after_some_attempts(bench: Bench) -> None:
+    bench.sender.fail_next(RecordTooLarge)
+    await bench.take(analyze(**STREAM))
+    assert (await bench.completed())["error"]["code"] == "stream_failed"
+    assert bench.platform.count("stream") == bench.settings.jobs.max_attempts
+
+
+@pytest.mark.parametrize("while_sending", [True, False])
+async def test_a_lost_lease_cuts_the_attempt_and_the_next_begins_when_it_is_back(
+    bench: Bench, while_sending: bool
+) -> None:
+    held = Held()
+    bench.platform.streams.append([TEXTS[0], held, TEXTS[1]])
+    await bench.take(analyze(**STREAM))
+    await held.reached.wait()
+    if while_sending:
+        bench.lease.on = False
+    else:
+
+        def lost() -> LeaseLost:
+            bench.lease.on = False
+            bench.sender.fail_next(None)
+            return LeaseLost()
+
+        bench.sender.fail_next(lost)
+    held.go.set()
+    await passed(60)
+    assert bench.platform.open_streams == 0
+    assert bench.platform.count("stream") == 1
+    assert "interrupted" not in bench.told()
+    bench.lease.on = True
+    completion = await bench.completed()
+    assert (completion["type"], completion["attempt"]) == ("completed", 2)
+    assert [e["attempt"] for e in bench.progress() if e["type"] == "interrupted"] == [1]
+
+
+async def test_a_lost_lease_while_draining_begins_no_new_attempt(bench: Bench) -> None:
+    held = Held()
+    bench.platform.streams.append([TEXTS[0], held, TEXTS[1]])
+    await bench.take(analyze(**STREAM))
+    await held.reached.wait()
+    draining = asyncio.create_task(bench.engine.drain(5))
+    await settled()
+    bench.lease.on = False
+    held.go.set()
+    await passed(1)
+    bench.lease.on = True
+    await draining
+    assert bench.platform.count("stream") == 1
+    assert bench.phases() == ["accepted", "streaming", "ready"]
+    assert bench.turns.taken(Turn.STREAM) == 0
+
+
+@pytest.mark.parametrize("failure", [rate_limited, not_sent, unauthorized])
+async def test_what_cost_nothing_is_repeated_within_the_attempt(bench: Bench, failure: Any) -> None:
+    bench.platform.script("stream", *(failure() for _ in range(10)))
+    await bench.take(analyze(**STREAM))
+    completion = await bench.completed()
+    assert (completion["type"], completion["attempt"]) == ("completed", 1)
+    assert bench.told().count("retrying") == 10
+    assert bench.phases() == ["accepted", "streaming", "ended"]
+
+
+async def test_the_platforms_wish_is_waited_for(bench: Bench) -> None:
+    bench.platform.script("stream", rate_limited(1_000))
+    began = bench.clock.time()
+    await bench.take(analyze(**STREAM))
+    await bench.completed()
+    assert bench.clock.time() - began >= 1_000
+
+
+@pytest.mark.parametrize("failure", [broken, unknown])
+async def test_a_cut_begins_a_new_attempt_from_the_first_fragment(bench: Bench, failure: Any) -> None:
+    bench.platform.streams.append([TEXTS[0], TEXTS[1], failure()])
+    await bench.take(analyze(**STREAM))
+    completion = await bench.completed()
+    assert (completion["attempt"], completion["fragments"]) == (2, 3)
+    assert [(f["attempt"], f["sequence"]) for f in bench.fragments()] == [(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]
+    ids = [dict(r.headers)["ce_id"] for r in bench.log.read(bench.settings.topics.fragments, 0)]
+    assert len(set(ids)) == len(ids)
+
+
+async def test_a_stream_that_always_breaks_is_paid_for_a_limited_number_of_times(bench: Bench) -> None:
+    bench.platform.streams.extend([TEXTS[0], broken()] for _ in range(10))
+    await bench.take(analyze(**STREAM))
+    completion = await bench.completed()
+    assert completion["error"]["code"] == "stream_failed"
+    assert bench.platform.count("stream") == bench.settings.jobs.max_attempts
+
+
+async def test_a_platform_that_fails_is_given_up_after_its_patience(bench: Bench) -> None:
+    bench.platform.always("stream", server_failed)
+    began = bench.clock.time()
+    await bench.take(analyze(**STREAM))
+    completion = await bench.completed()
+    assert completion["error"]["code"] == "platform_unavailable"
+    assert 900 <= bench.clock.time() - began < 1_100
+
+
+async def test_a_stream_without_text_completes_with_none(bench: Bench) -> None:
+    bench.platform.streams.append([""])
+    await bench.take(analyze(**STREAM))
+    completion = await bench.completed()
+    assert (completion["text"], completion["fragments"]) == ("", 0)
+
+
+async def test_no_more_is_read_while_too_much_is_under_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, asked = asyncio.Event(), asyncio.Event()
+
+    async def ready() -> None:
+        if bench.fragments():
+            asked.set()
+            await room.wait()
+
+    monkeypatch.setattr(bench.sender, "ready", ready)
+    await bench.take(analyze(**STREAM))
+    await asked.wait()
+    await passed(5)
+    assert len(bench.fragments()) == 1
+    room.set()
+    await bench.completed()
+
+
+async def test_nothing_is_paid_for_while_there_is_no_producer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = asyncio.Event()
+    monkeypatch.setattr(bench.sender, "ready", there.wait)
+    await bench.take(analyze(**STREAM))
+    await passed(5)
+    assert bench.platform.count("stream") == 0
+    there.set()
+    await bench.completed()
+
+
+async def test_a_crash_in_mid_stream_interrupts_and_begins_again(bench: Bench) -> None:
+    bench.platform.streams.append([TEXTS[0], Held()])
+    await bench.take(analyze(**STREAM))
+    await until(bench.fragments)
+    await bench.crash()
+    completion = await bench.completed()
+    assert (completion["type"], completion["attempt"]) == ("completed", 2)
+    assert [e["attempt"] for e in bench.progress() if e["type"] == "interrupted"] == [1]
+
+
+@pytest.mark.parametrize(("wish", "kind"), [("fail", "failed"), ("async", "completed")])
+async def test_a_request_says_what_follows_a_crash(bench: Bench, wish: str, kind: str) -> None:
+    bench.platform.streams.append([TEXTS[0], Held()])
+    await bench.take(analyze(**STREAM, on_interrupt=wish))
+    await until(bench.fragments)
+    await bench.crash()
+    if wish == "async":
+        await until(lambda: bench.platform.tasks)
+        bench.platform.end_task("task-1")
+    completion = await bench.completed()
+    assert completion["type"] == kind
+    assert completion["attempt"] == (1 if wish == "fail" else 2)

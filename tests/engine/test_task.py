@@ -1,0 +1,250 @@
+"""Tasks: created once whatever the platform answers, looked at until they end, given up in plain words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.domain.job import Phase, encode_job
+from service.platform.errors import Conflict
+from service.platform.values import Task
+from tests.domain.builders import job_in, request_of
+from tests.engine.bench import EPOCH, Bench, analyze, passed, settled, until
+from tests.engine.fake_platform import (
+    After,
+    Held,
+    Seen,
+    not_sent,
+    rate_limited,
+    rejected,
+    said,
+    server_failed,
+    unauthorized,
+    unknown,
+)
+
+pytestmark = pytest.mark.unit
+
+ASYNC: dict[str, Any] = {"upload": "inline", "mode": "async"}
+
+
+def conflict() -> Conflict:
+    return Conflict("the key is in use", answer=said(409, "idempotency_conflict"))
+
+
+async def watched(bench: Bench) -> None:
+    await until(lambda: len(bench.poller) == 1)
+
+
+@pytest.mark.parametrize("lost", [unknown, server_failed, conflict])
+async def test_a_task_whose_answer_was_lost_is_found_by_its_name(bench: Bench, lost: Any) -> None:
+    bench.platform.script("create_task", After(lost()))
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    assert [seen.operation for seen in bench.platform.calls[:2]] == ["create_task", "find_task"]
+    assert len(bench.platform.tasks) == 1
+    bench.platform.end_task("task-1")
+    assert (await bench.completed())["task_id"] == "task-1"
+
+
+async def test_every_call_of_an_attempt_carries_the_same_name_and_key(bench: Bench) -> None:
+    bench.platform.script("create_task", unknown(), server_failed(), rate_limited(), None)
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    creations = [seen.details for seen in bench.platform.calls if seen.operation == "create_task"]
+    assert len(creations) == 4
+    assert len({(c["custom_id"], c["key"]) for c in creations}) == 1
+    assert creations[0]["custom_id"] == creations[0]["key"]
+    assert len(creations[0]["custom_id"]) <= 64
+
+
+async def test_after_a_refusal_that_cost_nothing_nobody_looks(bench: Bench) -> None:
+    bench.platform.script("create_task", rate_limited(), not_sent(), unauthorized())
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    assert bench.platform.count("find_task") == 0
+    assert bench.states()[-1] is not None
+    assert bench.live().job.attempt == 1
+
+
+async def test_while_the_list_can_not_be_read_nothing_is_created(bench: Bench) -> None:
+    bench.platform.script("create_task", After(unknown()))
+    bench.platform.script("find_task", server_failed(), not_sent(), unknown())
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    assert bench.platform.count("create_task") == 1
+
+
+async def test_a_crash_after_the_post_finds_the_task(bench: Bench) -> None:
+    held = bench.platform.hold("create_task")
+    await bench.take(analyze(**ASYNC))
+    await held.reached.wait()
+    name = bench.platform.calls[-1].details["custom_id"]
+    await bench.crash()
+    bench.platform.tasks["task-1"] = Task("task-1", "queued", name, created_at=bench.clock.time())
+    await watched(bench)
+    assert bench.platform.count("create_task") == 1
+    assert bench.phases() == ["accepted", "creating", "watching"]
+
+
+async def test_a_crash_after_the_answer_and_before_its_note_finds_the_task(bench: Bench) -> None:
+    held = bench.platform.hold("create_task")
+    await bench.take(analyze(**ASYNC))
+    await held.reached.wait()
+    bench.writer.held = True
+    held.go.set()
+    await until(lambda: bench.live().job.phase is Phase.WATCHING)
+    assert len(bench.poller) == 0
+    await bench.crash()
+    await watched(bench)
+    assert bench.platform.count("create_task") == 1
+
+
+async def test_a_crash_before_the_post_creates_the_task_under_the_same_name(bench: Bench) -> None:
+    held = bench.platform.hold("create_task")
+    await bench.take(analyze(**ASYNC))
+    await held.reached.wait()
+    await bench.crash()
+    await watched(bench)
+    names = [seen.details["custom_id"] for seen in bench.platform.calls if seen.operation == "create_task"]
+    assert len(names) == 2
+    assert len(set(names)) == 1
+
+
+async def test_what_can_not_be_found_out_ends_as_unknown_and_is_not_paid_for_again(bench: Bench) -> None:
+    bench.platform.script("create_task", After(unknown()))
+    bench.platform.always("find_task", server_failed)
+    await bench.take(analyze(**ASYNC))
+    assert (await bench.completed())["error"]["code"] == "outcome_unknown"
+    assert bench.platform.count("create_task") == 1
+
+
+async def test_a_platform_that_never_made_the_task_is_unavailable(bench: Bench) -> None:
+    bench.platform.always("create_task", server_failed)
+    await bench.take(analyze(**ASYNC))
+    completion = await bench.completed()
+    assert completion["error"]["code"] == "platform_unavailable"
+    assert completion["error"]["platform"]["status"] == 503
+    assert bench.platform.calls[-1].operation == "find_task"
+
+
+async def test_giving_up_looks_a_last_time(bench: Bench) -> None:
+    bench.platform.list_tasks = False
+    bench.platform.always("create_task", server_failed)
+    await bench.take(analyze(**ASYNC))
+    await until(lambda: bench.platform.count("create_task"))
+    name = bench.platform.calls[0].details["custom_id"]
+    bench.platform.tasks["task-1"] = Task("task-1", "queued", name)
+    await until(lambda: bench.platform.count("find_task"))
+    began = bench.clock.time()
+
+    def patience_is_over(_: Seen) -> None:
+        bench.platform.list_tasks = bench.clock.time() - began > 890
+
+    bench.platform.on_call = patience_is_over
+    await watched(bench)
+    assert bench.completions() == []
+
+
+async def test_a_refused_task_fails_with_the_platforms_words(bench: Bench) -> None:
+    bench.platform.script("create_task", rejected())
+    await bench.take(analyze(**ASYNC))
+    error = (await bench.completed())["error"]
+    assert (error["code"], error["platform"]["code"]) == ("rejected", "parameter_invalid")
+
+
+async def test_status_changes_are_told_once_each(bench: Bench) -> None:
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    await passed(60)
+    bench.platform.end_task("task-1", "processing")
+    await passed(60)
+    bench.platform.end_task("task-1")
+    completion = await bench.completed()
+    statuses = [event["status"] for event in bench.progress() if event["type"] == "task_status"]
+    assert statuses == ["queued", "processing", "ready"]
+    assert completion["text"] == "All is quiet."
+
+
+@pytest.mark.parametrize(("status", "kind"), [("failed", "failed"), ("canceled", "canceled")])
+async def test_a_task_that_ends_without_a_result_ends_the_job(bench: Bench, status: str, kind: str) -> None:
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    bench.platform.end_task("task-1", status)
+    assert (await bench.completed())["type"] == kind
+
+
+async def test_a_task_that_is_lost_ends_as_unknown_after_some_looks(bench: Bench) -> None:
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    task = bench.platform.tasks.pop("task-1")
+    looks = bench.platform.count("get_task")
+    await until(lambda: bench.platform.count("get_task") == looks + 2)
+    assert bench.completions() == []
+    bench.platform.tasks["task-1"] = task
+    await until(lambda: bench.platform.count("get_task") == looks + 3)
+    del bench.platform.tasks["task-1"]
+    completion = await bench.completed()
+    assert completion["error"]["code"] == "outcome_unknown"
+    assert bench.platform.count("get_task") == looks + 6
+
+
+async def test_a_failing_look_is_repeated_without_end(bench: Bench) -> None:
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    bench.platform.always("get_task", server_failed)
+    await passed(3_000)
+    assert bench.completions() == []
+    bench.platform.always("get_task", None)
+    bench.platform.end_task("task-1")
+    await bench.completed()
+
+
+async def test_a_ready_task_whose_result_is_missing_is_looked_at_again(bench: Bench) -> None:
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    whole = bench.platform.tasks["task-1"]
+    bench.platform.tasks["task-1"] = Task("task-1", "ready", whole.custom_id)
+    await passed(60)
+    assert bench.completions() == []
+    bench.platform.end_task("task-1")
+    await bench.completed()
+
+
+# Every phase is gone on with by the next owner
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.ENDED])
+async def test_a_job_is_gone_on_with_from_every_phase(bench: Bench, phase: Phase) -> None:
+    request = request_of(mode="sync" if phase is Phase.CALLING else "auto")
+    job = job_in(phase, request, partition=0, key=b"cam7")
+    if phase is Phase.CANCELING:
+        job = job.but(task_id="task-1")
+    if phase in (Phase.WATCHING, Phase.CANCELING):
+        bench.platform.tasks["task-1"] = Task("task-1", "queued")
+    bench.restore(job)
+    await settled()
+    if phase in (Phase.WATCHING, Phase.CREATING):
+        await watched(bench)
+        bench.platform.end_task("task-1")
+    completion = await bench.completed()
+    assert completion["type"] == ("canceled" if phase is Phase.CANCELING else "completed")
+    expected = {Phase.ACCEPTED: 1, Phase.READY: 1, Phase.STREAMING: 2, Phase.CALLING: 2}
+    assert completion["attempt"] == expected.get(phase, 1)
+    assert bench.finished.added == [("r-1", 0)]
+
+
+async def test_nothing_begins_before_all_jobs_are_restored(bench: Bench) -> None:
+    late = job_in(Phase.WATCHING, partition=0, deadline_ms=int((EPOCH - 60) * 1000))
+    bench.platform.tasks["task-1"] = Task("task-1", "queued")
+    held = Held()
+    bench.platform.script("cancel_task", held)
+    bench.book.restore(b"r-1", encode_job(late))
+    await passed(10)
+    assert bench.platform.calls == []
+    bench.book.resume()
+    await held.reached.wait()
+    held.go.set()
+    assert (await bench.completed())["error"]["code"] == "deadline_exceeded"
+    assert bench.platform.count("cancel_task") == 1

@@ -1,0 +1,84 @@
+"""The engine with the real client against the emulator: each mode, and faults on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.clock import SystemClock
+from service.emulator.options import EmulatorOptions, Pace
+from service.emulator.server import Emulator
+from service.platform.client import PlatformClient
+from service.settings import PlatformSettings
+from service.telemetry.metrics import Metrics
+from tests.engine.bench import Bench, analyze
+
+pytestmark = pytest.mark.integration
+
+SAMPLE = Path("service/sandbox/footage/sample.mp4").resolve()
+VIDEO = {"type": "file", "path": str(SAMPLE)}
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    async with Emulator(EmulatorOptions(pace=Pace(time_scale=0, fragment_interval_ms=0))) as running:
+        yield running
+
+
+@pytest.fixture
+async def wired(emulator: Emulator) -> AsyncIterator[Bench]:
+    platform = {"base_url": emulator.base_url, "asset_poll_seconds": 0.01}
+    client = PlatformClient(PlatformSettings(**platform), "key", Metrics(), SystemClock())
+    async with (
+        client,
+        Bench(
+            platform=client,
+            platform_settings=platform,
+            sources={"file_roots": [SAMPLE.parent]},
+            poll={"initial_seconds": 0.02, "max_seconds": 0.05},
+            jobs={"retry_initial_seconds": 0.02, "retry_max_seconds": 0.05},
+        ) as bench,
+    ):
+        yield bench
+
+
+@pytest.mark.parametrize("mode", ["stream", "sync", "async"])
+async def test_a_file_is_uploaded_and_analysed(wired: Bench, emulator: Emulator, mode: str) -> None:
+    await wired.take(analyze("r-1", mode=mode, video=VIDEO), analyze("r-2", mode=mode, video=VIDEO))
+    first, second = await wired.completed("r-1"), await wired.completed("r-2")
+    assert first["text"]
+    assert (first["text"], first["asset_id"], first["mode"]) == (second["text"], second["asset_id"], mode)
+    assert emulator.stats()["operations"]["asset_create"]["calls"] == 1
+    if mode == "stream":
+        assert "".join(f["text"] for f in wired.fragments("r-1")) == first["text"]
+
+
+@pytest.mark.parametrize("idempotency", ["honour", "ignore"])
+async def test_a_task_whose_answer_is_cut_off_is_not_created_again(
+    wired: Bench, emulator: Emulator, idempotency: Any
+) -> None:
+    object.__setattr__(emulator.platform.options, "idempotency", idempotency)
+    emulator.add_fault(operation="task_create", nth=1, do={"close": "after"})
+    await wired.take(analyze(mode="async", video=VIDEO))
+    assert (await wired.completed())["type"] == "completed"
+    [tasks] = emulator.stats()["tasks"]["by_custom_id"].values()
+    assert len(tasks) == 1
+
+
+async def test_an_upload_whose_answer_is_cut_off_is_not_made_again(wired: Bench, emulator: Emulator) -> None:
+    emulator.add_fault(operation="asset_create", nth=1, do={"close": "after"})
+    await wired.take(analyze(mode="sync", video=VIDEO))
+    assert (await wired.completed())["type"] == "completed"
+    assert len(emulator.platform.assets) == 1
+
+
+async def test_a_stream_that_is_cut_begins_again(wired: Bench, emulator: Emulator) -> None:
+    emulator.add_fault(operation="analyze_stream", nth=1, do={"cut_after": 2, "fragments": 6})
+    await wired.take(analyze(mode="stream", video=VIDEO))
+    completion = await wired.completed()
+    assert completion["attempt"] == 2
+    told = "".join(f["text"] for f in wired.fragments() if f["attempt"] == 2)
+    assert told == completion["text"]
