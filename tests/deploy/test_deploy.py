@@ -141,7 +141,7 @@ def test_the_health_check_of_the_image_wants_a_200(status: str, code: int) -> No
             assert connection.recv(1024).startswith(b"GET /health/live HTTP/1.1\r\n")
             connection.sendall(f"HTTP/1.1 {status}\r\n\r\n".encode())
         assert probe.wait(30) == code
-    again = [sys.executable, "-I", "-S", DEPLOY / "probe.py", port, "/health/live"]
+    again = [sys.executable, "-I", "-S", str(DEPLOY / "probe.py"), port, "/health/live"]
     assert subprocess.run(again, stderr=subprocess.DEVNULL, timeout=30, check=False).returncode == 1
 
 
