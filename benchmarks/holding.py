@@ -89,7 +89,7 @@ class Holder:
         began = time.monotonic()
         await asyncio.to_thread(produce, self._stage.servers, self._requests())
         async with aiohttp.ClientSession() as session:
-            await self._live(session, url)
+            await self._live(session, url, program)
             accepted = time.monotonic() - began
             cpu, since = cpu_seconds(program.pid), time.monotonic()
             late = await self._probe(session, url)
@@ -119,7 +119,7 @@ class Holder:
 
     async def _restored(self, program: Program, url: str, killed: float) -> Restored:
         async with aiohttp.ClientSession() as session:
-            live = await self._live(session, url)
+            live = await self._live(session, url, program)
         taken = await self._taken(program)
         given = min(at(entry) for entry in logged(program.log_file, "group_joined"))
         return Restored(
@@ -140,7 +140,7 @@ class Holder:
                     return max(taken)
                 await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _live(self, session: aiohttp.ClientSession, url: str) -> float:
+    async def _live(self, session: aiohttp.ClientSession, url: str, program: Program) -> float:
         """When every task was seen live."""
         deadline = time.monotonic() + _LIMIT_SECONDS
         metric, phase = _LIVE
@@ -148,8 +148,8 @@ class Holder:
             found = await samples(session, url, metric)
             if found.get((phase,), -1.0 if self._tasks else 0.0) >= self._tasks:
                 return time.time()
-            if time.monotonic() > deadline:
-                raise Missing(f"of {self._tasks} tasks the service holds {found}")
+            if time.monotonic() > deadline or not program.running:
+                raise Missing(f"of {self._tasks} tasks the service holds {found}\n{program.tail()}")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _serve(self, which: str, *, ready: bool = True) -> tuple[Program, str]:
