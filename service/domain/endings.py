@@ -77,6 +77,17 @@ def ended_as(job: Job, ending: Ending, note: str = "") -> Change:
     return _end(job, Event("canceled", {"reason": reason}))
 
 
+def smaller(job: Job, completion: Event) -> Event | None:
+    """What to end with when `completion` fits no record: without its decoded data, else a failure; None: nothing is."""
+    if completion.type != "completed":
+        return None
+    if completion.members.get("data") is not None:
+        members = {**completion.members, "data": None, "data_error": "left out: the completion is too large"}
+        return Event("completed", members)
+    message = "the result is larger than a record of the completions topic"
+    return failed(job, "task_failed", message, "analysis").completion
+
+
 def _end(job: Job, completion: Event, events: tuple[Event, ...] = ()) -> Change:
     return Change(job.but(phase=Phase.ENDED), completion=completion, events=events, actions=(StopWork(),))
 
