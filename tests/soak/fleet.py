@@ -66,10 +66,10 @@ class Fleet:
                 self.stops += 1
                 self._leaving[name] = asyncio.create_task(self._leave(program))
             case "freeze" if program.running:
-                program.send(signal.SIGSTOP)
+                _send(program, signal.SIGSTOP)
                 self._frozen[name] = time.time()
             case "thaw" if program.running:
-                program.send(signal.SIGCONT)
+                _send(program, signal.SIGCONT)
                 self._thawed(name)
             case "start":
                 leaving = self._leaving.pop(name, None)
@@ -149,3 +149,8 @@ class Fleet:
         if code != 0 and not (code == _ENDED_BY_SIGTERM and self._was_loading(program)):
             self.wrong_exits.append(f"{program.name} ended with {code} after SIGTERM")
         self.note(f"{program.name} has left")
+
+
+def _send(program: Program, what: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it is just ending by itself, which is told elsewhere
+        program.send(what)
