@@ -12,12 +12,14 @@ import structlog
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError
 from service.kafka.group import Group
+from service.kafka.holdings import Holdings
 from service.kafka.lease import GroupLease
 from service.kafka.ports import InRecord, JobHost
 from service.kafka.restore import Superseded
 from service.kafka.runtime import Fenced, PartitionRuntime, PartitionWriter, State
 from service.kafka.takeover import Readers, Takeover
 from service.kafka.takeover_budget import TakeoverBudget
+from service.kafka.throttle import Throttle
 from service.kafka.upkeep import Upkeep
 from service.kafka.watchdog import LoopWatch
 from service.settings import Settings
@@ -45,7 +47,6 @@ class Ownership:
         owner: str | None = None,
     ) -> None:
         self._settings = settings
-        self._host = host
         self._metrics = metrics
         self._clock = clock
         self._readers = Readers.of(settings)
@@ -62,33 +63,27 @@ class Ownership:
         )
         self._budget = TakeoverBudget(clock)
         self._tending: dict[int, asyncio.Task[None]] = {}
-        self._runtimes: dict[int, PartitionRuntime] = {}
-        self._states: dict[int, State] = {}
-        self._confirmed_in: dict[int, int] = {}  # the generation in which what has jobs here was known to be ours
+        self._holdings = Holdings(metrics)
+        self._throttle = Throttle(self.group, self._holdings, host, metrics)
         if lease is not None:
             lease.confirmed = self.confirmed
         self._fatal: asyncio.Future[ProcessError] = asyncio.get_running_loop().create_future()
         self._stopped = asyncio.Event()
-        self._draining = False
         self._stopping = False
-        self._intake_reason: str | None = None
         self._upkeep = Upkeep(
             settings.kafka,
             self.group,
-            self._runtimes,
+            self._holdings.runtimes,
             self._readers.finished,
             metrics,
             clock,
-            fetching=lambda partition: (
-                self._states.get(partition) is State.SERVING and not self.group.is_paused(partition)
-            ),
+            fetching=lambda partition: self._holdings.serving(partition) and not self.group.is_paused(partition),
         )
         self._loop_watch = LoopWatch(metrics)
         self._poll_task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        states = ", ".join(f"{partition} {state}" for partition, state in sorted(self._states.items()))
-        return f"<Ownership of {states or 'nothing'}>"
+        return f"<Ownership, {self._holdings!r}>"
 
     @property
     def joined(self) -> bool:
@@ -97,7 +92,7 @@ class Ownership:
 
     def partitions(self) -> dict[int, State]:
         """The owned partitions and where each stands."""
-        return dict(self._states)
+        return dict(self._holdings.states)
 
     def confirmed(self) -> bool:
         """Whether every partition that has jobs here is ours by the group's last word, and its writer not fenced.
@@ -105,16 +100,11 @@ class Ownership:
         False from the beginning of a rebalance until each partition that is kept has its marker renewed, and each
         that is not has let go of its jobs.
         """
-        generation = self.group.generation
-        return (
-            self.group.assigned is not None
-            and all(seen == generation for seen in self._confirmed_in.values())
-            and not any(runtime.failed.done() for runtime in self._runtimes.values())
-        )
+        return self.group.assigned is not None and self._holdings.confirmed(self.group.generation)
 
     def runtime(self, partition: int) -> PartitionRuntime | None:
         """What serves `partition` just now."""
-        return self._runtimes.get(partition)
+        return self._holdings.runtimes.get(partition)
 
     async def run(self) -> None:
         """Serve what the group gives us until `stop`. Raises `ProcessError` for what can't be healed here."""
@@ -144,15 +134,15 @@ class Ownership:
 
         Membership is kept, so that jobs can come to their end.
         """
-        self._draining = True
-        self._throttle()
+        self._throttle.draining = True
+        self._throttle.apply()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
-                await asyncio.gather(*(runtime.settled() for runtime in self._runtimes.values()))
+                await asyncio.gather(*(runtime.settled() for runtime in self._holdings.runtimes.values()))
 
     async def stop(self) -> None:
         """Close every partition, then leave the group. Never raises; bounded in time."""
-        self._draining = self._stopping = True
+        self._throttle.draining = self._stopping = True
         self.group.announce()
         if self._tending:
             await asyncio.wait(set(self._tending.values()))
@@ -203,13 +193,13 @@ class Ownership:
                     continue
                 try:
                     if runtime is None:
-                        self._enter(partition, State.TAKING_OVER)
-                        self._confirmed_in[partition] = generation
+                        self._holdings.enter(partition, State.TAKING_OVER)
+                        self._holdings.confirm(partition, generation)
                         runtime = await self._take_over(partition)
                     elif seen != generation:
-                        self._enter(partition, State.RENEWING)
+                        self._holdings.enter(partition, State.RENEWING)
                         await self._renew(runtime)
-                        self._confirmed_in[partition] = generation
+                        self._holdings.confirm(partition, generation)
                     if generation != self.group.generation:
                         seen = -1
                         continue
@@ -217,7 +207,7 @@ class Ownership:
                     self._serve(partition, runtime)
                     await self._until_change(runtime, generation)
                 except Superseded:
-                    self._confirmed_in.pop(partition, None)
+                    self._holdings.forget(partition)
                     continue
                 except PartitionError as error:
                     broken, runtime = runtime, None
@@ -232,7 +222,8 @@ class Ownership:
             await self._give_up(partition, runtime)
             if runtime is not None:
                 log.info(E.PARTITION_LOST, partition=partition)
-            self._leave(partition)
+            self._holdings.leave(partition)
+            self._upkeep.forget(partition)
 
     async def _take_over(self, partition: int) -> PartitionRuntime:
         try:
@@ -244,7 +235,7 @@ class Ownership:
             self._metrics.takeovers.labels(outcome="failed").inc()
             raise
         self._metrics.takeovers.labels(outcome="taken").inc()
-        self._runtimes[partition] = runtime
+        self._holdings.runtimes[partition] = runtime
         return runtime
 
     async def _renew(self, runtime: PartitionRuntime) -> None:
@@ -258,8 +249,8 @@ class Ownership:
 
     def _serve(self, partition: int, runtime: PartitionRuntime) -> None:
         self.group.seek(partition, runtime.position)
-        self._enter(partition, State.SERVING)
-        self._throttle()
+        self._holdings.enter(partition, State.SERVING)
+        self._throttle.apply()
 
     async def _until_change(self, runtime: PartitionRuntime, generation: int) -> None:
         """Wait for the next rebalance; raises what made the runtime fail."""
@@ -274,7 +265,7 @@ class Ownership:
 
     async def _before_again(self, partition: int, error: PartitionError) -> None:
         """Wait before the next takeover in place; raises `ProcessError` when there have been too many."""
-        self._enter(partition, State.TAKING_OVER)
+        self._holdings.enter(partition, State.TAKING_OVER)
         log.warning(E.PARTITION_FAILED, partition=partition, reason=str(error))
         await self.group.until_reachable(lambda: not self._owned(partition))
         delay = self._budget.failed(partition, str(error))
@@ -283,60 +274,26 @@ class Ownership:
     async def _give_up(self, partition: int, runtime: PartitionRuntime | None) -> None:
         self.group.pause(partition)
         if runtime is not None:
-            self._enter(partition, State.CLOSING)
-            self._confirmed_in[partition] = -1
-            self._runtimes.pop(partition, None)
+            self._holdings.enter(partition, State.CLOSING)
+            self._holdings.doubt(partition)
+            self._holdings.runtimes.pop(partition, None)
             await runtime.close()
-        self._confirmed_in.pop(partition, None)
-
-    def _enter(self, partition: int, state: State) -> None:
-        self._states[partition] = state
-        self._count_states()
-
-    def _leave(self, partition: int) -> None:
-        self._states.pop(partition, None)
-        self._count_states()
-        self._upkeep.forget(partition)
-
-    def _count_states(self) -> None:
-        states = list(self._states.values())
-        for state in State:
-            self._metrics.partitions.labels(state=state).set(states.count(state))
+        self._holdings.forget(partition)
 
     # Records
 
     async def _poll(self) -> None:
         """The only caller of `getmany`: never cancelled before the end, and it goes on while all is paused."""
         while not self._stopping:
-            self._throttle()
+            self._throttle.apply()
             for where, records in (await self.group.poll(_POLL_MS, _BATCH_RECORDS, self._out_of_range)).items():
-                runtime = self._runtimes.get(where.partition)
-                if runtime is None or self._states.get(where.partition) is not State.SERVING:
+                runtime = self._holdings.runtimes.get(where.partition)
+                if runtime is None or not self._holdings.serving(where.partition):
                     continue  # a takeover or a renewal ends with a seek, so these will be read again
                 runtime.offer([_in_record(record) for record in records])
 
-    def _throttle(self) -> None:
-        """Pause and resume partitions as the marks say. Called often, cheap."""
-        reason = "draining" if self._draining else self._host.intake_closed()
-        if reason != self._intake_reason:
-            if self._intake_reason is not None:
-                self._metrics.intake_paused.labels(reason=self._intake_reason).set(0)
-            if reason is not None:
-                self._metrics.intake_paused.labels(reason=reason).set(1)
-            self._intake_reason = reason
-        behind = False
-        for partition, runtime in self._runtimes.items():
-            too_far = runtime.too_far_ahead()
-            behind = behind or too_far
-            serving = self._states.get(partition) is State.SERVING
-            if serving and reason is None and not too_far:
-                self.group.resume(partition)
-            else:
-                self.group.pause(partition)
-        self._metrics.intake_paused.labels(reason="backlog").set(behind)
-
     def _out_of_range(self, partition: int) -> None:
-        runtime = self._runtimes.get(partition)
+        runtime = self._holdings.runtimes.get(partition)
         if runtime is not None:
             runtime.fail(PartitionError(f"offset {runtime.position} is no longer in the requests topic"))
 
