@@ -19,7 +19,7 @@ from service.kafka.ports import FinishedRecord, Place
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.program import Program
 
-_LIMIT_SECONDS = 180.0
+_LIMIT_SECONDS = 420.0
 _LOOK_SECONDS = 0.2
 _PROBES = 200
 _PROBE_PAUSE_SECONDS = 0.1

@@ -157,7 +157,8 @@ class Service:
             sender=sender,
             lease=lease,
             turns=Turns({Turn.STREAM: jobs.max_streams, Turn.CREATE: jobs.max_creates}),
-            poller=Poller(look, at_once=settings.platform.max_calls),
+            # Looks share their connections with creations and uploads, which must not queue behind thousands of them.
+            poller=Poller(look, at_once=max(1, settings.platform.max_calls // 2)),
             records=RecordBuilder(settings.topics),
         )
         return context

@@ -22,12 +22,20 @@ Look = Callable[["Live"], Awaitable[float | None]]
 """Looks at a job's task; answers with the seconds until the next look, None for no more."""
 
 
+_BURST_SECONDS = 0.05  # what a late timer has missed is made up for, no more
+_LOOKS_PER_SECOND = 400.0
+"""A look costs about 0.5 ms of CPU: this many leave four fifths of a core to everything else. Beyond it looks come
+later than their jobs ask for; 10,000 young tasks would want 5,000 a second."""
+
+
 class Poller:
     """Started once per process; holds no more than a heap entry per watched job."""
 
-    def __init__(self, look: Look, *, at_once: int) -> None:
+    def __init__(self, look: Look, *, at_once: int, per_second: float = _LOOKS_PER_SECOND) -> None:
         self._look = look
         self._room = asyncio.Semaphore(at_once)
+        self._spacing = 1 / per_second
+        self._next_look = 0.0
         self._due: list[tuple[float, int, Live]] = []
         self._watched: dict[Live, int] = {}
         self._count = 0
@@ -75,7 +83,8 @@ class Poller:
             if self._watched.get(live) != number:
                 heapq.heappop(self._due)
                 continue
-            delay = due - loop.time()
+            now = loop.time()
+            delay = max(due, self._next_look) - now
             if delay > 0:
                 try:
                     async with asyncio.timeout(delay):
@@ -84,6 +93,7 @@ class Poller:
                     pass
                 continue
             heapq.heappop(self._due)
+            self._next_look = max(self._next_look, now - _BURST_SECONDS) + self._spacing
             await self._room.acquire()
             task = asyncio.create_task(self._one(live, number))
             self._looks.add(task)

@@ -69,7 +69,7 @@ async def test_many_watched_jobs_cost_their_looks_only() -> None:
         looks.append(loop.time() - began)
         return 1_000.0 if len(looks) <= 20_000 else None
 
-    poller = Poller(look, at_once=64)
+    poller = Poller(look, at_once=64, per_second=1_000_000)
     poller.start()
     for number in range(20_000):
         poller.watch(live_of(), 10 + (number * 7919 % 20_000) / 1_000)
@@ -78,6 +78,23 @@ async def test_many_watched_jobs_cost_their_looks_only() -> None:
     assert len(looks) == 20_000
     assert looks == sorted(looks)
     assert len(poller) == 20_000
+    await poller.close()
+
+
+async def test_many_young_tasks_are_looked_at_later_rather_than_all_the_time() -> None:
+    looks: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def look(_: Live) -> float | None:
+        looks.append(loop.time())
+        return 2.0
+
+    poller = Poller(look, at_once=64, per_second=100)
+    poller.start()
+    for _ in range(1_000):
+        poller.watch(live_of(), 1)
+    await until(lambda: len(looks) == 3_000)
+    assert 28 <= looks[-1] - looks[0] <= 32
     await poller.close()
 
 
