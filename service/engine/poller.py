@@ -22,6 +22,7 @@ Look = Callable[["Live"], Awaitable[float | None]]
 """Looks at a job's task; answers with the seconds until the next look, None for no more."""
 
 
+_TIMER_SECONDS = 0.001  # uvloop's timers are no finer: waiting for less would spin
 _BURST_SECONDS = 0.05  # what a late timer has missed is made up for, no more
 _LOOKS_PER_SECOND = 400.0
 """A look costs about 0.5 ms of CPU: this many leave four fifths of a core to everything else. Beyond it looks come
@@ -85,7 +86,7 @@ class Poller:
                 continue
             now = loop.time()
             delay = max(due, self._next_look) - now
-            if delay > 0:
+            if delay > _TIMER_SECONDS:
                 try:
                     async with asyncio.timeout(delay):
                         await self._wake.wait()
