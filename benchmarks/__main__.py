@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,14 @@ class Run:
         return rows, asdict(work)
 
 
+def _command(arguments: list[str]) -> str:
+    """As it was called, but for the folder."""
+    kept = [
+        word for before, word in pairwise(["", *arguments]) if not word.startswith("--output") and before != "--output"
+    ]
+    return shlex.join(["python", "-m", "benchmarks", *kept])
+
+
 def _tell(part: str, number: int, contestant: str) -> None:
     print(f"{part}, round {number + 1}: {contestant} (load {os.getloadavg()[0]:.1f})", flush=True)
 
@@ -118,7 +127,7 @@ def main(quick: bool, only: tuple[str, ...], output: Path | None, report: bool, 
     file = folder / "results.json"
     results = Results() if quick and not report else Results.read(file)
     if not report:
-        command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+        command = _command(sys.argv[1:])
         asyncio.run(Run(QUICK if quick else FULL, results, file, command).measure(only or PARTS))
     show(results, Console())
     plots = draw(results, folder)
