@@ -1,7 +1,7 @@
 """The service under a sampling profiler: `python -m benchmarks.profiled run`, everything else as `reelwire run`.
 
 Samples fall by CPU time, not by the clock, so waiting costs nothing and the process stays nearly as fast as it is.
-What was seen is written as JSON to the file that `REELWIRE_BENCH_PROFILE` names when the process ends.
+What was seen is written as JSON to the file that `BENCH_PROFILE` names when the process ends.
 """
 
 from __future__ import annotations
@@ -64,4 +64,4 @@ if __name__ == "__main__":
         main()
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        sampler.dump(Path(os.environ["REELWIRE_BENCH_PROFILE"]))
+        sampler.dump(Path(os.environ["BENCH_PROFILE"]))

@@ -23,7 +23,7 @@ class Profiled(Reelwire):
         self._file = file
 
     async def started(self, stage: Stage, topics: str, streams: int) -> Program:
-        os.environ["REELWIRE_BENCH_PROFILE"] = str(self._file)
+        os.environ["BENCH_PROFILE"] = str(self._file)
         return await super().started(stage, topics, streams)
 
     async def over(self, program: Program) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks.cpu import pin_others
+from benchmarks.cpu import compilers_stand_back, pin_others
 from service.kafka.topics import create_topics
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.broker import open_broker
@@ -44,6 +44,7 @@ class Stage:
         pin_others()
         broker = await self._closing.enter_async_context(await open_broker(load_settings(), progress=print))
         self.servers, self.broker = broker.bootstrap_servers, broker.describe().partition(" at ")[0]
+        compilers_stand_back()
         standin = Program(
             "standin", [str(self._platform_port)], {}, self.folder / "standin.log", module="benchmarks.standin"
         )
