@@ -185,7 +185,13 @@ class Ownership:
         seen = -1
         try:
             while True:
-                generation = await self.group.settled(lambda: self._stopping)
+                try:
+                    generation = await self._settled(runtime)
+                except PartitionError:
+                    # Fenced while the group makes up its mind: what runs here must not go on till it has.
+                    broken, runtime = runtime, None
+                    await self._give_up(partition, broken)
+                    continue
                 if not self._owned(partition):
                     return
                 if generation == fenced_in:
@@ -212,6 +218,8 @@ class Ownership:
                 except PartitionError as error:
                     broken, runtime = runtime, None
                     await self._give_up(partition, broken)
+                    if isinstance(error, Fenced) and generation != self.group.generation:
+                        continue  # the group has said more since
                     if isinstance(error, Fenced):
                         fenced_in = generation
                         self._budget.fenced(partition, str(error))
@@ -224,6 +232,16 @@ class Ownership:
                 log.info(E.PARTITION_LOST, partition=partition)
             self._holdings.leave(partition)
             self._upkeep.forget(partition)
+
+    async def _settled(self, runtime: PartitionRuntime | None) -> int:
+        """Wait for the group's word; its generation. Raises what makes `runtime` fail meanwhile."""
+        settled = asyncio.create_task(self.group.settled(lambda: self._stopping))
+        awaited: set[asyncio.Future[Any]] = {settled} if runtime is None else {settled, runtime.failed}
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        if runtime is None or settled.done():
+            return await settled
+        settled.cancel()
+        raise runtime.failed.result()
 
     async def _take_over(self, partition: int) -> PartitionRuntime:
         try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -33,11 +33,20 @@ _FINISHED_AT_ONCE = 2  # live jobs of every partition come before the dedup inde
 _RESTORE_SLICE = 200  # jobs restored before the event loop gets its turn
 
 
-class CommittedOffsets(Protocol):
-    """What the group has committed."""
+class GroupWord(Protocol):
+    """What the group has committed, and when it says something new."""
 
     async def committed(self, partition: int) -> int | None:
         """The next offset to read; None if there never was one. Raises `PartitionError`."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change of what is ours."""
+        ...
+
+    async def changed_from(self, generation: int) -> None:
+        """Wait for a change."""
         ...
 
 
@@ -68,7 +77,7 @@ class Takeover:
         settings: Settings,
         host: JobHost,
         make_writer: Callable[[int], PartitionWriter],
-        offsets: CommittedOffsets,
+        group: GroupWord,
         readers: Readers,
         metrics: Metrics,
         clock: Clock,
@@ -78,7 +87,7 @@ class Takeover:
         self._settings = settings
         self._host = host
         self._make_writer = make_writer
-        self._offsets = offsets
+        self._group = group
         self._readers = readers
         self._metrics = metrics
         self._clock = clock
@@ -122,17 +131,13 @@ class Takeover:
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, live)
                 jobs.resume()
-            async with self._finished_turn, LogReader(self._settings.kafka) as reader:
-                with self._timed("offset"):
-                    position = await self._input_offset(reader, partition)
-                with self._timed("finished"):
-                    builder = await reader.index_of_keys(marker, self._settings.topics.finished, partition, wanted)
-                    finished.adopt(*await asyncio.to_thread(builder.sort))
+            position = await self._while_ours(self._look_back(marker, partition, finished, wanted), writer, wanted)
         except BaseException as error:
             if jobs is not None:
                 await close_jobs(jobs, partition)
             await writer.close()
-            if isinstance(error, PartitionError) and writer.dead.done() and writer.dead.result().fenced:
+            known = isinstance(error, Superseded)
+            if isinstance(error, PartitionError) and not known and writer.dead.done() and writer.dead.result().fenced:
                 raise Fenced(writer.dead.result().reason) from error
             raise
         seconds = self._clock.monotonic() - begun
@@ -158,6 +163,35 @@ class Takeover:
         return PartitionRuntime(
             partition, writer=writer, jobs=jobs, finished=finished, intake=intake, position=position
         )
+
+    async def _look_back(self, marker: Marker, partition: int, finished: KafkaFinishedLog, wanted: StillWanted) -> int:
+        """Where intake goes on, and, for `finished`, which requests have ended."""
+        async with self._finished_turn, LogReader(self._settings.kafka) as reader:
+            with self._timed("offset"):
+                position = await self._input_offset(reader, partition)
+            with self._timed("finished"):
+                builder = await reader.index_of_keys(marker, self._settings.topics.finished, partition, wanted)
+                finished.adopt(*await asyncio.to_thread(builder.sort))
+        return position
+
+    async def _while_ours(self, work: Coroutine[Any, Any, int], writer: PartitionWriter, wanted: StillWanted) -> int:
+        """Do `work`, but end it as soon as the partition is lost: its jobs are running, and must not with an heir."""
+        working = asyncio.create_task(work)
+        try:
+            while True:
+                change = asyncio.create_task(self._group.changed_from(self._group.generation))
+                awaited: set[asyncio.Future[Any]] = {working, change, writer.dead}
+                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+                change.cancel()
+                if not wanted():
+                    raise Superseded
+                if writer.dead.done():
+                    raise PartitionError(f"the writer died: {writer.dead.result().reason}")
+                if working.done():
+                    return working.result()
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
 
     def _finished_log(self, partition: int) -> KafkaFinishedLog:
         return KafkaFinishedLog(
@@ -218,7 +252,7 @@ class Takeover:
         A committed offset that is no longer in the topic is said loudly, and intake goes on at the beginning. Asked
         of a reader of our own, because the group consumer's requests wait behind its long fetches.
         """
-        committed = await self._offsets.committed(partition)
+        committed = await self._group.committed(partition)
         beginning, end = await reader.bounds(self._settings.topics.requests, partition)
         if committed is None:
             return beginning

@@ -82,6 +82,26 @@ async def test_nothing_may_be_paid_for_between_a_rebalance_and_the_end_of_what_i
             await eventually(first.ownership.confirmed)
 
 
+async def test_a_takeover_ends_at_once_when_the_partition_is_lost_since_its_jobs_are_running_already(
+    world: Any, eventually: Any
+) -> None:
+    first = world.member()
+    turns = first.ownership._takeover._finished_turn
+    while not turns.locked():
+        await turns.acquire()
+    async with first:
+        await eventually(lambda: sum(jobs.resumed for jobs in first.host.opened) == 2, "both are being taken over")
+        async with world.member() as second:
+            await eventually(lambda: len(second.serving()) == 1, "the second has its partition")
+            (moved,) = second.serving()
+            await eventually(lambda: first.host.jobs(moved).closed, "the first has let go of it")
+            assert not first.host.jobs(1 - moved).closed
+            assert first.value("reelwire_takeovers_total", outcome="superseded") == 1
+            turns.release()
+            await first.serves(1 - moved)
+        await first.serves(0, 1)
+
+
 async def test_a_member_that_is_fenced_goes_back_through_the_group(world: Any, eventually: Any) -> None:
     async with world.member() as member:
         await member.serves(0, 1)
