@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from benchmarks.results import Results, Row
 from benchmarks.screen import show
 from benchmarks.stage import Stage
 from benchmarks.summary import THROUGHPUT
+from benchmarks.workload import Workload
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -75,7 +76,9 @@ class Run:
                 rows = []
                 for name in THROUGHPUT:
                     _tell(part, 0, name)
-                    rows.append(await profile(stage, name, getattr(plan, name)))
+                    work: Workload = getattr(plan, name)
+                    longer = work if work.rate else replace(work, jobs=5 * work.jobs)
+                    rows.append(await profile(stage, name, longer))
                 return rows, {}
             case _:
                 raise ValueError(part)
