@@ -38,6 +38,7 @@ def _cpu(results: Results, folder: Path) -> Path | None:
         bars = axis.bar(names, costs, yerr=spreads, color=[_COLOURS[name] for name in names], capsize=3)
         axis.bar_label(bars, fmt="%.0f", padding=2)
         axis.set_yscale("log")
+        axis.set_ylim(1, 3 * max(costs))
         axis.set_title(title(results, part), fontsize=8)
         axis.set_ylabel("CPU µs per fragment")
     return _saved(figure, folder / "cpu.png")
@@ -47,13 +48,13 @@ def _latency(results: Results, folder: Path) -> Path | None:
     contestants = [name for name in CONTESTANTS if results.rows("latency", contestant=name)]
     if not contestants:
         return None
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 3.8))
     for axis, what in zip(axes, ("fragments", "completions"), strict=True):
         labels, values, colours = [], [], []
         for isolation in ("read_uncommitted", "read_committed"):
             for name in contestants:
                 for quantile in ("p50", "p99"):
-                    labels.append(f"{name} {quantile}\n{isolation.removeprefix('read_')}")
+                    labels.append(f"{name} {isolation.removeprefix('read_')} {quantile}")
                     values.append(late(results, name, isolation, what, quantile) or 0.0)
                     colours.append(_COLOURS[name])
         bars = axis.barh(labels, values, color=colours)
@@ -61,6 +62,7 @@ def _latency(results: Results, folder: Path) -> Path | None:
         axis.tick_params(axis="y", labelsize=6)
         axis.invert_yaxis()
         axis.set_xscale("log")
+        axis.set_xlim(0.1, 4 * max(values))
         axis.set_xlabel("ms from the platform's write to a reader's hands")
         axis.set_title(what, fontsize=9)
     return _saved(figure, folder / "latency.png")
