@@ -25,7 +25,7 @@ Look = Callable[["Live"], Awaitable[float | None]]
 _TIMER_SECONDS = 0.001  # uvloop's timers are no finer: waiting for less would spin
 _BURST_SECONDS = 0.05  # what a late timer has missed is made up for, no more
 _LOOKS_PER_SECOND = 400.0
-"""A look costs about 0.5 ms of CPU: this many leave four fifths of a core to everything else. Beyond it looks come
+"""A look costs 0.6 to 1.3 ms of CPU: this many leave a good part of a core to everything else. Beyond it looks come
 later than their jobs ask for; 10,000 young tasks would want 5,000 a second."""
 
 
