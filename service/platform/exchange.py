@@ -158,7 +158,9 @@ class Exchange:
                 async with limit:
                     await gate.passed()  # it may have closed while we queued
                     if call.category != "read" and not self._may_pay():
-                        raise NotSent("nothing may be paid for: this process may have been taken for dead, or is losing a partition")
+                        raise NotSent(
+                            "nothing may be paid for: this process may be taken for dead, or is losing a partition"
+                        )
                     sent = True
                     sent_at = self._clock.monotonic()
                     response = await self._send(client, call)
