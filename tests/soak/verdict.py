@@ -15,6 +15,7 @@ from service.sandbox.evidence import Evidence, Place, Record
 from tests.soak.scenario import Planned, Scenario
 
 _BEGUN = frozenset({"uploading", "asset_ready", "stream_started", "task_created"})
+_AFTERWARDS_SECONDS = 10.0
 Freezes = Sequence[tuple[float, float]]
 
 
@@ -74,9 +75,9 @@ def stragglers(seen: Evidence) -> list[Record]:
 
 
 def unexplained_stragglers(late: Sequence[Record], freezes: Freezes) -> Iterator[str]:
-    """A straggler needs a process that was frozen before it was written."""
+    """A straggler needs a process that has just been frozen."""
     for record in late:
-        if not any(since <= record.timestamp_ms / 1000 for since, _ in freezes):
+        if not _after_a_freeze(record.timestamp_ms / 1000, freezes):
             yield f"a fragment of {record.request_id}, attempt {record.attempt}, came late and nothing was frozen"
 
 
@@ -130,7 +131,7 @@ def uploads(stats: Mapping[str, Any], freezes: Freezes) -> tuple[int, list[str]]
         if len(assets) == 1:
             continue
         second = times[assets[1]]
-        if len(assets) == 2 and any(since <= second <= until + 10 for since, until in freezes):
+        if len(assets) == 2 and _after_a_freeze(second, freezes):
             raced += 1
         else:
             broken.append(f"video {digest[:12]} was uploaded {len(assets)} times, {assets}")
@@ -140,6 +141,10 @@ def uploads(stats: Mapping[str, Any], freezes: Freezes) -> tuple[int, list[str]]
 def _end(body: Mapping[str, Any]) -> str:
     error = body.get("error")
     return f"failed:{error['code']}" if error else str(body["type"])
+
+
+def _after_a_freeze(seconds: float, freezes: Freezes) -> bool:
+    return any(since <= seconds <= until + _AFTERWARDS_SECONDS for since, until in freezes)
 
 
 def _seconds(time: str) -> float:
