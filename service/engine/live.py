@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from contracts.requests import AnalyzeRequest, load_request
 from service.domain.effects import Event, Turn
@@ -12,12 +12,21 @@ from service.domain.facts import Fact
 from service.domain.job import Job
 from service.kafka.ports import OutRecord, Place
 
-if TYPE_CHECKING:
-    from service.engine.partition import JobBook
+
+class Book(Protocol):
+    """What a job is written in: the jobs of its partition."""
+
+    def apply(self, live: Live, fact: Fact, extra: Sequence[OutRecord] = ()) -> asyncio.Future[list[Place]] | None:
+        """Apply a fact and write what follows; None when nothing was to be written."""
+        ...
+
+    def crashed(self, live: Live, error: BaseException) -> None:
+        """The work of a job has ended with an unforeseen error."""
+        ...
 
 
 class Live:
-    """A job of one `JobBook`. Thousands of these are held: keep it small."""
+    """A job of one book. Thousands of these are held: keep it small."""
 
     __slots__ = (
         "_request",
@@ -36,9 +45,7 @@ class Live:
         "work",
     )
 
-    def __init__(
-        self, job: Job, book: JobBook, request: AnalyzeRequest | None = None, *, restored: bool = False
-    ) -> None:
+    def __init__(self, job: Job, book: Book, request: AnalyzeRequest | None = None, *, restored: bool = False) -> None:
         self.job = job
         self.book = book
         self._request = request
