@@ -25,8 +25,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP) ## a real video through local Kafka, the emulator and the service (ARGS=--keep leaves it up)
 	@$(BIN)/reelwire demo $(ARGS)
 
-test: $(STAMP) ## the whole test suite, on a real Apache Kafka (ARGS="tests/domain -x" for a part)
-	@$(BIN)/python -m pytest -m "not soak" $(ARGS)
+test: $(STAMP) ## the whole test suite, on a real Apache Kafka, in two workers (ARGS="tests/domain -n0" for a part)
+	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
 
 soak: $(STAMP) ## long runs: ten seeds of the 500 requests, outages
 	@$(BIN)/python -m pytest -m soak --timeout=3600 $(ARGS)
