@@ -162,14 +162,14 @@ async def test_a_text_cut_at_its_limit_says_so(stage: Stage, mode: str) -> None:
 
 
 async def test_a_mode_that_can_not_answer_the_request_fails_clearly(stage: Stage) -> None:
-    await stage.requester.send(
+    place = await stage.requester.send(
         stage.analyze(name := stage.name(), stage.clip(), mode="stream", analysis_mode="time_based_metadata")
     )
     async with stage.watching() as witness:
-        await witness.until(lambda: witness.dead_letters or witness.ended([name]))
+        await witness.until(lambda: witness.dead_letters.get(place) or witness.ended([name]))
     # A combination that no mode allows is wrong by the contract alone.
-    (letters,) = witness.dead_letters.values()
-    assert letters[0].header("dlq.error.code") == "invalid"
+    (letter,) = witness.dead_letters[place]
+    assert letter.header("dlq.error.code") == "invalid"
 
 
 @pytest.mark.parametrize(
