@@ -170,12 +170,24 @@ async def _found_or_uploaded(live: Live, context: Context, footage: Footage, cla
 async def _find(context: Context, token: str, lost: str | None) -> Asset | None:
     """The newest asset with our token that is worth using. One older than the reuse window is left alone."""
     oldest = context.clock.time() - context.settings.assets.reuse_hours * 3600
+    try:
+        listed = await context.platform.find_assets(token)
+    except NotFound:
+        return None  # a platform without a list of assets: there is nothing to be found there
     assets = [
         asset
-        for asset in await context.platform.find_assets(token)
-        if asset.status != "failed" and asset.id != lost and (asset.created_at is None or asset.created_at >= oldest)
+        for asset in listed
+        if _ours(asset, token)
+        and asset.status != "failed"
+        and asset.id != lost
+        and (asset.created_at is None or asset.created_at >= oldest)
     ]
     return max(assets, key=lambda asset: asset.created_at or 0.0, default=None)
+
+
+def _ours(asset: Asset, token: str) -> bool:
+    """A platform may read its filter loosely, or not at all: never take another video for this one."""
+    return token in (asset.filename or "") or (asset.user_metadata or {}).get("reelwire") == token
 
 
 async def _upload(live: Live, context: Context, footage: Footage, token: str) -> Asset:

@@ -15,6 +15,7 @@ from service.footage.remote import url_footage
 from service.kafka.asset_log import AssetNote
 from service.kafka.claim import Claim
 from service.platform.errors import Rejected
+from service.platform.values import Asset
 from tests.domain.builders import job_in, request_of
 from tests.engine.bench import URL, Bench, analyze, passed, settled, until
 from tests.engine.fake_platform import After, not_found, not_sent, rate_limited, rejected, server_failed, unknown
@@ -197,6 +198,27 @@ async def test_a_claim_that_ran_out_is_had_again_before_anything_is_sent(
     await bench.take(analyze())
     await bench.completed()
     assert bench.platform.count("find_assets") == 2
+    assert bench.platform.count("create_asset") == 1
+
+
+async def test_another_video_is_never_taken_for_this_one_by_a_platform_that_ignores_its_filter(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = bench.platform.add_asset("somebody-elses.mp4")
+
+    async def everything(_filename_contains: str) -> list[Asset]:
+        return list(bench.platform.assets.values())
+
+    monkeypatch.setattr(bench.platform, "find_assets", everything)
+    await bench.take(analyze())
+    assert (await bench.completed())["asset_id"] != other.id
+    assert bench.platform.count("create_asset") == 1
+
+
+async def test_a_platform_without_a_list_of_assets_is_given_the_video(bench: Bench) -> None:
+    bench.platform.script("find_assets", not_found())
+    await bench.take(analyze())
+    assert (await bench.completed())["type"] == "completed"
     assert bench.platform.count("create_asset") == 1
 
 
