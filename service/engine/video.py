@@ -19,7 +19,7 @@ from service.footage.footage import Footage
 from service.footage.resolve import resolve
 from service.kafka.asset_log import AssetNote, Claim
 from service.kafka.ports import Place
-from service.platform.errors import PlatformError, Rejected, SourceChanged
+from service.platform.errors import NotFound, PlatformError, Rejected, SourceChanged
 from service.platform.values import Asset
 from service.telemetry.events import E
 

@@ -219,7 +219,7 @@ async def test_a_platform_without_a_list_of_assets_is_given_the_video(bench: Ben
     bench.platform.script("find_assets", not_found())
     await bench.take(analyze())
     assert (await bench.completed())["type"] == "completed"
-    assert bench.platform.count("create_asset") == 1
+    assert (bench.platform.count("find_assets"), bench.platform.count("create_asset")) == (1, 1)
 
 
 async def test_progress_of_an_upload_is_live(bench: Bench) -> None:
