@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,33 +25,44 @@ from service.telemetry.metrics import Metrics
 pytestmark = pytest.mark.integration
 
 PARTITION = 1
+MARKER_SECONDS = 3.0
 LARGEST = 50_000
 REFUSED = LARGEST + 60_000  # larger than the topics below take, smaller than the writer's own limit
 
 
 def committed_records(bootstrap: str, topic: str, partition: int) -> list[tuple[int, OutRecord]]:
-    """What a `read_committed` reader that is not aiokafka sees, up to the last stable offset."""
-    consumer = confluent_kafka.Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "contract-reader",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "enable.auto.commit": False,
-        }
-    )
-    consumer.assign([confluent_kafka.TopicPartition(topic, partition, 0)])
-    found: list[tuple[int, OutRecord]] = []
+    """What a `read_committed` reader that is not aiokafka sees, up to the end of the log.
+
+    A commit is answered when it is decided; its marker reaches each partition a moment later, and only then does the
+    last stable offset move. Behind a transaction that stays open the reader gives up after `MARKER_SECONDS`.
+    """
+    where = confluent_kafka.TopicPartition(topic, partition, 0)
+    options = {"bootstrap.servers": bootstrap, "group.id": "contract-reader", "enable.auto.commit": False}
+    anything = confluent_kafka.Consumer({**options, "isolation.level": "read_uncommitted"})
     try:
-        while True:
-            message = consumer.poll(20)
-            assert message is not None, "the reader did not reach the end in time"
+        _, end = anything.get_watermark_offsets(where, timeout=20)
+    finally:
+        anything.close()
+    consumer = confluent_kafka.Consumer(
+        {**options, "isolation.level": "read_committed", "enable.partition.eof": True, "fetch.wait.max.ms": 50}
+    )
+    consumer.assign([where])
+    found: list[tuple[int, OutRecord]] = []
+    reached, give_up = 0, time.monotonic() + 20
+    try:
+        while reached < end and time.monotonic() < give_up:
+            message = consumer.poll(0.1)
+            if message is None:
+                continue
             error = message.error()
-            if error is not None:
+            if error is None:
+                headers = tuple((name, value) for name, value in message.headers() or ())
+                found.append((message.offset(), OutRecord(topic, partition, message.key(), message.value(), headers)))
+            else:
                 assert error.code() == confluent_kafka.KafkaError._PARTITION_EOF, error
-                return found
-            headers = tuple((name, value) for name, value in message.headers() or ())
-            found.append((message.offset(), OutRecord(topic, partition, message.key(), message.value(), headers)))
+                reached = message.offset()
+                give_up = min(give_up, time.monotonic() + MARKER_SECONDS)
+        return found
     finally:
         consumer.close()
 
