@@ -67,11 +67,6 @@ class FingerprintIndex:
     def __repr__(self) -> str:
         return f"<FingerprintIndex {len(self)} entries, {len(self._recent)} of them recent, {self._gone} gone>"
 
-    @property
-    def array_bytes(self) -> int:
-        """Bytes held in the arrays."""
-        return self._keys.nbytes + self._offsets.nbytes
-
     def adopt(self, keys: Keys, offsets: Offsets) -> None:
         """Take over what an `IndexBuilder` has sorted; what was put meanwhile stays. The index must be new."""
         newer, self._recent = self._recent, {}

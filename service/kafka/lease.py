@@ -45,10 +45,6 @@ class GroupLease:
         """
         return self.alive() and self.confirmed()
 
-    def seconds_since_proof(self) -> float:
-        """Age of the last successful exchange with the group; infinite before the first."""
-        return self._now() - self._last
-
     def renewed(self, sent_at: float) -> None:
         """The group has answered a request that was sent at `sent_at` and knows us."""
         self._last = max(self._last, sent_at)
