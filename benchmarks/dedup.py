@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from dataclasses import dataclass
 
-from service.kafka.index import FingerprintIndex, IndexBuilder, fingerprint
+from service.kafka.logs.index import FingerprintIndex, IndexBuilder, fingerprint
 
 
 @dataclass(frozen=True, slots=True)

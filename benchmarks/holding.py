@@ -14,8 +14,8 @@ from benchmarks.cpu import cpu_seconds, pin_measured, rss_bytes
 from benchmarks.exposition import at, logged, samples
 from benchmarks.kafka_side import Missing, produce
 from benchmarks.stage import PARTITIONS, Stage
-from service.kafka.finished import encode_finished
-from service.kafka.ports import FinishedRecord, Place
+from service.kafka.logs.finished import encode_finished
+from service.kafka.ports import FinishedRecord, RecordPosition
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.program import Program
 
@@ -182,6 +182,6 @@ class Holder:
         now_ms = int(time.time() * 1000)
         for number in range(self._finished):
             partition, request_id = number % PARTITIONS, f"cam{number % 997}-{number:09d}"
-            place = Place(f"{self._topics}.completions", partition, number // PARTITIONS)
+            place = RecordPosition(f"{self._topics}.completions", partition, number // PARTITIONS)
             value = encode_finished(FinishedRecord(request_id, "0" * 64, place, now_ms))
             yield f"{self._topics}.finished", partition, request_id.encode(), value

@@ -15,7 +15,7 @@ from typing import Any, Self
 from benchmarks.cpu import compilers_stand_back, pin_others
 from service.kafka.topics import create_topics
 from service.sandbox.addresses import HOST, free_ports
-from service.sandbox.broker import open_broker
+from service.sandbox.broker.broker import open_broker
 from service.sandbox.program import Program
 from service.settings import Settings, load_settings
 

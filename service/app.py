@@ -14,31 +14,31 @@ import structlog
 import uvloop
 
 from service.clock import SystemClock
-from service.domain.effects import Turn
+from service.domain.change import Slot
 from service.domain.policy import Policy
 from service.engine.context import Context
 from service.engine.host import Engine
-from service.engine.live import Live
-from service.engine.poller import Poller
-from service.engine.records import RecordBuilder
-from service.engine.task import look_at_task
-from service.engine.turns import Turns
+from service.engine.job.admission import AdmissionSlots
+from service.engine.job.live_job import LiveJob
+from service.engine.job.records import RecordBuilder
+from service.engine.work.poller import Poller
+from service.engine.work.task import poll_task
 from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
-from service.kafka.asset_log import AssetLog
-from service.kafka.lease import GroupLease
-from service.kafka.ownership import Ownership
-from service.kafka.pace import TransactionPace
-from service.kafka.runtime import PartitionWriter, State
-from service.kafka.sender import IdempotentSender
+from service.kafka.logs.asset_log import AssetLog
+from service.kafka.membership.lease import GroupLease
+from service.kafka.membership.ownership import Ownership
+from service.kafka.partition.runtime import PartitionWriter, State
 from service.kafka.topics import check_topics, create_topics
-from service.kafka.writer import TransactionalWriter
-from service.kafka.writer_at_least_once import AtLeastOnceWriter, ConsumerOffsets
+from service.kafka.writing.pace import TransactionPace
+from service.kafka.writing.sender import IdempotentSender
+from service.kafka.writing.writer import TransactionalWriter
+from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter, ConsumerOffsets
 from service.ops.health import Health, heartbeat
 from service.ops.server import OpsServer
 from service.platform.client import PlatformClient
 from service.platform.errors import PlatformError
 from service.settings import Settings
-from service.telemetry.events import E
+from service.telemetry.events import LogEvent
 from service.telemetry.log import configure_logging
 from service.telemetry.metrics import Metrics
 from service.version import VERSION
@@ -77,10 +77,10 @@ class Service:
 
     async def run(self) -> None:
         """Serve until `stop`. Raises `ProcessError` for what can't be healed."""
-        log.info(E.SERVICE_STARTING, version=VERSION, group=self._settings.kafka.group_id)
+        log.info(LogEvent.SERVICE_STARTING, version=VERSION, group=self._settings.kafka.group_id)
         self._metrics.info.labels(VERSION).set(1)
         if self._settings.kafka.delivery == "at_least_once":
-            log.warning(E.AT_LEAST_ONCE)
+            log.warning(LogEvent.AT_LEAST_ONCE)
         async with AsyncExitStack() as closing:
             ops = OpsServer(self._settings.http, self._health, self._metrics)
             await ops.start()
@@ -89,7 +89,7 @@ class Service:
             if not await self._until_stopped(self._topics_fit()):
                 return
             await self._serve(closing)
-        log.info(E.SERVICE_STOPPED)
+        log.info(LogEvent.SERVICE_STOPPED)
 
     async def _serve(self, closing: AsyncExitStack) -> None:
         settings, metrics, clock = self._settings, self._metrics, self._clock
@@ -129,7 +129,7 @@ class Service:
             serving.result()
             return
         self._health.stopping()
-        log.info(E.SERVICE_STOPPING, reason="asked to stop", drain_seconds=settings.shutdown.drain_seconds)
+        log.info(LogEvent.SERVICE_STOPPING, reason="asked to stop", drain_seconds=settings.shutdown.drain_seconds)
         await ownership.drain()
         await engine.drain(settings.shutdown.drain_seconds)
         await ownership.stop()
@@ -140,8 +140,8 @@ class Service:
     ) -> Context:
         settings = self._settings
 
-        async def look(live: Live) -> float | None:
-            return await look_at_task(live, context)
+        async def look(live: LiveJob) -> float | None:
+            return await poll_task(live, context)
 
         jobs = settings.jobs
         context = Context(
@@ -158,7 +158,7 @@ class Service:
             assets=assets,
             sender=sender,
             lease=lease,
-            turns=Turns({Turn.STREAM: jobs.max_streams, Turn.CREATE: jobs.max_creates}),
+            turns=AdmissionSlots({Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates}),
             # Looks share their connections with creations and uploads, which must not queue behind thousands of them.
             poller=Poller(look, at_once=max(1, settings.platform.max_calls // 2)),
             records=RecordBuilder(settings.topics),
@@ -213,7 +213,7 @@ class Service:
             except (RetryLater, PartitionError) as error:
                 self._health.set("kafka", ok=False, detail=str(error))
                 if not told:
-                    log.warning(E.BROKER_WAITED_FOR, reason=str(error))
+                    log.warning(LogEvent.BROKER_WAITED_FOR, reason=str(error))
                     told = True
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from service.sandbox.broker import Broker, open_broker
-from service.sandbox.stage import BRISK, QUICK, Stage
+from service.sandbox.broker.broker import Broker, open_broker
 from service.sandbox.system import System, own_names
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings, TopicSettings, load_settings
+from tests.harness.stage import BRISK, QUICK, Stage
 
 T = TypeVar("T")
 

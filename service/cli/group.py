@@ -12,17 +12,17 @@ from service.settings import CONFIG_VARIABLE
 from service.version import VERSION
 
 COMMANDS = {
-    "run": ("service.cli.run", "Run the service."),
-    "emulator": ("service.cli.emulator", "Run a local platform for development and tests."),
-    "demo": ("service.cli.demo", "Broker, emulator, service and requests on this machine."),
-    "submit": ("service.cli.submit", "Submit a video for analysis."),
-    "cancel": ("service.cli.cancel", "Cancel a request."),
-    "watch": ("service.cli.watch", "Follow events as they are published."),
-    "dlq": ("service.cli.dlq", "List, show and redrive dead letters."),
-    "doctor": ("service.cli.doctor", "Check broker, topics, platform and file roots."),
-    "topics": ("service.cli.topics", "Create or check the topics."),
-    "contracts": ("service.cli.contracts", "Export or check schemas and the AsyncAPI document."),
-    "config": ("service.cli.config", "Show the effective settings and where they come from."),
+    "run": ("service.cli.commands.run", "Run the service."),
+    "emulator": ("service.cli.commands.emulator", "Run a local platform for development and tests."),
+    "demo": ("service.cli.commands.demo", "Broker, emulator, service and requests on this machine."),
+    "submit": ("service.cli.commands.submit", "Submit a video for analysis."),
+    "cancel": ("service.cli.commands.cancel", "Cancel a request."),
+    "watch": ("service.cli.commands.watch", "Follow events as they are published."),
+    "dlq": ("service.cli.commands.dlq", "List, show and redrive dead letters."),
+    "doctor": ("service.cli.commands.doctor", "Check broker, topics, platform and file roots."),
+    "topics": ("service.cli.commands.topics", "Create or check the topics."),
+    "contracts": ("service.cli.commands.contracts", "Export or check schemas and the AsyncAPI document."),
+    "config": ("service.cli.commands.config", "Show the effective settings and where they come from."),
 }
 
 

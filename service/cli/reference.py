@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 from service.cli.group import reelwire
 from service.settings import Settings
 from service.settings.sources import is_secret, members
-from service.telemetry.events import E
+from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
 _GENERATED = "<!-- Made by `make docs` from the code; change it there. -->\n"
@@ -97,7 +97,7 @@ def log_events_page() -> str:
     parts = [f"# Log events\n\n{_GENERATED}\nThe member `event` of a line. Lines of libraries have `logger`.\n"]
     rows: list[tuple[str, str]] = []
     heading = ""
-    for line in inspect.getsource(E).splitlines():
+    for line in inspect.getsource(LogEvent).splitlines():
         section = re.fullmatch(r"    # (.+)", line)
         event = re.fullmatch(r'    \w+ = "(\w+)"(?:  # (.*))?', line)
         if section:

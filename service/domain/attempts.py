@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.domain import endings
-from service.domain.effects import (
+from service.domain.change import (
     Change,
     Event,
     GetVideo,
     MakeTask,
     RunCall,
     RunStream,
+    Slot,
     StopWork,
-    Turn,
     WaitRetry,
-    WaitTurn,
+    WaitSlot,
     WatchTask,
 )
-from service.domain.facts import Failure, FailureKind, PlatformSaid, TaskMade, TaskNotMade, TaskSeen
+from service.domain.facts import Failure, FailureKind, PlatformErrorDetail, TaskMade, TaskNotMade, TaskSeen
 from service.domain.job import Ending, Job, Mode, Phase
 from service.domain.policy import Policy, backoff_seconds
 
@@ -36,9 +36,9 @@ _MAYBE_BILLED = frozenset({FailureKind.UNKNOWN, FailureKind.BROKEN})
 _PHASES = {Mode.STREAM: Phase.STREAMING, Mode.SYNC: Phase.CALLING, Mode.ASYNC: Phase.CREATING}
 
 
-def turn_of(job: Job) -> Turn:
+def slot_of(job: Job) -> Slot:
     """What the next attempt waits for."""
-    return Turn.CREATE if job.mode is Mode.ASYNC else Turn.STREAM
+    return Slot.CREATE if job.mode is Mode.ASYNC else Slot.STREAM
 
 
 def claim(job: Job, now_ms: int) -> Change:
@@ -66,7 +66,7 @@ def interrupted(job: Job, request: AnalyzeRequest) -> Change:
         case _:
             pass
     job = job.but(phase=Phase.READY)
-    return Change(job, events, (StopWork(), WaitTurn(turn_of(job))), save=True)
+    return Change(job, events, (StopWork(), WaitSlot(slot_of(job))), save=True)
 
 
 def analysis_failed(job: Job, request: AnalyzeRequest, failure: Failure, policy: Policy, now_ms: int) -> Change:
@@ -137,7 +137,7 @@ def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, now_ms: int) ->
         case "ready" if fact.outcome is not None:
             change = endings.completed(job, request, fact.outcome, now_ms)
         case "failed":
-            said = PlatformSaid(None, fact.code, fact.message)
+            said = PlatformErrorDetail(None, fact.code, fact.message)
             change = endings.failed(job, "task_failed", fact.message or "the task failed", "analysis", platform=said)
         case "canceled":
             note = fact.code or fact.message or "no reason given"

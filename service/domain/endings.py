@@ -8,8 +8,8 @@ import orjson
 from pydantic_core import from_json
 
 from contracts.codes import ErrorCode, Stage
-from service.domain.effects import Change, Event, StopWork
-from service.domain.facts import Outcome, PlatformSaid
+from service.domain.change import Change, Event, StopWork
+from service.domain.facts import Outcome, PlatformErrorDetail
 from service.domain.job import Ending, Job, Phase
 from service.domain.modes import analysed_seconds, billed_minutes
 
@@ -52,7 +52,7 @@ def failed(
     stage: str,
     *,
     retryable: bool = False,
-    platform: PlatformSaid | None = None,
+    platform: PlatformErrorDetail | None = None,
     events: tuple[Event, ...] = (),
 ) -> Change:
     """The job ends without a result."""

@@ -20,7 +20,7 @@ class FailureKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PlatformSaid:
+class PlatformErrorDetail:
     """The platform's own words, untouched."""
 
     status: int | None
@@ -34,7 +34,7 @@ class Failure:
 
     kind: FailureKind
     message: str
-    platform: PlatformSaid | None = None
+    platform: PlatformErrorDetail | None = None
     retry_after_seconds: float | None = None
 
 
@@ -78,11 +78,11 @@ class VideoFailed:
     code: str
     message: str
     retryable: bool
-    platform: PlatformSaid | None = None
+    platform: PlatformErrorDetail | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TurnGranted:
+class SlotGranted:
     """There is room for the next attempt."""
 
 
@@ -152,7 +152,7 @@ class TaskSeen:
 class TaskLost:
     """The platform does not know the task any more."""
 
-    platform: PlatformSaid | None
+    platform: PlatformErrorDetail | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class RetryDue:
 
 
 Fact = (
-    Begin | VideoReady | VideoFailed | TurnGranted | CallDelayed | StreamOpened | AnalysisEnded
+    Begin | VideoReady | VideoFailed | SlotGranted | CallDelayed | StreamOpened | AnalysisEnded
     | AnalysisFailed | AttemptCut | TaskMade | TaskNotMade | TaskSeen | TaskLost | CancelAsked | DeadlinePassed
     | TaskCanceled | RetryDue
 )  # fmt: skip

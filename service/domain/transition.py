@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.domain import attempts, endings
-from service.domain.effects import (
+from service.domain.change import (
     Action,
     CancelTask,
     Change,
@@ -16,7 +16,7 @@ from service.domain.effects import (
     GetVideo,
     MakeTask,
     StopWork,
-    WaitTurn,
+    WaitSlot,
     WatchTask,
 )
 from service.domain.facts import (
@@ -29,13 +29,13 @@ from service.domain.facts import (
     DeadlinePassed,
     Fact,
     RetryDue,
+    SlotGranted,
     StreamOpened,
     TaskCanceled,
     TaskLost,
     TaskMade,
     TaskNotMade,
     TaskSeen,
-    TurnGranted,
     VideoFailed,
     VideoReady,
 )
@@ -69,8 +69,8 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
                 job, fact.code, fact.message, fact.stage, retryable=fact.retryable, platform=fact.platform
             )
         case RetryDue() if job.phase is Phase.READY:
-            return Change(job, actions=(WaitTurn(attempts.turn_of(job)),))
-        case TurnGranted() if job.phase is Phase.READY:
+            return Change(job, actions=(WaitSlot(attempts.slot_of(job)),))
+        case SlotGranted() if job.phase is Phase.READY:
             return attempts.claim(job, now_ms)
         case CallDelayed():
             members = {"reason": fact.reason, "delay_seconds": round(fact.delay_seconds, 3)}
@@ -110,7 +110,7 @@ def _begin(job: Job, request: AnalyzeRequest, now_ms: int, *, restored: bool) ->
         case Phase.WATCHING:
             return Change(job, actions=(WatchTask(),))
         case Phase.READY:
-            return Change(job, actions=(WaitTurn(attempts.turn_of(job)),))
+            return Change(job, actions=(WaitSlot(attempts.slot_of(job)),))
         case _:
             pass
     if job.deadline_ms is not None and now_ms >= job.deadline_ms:
@@ -142,7 +142,7 @@ def _ready(job: Job, request: AnalyzeRequest, events: tuple[Event, ...] = ()) ->
     if isinstance(mode, Refusal):
         return endings.failed(job, mode.code, mode.message, "request", events=events)
     job = job.but(mode=mode, phase=Phase.READY)
-    return Change(job, events, (WaitTurn(attempts.turn_of(job)),), save=True)
+    return Change(job, events, (WaitSlot(attempts.slot_of(job)),), save=True)
 
 
 def _stop(job: Job, ending: Ending) -> Change:

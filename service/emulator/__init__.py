@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.emulator.app import create_app
+from service.emulator.http.app import create_app
+from service.emulator.http.server import Emulator, serve
 from service.emulator.options import EmulatorOptions, Pace
-from service.emulator.server import Emulator, serve
 
 __all__ = ["Emulator", "EmulatorOptions", "Pace", "create_app", "serve"]

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from service.clock import Clock
 from service.domain.policy import Policy
-from service.engine.poller import Poller
-from service.engine.records import RecordBuilder
-from service.engine.turns import Turns
-from service.kafka.asset_log import AssetLog
-from service.kafka.ports import FragmentSender, PayLease
+from service.engine.job.admission import AdmissionSlots
+from service.engine.job.records import RecordBuilder
+from service.engine.work.poller import Poller
+from service.kafka.logs.asset_log import AssetLog
+from service.kafka.ports import LiveSender, PayLease
 from service.platform.client import PlatformClient
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -26,9 +26,9 @@ class Context:
     metrics: Metrics
     platform: PlatformClient
     assets: AssetLog
-    sender: FragmentSender
+    sender: LiveSender
     lease: PayLease
-    turns: Turns
+    turns: AdmissionSlots
     poller: Poller
     records: RecordBuilder
 

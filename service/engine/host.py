@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from service.domain.effects import Turn
+from service.domain.change import Slot
 from service.domain.job import Phase
-from service.engine.partition import JobBook
+from service.engine.job.job_book import JobBook
 from service.kafka.ports import FinishedLog, Writer
-from service.telemetry.events import E
+from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
     from service.engine.context import Context
@@ -73,13 +73,13 @@ class Engine:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         running = self._running()
-        log.info(E.DRAINING, running=running, held=self.held(), seconds=seconds)
+        log.info(LogEvent.DRAINING, running=running, held=self.held(), seconds=seconds)
         while running and loop.time() < end:
             await asyncio.sleep(_LOOK_SECONDS)
             running = self._running()
-        log.info(E.DRAINED, cut=running, held=self.held())
+        log.info(LogEvent.DRAINED, cut=running, held=self.held())
 
     def _running(self) -> int:
         turns = self._context.turns
         ending = sum(book.count(Phase.ENDED) for book in self._books)
-        return turns.taken(Turn.STREAM) + turns.taken(Turn.CREATE) + ending
+        return turns.taken(Slot.STREAM) + turns.taken(Slot.CREATE) + ending

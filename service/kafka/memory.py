@@ -7,8 +7,17 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from service.kafka.group_commit import WriterDeath, record_bytes
-from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, Place, RecordTooLarge, Unit, WriterClosed
+from service.kafka.ports import (
+    DeliveryFailed,
+    Lease,
+    LeaseLost,
+    OutRecord,
+    RecordPosition,
+    RecordTooLarge,
+    WriterClosed,
+    WriteUnit,
+)
+from service.kafka.writing.group_commit import WriterDeath, record_bytes
 
 LARGEST_BYTES = 8 * 1024 * 1024 + 64 * 1024
 """The largest record by default, as with default settings."""
@@ -22,11 +31,11 @@ class MemoryLog:
     input_offsets: dict[int, int] = field(default_factory=dict)
     """The group's next offset of each input partition."""
 
-    def append(self, record: OutRecord) -> Place:
+    def append(self, record: OutRecord) -> RecordPosition:
         """Write one record, visible at once."""
         partition = self.records[record.topic, record.partition]
         partition.append(record)
-        return Place(record.topic, record.partition, len(partition) - 1)
+        return RecordPosition(record.topic, record.partition, len(partition) - 1)
 
     def end(self, topic: str, partition: int) -> int:
         return len(self.records[topic, partition])
@@ -35,7 +44,7 @@ class MemoryLog:
         """Every record of a partition in order."""
         return list(self.records[topic, partition])
 
-    def at(self, place: Place) -> OutRecord:
+    def at(self, place: RecordPosition) -> OutRecord:
         return self.records[place.topic, place.partition][place.offset]
 
 
@@ -52,7 +61,7 @@ class MemoryWriter:
         self._log = log
         self._limit = limit_bytes
         self._loop = asyncio.get_running_loop()
-        self._pending: deque[tuple[Unit, asyncio.Future[list[Place]]]] = deque()
+        self._pending: deque[tuple[WriteUnit, asyncio.Future[list[RecordPosition]]]] = deque()
         self._scheduled = False
         self._closing = False
         self._die_at: int | None = None
@@ -64,8 +73,8 @@ class MemoryWriter:
     async def start(self) -> None:
         """Nothing to connect to."""
 
-    def submit(self, unit: Unit) -> asyncio.Future[list[Place]]:
-        future: asyncio.Future[list[Place]] = self._loop.create_future()
+    def submit(self, unit: WriteUnit) -> asyncio.Future[list[RecordPosition]]:
+        future: asyncio.Future[list[RecordPosition]] = self._loop.create_future()
         future.add_done_callback(_seen)
         if self._closing or self.dead.done():
             future.set_exception(WriterClosed())
@@ -121,7 +130,7 @@ class MemoryWriter:
 
 
 class MemorySender:
-    """A `FragmentSender` that delivers at the next turn of the event loop; `fail_next` loses deliveries."""
+    """A `LiveSender` that delivers at the next turn of the event loop; `fail_next` loses deliveries."""
 
     def __init__(self, log: MemoryLog, lease: Lease, *, limit_bytes: int = LARGEST_BYTES) -> None:
         self.limit_bytes = limit_bytes
@@ -129,16 +138,16 @@ class MemorySender:
         self._lease = lease
         self._loop = asyncio.get_running_loop()
         self._failing: Callable[[], BaseException] | None = None
-        self._under_way: deque[tuple[asyncio.Future[Place], Place]] = deque()
+        self._under_way: deque[tuple[asyncio.Future[RecordPosition], RecordPosition]] = deque()
         self._closed = False
 
     async def start(self) -> None:
         """Nothing to connect to."""
 
-    def send(self, record: OutRecord) -> asyncio.Future[Place]:
+    def send(self, record: OutRecord) -> asyncio.Future[RecordPosition]:
         if not self._lease.alive():
             raise LeaseLost
-        future: asyncio.Future[Place] = self._loop.create_future()
+        future: asyncio.Future[RecordPosition] = self._loop.create_future()
         future.add_done_callback(_seen)
         if self._closed:
             future.set_exception(DeliveryFailed("the sender was closed"))
@@ -170,11 +179,11 @@ class MemorySender:
         self._failing = error
 
 
-def _fail(future: asyncio.Future[Place], error: BaseException) -> None:
+def _fail(future: asyncio.Future[RecordPosition], error: BaseException) -> None:
     if not future.done():
         future.set_exception(error)
 
 
-def _seen(future: asyncio.Future[list[Place]] | asyncio.Future[Place]) -> None:
+def _seen(future: asyncio.Future[list[RecordPosition]] | asyncio.Future[RecordPosition]) -> None:
     if not future.cancelled():
         future.exception()

@@ -1,7 +1,7 @@
 """What the Kafka side offers to the engine and asks of it: small frozen values and protocols.
 
 The engine never sees a consumer or a producer. It is given a `Writer` per owned partition, one
-`FragmentSender` per process and a `FinishedLog` per partition, and it offers a `JobHost`.
+`LiveSender` per process and a `FinishedLog` per partition, and it offers a `JobHost`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class OutRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordPosition:
     """Where a record was written."""
 
     topic: str
@@ -54,7 +54,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Unit:
+class WriteUnit:
     """Records that become visible together or not at all.
 
     `then` builds further records of the same transaction from the places of `records` (same order).
@@ -62,7 +62,7 @@ class Unit:
     """
 
     records: Sequence[OutRecord]
-    then: Callable[[Sequence[Place]], Sequence[OutRecord]] | None = None
+    then: Callable[[Sequence[RecordPosition]], Sequence[OutRecord]] | None = None
     input_offset: int | None = None
 
 
@@ -73,7 +73,7 @@ class WriterClosed(PartitionError):
 class Writer(Protocol):
     """Writes units of one partition, in the order of `submit`."""
 
-    def submit(self, unit: Unit) -> asyncio.Future[list[Place]]:
+    def submit(self, unit: WriteUnit) -> asyncio.Future[list[RecordPosition]]:
         """Queue `unit`; returns at once.
 
         The future resolves when the unit is durable, with the places of `records` followed by those of the
@@ -99,10 +99,10 @@ class LeaseLost(PartitionError):
     """No successful heartbeat within the session timeout: nothing may be sent or paid for."""
 
 
-class FragmentSender(Protocol):
+class LiveSender(Protocol):
     """Sends live records outside any transaction: one idempotent producer per process."""
 
-    def send(self, record: OutRecord) -> asyncio.Future[Place]:
+    def send(self, record: OutRecord) -> asyncio.Future[RecordPosition]:
         """Send at once, in order per partition; the future resolves when every replica in sync has it.
 
         Raises or fails with `LeaseLost` when this process may have been taken for dead. Fails with `DeliveryFailed`,
@@ -142,7 +142,7 @@ class FinishedRecord:
 
     request_id: str
     digest: str
-    completion: Place
+    completion: RecordPosition
     ended_at_ms: int
 
 

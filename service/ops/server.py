@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from service.errors import ProcessError, SettingsError
 from service.ops.health import Health, Verdict, heartbeat
 from service.settings import HttpSettings
-from service.telemetry.events import E
+from service.telemetry.events import LogEvent
 from service.telemetry.log import get_logger
 from service.telemetry.metrics import Metrics
 from service.version import VERSION
@@ -73,7 +73,7 @@ class OpsServer:
             raise _unbindable(error, host, port) from None
         self.port = self._runner.addresses[0][1]
         self._heartbeat = asyncio.create_task(heartbeat(self._health, self._metrics), name="heartbeat")
-        log.info(E.HTTP_LISTENING, host=host, port=self.port)
+        log.info(LogEvent.HTTP_LISTENING, host=host, port=self.port)
 
     async def stop(self) -> None:
         """Close the listener. Called last, so that health can be asked for during the drain."""

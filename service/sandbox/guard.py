@@ -1,4 +1,4 @@
-"""Run a command that dies with whoever started us; `service.sandbox.local` runs this file as a script.
+"""Run a command that dies with whoever started us; `service.sandbox.broker.local` runs this file as a script.
 
 `python -I -S guard.py COMMAND...` keeps standard input as a pipe from its parent. When the parent ends, however
 it ends (also by SIGKILL), the pipe closes and the command is killed. Linux's parent-death signal alone will

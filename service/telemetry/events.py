@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class E(StrEnum):
+class LogEvent(StrEnum):
     """Log events; the comment behind each says what a reader should make of it."""
 
     # Process

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import orjson
 import pytest
 
-from service.sandbox.evidence import Record
-from service.sandbox.stage import Stage
+from tests.harness.evidence import Record
+from tests.harness.stage import Stage
 
 pytestmark = pytest.mark.acceptance
 
@@ -50,18 +50,18 @@ def letters() -> dict[str, Record]:
 
 async def test_bad_records_block_nothing_and_are_dead_letters(stage: Stage, letters: dict[str, Record]) -> None:
     before, after, clip = stage.name("before"), stage.name("after"), stage.clip()
-    places = await stage.requester.send_together(
+    places = await stage.request_producer.send_together(
         [
             (stage.analyze(before, clip, mode="sync"), "cam7", (), 0),
             *((value, b"\xfe key", HEADERS, 0) for value, _ in BAD.values()),
             (stage.analyze(after, clip, mode="sync"), None, (), 0),
         ]
     )
-    async with stage.watching() as witness:
-        await witness.until_ended([before, after])
-        await witness.until(lambda: all(witness.dead_letters.get(place) for place in places[1:-1]))
+    async with stage.watching() as observer:
+        await observer.until_ended([before, after])
+        await observer.until(lambda: all(observer.dead_letters.get(place) for place in places[1:-1]))
         for name, place in zip(BAD, places[1:-1], strict=True):
-            (letters[name],) = witness.dead_letters[place]
+            (letters[name],) = observer.dead_letters[place]
     assert await stage.broken_promises() == []
 
 
@@ -95,17 +95,17 @@ async def test_a_job_record_of_an_unknown_version_is_shut_away_and_blocks_nothin
     own = make_stage(serve=False, partitions=1)
     jobs = own.system.settings().topics.jobs
     value, key = orjson.dumps({"v": 999, "what": "a later version wrote this"}), b"from-the-future"
-    await own.requester.send(value, key=key, headers=[("h", b"1")], topic=jobs)
+    await own.request_producer.send(value, key=key, headers=[("h", b"1")], topic=jobs)
     name = own.name()
-    await own.requester.send(own.analyze(name, own.clip(), mode="sync"))
+    await own.request_producer.send(own.analyze(name, own.clip(), mode="sync"))
     await own.system.serve()
-    async with own.watching() as witness:
-        await witness.until_ended([name])
-        await witness.until(lambda: witness.other_dead_letters)
-        (letter,) = witness.other_dead_letters
+    async with own.watching() as observer:
+        await observer.until_ended([name])
+        await observer.until(lambda: observer.other_dead_letters)
+        (letter,) = observer.other_dead_letters
     assert (letter.key, letter.value) == (key, value)
     assert letter.headers[0] == ("h", b"1")
     assert letter.header("dlq.original.topic") == jobs
-    assert (witness.completion(name) or {})["type"] == "completed"
+    assert (observer.completion(name) or {})["type"] == "completed"
     assert own.system.service().said("job_quarantined")
     assert await own.broken_promises() == []

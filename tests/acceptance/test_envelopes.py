@@ -7,22 +7,22 @@ from typing import Any
 import orjson
 import pytest
 
-from service.sandbox.evidence import Record
-from service.sandbox.stage import Stage
-from service.sandbox.witness import Witness
+from tests.harness.evidence import Record
+from tests.harness.observer import Observer
+from tests.harness.stage import Stage
 
 pytestmark = pytest.mark.acceptance
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def _outputs(witness: Witness, name: str) -> list[Record]:
-    return [record for record in witness.records if record.request_id == name and record.header("ce_id")]
+def _outputs(observer: Observer, name: str) -> list[Record]:
+    return [record for record in observer.records if record.request_id == name and record.header("ce_id")]
 
 
 async def test_the_key_of_a_request_is_kept_on_everything_published_for_it(stage: Stage) -> None:
     name = stage.name()
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="stream"), key=b"cam\xff7")
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="stream"), key=b"cam\xff7")
     outputs = _outputs(await stage.ended(name), name)
 
     assert {record.key for record in outputs} == {b"cam\xff7"}
@@ -31,7 +31,7 @@ async def test_the_key_of_a_request_is_kept_on_everything_published_for_it(stage
 
 async def test_outputs_of_a_request_without_a_key_have_its_id_as_theirs(stage: Stage) -> None:
     name = stage.name()
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="stream"))
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="stream"))
 
     assert {record.key for record in _outputs(await stage.ended(name), name)} == {name.encode()}
 
@@ -41,13 +41,13 @@ async def test_everything_is_published_in_the_partition_of_its_request(stage: St
     for partition in (0, 1):
         name = stage.name()
         body = stage.analyze(name, clip, mode="stream")
-        await stage.requester.send(body, partition=partition)
+        await stage.request_producer.send(body, partition=partition)
         assert {record.partition for record in _outputs(await stage.ended(name), name)} == {partition}
 
 
 async def test_metadata_is_echoed_on_every_event_but_fragments(stage: Stage) -> None:
     name, metadata = stage.name(), {"camera": 7, "nested": {"ö": [1.5, None, "x"]}}
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="stream", metadata=metadata))
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="stream", metadata=metadata))
 
     for record in _outputs(await stage.ended(name), name):
         if record.role == "fragments":
@@ -58,7 +58,7 @@ async def test_metadata_is_echoed_on_every_event_but_fragments(stage: Stage) -> 
 
 async def test_events_are_cloudevents_in_binary_mode(stage: Stage) -> None:
     name = stage.name()
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="stream"))
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="stream"))
 
     for record in _outputs(await stage.ended(name), name):
         assert record.header("content-type") == "application/json"
@@ -71,7 +71,7 @@ async def test_events_are_cloudevents_in_binary_mode(stage: Stage) -> None:
 async def test_the_trace_of_a_request_is_on_every_output(stage: Stage) -> None:
     name = stage.name()
     headers = [("traceparent", TRACE.encode()), ("tracestate", b"vendor=1")]
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="stream"), headers=headers)
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="stream"), headers=headers)
 
     for record in _outputs(await stage.ended(name), name):
         assert (record.header("traceparent"), record.header("tracestate")) == (TRACE, "vendor=1")
@@ -89,7 +89,7 @@ async def test_a_request_may_come_as_a_cloudevent(stage: Stage, envelope: str) -
             ("ce_source", b"/cameras"),
             ("ce_type", b"com.example.analyze"),
         ]
-        await stage.requester.send(body, headers=headers)
+        await stage.request_producer.send(body, headers=headers)
     else:
         event = {
             "specversion": "1.0",
@@ -100,22 +100,22 @@ async def test_a_request_may_come_as_a_cloudevent(stage: Stage, envelope: str) -
             "traceparent": TRACE,
             "data": body,
         }
-        await stage.requester.send(
+        await stage.request_producer.send(
             orjson.dumps(event), headers=[("content-type", b"application/cloudevents+json; charset=utf-8")]
         )
-    witness = await stage.ended(name)
+    observer = await stage.ended(name)
 
-    assert (witness.completion(name) or {})["type"] == "completed"
+    assert (observer.completion(name) or {})["type"] == "completed"
     if envelope == "structured":
-        assert {record.header("traceparent") for record in _outputs(witness, name)} == {TRACE}
+        assert {record.header("traceparent") for record in _outputs(observer, name)} == {TRACE}
 
 
 async def test_both_isolation_levels_see_the_same(stage: Stage) -> None:
     name = stage.name()
     await stage.answer(stage.analyze(name, stage.clip(), mode="stream"))
     settings = stage.system.settings()
-    committed = await Witness.of_everything(settings)
-    uncommitted = await Witness.of_everything(settings, "read_uncommitted")
+    committed = await Observer.of_everything(settings)
+    uncommitted = await Observer.of_everything(settings, "read_uncommitted")
 
     assert [r.value for r in committed.fragments[name, 1]] == [r.value for r in uncommitted.fragments[name, 1]]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.sandbox.stage import Stage
-from service.sandbox.witness import Witness
+from tests.harness.observer import Observer
+from tests.harness.stage import Stage
 
 pytestmark = pytest.mark.acceptance
 
@@ -29,21 +29,21 @@ SEGMENTS = {
 }
 
 
-def _kinds(witness: Witness, name: str) -> list[str]:
+def _kinds(observer: Observer, name: str) -> list[str]:
     """Types of progress, repetitions left out."""
-    return [kind for kind, _ in itertools.groupby(record.type for record in witness.progress[name])]
+    return [kind for kind, _ in itertools.groupby(record.type for record in observer.progress[name])]
 
 
 async def test_a_stream_is_seen_as_fragments_and_ends_in_a_completion_that_holds_them(stage: Stage) -> None:
     name = stage.name()
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="stream"))
-    witness = await stage.ended(name)
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="stream"))
+    observer = await stage.ended(name)
 
-    completion = witness.completion(name)
+    completion = observer.completion(name)
     assert completion is not None
     assert (completion["type"], completion["mode"], completion["attempt"]) == ("completed", "stream", 1)
-    assert completion["text"] == witness.text(name, 1) != ""
-    assert completion["fragments"] == len(witness.fragments[name, 1]) > 1
+    assert completion["text"] == observer.text(name, 1) != ""
+    assert completion["fragments"] == len(observer.fragments[name, 1]) > 1
     assert completion["finish_reason"] == "stop"
     assert completion["task_id"] is None
     assert completion["usage"]["video_seconds"] == pytest.approx(4, abs=0.5)
@@ -52,20 +52,20 @@ async def test_a_stream_is_seen_as_fragments_and_ends_in_a_completion_that_holds
     assert set(timings) == {"queued", "upload", "analysis", "first_fragment", "total"}
     assert 0 < timings["first_fragment"] <= timings["analysis"] <= timings["total"]
     # `uploading` is live and may come before or after what a transaction tells.
-    assert [kind for kind in _kinds(witness, name) if kind != "uploading"] == [
+    assert [kind for kind in _kinds(observer, name) if kind != "uploading"] == [
         "accepted",
         "asset_ready",
         "stream_started",
     ]
-    ready = witness.events(name, "asset_ready")[0]
+    ready = observer.events(name, "asset_ready")[0]
     assert (ready["asset_id"], ready["reused"]) == (completion["asset_id"], False)
 
 
 async def test_every_fragment_is_in_its_topic_before_the_completion_is_seen(stage: Stage) -> None:
     name = stage.name()
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="stream"))
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="stream"))
     await stage.ended(name)
-    at_that_moment = await Witness.of_everything(stage.system.settings(), "read_uncommitted")
+    at_that_moment = await Observer.of_everything(stage.system.settings(), "read_uncommitted")
 
     completion = at_that_moment.completion(name)
     assert completion is not None
@@ -74,27 +74,27 @@ async def test_every_fragment_is_in_its_topic_before_the_completion_is_seen(stag
 
 async def test_a_synchronous_request_has_one_answer_and_no_fragments(stage: Stage) -> None:
     name = stage.name()
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="sync"))
-    witness = await stage.ended(name)
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="sync"))
+    observer = await stage.ended(name)
 
-    completion = witness.completion(name)
+    completion = observer.completion(name)
     assert completion is not None
     assert (completion["type"], completion["mode"], completion["fragments"]) == ("completed", "sync", 0)
     assert completion["timings"]["first_fragment"] is None
-    assert witness.attempts(name) == []
+    assert observer.attempts(name) == []
 
 
 async def test_a_task_is_created_watched_and_its_result_published(stage: Stage) -> None:
     name = stage.name()
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="async"))
-    witness = await stage.ended(name)
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="async"))
+    observer = await stage.ended(name)
 
-    completion = witness.completion(name)
+    completion = observer.completion(name)
     assert completion is not None
     assert (completion["type"], completion["mode"], completion["fragments"]) == ("completed", "async", 0)
-    created = witness.events(name, "task_created")
+    created = observer.events(name, "task_created")
     assert [event["task_id"] for event in created] == [completion["task_id"]]
-    statuses = [event["status"] for event in witness.events(name, "task_status")]
+    statuses = [event["status"] for event in observer.events(name, "task_status")]
     assert statuses[-1] == "ready"
     assert len(statuses) == len(set(statuses)), "a status is told when it changes only"
 
@@ -162,13 +162,13 @@ async def test_a_text_cut_at_its_limit_says_so(stage: Stage, mode: str) -> None:
 
 
 async def test_a_mode_that_can_not_answer_the_request_fails_clearly(stage: Stage) -> None:
-    place = await stage.requester.send(
+    place = await stage.request_producer.send(
         stage.analyze(name := stage.name(), stage.clip(), mode="stream", analysis_mode="time_based_metadata")
     )
-    async with stage.watching() as witness:
-        await witness.until(lambda: witness.dead_letters.get(place) or witness.ended([name]))
+    async with stage.watching() as observer:
+        await observer.until(lambda: observer.dead_letters.get(place) or observer.ended([name]))
     # A combination that no mode allows is wrong by the contract alone.
-    (letter,) = witness.dead_letters[place]
+    (letter,) = observer.dead_letters[place]
     assert letter.header("dlq.error.code") == "invalid"
 
 

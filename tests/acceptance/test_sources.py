@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from service.sandbox.stage import Stage
+from tests.harness.stage import Stage
 
 pytestmark = pytest.mark.acceptance
 
@@ -34,8 +34,8 @@ async def test_a_url_becomes_an_asset_and_a_second_request_reuses_it(stage: Stag
 
     assert one["type"] == two["type"] == "completed"
     assert one["asset_id"] == two["asset_id"] is not None
-    witness = await stage.ended(first, second)
-    assert [witness.events(name, "asset_ready")[0]["reused"] for name in (first, second)] == [False, True]
+    observer = await stage.ended(first, second)
+    assert [observer.events(name, "asset_ready")[0]["reused"] for name in (first, second)] == [False, True]
 
 
 async def test_a_url_can_be_handed_to_the_analysis_itself(stage: Stage, site: str) -> None:
@@ -47,10 +47,10 @@ async def test_a_url_can_be_handed_to_the_analysis_itself(stage: Stage, site: st
 
 async def test_requests_at_the_same_time_upload_their_common_video_once(stage: Stage) -> None:
     clip, names = stage.clip(), [stage.name("twin") for _ in range(6)]
-    await stage.requester.send_all(*(stage.analyze(name, clip, mode="sync") for name in names))
-    witness = await stage.ended(*names)
+    await stage.request_producer.send_all(*(stage.analyze(name, clip, mode="sync") for name in names))
+    observer = await stage.ended(*names)
 
-    ends = [witness.completion(name) or {} for name in names]
+    ends = [observer.completion(name) or {} for name in names]
     assert {end["type"] for end in ends} == {"completed"}
     assert len({end["asset_id"] for end in ends}) == 1
 

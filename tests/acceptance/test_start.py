@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.sandbox.broker import Broker
+from service.sandbox.broker.broker import Broker
 from service.sandbox.system import own_names
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings

@@ -10,7 +10,7 @@ from service.cli.group import COMMANDS
 from service.cli.reference import pages, write
 from service.settings import Settings
 from service.settings.sources import members
-from service.telemetry.events import E
+from service.telemetry.events import LogEvent
 
 pytestmark = pytest.mark.unit
 
@@ -26,7 +26,7 @@ def test_the_committed_pages_are_current(name: str) -> None:
 def test_every_setting_log_event_and_command_has_its_place() -> None:
     found = pages()
     assert all(f"`{variable}`" in found["settings.md"] for variable in members(Settings))
-    assert all(f"`{event}`" in found["log-events.md"] for event in E)
+    assert all(f"`{event}`" in found["log-events.md"] for event in LogEvent)
     assert all(f"## reelwire {command}\n" in found["commands.md"] for command in COMMANDS)
 
 

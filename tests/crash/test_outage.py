@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from service.sandbox.local import LocalBroker
-from service.sandbox.stage import Stage
+from service.sandbox.broker.local import LocalBroker
+from tests.harness.stage import Stage
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 
@@ -43,7 +43,7 @@ async def test_a_broker_that_goes_away_and_comes_back_costs_no_job(
         stage = await asyncio.get_running_loop().run_in_executor(thread, lambda: make_stage(**options))
     clip = stage.clip()
     streams, tasks = [stage.name("stream") for _ in range(4)], [stage.name("task") for _ in range(4)]
-    await stage.requester.send_all(
+    await stage.request_producer.send_all(
         *(
             stage.analyze(name, clip, mode="stream")
             | {"prompt": f"{name}: slowly [[emulate: fragments=150 interval_ms=40]]"}
@@ -54,21 +54,21 @@ async def test_a_broker_that_goes_away_and_comes_back_costs_no_job(
             for name in tasks
         ),
     )
-    async with stage.watching() as witness:
-        await witness.until(lambda: all(len(witness.fragments[name, 1]) > 3 for name in streams))
-        await witness.until(lambda: all(witness.events(name, "task_created") for name in tasks))
+    async with stage.watching() as observer:
+        await observer.until(lambda: all(len(observer.fragments[name, 1]) > 3 for name in streams))
+        await observer.until(lambda: all(observer.events(name, "task_created") for name in tasks))
     pid = stage.system.service().pid
     broker.kill()
     await _away(stage)
     await broker.start()
     await stage.until_page("health/ready", lambda page: page[0] == 200)
 
-    witness = await stage.ended(*streams, *tasks, seconds=90)
-    ends = [witness.completion(name) or {} for name in (*streams, *tasks)]
+    observer = await stage.ended(*streams, *tasks, seconds=90)
+    ends = [observer.completion(name) or {} for name in (*streams, *tasks)]
     assert [end["type"] for end in ends] == ["completed"] * 8
     assert [len(await stage.billable(name)) for name in tasks] == [1] * 4
     for name in streams:
-        assert len(await stage.billable(name)) <= (witness.completion(name) or {})["attempt"]
+        assert len(await stage.billable(name)) <= (observer.completion(name) or {})["attempt"]
     service = stage.system.service()
     assert service.running
     assert service.pid == pid

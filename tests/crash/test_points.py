@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from service.failpoints import VARIABLE, Point
-from service.sandbox.stage import Stage
-from service.sandbox.witness import Witness
+from tests.harness.observer import Observer
+from tests.harness.stage import Stage
 
 pytestmark = pytest.mark.crash
 
@@ -49,26 +49,26 @@ def test_every_point_is_in_one_of_these_tests() -> None:
     assert here == set(Point)
 
 
-async def _kept(stage: Stage, name: str) -> Witness:
+async def _kept(stage: Stage, name: str) -> Observer:
     """The successor runs: wait for the end, hold everything against the contract, let the process go."""
-    witness = await stage.ended(name, seconds=60)
+    observer = await stage.ended(name, seconds=60)
     assert await stage.broken_promises() == []
     assert await stage.system.service().stop() == 0
-    return witness
+    return observer
 
 
 @pytest.mark.parametrize(("mode", "point"), CASES, ids=[f"{mode}-{point}" for mode, point in CASES])
 async def test_a_request_survives_a_kill_at(stage: Stage, mode: str, point: str) -> None:
     service, name = stage.system.service(), stage.name(mode)
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode=mode))
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode=mode))
     await service.start(**{VARIABLE: point})
     await service.stopped_itself()
     await service.kill()
 
     await stage.system.serve()
-    witness = await _kept(stage, name)
+    observer = await _kept(stage, name)
 
-    completion = witness.completion(name)
+    completion = observer.completion(name)
     assert completion is not None
     assert completion["type"] == "completed"
     # An attempt is claimed before its call: never more calls than attempts, nor two for one task.
@@ -76,17 +76,17 @@ async def test_a_request_survives_a_kill_at(stage: Stage, mode: str, point: str)
     assert 1 <= len(calls) <= completion["attempt"]
     if mode == "async":
         assert len(calls) == completion["attempt"] == 1
-    interrupted = [event["attempt"] for event in witness.events(name, "interrupted")]
+    interrupted = [event["attempt"] for event in observer.events(name, "interrupted")]
     assert interrupted == list(range(1, completion["attempt"]))
 
 
 async def test_a_takeover_that_is_killed_is_done_again_by_the_next(stage: Stage) -> None:
     service, names = stage.system.service(), [stage.name("restored") for _ in range(3)]
     await stage.system.pace(task_processing_seconds=5)
-    await stage.requester.send_all(*(stage.analyze(name, stage.clip(), mode="async") for name in names))
+    await stage.request_producer.send_all(*(stage.analyze(name, stage.clip(), mode="async") for name in names))
     await service.start()
-    async with stage.watching() as witness:
-        await witness.until(lambda: all(witness.events(name, "task_created") for name in names))
+    async with stage.watching() as observer:
+        await observer.until(lambda: all(observer.events(name, "task_created") for name in names))
     await service.kill()
     await service.start(**{VARIABLE: Point.IN_RESTORE})
     await service.stopped_itself()
@@ -94,8 +94,8 @@ async def test_a_takeover_that_is_killed_is_done_again_by_the_next(stage: Stage)
 
     await stage.system.serve()
     for name in names:
-        witness = await stage.ended(name)
-        assert (witness.completion(name) or {})["type"] == "completed"
-        assert len(witness.events(name, "task_created")) == 1
+        observer = await stage.ended(name)
+        assert (observer.completion(name) or {})["type"] == "completed"
+        assert len(observer.events(name, "task_created")) == 1
         assert len(await stage.billable(name)) == 1
     await _kept(stage, names[0])

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from service.failpoints import VARIABLE
-from service.sandbox.stage import Stage
-from service.sandbox.witness import Witness
+from tests.harness.observer import Observer
+from tests.harness.stage import Stage
 
 pytestmark = pytest.mark.crash
 
@@ -62,26 +62,26 @@ async def _thaw(stage: Stage, frozen: str, heir: str) -> None:
     assert await stage.broken_promises() == []
 
 
-async def _ended(stage: Stage, name: str) -> tuple[Witness, dict[str, Any]]:
-    witness = await stage.ended(name, seconds=60)
-    return witness, witness.completion(name) or {}
+async def _ended(stage: Stage, name: str) -> tuple[Observer, dict[str, Any]]:
+    observer = await stage.ended(name, seconds=60)
+    return observer, observer.completion(name) or {}
 
 
 async def test_an_owner_frozen_in_a_stream_publishes_nothing_of_it_afterwards(stage: Stage) -> None:
     owner, heir = await _roles(stage)
     name = stage.name("stream")
     prompt = f"{name}: slowly [[emulate: fragments=120 interval_ms=20]]"
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="stream", prompt=prompt))
-    async with stage.watching() as witness:
-        await witness.until(lambda: len(witness.fragments[name, 1]) > 5)
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="stream", prompt=prompt))
+    async with stage.watching() as observer:
+        await observer.until(lambda: len(observer.fragments[name, 1]) > 5)
         stage.system.service(owner).send(signal.SIGSTOP)
-        await witness.until_ended([name])
+        await observer.until_ended([name])
     await _thaw(stage, owner, heir)
 
-    witness, completion = await _ended(stage, name)
+    observer, completion = await _ended(stage, name)
     assert (completion["type"], completion["attempt"]) == ("completed", 2)
-    assert len(witness.completions[name]) == 1
-    assert [event["attempt"] for event in witness.events(name, "interrupted")] == [1]
+    assert len(observer.completions[name]) == 1
+    assert [event["attempt"] for event in observer.events(name, "interrupted")] == [1]
     assert len(await stage.billable(name)) == 2
 
 
@@ -89,16 +89,16 @@ async def test_an_owner_frozen_while_it_watches_a_task_leaves_the_task_to_its_he
     owner, heir = await _roles(stage)
     name = stage.name("task")
     prompt = f"{name}: slowly [[emulate: task_seconds=4]]"
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode="async", prompt=prompt))
-    async with stage.watching() as witness:
-        await witness.until(lambda: witness.events(name, "task_created"))
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode="async", prompt=prompt))
+    async with stage.watching() as observer:
+        await observer.until(lambda: observer.events(name, "task_created"))
         stage.system.service(owner).send(signal.SIGSTOP)
-        await witness.until_ended([name])
+        await observer.until_ended([name])
     await _thaw(stage, owner, heir)
 
-    witness, completion = await _ended(stage, name)
+    observer, completion = await _ended(stage, name)
     assert (completion["type"], completion["attempt"]) == ("completed", 1)
-    assert len(witness.completions[name]) == 1
+    assert len(observer.completions[name]) == 1
     assert len(await stage.billable(name)) == 1
 
 
@@ -115,9 +115,9 @@ async def test_an_owner_frozen_while_idle_takes_nothing_in_twice_and_is_of_use_a
     later = stage.name("later")
     await stage.answer(stage.analyze(later, stage.clip(), mode="stream"))
     for each in (name, later):
-        witness, completion = await _ended(stage, each)
+        observer, completion = await _ended(stage, each)
         assert (completion["type"], completion["attempt"]) == ("completed", 1)
-        assert len(witness.events(each, "accepted")) == 1
+        assert len(observer.events(each, "accepted")) == 1
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,13 @@ async def test_an_owner_frozen_at_a_point_neither_pays_nor_publishes_when_it_is_
     await asyncio.gather(*(stage.system.service(each).stop() for each in ("one", "two")))
     name = stage.name(mode)
     await stage.system.serve("one", **{VARIABLE: point})
-    await stage.requester.send(stage.analyze(name, stage.clip(), mode=mode))
+    await stage.request_producer.send(stage.analyze(name, stage.clip(), mode=mode))
     await stage.system.service("one").stopped_itself()
     await stage.system.serve("two")
     await stage.ended(name)
     await _thaw(stage, "one", "two")
 
-    witness, completion = await _ended(stage, name)
+    observer, completion = await _ended(stage, name)
     assert completion["type"] == "completed"
-    assert len(witness.completions[name]) == 1
+    assert len(observer.completions[name]) == 1
     assert len(await stage.billable(name)) == calls

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from service.sandbox.node import VERSION as KAFKA_VERSION
+from service.sandbox.broker.node import VERSION as KAFKA_VERSION
 from service.settings import Settings
 from service.settings.sources import OTHER_VARIABLES, members
 from service.telemetry.metrics import Metrics

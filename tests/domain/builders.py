@@ -13,8 +13,8 @@ from contracts.events import parse_event
 from contracts.requests import AnalyzeRequest, dump_request
 from contracts.schemas import EVENTS
 from service.clock import rfc3339
-from service.domain.effects import Action, Change, Event
-from service.domain.facts import Fact, Failure, FailureKind, Outcome, PlatformSaid
+from service.domain.change import Action, Change, Event
+from service.domain.facts import Fact, Failure, FailureKind, Outcome, PlatformErrorDetail
 from service.domain.job import Job, Mode, Phase
 from service.domain.policy import Policy
 from service.domain.transition import transition
@@ -133,7 +133,7 @@ def reason_of(change: Change) -> str:
 
 def failure(kind: FailureKind, *, status: int | None = None, code: str | None = None, **members: Any) -> Failure:
     """A failed call; what the platform said when a status or code is given."""
-    said = PlatformSaid(status, code, "said") if status is not None or code is not None else None
+    said = PlatformErrorDetail(status, code, "said") if status is not None or code is not None else None
     return Failure(kind, "it failed", said, **members)
 
 

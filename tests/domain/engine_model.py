@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from contracts.requests import AnalyzeRequest, load_request
-from service.domain.effects import (
+from service.domain.change import (
     Action,
     CancelTask,
     Change,
@@ -21,10 +21,10 @@ from service.domain.effects import (
     RunStream,
     StopWork,
     WaitRetry,
-    WaitTurn,
+    WaitSlot,
     WatchTask,
 )
-from service.domain.facts import Begin, Fact, TaskCanceled, TaskMade, TurnGranted
+from service.domain.facts import Begin, Fact, SlotGranted, TaskCanceled, TaskMade
 from service.domain.job import Job, Phase, decode_job, encode_job
 from service.domain.transition import transition
 from tests.domain.builders import NOW, POLICY, published_all
@@ -43,7 +43,7 @@ class Work:
 
 
 @dataclass
-class Unit:
+class WriteUnit:
     """What is written at once, and what follows it."""
 
     job: Job
@@ -84,7 +84,7 @@ class EngineModel:
     def _take_over(self) -> None:
         self.job = decode_job(self.durable)
         self.request = _analyze(self.job)
-        self.queue: deque[Unit] = deque()
+        self.queue: deque[WriteUnit] = deque()
         self.works: list[Work] = []
         self.watching = self.waiting = self.retrying = self.begins_again = False
 
@@ -97,16 +97,16 @@ class EngineModel:
         """One fact, as the engine applies it: with the turn that may be had at once."""
         self.now_ms += 7
         change = self._transit(self.job, fact)
-        if self.room and any(isinstance(action, WaitTurn) for action in change.actions):
-            claimed = self._transit(change.job, TurnGranted())
-            others = tuple(action for action in change.actions if not isinstance(action, WaitTurn))
+        if self.room and any(isinstance(action, WaitSlot) for action in change.actions):
+            claimed = self._transit(change.job, SlotGranted())
+            others = tuple(action for action in change.actions if not isinstance(action, WaitSlot))
             change = Change(claimed.job, change.events + claimed.events, others + claimed.actions, save=True)
         self.job = change.job
         if any(isinstance(action, StopWork) for action in change.actions):
             self.works.clear()
             self.watching = self.waiting = self.retrying = self.begins_again = False
         actions: list[Action] = [action for action in change.actions if not isinstance(action, StopWork)]
-        unit = Unit(change.job, actions, change.save, change.completion)
+        unit = WriteUnit(change.job, actions, change.save, change.completion)
         if change.save or change.events or change.completion:
             self.queue.append(unit)
         else:
@@ -160,7 +160,7 @@ class EngineModel:
         self._take_over()
         self.apply(Begin(restored=True))
 
-    def _go_on(self, unit: Unit) -> None:
+    def _go_on(self, unit: WriteUnit) -> None:
         was, now = unit.job, self.job
         if (was.phase, was.attempt) == (now.phase, now.attempt) or (was.phase, now.phase) == (
             Phase.CREATING,
@@ -190,7 +190,7 @@ class EngineModel:
             case CancelTask(find=find):
                 assert find or self.job.task_id is not None, "a task without an id is to be canceled"
                 self.works.append(Work("cancel", attempt, unsure=find))
-            case WaitTurn():
+            case WaitSlot():
                 self.waiting = True
             case WaitRetry(seconds=seconds):
                 assert seconds >= 0

@@ -19,15 +19,15 @@ from service.domain.facts import (
     Failure,
     FailureKind,
     Outcome,
-    PlatformSaid,
+    PlatformErrorDetail,
     RetryDue,
+    SlotGranted,
     StreamOpened,
     TaskCanceled,
     TaskLost,
     TaskMade,
     TaskNotMade,
     TaskSeen,
-    TurnGranted,
     VideoFailed,
     VideoReady,
 )
@@ -36,7 +36,7 @@ from tests.domain.builders import NOW, SCHEMA, request_of, segments
 _WORDS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 DURATIONS = st.none() | st.sampled_from([1.0, 60.0, 3600.0, 3600.5, 7200.0, 7201.0, 14_400.0, 14_401.0])
 SAID = st.none() | st.builds(
-    PlatformSaid,
+    PlatformErrorDetail,
     st.none() | st.sampled_from([400, 404, 409, 500, 503]),
     st.none() | st.sampled_from(["resource_not_exist", "parameter_invalid"]),
     _WORDS,
@@ -77,7 +77,7 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
     st.just(Begin()),
     st.builds(VideoReady, st.none() | st.just("asset-x"), DURATIONS, st.booleans(), st.just(NOW)),
     VIDEO_FAILURES,
-    st.just(TurnGranted()),
+    st.just(SlotGranted()),
     st.builds(CallDelayed, st.just("analysis"), st.text(max_size=8), st.floats(0, 1e6)),
     st.builds(StreamOpened, _WORDS),
     st.builds(AnalysisEnded, OUTCOMES),

@@ -20,15 +20,15 @@ from service.domain.facts import (
     Fact,
     Failure,
     FailureKind,
-    PlatformSaid,
+    PlatformErrorDetail,
     RetryDue,
+    SlotGranted,
     StreamOpened,
     TaskCanceled,
     TaskLost,
     TaskMade,
     TaskNotMade,
     TaskSeen,
-    TurnGranted,
     VideoReady,
 )
 from service.domain.job import Ending, Phase
@@ -126,7 +126,7 @@ class AJob(RuleBasedStateMachine):
     @rule()
     def a_turn_comes(self) -> None:
         self.engine.waiting = False
-        self.engine.apply(TurnGranted())
+        self.engine.apply(SlotGranted())
 
     @precondition(lambda self: self.engine.retrying)
     @rule()
@@ -174,7 +174,7 @@ class AJob(RuleBasedStateMachine):
         exists = work.attempt in engine.platform.tasks
         if work.unsure:
             if step == "gives up":
-                failure = Failure(FailureKind.UNKNOWN, "no answer", PlatformSaid(503, None, None))
+                failure = Failure(FailureKind.UNKNOWN, "no answer", PlatformErrorDetail(503, None, None))
                 engine.settle(work, TaskNotMade(failure, looked_for=False))
             elif exists:
                 engine.settle(work, TaskMade(engine.platform.tasks[work.attempt], "queued"))
@@ -183,7 +183,7 @@ class AJob(RuleBasedStateMachine):
         elif engine.job.phase is Phase.CANCELING:
             engine.settle(work, TaskCanceled("no task was created"))
         elif step == "refused":
-            said = PlatformSaid(data.draw(_REFUSED), None, "no")
+            said = PlatformErrorDetail(data.draw(_REFUSED), None, "no")
             engine.settle(work, TaskNotMade(Failure(FailureKind.REJECTED, "no", said), looked_for=True))
         elif step == "gives up":
             engine.settle(work, TaskNotMade(Failure(FailureKind.SERVER, "down"), looked_for=True))
@@ -201,7 +201,7 @@ class AJob(RuleBasedStateMachine):
         engine = self.engine
         status = data.draw(st.sampled_from(["queued", "processing", "ready", "failed", "canceled", "lost"]))
         if status == "lost":
-            engine.apply(TaskLost(PlatformSaid(404, None, None)))
+            engine.apply(TaskLost(PlatformErrorDetail(404, None, None)))
             return
         if status in ("ready", "failed", "canceled") and engine.job.task_id is not None:
             engine.platform.state[engine.job.task_id] = status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.domain.effects import GetVideo, StopWork, WaitRetry
+from service.domain.change import GetVideo, StopWork, WaitRetry
 from service.domain.facts import AnalysisFailed, Failure, FailureKind, StreamOpened
 from service.domain.job import Job, Mode, Phase
 from tests.domain.builders import NOW, POLICY, apply, error_of, failure, job_in, request_of

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.domain.effects import GetVideo, MakeTask, RunCall, RunStream, StopWork, Turn, WaitTurn, WatchTask
-from service.domain.facts import AttemptCut, Begin, RetryDue, TurnGranted, VideoFailed, VideoReady
+from service.domain.change import GetVideo, MakeTask, RunCall, RunStream, Slot, StopWork, WaitSlot, WatchTask
+from service.domain.facts import AttemptCut, Begin, RetryDue, SlotGranted, VideoFailed, VideoReady
 from service.domain.job import Ending, Mode, Phase
 from tests.domain.builders import NOW, apply, error_of, job_in, job_of, published, reason_of, request_of, segments
 
@@ -63,7 +63,7 @@ def test_a_video_at_hand_makes_a_job_wait_for_its_turn() -> None:
     job = change.job
     assert (job.phase, job.mode, job.asset_id, job.duration) == (Phase.READY, Mode.STREAM, "asset-9", 120.0)
     assert (job.upload_started_ms, job.upload_ended_ms) == (NOW - 700, NOW)
-    assert change.actions == (WaitTurn(Turn.STREAM),)
+    assert change.actions == (WaitSlot(Slot.STREAM),)
     assert change.save
     assert change.events[0].members == {"asset_id": "asset-9", "duration": 120.0, "reused": False}
 
@@ -90,16 +90,16 @@ def test_a_video_that_can_not_be_had_ends_the_job_as_told() -> None:
 
 @pytest.mark.parametrize(
     ("members", "turn"),
-    [({"mode": "stream"}, Turn.STREAM), ({"mode": "sync"}, Turn.STREAM), ({"mode": "async"}, Turn.CREATE)],
+    [({"mode": "stream"}, Slot.STREAM), ({"mode": "sync"}, Slot.STREAM), ({"mode": "async"}, Slot.CREATE)],
 )
-def test_each_mode_waits_in_its_line(members: dict[str, Any], turn: Turn) -> None:
+def test_each_mode_waits_in_its_line(members: dict[str, Any], turn: Slot) -> None:
     request = request_of(**members)
-    assert apply(job_of(request), READY, request).actions == (WaitTurn(turn),)
+    assert apply(job_of(request), READY, request).actions == (WaitSlot(turn),)
 
 
 def test_segments_wait_to_be_created() -> None:
     request = request_of(**segments())
-    assert apply(job_of(request), READY, request).actions == (WaitTurn(Turn.CREATE),)
+    assert apply(job_of(request), READY, request).actions == (WaitSlot(Slot.CREATE),)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_segments_wait_to_be_created() -> None:
     ],
 )
 def test_a_turn_claims_the_next_attempt_before_it_is_paid_for(mode: Mode, phase: Phase, action: object) -> None:
-    change = apply(job_in(Phase.READY, mode=mode, attempt=3), TurnGranted())
+    change = apply(job_in(Phase.READY, mode=mode, attempt=3), SlotGranted())
     assert change.job.attempt == 4
     assert change.job.phase is phase
     assert change.job.attempt_started_ms == NOW
@@ -121,12 +121,12 @@ def test_a_turn_claims_the_next_attempt_before_it_is_paid_for(mode: Mode, phase:
 
 def test_after_a_wait_a_job_lines_up_again() -> None:
     change = apply(job_in(Phase.READY), RetryDue())
-    assert change.actions == (WaitTurn(Turn.STREAM),)
+    assert change.actions == (WaitSlot(Slot.STREAM),)
     assert not change.save
 
 
 def test_a_restored_job_that_waited_lines_up_again() -> None:
-    assert apply(job_in(Phase.READY, mode=Mode.ASYNC), Begin(restored=True)).actions == (WaitTurn(Turn.CREATE),)
+    assert apply(job_in(Phase.READY, mode=Mode.ASYNC), Begin(restored=True)).actions == (WaitSlot(Slot.CREATE),)
 
 
 @pytest.mark.parametrize("phase", [Phase.STREAMING, Phase.CALLING])
@@ -136,7 +136,7 @@ def test_a_cut_attempt_is_followed_by_another_one(phase: Phase, fact: Begin | At
     assert change.job.phase is Phase.READY
     assert change.job.attempt == 2
     assert change.job.mode is job_in(phase).mode
-    assert change.actions == (StopWork(), WaitTurn(Turn.STREAM))
+    assert change.actions == (StopWork(), WaitSlot(Slot.STREAM))
     assert change.save
 
 
@@ -145,7 +145,7 @@ def test_a_cut_attempt_goes_on_as_a_task_if_the_request_says_so(phase: Phase) ->
     request = request_of(on_interrupt="async")
     change = apply(job_in(phase, request), Begin(restored=True), request)
     assert change.job.mode is Mode.ASYNC
-    assert change.actions == (StopWork(), WaitTurn(Turn.CREATE))
+    assert change.actions == (StopWork(), WaitSlot(Slot.CREATE))
 
 
 @pytest.mark.parametrize("phase", [Phase.STREAMING, Phase.CALLING])
@@ -159,7 +159,7 @@ def test_a_cut_attempt_is_the_end_if_the_request_says_so(phase: Phase) -> None:
 
 def test_an_interruption_carries_the_number_that_was_cut_off_also_when_the_next_is_claimed_with_it() -> None:
     cut = apply(job_in(Phase.STREAMING, attempt=2), AttemptCut())
-    claimed = apply(cut.job, TurnGranted())
+    claimed = apply(cut.job, SlotGranted())
     assert claimed.job.attempt == 3
     assert published(claimed.job, cut.events[0], request_of()).attempt == 2
 

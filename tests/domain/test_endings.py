@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.codes import ErrorCode
-from service.domain.effects import Change
+from service.domain.change import Change
 from service.domain.endings import ended_as, failed
 from service.domain.facts import AnalysisEnded
 from service.domain.job import Ending, Job, Phase

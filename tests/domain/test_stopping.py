@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.domain.effects import CancelTask, Change, StopWork
+from service.domain.change import CancelTask, Change, StopWork
 from service.domain.facts import (
     AnalysisEnded,
     AnalysisFailed,
@@ -16,13 +16,13 @@ from service.domain.facts import (
     Fact,
     FailureKind,
     RetryDue,
+    SlotGranted,
     StreamOpened,
     TaskCanceled,
     TaskLost,
     TaskMade,
     TaskNotMade,
     TaskSeen,
-    TurnGranted,
     VideoFailed,
     VideoReady,
 )
@@ -120,7 +120,7 @@ FACTS: list[Fact] = [
     Begin(restored=True),
     VideoReady("asset-2", 5.0, reused=True, began_ms=NOW),
     VideoFailed("upload", "asset_failed", "no", retryable=False),
-    TurnGranted(),
+    SlotGranted(),
     CallDelayed("analysis", "429", 1.0),
     StreamOpened("gen-1"),
     AnalysisEnded(outcome()),
@@ -139,7 +139,7 @@ FACTS: list[Fact] = [
 _HEARD: dict[type, set[Phase]] = {
     VideoReady: {Phase.ACCEPTED},
     VideoFailed: {Phase.ACCEPTED},
-    TurnGranted: {Phase.READY},
+    SlotGranted: {Phase.READY},
     RetryDue: {Phase.READY},
     StreamOpened: {Phase.STREAMING},
     AnalysisEnded: {Phase.STREAMING, Phase.CALLING},

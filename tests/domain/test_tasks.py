@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.domain.effects import GetVideo, StopWork, WatchTask
-from service.domain.facts import FailureKind, PlatformSaid, TaskLost, TaskMade, TaskNotMade, TaskSeen
+from service.domain.change import GetVideo, StopWork, WatchTask
+from service.domain.facts import FailureKind, PlatformErrorDetail, TaskLost, TaskMade, TaskNotMade, TaskSeen
 from service.domain.job import Phase
 from tests.domain.builders import apply, error_of, failure, job_in, kinds, outcome, reason_of, request_of
 
@@ -105,7 +105,7 @@ def test_a_task_canceled_by_others_cancels_the_job(fact: TaskSeen, note: str) ->
 
 
 def test_a_task_the_platform_has_lost_is_an_outcome_nobody_knows() -> None:
-    fact = TaskLost(PlatformSaid(404, "resource_not_exist", "no such task"))
+    fact = TaskLost(PlatformErrorDetail(404, "resource_not_exist", "no such task"))
     error = error_of(apply(job_in(Phase.WATCHING), fact))
     assert (error["code"], error["platform"]["status"]) == ("outcome_unknown", 404)
     assert "task-1" in error["message"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.emulator.inspection import UnreadableFootage, inspect
+from service.emulator.model.inspection import UnreadableFootage, inspect
 from service.sandbox.footage import make_video, sample_video
 
 

@@ -10,22 +10,22 @@ from typing import Any, Self, cast
 import orjson
 
 from service.clock import Clock
-from service.domain.effects import Turn
+from service.domain.change import Slot
 from service.domain.job import Job, decode_job, encode_job
 from service.domain.policy import Policy
 from service.engine.context import Context
 from service.engine.host import Engine
-from service.engine.live import Live
-from service.engine.partition import JobBook
-from service.engine.poller import Poller
-from service.engine.records import RecordBuilder
-from service.engine.task import look_at_task
-from service.engine.turns import Turns
-from service.kafka.asset_log import AssetLog
-from service.kafka.finished import decode_finished
-from service.kafka.intake import Batch, Intake
+from service.engine.job.admission import AdmissionSlots
+from service.engine.job.job_book import JobBook
+from service.engine.job.live_job import LiveJob
+from service.engine.job.records import RecordBuilder
+from service.engine.work.poller import Poller
+from service.engine.work.task import poll_task
+from service.kafka.logs.asset_log import AssetLog
+from service.kafka.logs.finished import decode_finished
 from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
-from service.kafka.ports import FinishedRecord, InRecord, OutRecord, Place
+from service.kafka.partition.intake import Batch, Intake
+from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosition
 from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
 from service.telemetry.metrics import Metrics
@@ -64,7 +64,7 @@ class TailedLog(MemoryLog):
         self.order: list[OutRecord] = []
         self.followers: dict[str, Callable[[InRecord, float | None], None]] = {}
 
-    def append(self, record: OutRecord) -> Place:
+    def append(self, record: OutRecord) -> RecordPosition:
         place = super().append(record)
         self.order.append(record)
         follower = self.followers.get(record.topic)
@@ -108,7 +108,7 @@ class MemoryFinished:
         self._partition = partition
 
     def at(self, offset: int) -> FinishedRecord:
-        value = self._log.at(Place(self._topic, self._partition, offset)).value
+        value = self._log.at(RecordPosition(self._topic, self._partition, offset)).value
         found = decode_finished(value or b"")
         assert found is not None
         return found
@@ -151,10 +151,10 @@ class Bench:
         self.assets = asset_log(self.settings, self.sender, self.metrics, self.clock, self.log)
         self.platform = FakePlatform(self.clock)
         jobs = self.settings.jobs
-        self.turns = Turns({Turn.STREAM: jobs.max_streams, Turn.CREATE: jobs.max_creates})
+        self.turns = AdmissionSlots({Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates})
 
-        async def look(live: Live) -> float | None:
-            return await look_at_task(live, self.context)
+        async def look(live: LiveJob) -> float | None:
+            return await poll_task(live, self.context)
 
         self.poller = Poller(look, at_once=self.settings.platform.max_calls)
         self.context = Context(
@@ -199,7 +199,7 @@ class Bench:
         await self.poller.close()
         if kind is None:
             assert not self.faults, f"errors in callbacks: {self.faults}"
-            assert [self.turns.taken(turn) for turn in Turn] == [0, 0], f"turns are leaked: {self.turns!r}"
+            assert [self.turns.taken(turn) for turn in Slot] == [0, 0], f"turns are leaked: {self.turns!r}"
 
     def open(self, partition: int = 0) -> JobBook:
         """Own a partition, with a writer and a book of its own. The last one opened is the bench's."""
@@ -282,7 +282,7 @@ class Bench:
     def phases(self, request_id: str = "r-1") -> list[str]:
         return ["ended" if job is None else str(job.phase) for job in self.states(request_id)]
 
-    def live(self, request_id: str = "r-1") -> Live:
+    def live(self, request_id: str = "r-1") -> LiveJob:
         return self.book._live[request_id]
 
     async def completed(self, request_id: str = "r-1") -> dict[str, Any]:

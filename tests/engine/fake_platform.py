@@ -30,24 +30,26 @@ from service.platform.values import Analysis, Asset, StreamEnded, StreamEvent, S
 TEXTS = ("A car ", "turns ", "left.")
 
 
-def said(status: int, code: str | None = None) -> PlatformAnswer:
+def platform_answer(status: int, code: str | None = None) -> PlatformAnswer:
     return PlatformAnswer(status=status, code=code, message=f"status {status}")
 
 
 def server_failed() -> ServerFailed:
-    return ServerFailed("the platform answered 503", answer=said(503))
+    return ServerFailed("the platform answered 503", answer=platform_answer(503))
 
 
 def rate_limited(seconds: float = 3) -> RateLimited:
-    return RateLimited("slow down", retry_after_seconds=seconds, category="analyze", daily=False, answer=said(429))
+    return RateLimited(
+        "slow down", retry_after_seconds=seconds, category="analyze", daily=False, answer=platform_answer(429)
+    )
 
 
 def rejected(status: int = 400, code: str | None = "parameter_invalid") -> Rejected:
-    return Rejected(f"the platform answered {status}", answer=said(status, code))
+    return Rejected(f"the platform answered {status}", answer=platform_answer(status, code))
 
 
 def not_found() -> NotFound:
-    return NotFound("the platform answered 404", answer=said(404, "resource_not_exist"))
+    return NotFound("the platform answered 404", answer=platform_answer(404, "resource_not_exist"))
 
 
 def unknown() -> OutcomeUnknown:
@@ -63,7 +65,7 @@ def not_sent() -> NotSent:
 
 
 def unauthorized() -> NotAuthorized:
-    return NotAuthorized("the key is refused", answer=said(401))
+    return NotAuthorized("the key is refused", answer=platform_answer(401))
 
 
 @dataclass

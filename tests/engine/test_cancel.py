@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.effects import Turn
+from service.domain.change import Slot
 from tests.engine.bench import Bench, analyze, cancel, passed, settled, until
 from tests.engine.fake_platform import After, not_found, rejected, server_failed, unknown
 
@@ -241,4 +241,4 @@ async def test_a_canceled_creation_gives_its_turn_back(bench: Bench) -> None:
     await bench.take(cancel())
     held.go.set()
     await canceled(bench)
-    assert bench.turns.taken(Turn.CREATE) == 0
+    assert bench.turns.taken(Slot.CREATE) == 0

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from service.clock import rfc3339
-from service.domain.effects import Turn
+from service.domain.change import Slot
 from service.domain.job import Phase
-from service.kafka.ports import Place
+from service.kafka.ports import RecordPosition
 from tests.engine.bench import Bench, analyze, cancel, passed, settled, until
 from tests.engine.fake_platform import TEXTS, Held, unknown
 
@@ -213,7 +213,7 @@ async def test_close_cuts_what_is_under_way_and_returns_every_turn(bench: Bench)
     await bench.book.close()
     await settled()
     assert all(held.left for held in (stream, call, post, find))
-    assert [bench.turns.taken(turn) for turn in Turn] == [0, 0]
+    assert [bench.turns.taken(turn) for turn in Slot] == [0, 0]
     assert len(bench.poller) == 0
     assert bench.engine.held() == 0
     topics = bench.settings.topics
@@ -271,7 +271,7 @@ async def test_work_that_fails_after_its_job_moved_on_disturbs_nothing(
         released.set()
         raise RuntimeError("a bug while the claim is released")
 
-    monkeypatch.setattr("service.kafka.claim.Claim.__aexit__", fails)
+    monkeypatch.setattr("service.kafka.logs.claim.Claim.__aexit__", fails)
     stream = Held()
     bench.platform.streams.append([TEXTS[0], stream, TEXTS[1]])
     await bench.take(analyze(mode="stream"))
@@ -294,7 +294,7 @@ async def test_work_that_fails_while_its_claim_is_written_does_not_spoil_the_att
     await bench.take(analyze(mode="stream"))
     await held.reached.wait()
     bench.writer.held = True
-    monkeypatch.setattr("service.engine.video.asyncio.wait", cut)
+    monkeypatch.setattr("service.engine.work.video.asyncio.wait", cut)
     held.go.set()
     await until(lambda: bench.live().job.phase is Phase.STREAMING)
     await settled()
@@ -315,7 +315,7 @@ async def test_work_that_fails_while_its_job_waits_for_a_turn_does_not_cut_the_a
             async def fails(self: Any, *_: object) -> None:
                 raise RuntimeError("a bug while the claim is released")
 
-            patch.setattr("service.kafka.claim.Claim.__aexit__", fails)
+            patch.setattr("service.kafka.logs.claim.Claim.__aexit__", fails)
             await bench.take(analyze("r-2", mode="stream"))
             await until(lambda: "ready" in bench.phases("r-2"))
             await settled()
@@ -339,7 +339,7 @@ async def test_a_result_that_fits_no_record_ends_the_job_as_failed() -> None:
         assert completion["error"]["code"] == "task_failed"
         assert "larger" in completion["error"]["message"]
         assert bench.finished.added
-        assert bench.finished.at(bench.finished.added[0][1]).completion == Place(
+        assert bench.finished.at(bench.finished.added[0][1]).completion == RecordPosition(
             bench.settings.topics.completions, 0, 0
         )
 
@@ -391,7 +391,7 @@ async def test_a_lease_lost_in_mid_stream_costs_no_turn(bench: Bench) -> None:
     completion = await bench.completed()
     assert (completion["type"], completion["attempt"]) == ("completed", 2)
     await settled()
-    assert bench.turns.taken(Turn.STREAM) == 0
+    assert bench.turns.taken(Slot.STREAM) == 0
 
 
 async def test_an_unknown_outcome_of_a_call_is_tried_again_under_a_new_number(bench: Bench) -> None:

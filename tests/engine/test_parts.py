@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from service.domain.effects import Event, Turn
+from service.domain.change import Event, Slot
 from service.domain.job import Job, encode_job
-from service.engine.live import Live
-from service.engine.partition import JobBook
-from service.engine.poller import Poller
-from service.engine.records import RecordBuilder
-from service.engine.turns import Turns
+from service.engine.job.admission import AdmissionSlots
+from service.engine.job.job_book import JobBook
+from service.engine.job.live_job import LiveJob
+from service.engine.job.records import RecordBuilder
+from service.engine.work.poller import Poller
 from service.kafka.ports import UnreadableJob
 from service.settings import TopicSettings
 from tests.domain.builders import job_of
@@ -25,35 +25,35 @@ pytestmark = pytest.mark.unit
 STREAM: dict[str, Any] = {"upload": "inline", "mode": "stream"}
 
 
-def live_of(job: Job | None = None) -> Live:
-    return Live(job or job_of(), cast("JobBook", None))
+def live_of(job: Job | None = None) -> LiveJob:
+    return LiveJob(job or job_of(), cast("JobBook", None))
 
 
 # Turns
 
 
 def test_turns_are_given_in_the_order_of_asking() -> None:
-    turns, served = Turns({Turn.STREAM: 1}), []
-    assert turns.try_take(Turn.STREAM)
+    turns, served = AdmissionSlots({Slot.STREAM: 1}), []
+    assert turns.try_take(Slot.STREAM)
     for name in "abc":
-        turns.wait(Turn.STREAM, name, lambda name=name: served.append(name))  # type: ignore[misc]
-    turns.leave(Turn.STREAM, "b")
-    assert not turns.try_take(Turn.STREAM)
-    turns.give_back(Turn.STREAM)
+        turns.wait(Slot.STREAM, name, lambda name=name: served.append(name))  # type: ignore[misc]
+    turns.leave(Slot.STREAM, "b")
+    assert not turns.try_take(Slot.STREAM)
+    turns.give_back(Slot.STREAM)
     assert served == ["a"]
-    turns.give_back(Turn.STREAM)
-    turns.give_back(Turn.STREAM)
+    turns.give_back(Slot.STREAM)
+    turns.give_back(Slot.STREAM)
     assert served == ["a", "c"]
-    assert turns.taken(Turn.STREAM) == 0
+    assert turns.taken(Slot.STREAM) == 0
 
 
 def test_closed_turns_are_given_to_nobody() -> None:
-    turns, served = Turns({Turn.STREAM: 1}), []
-    assert turns.try_take(Turn.STREAM)
-    turns.wait(Turn.STREAM, "a", lambda: served.append("a"))
+    turns, served = AdmissionSlots({Slot.STREAM: 1}), []
+    assert turns.try_take(Slot.STREAM)
+    turns.wait(Slot.STREAM, "a", lambda: served.append("a"))
     turns.close()
-    turns.give_back(Turn.STREAM)
-    assert not turns.try_take(Turn.STREAM)
+    turns.give_back(Slot.STREAM)
+    assert not turns.try_take(Slot.STREAM)
     assert served == []
 
 
@@ -65,7 +65,7 @@ async def test_many_watched_jobs_cost_their_looks_only() -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
 
-    async def look(_: Live) -> float | None:
+    async def look(_: LiveJob) -> float | None:
         looks.append(loop.time() - began)
         return 1_000.0 if len(looks) <= 20_000 else None
 
@@ -85,7 +85,7 @@ async def test_many_young_tasks_are_looked_at_later_rather_than_all_the_time() -
     looks: list[float] = []
     loop = asyncio.get_running_loop()
 
-    async def look(_: Live) -> float | None:
+    async def look(_: LiveJob) -> float | None:
         looks.append(loop.time())
         return 2.0
 
@@ -101,7 +101,7 @@ async def test_many_young_tasks_are_looked_at_later_rather_than_all_the_time() -
 async def test_a_look_that_fails_is_repeated_and_one_that_is_forgotten_is_not() -> None:
     looks = 0
 
-    async def look(_: Live) -> float | None:
+    async def look(_: LiveJob) -> float | None:
         nonlocal looks
         looks += 1
         raise RuntimeError("a bug")
@@ -118,9 +118,9 @@ async def test_a_look_that_fails_is_repeated_and_one_that_is_forgotten_is_not() 
 
 
 async def test_an_earlier_look_wakes_the_poller() -> None:
-    looked: list[Live] = []
+    looked: list[LiveJob] = []
 
-    async def look(live: Live) -> float | None:
+    async def look(live: LiveJob) -> float | None:
         looked.append(live)
         return None
 

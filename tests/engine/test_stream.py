@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.effects import Turn
+from service.domain.change import Slot
 from service.kafka.ports import DeliveryFailed, LeaseLost, RecordTooLarge
 from tests.engine.bench import Bench, analyze, passed, settled, until
 from tests.engine.fake_platform import TEXTS, Held, broken, not_sent, rate_limited, server_failed, unauthorized, unknown
@@ -113,7 +113,7 @@ async def test_a_lost_lease_while_draining_begins_no_new_attempt(bench: Bench) -
     await draining
     assert bench.platform.count("stream") == 1
     assert bench.phases() == ["accepted", "streaming", "ready"]
-    assert bench.turns.taken(Turn.STREAM) == 0
+    assert bench.turns.taken(Slot.STREAM) == 0
 
 
 @pytest.mark.parametrize("failure", [rate_limited, not_sent, unauthorized])

@@ -16,9 +16,9 @@ from tests.engine.fake_platform import (
     Held,
     Seen,
     not_sent,
+    platform_answer,
     rate_limited,
     rejected,
-    said,
     server_failed,
     unauthorized,
     unknown,
@@ -30,7 +30,7 @@ ASYNC: dict[str, Any] = {"upload": "inline", "mode": "async"}
 
 
 def conflict() -> Conflict:
-    return Conflict("the key is in use", answer=said(409, "idempotency_conflict"))
+    return Conflict("the key is in use", answer=platform_answer(409, "idempotency_conflict"))
 
 
 async def watched(bench: Bench) -> None:

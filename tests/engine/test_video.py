@@ -12,8 +12,8 @@ import pytest
 from service.domain.identity import asset_token
 from service.domain.job import Phase
 from service.footage.remote import url_footage
-from service.kafka.asset_log import AssetNote
-from service.kafka.claim import Claim
+from service.kafka.logs.asset_log import AssetNote
+from service.kafka.logs.claim import Claim
 from service.platform.errors import Rejected
 from service.platform.values import Asset
 from tests.domain.builders import job_in, request_of
@@ -182,7 +182,7 @@ async def test_a_file_that_can_not_be_had_fails_the_job(tmp_path: Path, path: st
 async def test_more_than_one_request_can_carry_is_refused_before_it_is_sent(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.engine.video.DIRECT_BYTES", 3)
+    monkeypatch.setattr("service.engine.work.video.DIRECT_BYTES", 3)
     await bench.take(analyze(video={"type": "base64_string", "base64_string": base64.b64encode(b"video").decode()}))
     error = (await bench.completed())["error"]
     assert (error["code"], error["retryable"]) == ("upload_failed", False)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from service.clock import SystemClock
+from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions, Pace
-from service.emulator.server import Emulator
 from service.platform.client import PlatformClient
 from service.settings import PlatformSettings
 from service.telemetry.metrics import Metrics

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from service.clock import SystemClock
-from service.kafka.lease import GroupLease
-from service.kafka.ports import DeliveryFailed, OutRecord, Unit, WriterClosed
-from service.kafka.sender import IdempotentSender
+from service.kafka.membership.lease import GroupLease
+from service.kafka.ports import DeliveryFailed, OutRecord, WriterClosed, WriteUnit
 from service.kafka.topics import create_topics
-from service.kafka.writer import TransactionalWriter
-from service.sandbox.local import LocalBroker
+from service.kafka.writing.sender import IdempotentSender
+from service.kafka.writing.writer import TransactionalWriter
+from service.sandbox.broker.local import LocalBroker
 from service.settings import Settings, TopicSettings, load_settings
 from service.telemetry.metrics import Metrics
 
@@ -80,7 +80,7 @@ async def test_a_writer_dies_in_bounded_time_when_the_broker_goes_away_and_is_no
 ) -> None:
     writer = TransactionalWriter(0, settings=settings, metrics=Metrics(), clock=SystemClock())
     await writer.start()
-    unit = Unit([OutRecord(settings.topics.completions, 0, b"k", b"v")], input_offset=1)
+    unit = WriteUnit([OutRecord(settings.topics.completions, 0, b"k", b"v")], input_offset=1)
     await writer.submit(unit)
     own_broker.kill()
     async with asyncio.timeout(PATIENCE_SECONDS):

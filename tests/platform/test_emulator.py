@@ -9,8 +9,8 @@ import pytest
 
 from contracts.video import FileVideo
 from service.clock import SystemClock
+from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions, Pace
-from service.emulator.server import Emulator
 from service.footage.resolve import resolve
 from service.platform.call import AnalysisCall
 from service.platform.client import PlatformClient

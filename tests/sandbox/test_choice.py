@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from service.sandbox import given
-from service.sandbox.broker import Broker, kinds_to_try, open_broker
-from service.sandbox.docker import missing_engine
+from service.sandbox.broker import external_cluster
+from service.sandbox.broker.broker import Broker, kinds_to_try, open_broker
+from service.sandbox.broker.docker import missing_engine
+from service.sandbox.broker.external_cluster import ExternalCluster
+from service.sandbox.broker.local import LocalBroker
 from service.sandbox.errors import BrokerError
-from service.sandbox.given import GivenCluster
-from service.sandbox.local import LocalBroker
 from service.settings import KafkaSettings, SandboxSettings, Settings
 
 pytestmark = pytest.mark.integration
@@ -48,15 +48,15 @@ async def test_the_given_cluster_is_used_and_left_running(broker: Broker) -> Non
     settings = Settings(kafka=KafkaSettings(bootstrap_servers=broker.bootstrap_servers))
     told: list[str] = []
     async with await open_broker(settings, progress=told.append) as opened:
-        assert isinstance(opened, GivenCluster)
+        assert isinstance(opened, ExternalCluster)
         with pytest.raises(BrokerError, match="not ours to kill"):
             opened.kill()
     assert told == [f"using the given cluster at {broker.bootstrap_servers}"]
-    await GivenCluster(settings.kafka).start()
+    await ExternalCluster(settings.kafka).start()
 
 
 async def test_a_given_cluster_that_does_not_answer_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(given, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(external_cluster, "_ANSWER_SECONDS", 0.2)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"

@@ -10,8 +10,8 @@ from docker import errors  # type: ignore[import-untyped]
 from testcontainers.core import container as testcontainers
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 
-from service.sandbox import docker
-from service.sandbox.docker import DockerBroker
+from service.sandbox.broker import docker
+from service.sandbox.broker.docker import DockerBroker
 from service.sandbox.errors import BrokerError
 
 pytestmark = pytest.mark.unit

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from service.sandbox.broker.jars import ROOTS, Jar, class_path, read_list
 from service.sandbox.errors import JarError
-from service.sandbox.jars import ROOTS, Jar, class_path, read_list
 
 pytestmark = pytest.mark.unit
 

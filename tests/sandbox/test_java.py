@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.sandbox.java import Java
+from service.sandbox.broker.java import Java
 
 pytestmark = pytest.mark.unit
 

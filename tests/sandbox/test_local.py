@@ -15,12 +15,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from service.sandbox import local
 from service.sandbox.addresses import HOST, free_ports
-from service.sandbox.broker import Broker
+from service.sandbox.broker import local
+from service.sandbox.broker.broker import Broker
+from service.sandbox.broker.jars import class_path
+from service.sandbox.broker.local import LocalBroker
 from service.sandbox.errors import BrokerError, PortError
-from service.sandbox.jars import class_path
-from service.sandbox.local import LocalBroker
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings
 
@@ -138,7 +138,7 @@ async def test_a_start_that_fails_shows_the_end_of_kafkas_log(tmp_path: Path) ->
 SCRIPT = """
 import asyncio, signal, sys
 from pathlib import Path
-from service.sandbox.local import LocalBroker
+from service.sandbox.broker.local import LocalBroker
 
 async def main():
     broker = LocalBroker(data_dir=Path(sys.argv[1]))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.sandbox.node import Listeners, as_environment, as_properties, node_settings
+from service.sandbox.broker.node import Listeners, as_environment, as_properties, node_settings
 
 pytestmark = pytest.mark.unit
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service.sandbox.broker import Broker
+from service.sandbox.broker.broker import Broker
 from tests.soak.report import Plan, Result
 from tests.soak.run import Soak
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from service.failpoints import VARIABLE
 from service.sandbox.program import Program
-from service.telemetry.events import E
+from service.telemetry.events import LogEvent
 from tests.soak.chaos import Blow
 
 _LOOK_SECONDS = 0.1
@@ -135,7 +135,8 @@ class Fleet:
 
     def _was_loading(self, program: Program) -> bool:
         return (
-            E.SERVICE_STARTING not in program.log_file.read_text(errors="replace")[self._logged.get(program.name, 0) :]
+            LogEvent.SERVICE_STARTING
+            not in program.log_file.read_text(errors="replace")[self._logged.get(program.name, 0) :]
         )
 
     async def _start(self, program: Program, **environment: str) -> None:

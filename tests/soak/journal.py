@@ -13,16 +13,26 @@ import orjson
 
 from contracts.topics import Role
 from service.settings import Settings
-from service.telemetry.events import E
+from service.telemetry.events import LogEvent
 
 # Each tells a fault of ours, whatever was done to the processes.
 _FAULTS = frozenset(
     {
-        E.WORK_FAILED, E.UNIT_REFUSED, E.JOBS_NOT_CLOSED, E.OWNERSHIP_FAILED, E.INTAKE_FAILED, E.PARSER_FAILED,
-        E.ACCEPT_FAILED, E.JOB_QUARANTINED, E.COMPLETION_GONE, E.INPUT_BEHIND, E.DEAD_LETTER_CUT, E.LOOP_BLOCKED,
-        E.EMULATOR_BROKEN,
+        LogEvent.WORK_FAILED,
+        LogEvent.UNIT_REFUSED,
+        LogEvent.JOBS_NOT_CLOSED,
+        LogEvent.OWNERSHIP_FAILED,
+        LogEvent.INTAKE_FAILED,
+        LogEvent.PARSER_FAILED,
+        LogEvent.ACCEPT_FAILED,
+        LogEvent.JOB_QUARANTINED,
+        LogEvent.COMPLETION_GONE,
+        LogEvent.INPUT_BEHIND,
+        LogEvent.DEAD_LETTER_CUT,
+        LogEvent.LOOP_BLOCKED,
+        LogEvent.EMULATOR_BROKEN,
     }
-)  # fmt: skip
+)
 _READ_SECONDS = 30.0
 
 

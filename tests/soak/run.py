@@ -15,10 +15,10 @@ import orjson
 
 from service.sandbox.errors import ProgramError
 from service.sandbox.footage import make_video
-from service.sandbox.promises import check_promises
-from service.sandbox.requester import Requester
 from service.sandbox.system import System, own_names
-from service.sandbox.witness import Witness
+from tests.harness.invariants import check_invariants
+from tests.harness.observer import Observer
+from tests.harness.request_producer import RequestProducer
 from tests.soak import journal, verdict
 from tests.soak.chaos import Chaos, make_chaos
 from tests.soak.fleet import Fleet
@@ -118,11 +118,11 @@ class Soak:
 
     async def _live_through(self, scenario: Scenario, chaos: Chaos) -> list[str]:
         """Send and strike at their times, then wait until all has ended; returns what has not."""
-        requester = Requester(self._system.settings())
+        request_producer = RequestProducer(self._system.settings())
         begin = asyncio.get_running_loop().time()
 
         async def send(planned: Planned) -> None:
-            place = await requester.send(_body(planned), key=planned.key, partition=planned.partition)
+            place = await request_producer.send(_body(planned), key=planned.key, partition=planned.partition)
             self._sent.append(Sent(planned, place))
 
         async def fault(planned: Any) -> None:
@@ -139,18 +139,18 @@ class Soak:
         return await self._until_settled(scenario)
 
     async def _until_settled(self, scenario: Scenario) -> list[str]:
-        async with Witness(self._system.settings()) as witness:
+        async with Observer(self._system.settings()) as observer:
 
             def settled() -> bool:
-                return not _missing(witness, scenario, self._sent)
+                return not _missing(observer, scenario, self._sent)
 
             try:
-                await witness.until(settled, "the end of every request", seconds=self.plan.patience_seconds)
+                await observer.until(settled, "the end of every request", seconds=self.plan.patience_seconds)
                 async with asyncio.timeout(self.plan.patience_seconds):
                     while (lag := await asyncio.to_thread(self._lag)) > 0:
                         await asyncio.sleep(0.1)
             except ProgramError:
-                return _missing(witness, scenario, self._sent)
+                return _missing(observer, scenario, self._sent)
             except TimeoutError:
                 return [f"{lag} records of the requests topic were never accepted"]
         return []
@@ -171,14 +171,14 @@ class Soak:
 
     async def _judge(self, scenario: Scenario, stuck: list[str], began: float) -> Result:
         plan, settings, fleet = self.plan, self._system.settings(), self._fleet
-        seen = await Witness.of_everything(settings)
-        raw = await Witness.of_everything(settings, "read_uncommitted")
+        seen = await Observer.of_everything(settings)
+        raw = await Observer.of_everything(settings, "read_uncommitted")
         stats = await self._system.stats()
         late = verdict.stragglers(seen)
         raced, uploaded_again = verdict.uploads(stats, fleet.freezes)
         broken = [
             *(f"no end: {name}" for name in stuck),
-            *check_promises(seen, stats, uploads_once=False),
+            *check_invariants(seen, stats, uploads_once=False),
             *verdict.ended(seen, scenario, self._sent),
             *verdict.every_attempt_gapless(seen),
             *verdict.same_fragments(seen, raw),
@@ -218,7 +218,7 @@ class Soak:
         return Result(summary, broken)
 
 
-def _missing(seen: Witness, scenario: Scenario, sent: Sequence[Sent]) -> list[str]:
+def _missing(seen: Observer, scenario: Scenario, sent: Sequence[Sent]) -> list[str]:
     lost = [name for name in scenario.ends() if not seen.completions.get(name)]
     lost.extend(
         f"record {item.place}"

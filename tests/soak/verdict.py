@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from contracts.topics import Role
-from service.sandbox.evidence import Evidence, Place, Record
+from tests.harness.evidence import Evidence, Record, RecordPosition
 from tests.soak.scenario import Planned, Scenario
 
 _BEGUN = frozenset({"uploading", "asset_ready", "stream_started", "task_created"})
@@ -24,7 +24,7 @@ class Sent:
     """A planned record and its place in the requests topic."""
 
     planned: Planned
-    place: Place
+    place: RecordPosition
 
 
 def ended(seen: Evidence, scenario: Scenario, sent: Sequence[Sent]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from service.settings import LogSettings, PlatformSettings, Settings
-from service.telemetry.events import E
+from service.telemetry.events import LogEvent
 from service.telemetry.log import configure_logging, get_logger
 
 pytestmark = pytest.mark.unit
@@ -43,7 +43,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 def test_a_line_is_one_json_object_with_time_level_event_and_context(stream: io.StringIO) -> None:
     configure(stream)
     with structlog.contextvars.bound_contextvars(request_id="r1", partition=3, attempt=2, task_id="t9"):
-        get_logger().info(E.SERVICE_READY, detail="line one\nline two")
+        get_logger().info(LogEvent.SERVICE_READY, detail="line one\nline two")
     [line] = lines(stream)
     assert list(line)[:3] == ["timestamp", "level", "event"]
     assert line["event"] == "service_ready"
@@ -54,8 +54,8 @@ def test_a_line_is_one_json_object_with_time_level_event_and_context(stream: io.
 
 def test_lines_below_the_level_are_not_written(stream: io.StringIO) -> None:
     configure(stream, level="WARNING")
-    get_logger().info(E.SERVICE_READY)
-    get_logger().warning(E.SERVICE_STOPPING)
+    get_logger().info(LogEvent.SERVICE_READY)
+    get_logger().warning(LogEvent.SERVICE_STOPPING)
     assert [line["event"] for line in lines(stream)] == ["service_stopping"]
 
 
@@ -86,7 +86,7 @@ def test_libraries_are_heard_from_a_warning_on_in_the_same_form(stream: io.Strin
 )
 def test_secrets_are_redacted_wherever_they_are(stream: io.StringIO, given: dict[str, Any]) -> None:
     configure(stream)
-    get_logger().warning(E.SERVICE_STOPPING, **given)
+    get_logger().warning(LogEvent.SERVICE_STOPPING, **given)
     assert "abcdefgh" not in stream.getvalue()
     assert SECRET not in stream.getvalue()
     assert "***" in stream.getvalue()
@@ -105,20 +105,20 @@ def test_secrets_in_lines_and_tracebacks_of_libraries_are_redacted(stream: io.St
 def test_what_is_no_secret_is_left_alone(stream: io.StringIO) -> None:
     configure(stream)
     given = {"key": "cam7", "idempotency_key": "k1", "output_tokens": 12, "url": "https://example.com/a.mp4"}
-    get_logger().info(E.SERVICE_READY, **given)
+    get_logger().info(LogEvent.SERVICE_READY, **given)
     [line] = lines(stream)
     assert {name: line[name] for name in given} == given
 
 
 def test_a_video_in_base64_does_not_fill_the_log(stream: io.StringIO) -> None:
     configure(stream)
-    get_logger().info(E.SERVICE_READY, detail="A" * 1_000_000)
+    get_logger().info(LogEvent.SERVICE_READY, detail="A" * 1_000_000)
     assert len(stream.getvalue()) < 5_000
 
 
 def test_the_console_form_is_for_people(stream: io.StringIO) -> None:
     configure(stream, format="console")
-    get_logger().info(E.SERVICE_READY, partition=3)
+    get_logger().info(LogEvent.SERVICE_READY, partition=3)
     assert "service_ready" in stream.getvalue()
     assert "partition=3" in stream.getvalue()
     assert "{" not in stream.getvalue()

@@ -16,21 +16,21 @@ from contracts.requests import ParsedRequest
 from service.clock import SystemClock
 from service.errors import PartitionError, ProcessError
 from service.kafka.connection import client_options
-from service.kafka.finished import finished_record
-from service.kafka.ownership import Ownership
+from service.kafka.logs.finished import finished_record
+from service.kafka.membership.ownership import Ownership
+from service.kafka.partition.runtime import State
 from service.kafka.ports import (
     FinishedLog,
     FinishedRecord,
     InRecord,
     OutRecord,
-    Place,
+    RecordPosition,
     Step,
-    Unit,
     UnreadableJob,
     Writer,
+    WriteUnit,
 )
-from service.kafka.runtime import State
-from service.kafka.writer import TransactionalWriter
+from service.kafka.writing.writer import TransactionalWriter
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings, Settings, TopicSettings, load_settings
 from service.telemetry.metrics import Metrics
@@ -96,20 +96,20 @@ class FakeJobs:
             return None
         return Step([], lambda: self.host.canceled.append(request_id))
 
-    async def finish(self, request_id: str, text: str = "done") -> Place:
+    async def finish(self, request_id: str, text: str = "done") -> RecordPosition:
         """End a job as the engine does, and return the place of its completion."""
         digest = self.live[request_id]
         topics = self.host.settings.topics
         value = orjson.dumps({"type": "completed", "text": text})
         completion = OutRecord(topics.completions, self.partition, b"key", value, (("ce_id", b"1"),))
 
-        def ending(places: Sequence[Place]) -> list[OutRecord]:
+        def ending(places: Sequence[RecordPosition]) -> list[OutRecord]:
             now = int(SystemClock().time() * 1000)
             record = FinishedRecord(request_id, digest, places[0], now)
             return [finished_record(topics.finished, self.partition, record)]
 
         tombstone = OutRecord(topics.jobs, self.partition, request_id.encode(), None)
-        places = await self.writer.submit(Unit([completion, tombstone], then=ending))
+        places = await self.writer.submit(WriteUnit([completion, tombstone], then=ending))
         del self.live[request_id]
         self.finished.add(request_id, places[2].offset)
         return places[0]

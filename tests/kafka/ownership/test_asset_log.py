@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from service.clock import SystemClock
-from service.kafka.asset_log import AssetLog, AssetNote, Claim
+from service.kafka.logs.asset_log import AssetLog, AssetNote, Claim
 from service.kafka.ports import LeaseLost
-from service.kafka.sender import IdempotentSender
+from service.kafka.writing.sender import IdempotentSender
 from service.settings import AssetSettings
 from service.telemetry.metrics import Metrics
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from service.kafka.ports import OutRecord, Unit
-from service.kafka.runtime import State
-from service.sandbox.broker import Broker
-from service.sandbox.local import LocalBroker
+from service.kafka.partition.runtime import State
+from service.kafka.ports import OutRecord, WriteUnit
+from service.sandbox.broker.broker import Broker
+from service.sandbox.broker.local import LocalBroker
 from service.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -30,7 +30,7 @@ async def test_everything_waits_for_a_broker_that_is_away_and_goes_on_when_it_is
             await eventually(lambda: member.host.jobs(0).begun == ["a"])
             broker.kill()
             await eventually(lambda: member.value("reelwire_broker_reachable") == 0)
-            unit = Unit([OutRecord(world.topics.progress, 0, b"k", b"v")])
+            unit = WriteUnit([OutRecord(world.topics.progress, 0, b"k", b"v")])
             lost = member.host.jobs(0).writer.submit(unit)
             await eventually(lambda: member.ownership.partitions()[0] is not State.SERVING, "the writer gives up")
             assert lost.done()

@@ -11,9 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from service.kafka.connection import client_options, transactional_options
+from service.kafka.logs.point_reader import PointReader
 from service.kafka.marker import Marker
-from service.kafka.point_reader import PointReader
-from service.kafka.restore import LogReader, Superseded
+from service.kafka.partition.restore import LogReader, Superseded
 
 pytestmark = pytest.mark.integration
 

@@ -9,9 +9,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from service.kafka.connection import transactional_options
-from service.kafka.group_commit import GroupCommitWriter
-from service.kafka.ports import OutRecord, Unit
-from service.kafka.takeover_budget import MAX_FAILURES
+from service.kafka.partition.takeover_budget import MAX_FAILURES
+from service.kafka.ports import OutRecord, WriteUnit
+from service.kafka.writing.group_commit import GroupCommitWriter
 
 pytestmark = pytest.mark.integration
 
@@ -134,7 +134,7 @@ async def test_a_writer_that_dies_costs_a_full_takeover_in_place(world: Any, eve
 async def test_a_partition_that_can_never_be_taken_over_ends_the_process_after_a_number_of_tries(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.kafka.takeover_budget._DELAYS_SECONDS", (0.0,))
+    monkeypatch.setattr("service.kafka.partition.takeover_budget._DELAYS_SECONDS", (0.0,))
     member = world.member()
 
     async with member:
@@ -176,7 +176,7 @@ async def test_an_offset_that_is_no_longer_in_the_topic_means_the_beginning(worl
         assert runtime is not None
     writer = first._writer(0)
     await writer.start()
-    await writer.submit(Unit([OutRecord(world.topics.jobs, 0, b"!x", None)], input_offset=50))
+    await writer.submit(WriteUnit([OutRecord(world.topics.jobs, 0, b"!x", None)], input_offset=50))
     await writer.close()
     assert await world.committed() == 50
     async with world.member() as second:

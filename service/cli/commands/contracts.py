@@ -1,0 +1,53 @@
+"""`reelwire contracts`: the JSON Schemas and the AsyncAPI document, made from the models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from contracts.generate import GENERATED
+from contracts.generate import check as drifted
+from contracts.generate import export as write
+from service.cli.exits import Exit
+from service.cli.manual import EPILOG, epilog
+from service.cli.views.output import note
+
+
+@click.group("contracts", epilog=EPILOG)
+def command() -> None:
+    """Export or check the schemas of requests and events, and the AsyncAPI document."""
+
+
+@command.command(
+    "export",
+    epilog=epilog(
+        "reelwire contracts export",
+        "reelwire contracts export /tmp/schemas",
+    ),
+)
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=GENERATED)
+def export(directory: Path) -> int:
+    """Write them to DIRECTORY."""
+    write(directory)
+    note(f"written to {directory}")
+    return Exit.OK
+
+
+@command.command(
+    "check",
+    epilog=epilog(
+        "reelwire contracts check",
+    ),
+)
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=GENERATED)
+def check(directory: Path) -> int:
+    """Exit with 1 when what is in DIRECTORY is not what the models say."""
+    differences = drifted(directory)
+    for difference in differences:
+        click.echo(difference)
+    if differences:
+        note(f"{directory} differs from the models; run: reelwire contracts export {directory}")
+        return Exit.FAILURE
+    note(f"{directory} is what the models say")
+    return Exit.OK

@@ -1,0 +1,54 @@
+"""`reelwire doctor`: is everything there that the service needs, and what to do if not."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+from rich.text import Text
+
+from service.cli.checks.examine_kafka import examine_kafka
+from service.cli.checks.examine_platform import examine_file_roots, examine_platform
+from service.cli.checks.finding import Finding, verdict
+from service.cli.manual import epilog
+from service.cli.views.output import console, emit, json_option
+from service.settings import Settings, load_settings
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "unreachable": "red"}
+
+
+@click.command(
+    "doctor",
+    epilog=epilog(
+        "reelwire doctor", "reelwire doctor --json | jq 'select(.grade != \"ok\")'", "reelwire doctor --no-platform"
+    ),
+)
+@click.option("--no-platform", is_flag=True, help="Leave the platform alone.")
+@json_option
+def command(no_platform: bool, as_json: bool) -> int:
+    """Check settings, broker, topics, group, platform and file roots; each with what to do.
+
+    Exit code 0 when the service can start (warnings included), 1 when something must be corrected, 3 when Kafka or the
+    platform can't be reached.
+    """
+    findings = asyncio.run(_examine(load_settings(), no_platform=no_platform))
+    for finding in findings:
+        if as_json:
+            emit(finding.as_json())
+        else:
+            _show(finding)
+    return verdict(findings)
+
+
+async def _examine(settings: Settings, *, no_platform: bool) -> list[Finding]:
+    kafka = asyncio.create_task(examine_kafka(settings))
+    platform = [] if no_platform else [await examine_platform(settings)]
+    return [Finding("ok", "settings", "valid"), *await kafka, *platform, *examine_file_roots(settings)]
+
+
+def _show(finding: Finding) -> None:
+    text = Text.assemble((f"{finding.grade:<12}", _COLOURS[finding.grade]), f"{finding.about}: {finding.detail}")
+    if finding.todo:
+        text.append(f"\n{'':12}-> {finding.todo}", style="bold" if sys.stdout.isatty() else "")
+    console().print(text)

@@ -1,0 +1,188 @@
+"""`reelwire submit`: a request into Kafka, and with --wait its events out of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from service.cli.exits import CommandError, Exit
+from service.cli.manual import epilog
+from service.cli.reading.cluster import partition_counts, producer, send
+from service.cli.reading.event_reader import event_reader
+from service.cli.request_body import (
+    DEFAULT_PROMPT,
+    checked,
+    extra_member,
+    hints,
+    json_object,
+    new_request_id,
+    response_format,
+    video_of,
+)
+from service.cli.views.output import emit, json_option, note
+from service.cli.views.request_view import RequestView
+from service.cli.views.wait_screen import Screen, screen_for
+from service.settings import Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What is produced, and how it is waited for."""
+
+    request_id: str
+    key: str
+    value: bytes
+    timeout_seconds: float | None
+    as_json: bool
+
+
+@click.command(
+    "submit",
+    epilog=epilog(
+        'reelwire submit https://media.example.com/a.mp4 --prompt "Any incident?" --wait',
+        "reelwire submit /videos/a.mp4 --mode stream --wait",
+        "reelwire submit asset:65f0c0ffee --response-format schema.json --wait --json",
+        "reelwire submit s3://footage/cam7/a.mp4 --request-id cam7-918273 --key cam7",
+    ),
+)
+@click.argument("source")
+@click.option("--prompt", help="What to do with the video.  [default: describe it, with timestamps]")
+@click.option("--mode", type=click.Choice(["auto", "stream", "sync", "async"]), help="How the answer is had.")
+@click.option("--wait", is_flag=True, help="Show upload, fragments and the completion as they come.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: stop waiting then.")
+@click.option("--request-id", help="Identity of the job; a known one starts nothing.  [default: a new one]")
+@click.option("--key", help="Key of the record.  [default: the request id]")
+@click.option("--upload", type=click.Choice(["auto", "inline"]), help="Create an asset, or hand the video over inline.")
+@click.option("--video-key", metavar="NAME", help="Your name for the content: the same name is the same video.")
+@click.option("--metadata", metavar="JSON", help="Object that is echoed on events.")
+@click.option("--response-format", "format_file", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+              help="JSON Schema of the answer, or the platform's response_format.")  # fmt: skip
+@click.option("--temperature", type=float)
+@click.option("--max-tokens", type=int)
+@click.option("--start", type=float, metavar="SECONDS", help="Look from here on.")
+@click.option("--end", type=float, metavar="SECONDS", help="Look up to here.")
+@click.option("--model", help="Model's name.")
+@click.option("--deadline", metavar="RFC3339", help="Give the job up then.")
+@click.option("--on-interrupt", type=click.Choice(["restart", "async", "fail"]), help="When a crash cuts the stream.")
+@click.option("--set", "extra", multiple=True, metavar="NAME=VALUE", help="Any other member of the request.")
+@json_option
+def command(source: str, wait: bool, timeout: float | None, as_json: bool, **typed: Any) -> int:
+    """Submit SOURCE for analysis: a URL, asset:ID, s3://…, gs://…, az://… or the path of a file.
+
+    The request is checked first, as the service does. Without --wait the command ends when Kafka has the request.
+    """
+    settings = load_settings()
+    body = request_from(source, typed)
+    value = checked(body, settings)
+    for hint in hints(body["video"], settings):
+        note(f"note: {hint}")
+    request_id = str(body["request_id"])
+    submission = Submission(request_id, typed["key"] or request_id, value, timeout, as_json)
+    if not wait:
+        asyncio.run(produce_only(settings, submission))
+        return Exit.OK
+    screen = screen_for(as_json=as_json)
+    try:
+        with screen:
+            view = asyncio.run(produce_and_wait(settings, submission, screen))
+    except KeyboardInterrupt:
+        note(f"\n{_goes_on(submission)}")
+        raise
+    return Exit.OK if view.succeeded else Exit.REQUEST_FAILED
+
+
+def request_from(source: str, typed: dict[str, Any]) -> dict[str, Any]:
+    """The request's members from the command's options; None where nothing was typed."""
+    extra = dict(extra_member(text) for text in typed["extra"])
+    prompt = typed["prompt"] or (None if "prompt_v2" in extra else DEFAULT_PROMPT)
+    if typed["prompt"] is None and extra.get("analysis_mode") == "time_based_metadata":
+        prompt = None  # the segment definitions say what to look for
+    return {
+        "type": "analyze",
+        "request_id": typed["request_id"] or new_request_id(),
+        "video": video_of(source, typed["video_key"]),
+        "prompt": prompt,
+        "mode": typed["mode"],
+        "upload": typed["upload"],
+        "model_name": typed["model"],
+        "temperature": typed["temperature"],
+        "max_tokens": typed["max_tokens"],
+        "response_format": response_format(typed["format_file"]) if typed["format_file"] else None,
+        "start_time": typed["start"],
+        "end_time": typed["end"],
+        "deadline": typed["deadline"],
+        "on_interrupt": typed["on_interrupt"],
+        "metadata": json_object(typed["metadata"], "--metadata") if typed["metadata"] is not None else None,
+        **extra,
+    }
+
+
+async def produce_only(settings: Settings, submission: Submission) -> None:
+    """Produce the request and say where it is."""
+    await partition_counts(settings, [settings.topics.requests])
+    partition, offset = await _produce(settings, submission)
+    if submission.as_json:
+        emit(_submitted(submission, settings, partition, offset))
+        return
+    click.echo(submission.request_id)
+    note(f"submitted to partition {partition}, offset {offset}; follow it with: {_watch(submission)}")
+
+
+async def produce_and_wait(settings: Settings, submission: Submission, screen: Screen) -> RequestView:
+    """Produce the request and follow it to its end. The readers' place is taken before, so that nothing is missed."""
+    await partition_counts(settings, [settings.topics.requests])
+    async with event_reader(settings) as reader:
+        positions = await reader.ends()
+        partition, offset = await _produce(settings, submission)
+        view = RequestView(submission.request_id, partition, offset)
+        screen.submitted(view, _submitted(submission, settings, partition, offset))
+        reader.begin(positions, partition)
+        try:
+            async with asyncio.timeout(submission.timeout_seconds):
+                async for event in reader.follow():
+                    changes = view.apply(event)
+                    if changes:
+                        screen.show(view, event, changes)
+                    if view.ended:
+                        break
+        except TimeoutError:
+            waited = f"no completion within {submission.timeout_seconds:g} s"
+            raise CommandError(f"{waited}; {_goes_on(submission)}") from None
+    return view
+
+
+async def _produce(settings: Settings, submission: Submission) -> tuple[int, int]:
+    async with producer(settings) as client:
+        return await send(
+            settings,
+            client,
+            settings.topics.requests,
+            key=submission.key.encode(),
+            value=submission.value,
+            headers=[("content-type", b"application/json")],
+        )
+
+
+def _submitted(submission: Submission, settings: Settings, partition: int, offset: int) -> dict[str, object]:
+    return {
+        "role": "requests",
+        "topic": settings.topics.requests,
+        "partition": partition,
+        "offset": offset,
+        "key": submission.key,
+        "request_id": submission.request_id,
+    }
+
+
+def _watch(submission: Submission) -> str:
+    return f"reelwire watch --request {submission.request_id} --from-beginning"
+
+
+def _goes_on(submission: Submission) -> str:
+    cancel = f"reelwire cancel {submission.request_id}"
+    if submission.key != submission.request_id:
+        cancel += f" --key {submission.key}"
+    return f"the job goes on: follow it with `{_watch(submission)}`, end it with `{cancel}`"

@@ -1,0 +1,29 @@
+"""Reads the output topics as events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from contracts.topics import Role
+from service.cli.reading.output_record import PUBLISHED, OutputRecord, seen
+from service.cli.reading.topic_reader import TopicReader
+from service.settings import Settings
+
+
+def event_reader(settings: Settings, roles: Sequence[Role] = PUBLISHED) -> TopicReader[OutputRecord]:
+    """A reader of the topics of `roles`."""
+    by_topic = {getattr(settings.topics, role.value): role for role in roles}
+
+    def decode(record: Any) -> OutputRecord:
+        return seen(
+            by_topic[record.topic],
+            record.partition,
+            record.offset,
+            record.timestamp,
+            record.key,
+            record.value,
+            record.headers,
+        )
+
+    return TopicReader(settings, list(by_topic), decode)

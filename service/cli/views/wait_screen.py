@@ -1,0 +1,149 @@
+"""How `submit --wait` shows a request: live on a terminal, as JSON lines, or as plain text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+import click
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from service.cli.reading.output_record import OutputRecord, megabytes
+from service.cli.views.output import console, emit, note
+from service.cli.views.request_view import Change, RequestView, summary
+
+
+class Screen(Protocol):
+    """Shows what happens to one request; a context manager, because a live screen must be given back."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def submitted(self, view: RequestView, place: Mapping[str, object]) -> None:
+        """Kafka has the request."""
+        ...
+
+    def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
+        """An event changed the view."""
+        ...
+
+
+def screen_for(*, as_json: bool) -> Screen:
+    """The screen that suits what stdout is."""
+    if as_json:
+        return JsonScreen()
+    return LiveScreen() if sys.stdout.isatty() else PlainScreen()
+
+
+class _Open:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class JsonScreen(_Open):
+    """Every event that counts, as a line."""
+
+    def submitted(self, view: RequestView, place: Mapping[str, object]) -> None:
+        emit(place)
+
+    def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
+        emit(event.as_json())
+
+
+class PlainScreen(_Open):
+    """The text on stdout as it comes, everything else on stderr."""
+
+    def __init__(self) -> None:
+        self._within_line = False
+
+    def submitted(self, view: RequestView, place: Mapping[str, object]) -> None:
+        note(f"submitted {view.request_id} to partition {view.partition}, offset {view.offset}")
+
+    def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.kind == "text":
+                click.echo(change.text, nl=False)
+                sys.stdout.flush()
+                self._within_line = not change.text.endswith("\n")
+                continue
+            self._end_line()
+            if change.kind == "attempt":
+                click.echo(f"--- {change.text} ---")
+            elif change.kind == "end":
+                for name, value in summary(view):
+                    note(f"{name}: {value}")
+            else:
+                note(change.text)
+
+    def _end_line(self) -> None:
+        if self._within_line:
+            click.echo()
+            self._within_line = False
+
+
+class LiveScreen:
+    """Phase, upload and the end of the text, redrawn in place; at the end the whole text and a table."""
+
+    def __init__(self) -> None:
+        self._console = console()
+        self._live = Live(console=self._console, refresh_per_second=12, transient=True)
+        self._spinner = Spinner("dots")
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def submitted(self, view: RequestView, place: Mapping[str, object]) -> None:
+        self._live.update(self._draw(view))
+
+    def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.kind in {"note", "attempt"}:
+                self._live.console.print(Text(f"  {change.text}", style="dim"))
+        if view.ended:
+            self._live.update(Text(""))
+            self._live.stop()
+            self._finish(view)
+        else:
+            self._live.update(self._draw(view))
+
+    def _draw(self, view: RequestView) -> RenderableType:
+        self._spinner.update(text=Text.assemble((view.request_id, "bold"), f"  {view.phase}"))
+        parts: list[RenderableType] = [self._spinner]
+        if view.phase == "uploading" and view.upload is not None:
+            sent, total = view.upload
+            row = Table.grid(padding=(0, 1))
+            row.add_row(ProgressBar(total=total, completed=sent, width=40), f"{megabytes(sent)} of {megabytes(total)}")
+            parts.append(row)
+        if view.text:
+            height = max(4, self._console.size.height - 6)
+            lines = Text(view.text).wrap(self._console, self._console.size.width)
+            parts.append(Text("\n").join(lines[-height:]))
+        return Group(*parts)
+
+    def _finish(self, view: RequestView) -> None:
+        if view.text:
+            self._console.print(Text(view.text))
+        table = Table.grid(padding=(0, 2))
+        for name, value in summary(view):
+            table.add_row(Text(name, style="dim"), Text(value))
+        self._console.print(table)

@@ -1,0 +1,142 @@
+"""Which requests a fault befalls: the rules given over the admin endpoint, and directives counted by their text."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from service.emulator.faults.fault import NO_FAULT, Directive, Fault, fault_from
+
+OPERATIONS = (
+    "asset_create",
+    "asset_list",
+    "asset_get",
+    "asset_delete",
+    "asset_metadata",
+    "analyze_stream",
+    "analyze_sync",
+    "task_create",
+    "task_list",
+    "task_get",
+    "task_cancel",
+    "task_delete",
+)
+_MATCHING = {"operation", "path", "contains", "nth", "skip", "times", "probability", "seed", "do"}
+
+
+@dataclass(slots=True)
+class FaultRule:
+    """Befalls a request that meets every condition."""
+
+    number: int
+    fault: Fault
+    operations: frozenset[str]
+    """Empty: every operation."""
+    path: str | None
+    """A part of the path."""
+    contains: str | None
+    """A part of the request's text: JSON body, prompt, or the form's file name and url."""
+    skip: int
+    """So many matching requests pass first."""
+    times: int | None
+    """So many are befallen, then the rule is spent; None: all."""
+    probability: float
+    rng: random.Random
+    matched: int = 0
+    fired: int = 0
+
+    def meets(self, operation: str, path: str, text: str) -> bool:
+        return (
+            (not self.operations or operation in self.operations)
+            and (self.path is None or self.path in path)
+            and (self.contains is None or self.contains in text)
+        )
+
+    def befalls(self) -> bool:
+        """Count a matching request and decide."""
+        self.matched += 1
+        if self.matched <= self.skip or (self.times is not None and self.fired >= self.times):
+            return False
+        if self.probability < 1 and self.rng.random() >= self.probability:
+            return False
+        self.fired += 1
+        return True
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.number,
+            "operation": sorted(self.operations),
+            "path": self.path,
+            "contains": self.contains,
+            "skip": self.skip,
+            "times": self.times,
+            "probability": self.probability,
+            "matched": self.matched,
+            "fired": self.fired,
+            "do": {name: value for name, value in asdict(self.fault).items() if value is not None},
+        }
+
+
+@dataclass(slots=True)
+class FaultRules:
+    """All rules of an emulator."""
+
+    rules: list[FaultRule] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _directives: Counter[str] = field(default_factory=Counter)
+
+    def add(self, given: dict[str, Any]) -> FaultRule:
+        """Add the rule that `given` describes (see docs of the admin endpoint); raises `ValueError`."""
+        wrong = given.keys() - _MATCHING
+        if wrong:
+            raise ValueError(f"a rule has no member {', '.join(sorted(wrong))}; it has {', '.join(sorted(_MATCHING))}")
+        named = given.get("operation") or []
+        operations = frozenset([named] if isinstance(named, str) else named)
+        if not operations <= set(OPERATIONS):
+            raise ValueError(f"operation is one of {', '.join(OPERATIONS)}")
+        action = given.get("do")
+        if not isinstance(action, dict) or not action:
+            raise ValueError("do must be an object with at least one member of a fault")
+        nth = given.get("nth")
+        number = next(self._numbers)
+        rule = FaultRule(
+            number=number,
+            fault=fault_from(action),
+            operations=operations,
+            path=given.get("path"),
+            contains=given.get("contains"),
+            skip=int(nth) - 1 if nth is not None else int(given.get("skip", 0)),
+            times=1 if nth is not None else given.get("times"),
+            probability=float(given.get("probability", 1)),
+            rng=random.Random(int(given.get("seed", number))),
+        )
+        self.rules.append(rule)
+        return rule
+
+    def clear(self, number: int | None = None) -> int:
+        """Remove one rule or all; returns how many."""
+        before = len(self.rules)
+        self.rules = [rule for rule in self.rules if number is not None and rule.number != number]
+        return before - len(self.rules)
+
+    def for_request(self, operation: str, path: str, text: str, *, early: bool = False) -> Fault:
+        """What befalls this request. A rule with `early` is asked before the body is read, all others after."""
+        found = NO_FAULT
+        for rule in self.rules:
+            if bool(rule.fault.early) == early and rule.meets(operation, path, text) and rule.befalls():
+                found = rule.fault.over(found)
+        return found
+
+    def for_directive(self, operation: str, identity: str, directive: Directive | None) -> Fault:
+        """What the prompt asks for; `times` is counted for `identity` (the custom id, else the prompt)."""
+        if directive is None:
+            return NO_FAULT
+        if directive.times is not None:
+            counted = f"{operation}\n{identity}\n{directive.text}"
+            self._directives[counted] += 1
+            if self._directives[counted] > directive.times:
+                return NO_FAULT
+        return directive.fault

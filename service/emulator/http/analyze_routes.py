@@ -1,0 +1,117 @@
+"""`POST /analyze`: a stream of events, or one answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from service.emulator.faults.stream_script import StreamScript, scripted, stream_lines
+from service.emulator.http.calls import Call, endpoint, gone, json_body
+from service.emulator.model.analysis_request import parse_analysis
+from service.emulator.model.generation import Generation
+from service.emulator.model.media_rules import refused_in_analysis, window_of
+from service.emulator.refusals import json_response
+
+_NOTED_PROMPT = 200
+_BURST_LINES = 64
+_STALL_LOOK_SECONDS = 0.05
+
+
+async def _analyze(call: Call) -> web.StreamResponse:
+    platform, options = call.platform, call.platform.options
+    body, data = await json_body(call.request)
+    if isinstance(body, dict) and body.get("stream") is False:
+        call.operation = "analyze_sync"
+    request = parse_analysis(
+        body, task=False, strict=options.strict_parameters, base64_limit=options.base64_limit_bytes
+    )
+    call.note(prompt=request.prompt[:_NOTED_PROMPT], stream=request.stream)
+    text = data.decode("utf-8", "replace") if platform.faults.rules else ""
+    await call.befall(text, request.directive, request.prompt)
+    footage = await platform.footage_of(request.source, unknown_status=404)
+    start, end = window_of(footage, request.start, request.end)
+    refusal = refused_in_analysis(footage, "sync", end - start)
+    if refusal is not None:
+        raise refusal
+    generation = platform.generation(footage, request, platform.pace, call.fault)
+    call.note(generation_id=generation.generation_id, sha256=footage.sha256)
+    return await (_stream if request.stream else _answer)(call, generation)
+
+
+async def _answer(call: Call, generation: Generation) -> web.StreamResponse:
+    await asyncio.sleep(call.platform.pace.sync_seconds * call.platform.pace.time_scale)
+    answer: dict[str, Any] = {
+        "id": generation.generation_id,
+        "data": generation.text,
+        "finish_reason": generation.finish_reason,
+        "usage": generation.usage,
+    }
+    if generation.warning is not None:
+        answer["error"] = {"message": generation.warning}
+    return json_response(answer)
+
+
+async def _stream(call: Call, generation: Generation) -> web.StreamResponse:
+    pace, fault, streams = call.platform.pace, call.fault, call.platform.activity.streams
+    first_ms = pace.first_fragment_ms if fault.first_ms is None else fault.first_ms
+    interval_ms = pace.fragment_interval_ms if fault.interval_ms is None else fault.interval_ms
+    script = scripted(stream_lines(generation, raw=bool(fault.raw_separators)), fault)
+    response = web.StreamResponse(headers={"Content-Type": call.platform.options.stream_content_type})
+    response.enable_chunked_encoding()
+    streams["started"] += 1
+    await asyncio.sleep(first_ms * pace.time_scale / 1000)
+    try:
+        await response.prepare(call.request)
+        await _tell(call, response, script, interval_ms * pace.time_scale / 1000)
+        if script.ending == "cut":
+            streams["cut"] += 1
+            await response.write(script.lines[-1][: len(script.lines[-1]) // 2])
+            call.disconnect()
+            return response
+        await response.write_eof()
+    except ConnectionError:
+        streams["disconnected"] += 1
+        call.note(disconnected=True)
+        return response
+    streams["ended" if script.ending == "whole" else "cut"] += 1
+    streams["fragments"] += script.fragments
+    return response
+
+
+async def _tell(call: Call, response: web.StreamResponse, script: StreamScript, interval: float) -> None:
+    """Send the lines at their times; those that are due together go out in one write."""
+    loop = asyncio.get_running_loop()
+    lines = script.lines if script.ending != "cut" else script.lines[:-1]
+    began = loop.time()
+    sent = 0
+    stall_before = script.stall_before
+    while sent < len(lines):
+        if sent == stall_before:
+            stall_before = None
+            await _stall(call, script.stall_seconds)
+            began = loop.time() - sent * interval
+        now = loop.time()
+        due = len(lines) if interval <= 0 else int((now - began) / interval) + 1
+        until = min(due, len(lines), sent + _BURST_LINES)
+        if stall_before is not None:
+            until = min(until, stall_before)
+        if until > sent:
+            await response.write(b"".join(lines[sent:until]) if until > sent + 1 else lines[sent])
+            sent = until
+        else:
+            await asyncio.sleep(began + sent * interval - now)
+
+
+async def _stall(call: Call, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while loop.time() < until:
+        if gone(call.request):
+            raise ConnectionResetError
+        await asyncio.sleep(_STALL_LOOK_SECONDS)
+
+
+def analyze_routes() -> list[web.RouteDef]:
+    return [web.post("/analyze", endpoint("analyze_stream", _analyze))]

@@ -1,0 +1,112 @@
+"""Endpoints of `/assets`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from service.emulator.http.asset_form import checked_metadata, read_asset_form
+from service.emulator.http.calls import Call, endpoint, json_body
+from service.emulator.http.paging import page_of
+from service.emulator.model.assets import Asset, cleaned, matching_assets, merged
+from service.emulator.model.platform import new_id
+from service.emulator.parameters import Parameters
+from service.emulator.refusals import invalid, json_response
+
+_KINDS = frozenset({"image", "video", "audio", "document"})
+
+
+async def _create(call: Call) -> web.StreamResponse:
+    platform = call.platform
+    await call.befall(early=True)
+    limit = platform.options.direct_limit_bytes
+    form = await read_asset_form(call.request, platform.viewer, limit, strict=platform.options.strict_parameters)
+    spooled = form.spooled
+    call.note(method=form.method, filename=form.filename, url=form.url)
+    if spooled is not None:
+        platform.activity.bytes["received"] += spooled.size
+        call.note(sha256=spooled.sha256, size=spooled.size)
+    try:
+        fault = await call.befall(f"{form.filename}\n{form.url or ''}")
+    except BaseException:
+        if spooled is not None:
+            spooled.path.unlink(missing_ok=True)
+        raise
+    now = platform.now()
+    wait = platform.pace.asset_ready_seconds if fault.asset_seconds is None else fault.asset_seconds
+    asset = Asset(
+        id=new_id(),
+        method=form.method,
+        filename=form.filename,
+        file_type=form.file_type,
+        created_at=now,
+        ready_at=now + wait * platform.pace.time_scale,
+        hls=form.hls,
+        thumbnail=form.thumbnail,
+        url=form.url,
+        metadata=form.metadata,
+    )
+    call.note(asset_id=asset.id)
+    platform.add_asset(asset, spooled, fault)
+    # Creation always answers `processing`, whatever the size.
+    return json_response(asset.brief(now) | {"status": "processing"}, 201)
+
+
+async def _list(call: Call) -> web.StreamResponse:
+    await call.befall()
+    query = call.request.query
+    kinds = query.getall("asset_types", [])
+    if not _KINDS.issuperset(kinds):
+        raise invalid(f"The asset_types parameter must be of {', '.join(sorted(_KINDS))}.")
+    assets = list(call.platform.assets.values())
+    found, info = page_of(matching_assets(assets, query.getall("asset_ids", []), kinds, query.get("filename")), query)
+    now = call.platform.now()
+    return json_response({"data": [asset.detail(now) for asset in found], "page_info": info})
+
+
+async def _get(call: Call) -> web.StreamResponse:
+    await call.befall()
+    asset = call.platform.asset(call.request.match_info["asset_id"])
+    return json_response(asset.detail(call.platform.now()))
+
+
+async def _delete(call: Call) -> web.StreamResponse:
+    await call.befall()
+    call.platform.remove_asset(call.request.match_info["asset_id"])
+    return web.Response(status=204)
+
+
+async def _metadata(call: Call) -> web.StreamResponse:
+    await call.befall()
+    asset = call.platform.asset(call.request.match_info["asset_id"])
+    if call.request.method == "DELETE":
+        asset.metadata = {}
+    else:
+        body, _ = await json_body(call.request)
+        given = checked_metadata(Parameters(body).raw("user_metadata"))
+        asset.metadata = cleaned(given) if call.request.method == "PUT" else merged(asset.metadata, given)
+    call.platform.note_asset(asset)
+    return web.Response(status=204)
+
+
+async def _references(call: Call) -> web.StreamResponse:
+    """Indexes and entities, which an emulator of analyses has none of."""
+    await call.befall()
+    call.platform.asset(call.request.match_info["asset_id"])
+    nothing: list[str] = []
+    found, info = page_of(nothing, call.request.query)
+    return json_response({"data": found, "page_info": info})
+
+
+def asset_routes() -> list[web.RouteDef]:
+    one = "/assets/{asset_id:[0-9a-fA-F]{24}}"
+    return [
+        web.post("/assets", endpoint("asset_create", _create)),
+        web.get("/assets", endpoint("asset_list", _list)),
+        web.get(one, endpoint("asset_get", _get)),
+        web.delete(one, endpoint("asset_delete", _delete)),
+        web.patch(f"{one}/user-metadata", endpoint("asset_metadata", _metadata)),
+        web.put(f"{one}/user-metadata", endpoint("asset_metadata", _metadata)),
+        web.delete(f"{one}/user-metadata", endpoint("asset_metadata", _metadata)),
+        web.get(f"{one}/indexed-assets", endpoint("asset_get", _references)),
+        web.get(f"{one}/entities", endpoint("asset_get", _references)),
+    ]

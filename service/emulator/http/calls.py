@@ -1,0 +1,192 @@
+"""What every endpoint does around its work: let in, befall with faults, note, and say no in the platform's shape."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from service.clock import rfc3339
+from service.emulator.faults.fault import NO_FAULT, Directive, Fault
+from service.emulator.model.activity import Entry
+from service.emulator.model.platform import PLATFORM, Platform
+from service.emulator.refusals import Refusal, error_body, json_response, refusal_response
+
+_HANG_LOOK_SECONDS = 0.05
+_DEFAULT_CODES = {400: "parameter_invalid", 401: "api_key_invalid", 403: "api_not_allowed", 404: "resource_not_exist"}
+_CATEGORIES = {
+    "asset_create": "upload",
+    "analyze_stream": "analyze",
+    "analyze_sync": "analyze",
+    "task_create": "analyze",
+}
+_SHOWN_LIMIT = 60
+
+
+class _Answered(Exception):
+    """A fault answers instead of the work; None closes the connection."""
+
+    def __init__(self, response: web.Response | None) -> None:
+        self.response = response
+
+
+class Call:
+    """One request on its way through an endpoint."""
+
+    def __init__(self, platform: Platform, request: web.Request, operation: str) -> None:
+        self.platform = platform
+        self.request = request
+        self.operation = operation
+        self.fault: Fault = NO_FAULT
+        self.entry: Entry | None = None
+        if request.method == "POST":
+            self.entry = platform.activity.begin(operation, rfc3339(platform.now()))
+
+    def note(self, **facts: Any) -> None:
+        """Add to the log entry of a POST."""
+        if self.entry is not None:
+            self.entry.update(facts)
+
+    async def befall(
+        self, text: str = "", directive: Directive | None = None, identity: str = "", *, early: bool = False
+    ) -> Fault:
+        """Let the faults that match happen; what they ask of the work itself is in the returned fault."""
+        rules = self.platform.faults
+        fault = rules.for_request(self.operation, self.request.path, text, early=early)
+        fault = rules.for_directive(self.operation, identity, directive).over(fault)
+        self.fault = fault.over(self.fault)
+        if not fault:
+            return self.fault
+        self.note(fault=repr(fault))
+        if fault.delay_seconds is not None:
+            await asyncio.sleep(fault.delay_seconds)
+        if fault.hang_seconds is not None:
+            await self._hang(fault.hang_seconds)
+            raise _Answered(None)
+        if fault.close == "before":
+            raise _Answered(None)
+        if fault.status is not None:
+            raise _Answered(_faulty(self.operation, fault, fault.status))
+        return self.fault
+
+    def disconnect(self) -> None:
+        """Close the connection after what was written."""
+        if self.request.transport is not None:
+            self.request.transport.close()
+
+    async def _hang(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while loop.time() < until and not gone(self.request):
+            await asyncio.sleep(min(_HANG_LOOK_SECONDS, seconds))
+
+
+def gone(request: web.Request) -> bool:
+    """True when the client has left."""
+    return request.transport is None or request.transport.is_closing()
+
+
+def _faulty(operation: str, fault: Fault, status: int) -> web.Response:
+    headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
+    shape = fault.body
+    if shape is None and status == 429 and operation.startswith("analyze"):
+        shape = "empty"
+    if shape == "empty":
+        return web.Response(status=status, headers=headers)
+    if shape == "text":
+        return web.Response(
+            status=status, headers=headers, text="<html><body>Bad gateway</body></html>", content_type="text/html"
+        )
+    code = fault.code or ("too_many_requests" if status == 429 else _DEFAULT_CODES.get(status, "generic_error"))
+    message = fault.message or f"The emulator was asked to answer {status}."
+    return json_response(error_body(operation, code, message, shape=shape), status, headers)
+
+
+Work = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+def endpoint(operation: str, work: Work) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler of a route."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        platform = request.app[PLATFORM]
+        call = Call(platform, request, operation)
+        outcome: int | str = "closed"
+        try:
+            try:
+                _let_in(call)
+                response = await work(call)
+            except Refusal as refusal:
+                response = refusal_response(call.operation, refusal, flat=platform.options.flat_errors)
+            except _Answered as answered:
+                if answered.response is None:
+                    _abort(request)
+                    return web.Response()
+                response = answered.response
+            except ConnectionError:
+                if not gone(request):
+                    raise
+                return web.Response()  # the client left in the middle of its request
+            if call.fault.close == "after":
+                _abort(request)
+            else:
+                outcome = response.status
+            return response
+        finally:
+            platform.activity.done(call.operation, outcome, call.entry)
+
+    return handle
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _let_in(call: Call) -> None:
+    given = call.request.headers.get("x-api-key", "")
+    wanted = call.platform.options.api_key
+    if not given or (wanted is not None and given != wanted):
+        raise Refusal(401, "api_key_invalid", "The API key is missing, invalid or expired.")
+    category = _CATEGORIES.get(call.operation)
+    if category is None:
+        return
+    limit, used, reset = call.platform.quota.take(category, call.platform.now())
+    if limit is not None and used > limit:
+        wait = max(1, round(reset - call.platform.now()))
+        raise Refusal(
+            429,
+            "too_many_requests",
+            f"You have exceeded the limit of {limit} requests a minute. Try again in {wait} seconds.",
+            {"Retry-After": str(wait)},
+        )
+
+
+async def json_body(request: web.Request) -> tuple[Any, bytes]:
+    """The decoded body and its bytes; raises `Refusal`."""
+    data = b""
+    with suppress(web.HTTPRequestEntityTooLarge):
+        data = await request.read()
+    try:
+        return orjson.loads(data), data
+    except orjson.JSONDecodeError:
+        raise Refusal(400, "parameter_invalid", "The request body is not valid JSON, or too large.") from None
+
+
+async def mark_response(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal handler: the headers that every answer of the platform carries."""
+    response.headers["X-Api-Version"] = "1.3"
+    if request.method != "POST" or PLATFORM not in request.app:
+        return
+    category = "upload" if request.path.startswith("/v1.3/assets") else "analyze"
+    platform = request.app[PLATFORM]
+    limit, used, reset = platform.quota.look(category, platform.now())
+    shown = limit if limit is not None else _SHOWN_LIMIT
+    response.headers["X-Ratelimit-Limit"] = str(shown)
+    response.headers["X-Ratelimit-Remaining"] = str(max(0, shown - used) if limit is not None else shown)
+    response.headers["X-Ratelimit-Used"] = str(min(used, shown) if limit is not None else 0)
+    response.headers["X-Ratelimit-Reset"] = str(int(reset))

@@ -1,0 +1,125 @@
+"""Assets: what is known of each, its status by the clock, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.clock import rfc3339
+from service.emulator.model.inspection import Footage
+
+Metadata = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Asset:
+    """One asset. It is settled when `footage` or `failure` is there and shows that from `ready_at` on."""
+
+    id: str
+    method: str
+    filename: str
+    file_type: str
+    created_at: float
+    ready_at: float
+    hls: bool
+    thumbnail: bool
+    url: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+    sha256: str | None = None
+    footage: Footage | None = None
+    failure: str | None = None
+
+    def status(self, now: float) -> str:
+        if now < self.ready_at or (self.footage is None and self.failure is None):
+            return "processing"
+        return "ready" if self.failure is None else "failed"
+
+    def brief(self, now: float) -> dict[str, Any]:
+        """As creation answers."""
+        shown: dict[str, Any] = {
+            "_id": self.id,
+            "method": self.method,
+            "status": self.status(now),
+            "filename": self.filename,
+            "file_type": self.file_type,
+            "created_at": rfc3339(self.created_at),
+        }
+        if self.metadata:
+            shown["user_metadata"] = self.metadata
+        return shown
+
+    def detail(self, now: float) -> dict[str, Any]:
+        """As retrieval answers."""
+        shown = self.brief(now)
+        status = shown["status"]
+        rendition = {"ready": "ready", "failed": "error"}.get(status, "processing")
+        if self.hls:
+            shown["hls"] = {"status": rendition}
+        if self.thumbnail:
+            shown["thumbnail"] = {"status": rendition}
+        if status == "failed":
+            shown["error"] = {"message": self.failure}
+        if status == "ready" and self.footage is not None:
+            shown["size"] = self.footage.size
+            if self.footage.kind != "image":
+                shown["duration"] = self.footage.duration
+            if self.hls:
+                shown["hls"]["manifest_url"] = f"https://cdn.invalid/{self.id}/index.m3u8"
+            if self.thumbnail:
+                shown["thumbnail"]["representative_url"] = f"https://cdn.invalid/{self.id}/thumbnail.jpg"
+            shown["technical_metadata"] = _technical(self.footage, self.file_type)
+        return shown
+
+    @property
+    def kind(self) -> str:
+        return self.footage.kind if self.footage is not None else self.file_type.partition("/")[0]
+
+
+def _technical(footage: Footage, file_type: str) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "file_size_bytes": footage.size,
+        "file_mime_type": file_type,
+        "file_container_format": footage.container,
+        "has_audio": footage.audio_codec is not None,
+        "total_video_streams": int(footage.video_codec is not None),
+        "total_audio_streams": int(footage.audio_codec is not None),
+    }
+    if footage.video_codec is not None:
+        shown |= {
+            "video_codec": footage.video_codec,
+            "video_width": footage.width,
+            "video_height": footage.height,
+            "video_fps": footage.fps,
+            "video_duration_seconds": footage.duration,
+        }
+    if footage.audio_codec is not None:
+        shown |= {
+            "audio_codec": footage.audio_codec,
+            "audio_sample_rate": footage.sample_rate,
+            "audio_channels": footage.channels,
+        }
+    return shown
+
+
+def matching_assets(
+    assets: Sequence[Asset], ids: Sequence[str], kinds: Sequence[str], filename: str | None
+) -> list[Asset]:
+    """Filter as the list endpoint does, newest first. No condition is every asset."""
+    part = (filename or "").lower()
+    return [
+        asset
+        for asset in reversed(assets)
+        if (not ids or asset.id in ids) and (not kinds or asset.kind in kinds) and part in asset.filename.lower()
+    ]
+
+
+def cleaned(metadata: Metadata) -> Metadata:
+    """Without null, empty texts and empty lists, as the platform keeps it."""
+    return {name: value for name, value in metadata.items() if value not in (None, "", [])}
+
+
+def merged(old: Metadata, changes: Metadata) -> Metadata:
+    """`old` with `changes`: null deletes, empty texts and lists are ignored."""
+    kept = {name: value for name, value in old.items() if not (name in changes and changes[name] is None)}
+    return kept | cleaned(changes)

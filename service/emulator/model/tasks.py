@@ -1,0 +1,166 @@
+"""Tasks: a life read off the clock, so that thousands of them cost nothing while they wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from service.clock import rfc3339
+from service.emulator.faults.fault import NO_FAULT, Fault
+from service.emulator.model.analysis_request import AnalysisRequest
+from service.emulator.model.generation import Generation
+from service.emulator.model.inspection import Footage
+from service.emulator.options import Pace
+
+_PARAMETERS = (
+    "analysis_mode",
+    "prompt",
+    "response_format",
+    "temperature",
+    "max_tokens",
+    "min_segment_duration",
+    "max_segment_duration",
+    "start_time",
+    "end_time",
+)
+_SHORT_PROMPT = 30
+
+
+@dataclass(slots=True)
+class TaskError:
+    """Why a task failed or was canceled."""
+
+    message: str
+    code: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"message": self.message} | ({"code": self.code} if self.code else {})
+
+
+@dataclass(slots=True)
+class Task:
+    """One task. Its times are in seconds since the epoch and fixed when it is created."""
+
+    id: str
+    request: AnalysisRequest
+    parameters: dict[str, Any]
+    """`request_params`, as sent."""
+    created_at: float
+    queued_until: float
+    pending_until: float
+    done_at: float
+    pace: Pace
+    fault: Fault = NO_FAULT
+    footage: Footage | None = None
+    failure: TaskError | None = None
+    canceled_at: float | None = None
+
+    def status(self, now: float) -> str:
+        if self.canceled_at is not None:
+            return "canceled"
+        if now < self.queued_until:
+            return "queued"
+        if now < self.pending_until:
+            return "pending"
+        if now < self.done_at or (self.footage is None and self.failure is None):
+            return "processing"
+        return "ready" if self.failure is None else "failed"
+
+    def finish(self, now: float) -> None:
+        """Be done at once."""
+        self.queued_until = min(self.queued_until, now)
+        self.pending_until = min(self.pending_until, now)
+        self.done_at = min(self.done_at, now)
+
+    def as_json(self, now: float, generation: Generation | None, *, listed: bool = False) -> dict[str, Any]:
+        """As retrieval answers, or with the truncations of a list. `generation` is given when the status is ready."""
+        status = self.status(now)
+        shown: dict[str, Any] = {
+            "task_id": self.id,
+            "custom_id": self.request.custom_id,
+            "status": status,
+            "created_at": rfc3339(self.created_at),
+            "video_source": self._source(status),
+            "request_params": _truncated(self.parameters) if listed else self.parameters,
+        }
+        if status in {"ready", "failed"}:
+            shown["completed_at"] = rfc3339(self.done_at)
+        if status == "canceled":
+            shown["completed_at"] = rfc3339(self.canceled_at or now)
+            shown["error"] = TaskError("The task was canceled on request.", "user_canceled").as_json()
+        if status == "failed" and self.failure is not None:
+            shown["error"] = self.failure.as_json()
+        if generation is not None:
+            shown["result"] = {
+                "generation_id": generation.generation_id,
+                "data": generation.text,
+                "finish_reason": generation.finish_reason,
+                "usage": generation.usage,
+            }
+            if generation.warning is not None:
+                shown["error"] = {"message": generation.warning}
+        return shown
+
+    def _source(self, status: str) -> dict[str, Any]:
+        source = self.request.source
+        shown: dict[str, Any] = {"type": source.type}
+        if source.type != "base64_string":
+            shown[source.type] = source.value
+        if self.footage is not None and status not in {"queued", "pending"}:
+            shown["system_metadata"] = {"duration": self.footage.duration}
+        return shown
+
+
+def request_parameters(body: dict[str, Any]) -> dict[str, Any]:
+    """The members of a request that its task echoes."""
+    shown = {name: body[name] for name in _PARAMETERS if body.get(name) is not None}
+    return {"analysis_mode": "general"} | shown
+
+
+def _truncated(parameters: dict[str, Any]) -> dict[str, Any]:
+    shown = dict(parameters)
+    if "prompt" in shown:
+        shown["prompt"] = shown["prompt"][:_SHORT_PROMPT]
+    wanted = shown.get("response_format")
+    if isinstance(wanted, dict):
+        wanted = {name: value for name, value in wanted.items() if name != "json_schema"}
+        if "segment_definitions" in wanted:
+            wanted["segment_definitions"] = wanted["segment_definitions"][:1]
+        shown["response_format"] = wanted
+    return shown
+
+
+@dataclass(slots=True)
+class TaskFilter:
+    """Conditions of the list endpoint; None is no condition."""
+
+    status: str | None = None
+    video_url: str | None = None
+    asset_id: str | None = None
+    mode: str | None = None
+
+    def meets(self, task: Task, now: float) -> bool:
+        source = task.request.source
+        return (
+            (self.asset_id is None or (source.type == "asset_id" and source.value == self.asset_id))
+            and (self.video_url is None or (source.type == "url" and source.value == self.video_url))
+            and (self.mode is None or task.request.mode == self.mode)
+            and (self.status is None or task.status(now) == self.status)
+        )
+
+
+@dataclass(slots=True)
+class TaskTimes:
+    """When a task changes its status, from a pace and a fault."""
+
+    queued_until: float
+    pending_until: float
+    done_at: float
+
+    @classmethod
+    def planned(cls, now: float, pace: Pace, fault: Fault) -> TaskTimes:
+        queued = pace.task_queued_seconds if fault.queued_seconds is None else fault.queued_seconds
+        processing = pace.task_processing_seconds if fault.task_seconds is None else fault.task_seconds
+        first = now + queued * pace.time_scale
+        second = first + pace.task_pending_seconds * pace.time_scale
+        return cls(first, second, second + processing * pace.time_scale)

@@ -1,0 +1,51 @@
+"""The platform's errors in the domain's words: the one place where they are told apart."""
+
+from __future__ import annotations
+
+from service.domain.facts import Failure, FailureKind, PlatformErrorDetail
+from service.platform.errors import (
+    Conflict,
+    NotAuthorized,
+    NotSent,
+    OutcomeUnknown,
+    PlatformError,
+    RateLimited,
+    Rejected,
+    ServerFailed,
+    SourceChanged,
+    StreamBroken,
+)
+
+# What certainly cost nothing and is repeated for as long as the job lives.
+COST_NOTHING = (NotSent, RateLimited, NotAuthorized)
+
+
+def platform_error(error: PlatformError) -> PlatformErrorDetail | None:
+    """The platform's own words, if there were any."""
+    answer = error.answer
+    return None if answer is None else PlatformErrorDetail(answer.status, answer.code, answer.message)
+
+
+def failure_of(error: PlatformError) -> Failure:
+    """Classify by what may have been billed and by who must act."""
+    match error:
+        case RateLimited():
+            return Failure(FailureKind.LIMITED, str(error), platform_error(error), error.retry_after_seconds)
+        case NotSent() | SourceChanged():
+            kind = FailureKind.NOT_SENT
+        case NotAuthorized():
+            kind = FailureKind.UNAUTHORIZED
+        case Conflict():
+            # The same key is being worked on right now: wait and ask again.
+            kind = FailureKind.SERVER
+        case Rejected():
+            kind = FailureKind.REJECTED
+        case StreamBroken():
+            kind = FailureKind.BROKEN
+        case ServerFailed():
+            kind = FailureKind.SERVER
+        case OutcomeUnknown():
+            kind = FailureKind.UNKNOWN
+        case _:
+            kind = FailureKind.UNKNOWN
+    return Failure(kind, str(error), platform_error(error))

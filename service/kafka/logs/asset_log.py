@@ -1,0 +1,266 @@
+"""The assets topic: what videos the platform has of ours, and who is uploading one just now.
+
+Every process reads all of it. It is read uncommitted: a note tells a fact of the platform, which is as true when the
+transaction around it is aborted, and an open transaction of a frozen process must not hold up the others' claims.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import replace
+
+from service.clock import Clock
+from service.errors import PartitionError
+from service.kafka.logs.asset_note import AssetNote, decode_note, encode_note
+from service.kafka.logs.asset_tail import AssetTail
+from service.kafka.logs.claim import Claim, ClaimFailed
+from service.kafka.logs.claims import CLAIM_PREFIX, ClaimTable, read_claim
+from service.kafka.logs.index import FingerprintIndex, fingerprint
+from service.kafka.logs.point_reader import PointReader, ReadFailed
+from service.kafka.marker import PRIVATE_PREFIX
+from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender, OutRecord
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
+
+__all__ = ["AssetLog", "AssetNote", "Claim", "ClaimFailed", "ReadFailed"]
+
+_CACHED = 4_096
+_TOUCH_SHARE = 24  # a use is noted when this part of the reuse window has passed since the last note
+
+
+class AssetLog:
+    """One per process. `current` and `acquire` wait until the log has been read once."""
+
+    def __init__(self, settings: Settings, sender: LiveSender, metrics: Metrics, clock: Clock) -> None:
+        self._topic = settings.topics.assets
+        self._ttl_seconds = settings.assets.claim_seconds
+        self._reuse_ms = settings.assets.reuse_hours * 3_600_000
+        self._see_seconds = settings.kafka.call_timeout_seconds
+        self._sender = sender
+        self._metrics = metrics
+        self._clock = clock
+        self._indexes: dict[int, FingerprintIndex] = {}
+        self._notes: OrderedDict[str, AssetNote | None] = OrderedDict()  # the most recently looked up
+        self._claims = ClaimTable()
+        self._signals: dict[str, asyncio.Event] = {}
+        self._flights: dict[str, asyncio.Event] = {}
+        self._reader = PointReader(settings.kafka, self._topic, isolation="read_uncommitted")
+        self._tail = AssetTail(settings, sender, clock, self._seen, self._trim)
+
+    def __repr__(self) -> str:
+        condition = "ready" if self._tail.ready.is_set() else "reading"
+        return f"<AssetLog, {condition}, {self._entries()} assets, {len(self._claims)} claims>"
+
+    async def start(self) -> None:
+        """Begin to read; returns at once. The group must be joined some time, since nothing is sent without a lease."""
+        self._tail.start()
+
+    async def ready(self) -> None:
+        """Wait until everything that was written before the start has been read."""
+        await self._tail.ready.wait()
+
+    async def close(self) -> None:
+        """Stop reading. Claims still held are left to run out."""
+        await self._tail.close()
+        await self._reader.close()
+
+    async def current(self, identity: str) -> AssetNote | None:
+        """The asset of a video, if it may be reused. Raises `ReadFailed`: try again later."""
+        await self.ready()
+        note = await self._note(identity)
+        if note is None or note.used_at_ms + self._reuse_ms < self._clock.time() * 1000:
+            return None
+        return note
+
+    def record(self, note: AssetNote) -> OutRecord:
+        """The record of a note, for a unit of a writer."""
+        return OutRecord(self._topic, self._home(note.identity), note.identity.encode(), encode_note(note))
+
+    def used(self, note: AssetNote) -> OutRecord | None:
+        """The record that says an asset was used again; None while the last one is recent enough."""
+        now_ms = int(self._clock.time() * 1000)
+        if now_ms - note.used_at_ms < self._reuse_ms / _TOUCH_SHARE:
+            return None
+        return self.record(replace(note, used_at_ms=now_ms))
+
+    async def invalidate(self, identity: str, asset_id: str) -> None:
+        """Forget an asset that the platform does not have any more, unless a newer one took its place.
+
+        Here at once, in other processes when they read it. Never raises: who is not told will find out the same way.
+        """
+        with suppress(ReadFailed):
+            note = await self._note(identity)
+            if note is None or note.asset_id != asset_id:
+                return
+        self._forget(identity)
+        with suppress(LeaseLost, DeliveryFailed):
+            await self._sender.send(OutRecord(self._topic, self._home(identity), identity.encode(), None))
+
+    async def acquire(self, identity: str) -> AssetNote | Claim:
+        """The asset of a video, or the sole right to upload it; waits while somebody else is uploading.
+
+        Who gets a `Claim` must release it, whatever happens, after the note is durable. Raises `ReadFailed`,
+        `ClaimFailed` or `LeaseLost`; may be cancelled at any time.
+        """
+        while True:
+            note = await self.current(identity)
+            if note is not None:
+                return note
+            flight = self._flights.get(identity)
+            if flight is not None:
+                await flight.wait()  # another job of this process is at it
+                continue
+            flight = self._flights[identity] = asyncio.Event()
+            won: AssetNote | Claim | None = None
+            try:
+                won = await self._compete(identity)
+            finally:
+                if not isinstance(won, Claim):
+                    self._land(identity)
+            if won is not None:
+                return won
+
+    async def _compete(self, identity: str) -> AssetNote | Claim | None:
+        """Claim, and see in the log who was first. None when another process was and is done or gone."""
+        claim = Claim(
+            identity,
+            self._topic,
+            self._home(identity),
+            ttl_seconds=self._ttl_seconds,
+            sender=self._sender,
+            clock=self._clock,
+            on_release=lambda: self._land(identity),
+        )
+        kept = False
+        try:
+            await claim.write()
+            await self._until_seen(claim)
+            holder = self._claims.holder(identity, self._clock.monotonic())
+            if holder is not None and holder[0] == claim.token:
+                note = await self.current(identity)  # whoever was first before us may have left it
+                if note is None:
+                    claim.keep()
+                    kept = True
+                    self._metrics.asset_claims.labels(outcome="won").inc()
+                    return claim
+                return note
+        finally:
+            if not kept:
+                claim.withdraw()
+        self._metrics.asset_claims.labels(outcome="lost").inc()
+        await self._until_free(identity, claim.token)
+        return None
+
+    async def _until_seen(self, claim: Claim) -> None:
+        try:
+            async with asyncio.timeout(self._see_seconds):
+                while not self._claims.knows(claim.identity, claim.token):
+                    await self._signal(claim.identity).wait()
+        except TimeoutError as error:
+            raise ClaimFailed(f"a claim was not seen in the log within {self._see_seconds:g} s") from error
+
+    async def _until_free(self, identity: str, own: str) -> None:
+        """Wait for the holder's note, for its release or for the end of its claim."""
+        while True:
+            now = self._clock.monotonic()
+            holder = self._claims.holder(identity, now)
+            if holder is None or holder[0] == own:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, holder[1] - now)):
+                    await self._signal(identity).wait()
+            if await self.current(identity) is not None:
+                return
+
+    def _signal(self, identity: str) -> asyncio.Event:
+        """Set and dropped with the next record about this identity."""
+        return self._signals.setdefault(identity, asyncio.Event())
+
+    def _land(self, identity: str) -> None:
+        flight = self._flights.pop(identity, None)
+        if flight is not None:
+            flight.set()
+
+    async def _note(self, identity: str) -> AssetNote | None:
+        if identity in self._notes:
+            self._notes.move_to_end(identity)
+            return self._notes[identity]
+        key = fingerprint(identity.encode())
+        home = self._home(identity)
+        # All of them, as the topic may once have had fewer partitions.
+        for partition in sorted(self._indexes, key=lambda number: number != home):
+            offset = self._indexes[partition].get(key)
+            if offset is None:
+                continue
+            found = await self._reader.at(partition, offset)
+            if found is None or found.value is None or found.key != identity.encode():
+                continue
+            if self._indexes[partition].get(key) != offset:
+                return await self._note(identity)  # something newer came while we read
+            note = decode_note(identity, found.value)
+            self._remember(identity, note)
+            return note
+        return None
+
+    def _remember(self, identity: str, note: AssetNote | None) -> None:
+        self._notes[identity] = note
+        self._notes.move_to_end(identity)
+        while len(self._notes) > _CACHED:
+            self._notes.popitem(last=False)
+
+    def _forget(self, identity: str) -> None:
+        self._notes.pop(identity, None)
+        for index in self._indexes.values():
+            index.discard(fingerprint(identity.encode()))
+
+    def _home(self, identity: str) -> int:
+        """The partition of everything about a video, so that the log orders its claims."""
+        count = self._tail.partitions
+        if not count:
+            raise PartitionError("the assets topic has not been read yet")
+        return fingerprint(identity.encode()) % count
+
+    def _entries(self) -> int:
+        return sum(len(index) for index in self._indexes.values())
+
+    # What the tail reads
+
+    def _seen(self, record: InRecord, age_seconds: float | None) -> None:
+        """One record of the log; `age_seconds` None when it has just been written."""
+        key = record.key
+        index = self._indexes.setdefault(record.partition, FingerprintIndex())
+        if key is None:
+            return
+        if key.startswith(CLAIM_PREFIX):
+            read = read_claim(key, record.value)
+            if read is None:
+                return
+            identity, token, claim = read
+            if claim is None:
+                self._claims.given_up(identity, token)
+            else:
+                self._claims.seen(claim, record.offset, self._clock.monotonic(), age_seconds or 0.0)
+        elif key.startswith(PRIVATE_PREFIX):
+            return
+        else:
+            identity = key.decode("utf-8", "replace")
+            if record.value is None:
+                self._forget(identity)
+            else:
+                index.put(fingerprint(key), record.offset)
+                self._notes.pop(identity, None)
+                if age_seconds is None:
+                    self._remember(identity, decode_note(identity, record.value))
+        signal = self._signals.pop(identity, None)
+        if signal is not None:
+            signal.set()
+
+    def _trim(self, beginnings: dict[int, int]) -> None:
+        """From time to time, with the log start offsets."""
+        for partition, offset in beginnings.items():
+            index = self._indexes.setdefault(partition, FingerprintIndex())
+            index.drop_below(offset)
+        self._claims.sweep(self._clock.monotonic())
+        self._metrics.asset_entries.set(self._entries())

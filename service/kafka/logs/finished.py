@@ -1,0 +1,112 @@
+"""The ended requests of a partition: written at a job's end, found again when its id comes a second time."""
+
+from __future__ import annotations
+
+import orjson
+
+from service.clock import Clock
+from service.kafka.logs.index import FingerprintIndex, Keys, Offsets, fingerprint
+from service.kafka.logs.point_reader import PointReader
+from service.kafka.ports import FinishedRecord, OutRecord, RecordPosition
+from service.telemetry.metrics import Metrics
+
+VERSION = 1
+
+
+def encode_finished(record: FinishedRecord) -> bytes:
+    """The record's value: compact JSON."""
+    place = record.completion
+    return orjson.dumps(
+        {
+            "v": VERSION,
+            "id": record.request_id,
+            "digest": record.digest,
+            "completion": [place.topic, place.partition, place.offset],
+            "ended_at_ms": record.ended_at_ms,
+        }
+    )
+
+
+def decode_finished(value: bytes) -> FinishedRecord | None:
+    """Read a record's value; None for a version that this program does not know, or damage."""
+    try:
+        record = orjson.loads(value)
+        if record["v"] != VERSION:
+            return None
+        topic, partition, offset = record["completion"]
+        return FinishedRecord(
+            record["id"],
+            record["digest"],
+            RecordPosition(topic, int(partition), int(offset)),
+            int(record["ended_at_ms"]),
+        )
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def finished_record(topic: str, partition: int, record: FinishedRecord) -> OutRecord:
+    """What the end of a job writes to the finished topic. The key alone is enough to restore the index."""
+    return OutRecord(topic, partition, record.request_id.encode(), encode_finished(record))
+
+
+class KafkaFinishedLog:
+    """The `FinishedLog` of one owned partition: an index in memory over records in Kafka."""
+
+    def __init__(
+        self,
+        partition: int,
+        *,
+        dedup_hours: float,
+        finished: PointReader,
+        completions: PointReader,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self.partition = partition
+        self._index = FingerprintIndex()
+        self._window_ms = dedup_hours * 3_600_000
+        self._finished = finished
+        self._completions = completions
+        self._entries = metrics.dedup_entries.labels(partition=str(partition))
+        self._clock = clock
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    async def find(self, request_id: str) -> FinishedRecord | None:
+        """Look up an id; a hit is verified by reading the record. Raises `ReadFailed` (try again later)."""
+        offset = self._index.get(fingerprint(request_id.encode()))
+        if offset is None:
+            return None
+        record = await self._finished.at(self.partition, offset)
+        if record is None or record.value is None:
+            return None
+        finished = decode_finished(record.value)
+        if finished is None or finished.request_id != request_id:
+            return None
+        if finished.ended_at_ms < self._clock.time() * 1000 - self._window_ms:
+            return None  # the dedup window is over, though retention has not removed the segment yet
+        return finished
+
+    def add(self, request_id: str, offset: int) -> None:
+        self._index.put(fingerprint(request_id.encode()), offset)
+        self._entries.set(len(self._index))
+
+    async def completion(self, record: FinishedRecord) -> OutRecord | None:
+        """The completion, byte for byte; None when it is gone. Raises `ReadFailed`."""
+        place = record.completion
+        found = await self._completions.at(place.partition, place.offset)
+        if found is None or found.value is None:
+            return None
+        return OutRecord(place.topic, place.partition, found.key, found.value, found.headers)
+
+    def adopt(self, keys: Keys, offsets: Offsets) -> None:
+        """Take over what a restore has read; called once, by takeover."""
+        self._index.adopt(keys, offsets)
+        self._entries.set(len(self._index))
+
+    def drop_below(self, offset: int) -> int:
+        """Forget what retention has removed; called from time to time."""
+        dropped = self._index.drop_below(offset)
+        self._entries.set(len(self._index))
+        return dropped

@@ -1,0 +1,57 @@
+"""The partitions this process holds: where each stands, what serves it, and whether it is ours beyond doubt."""
+
+from __future__ import annotations
+
+from service.kafka.partition.runtime import PartitionRuntime, State
+from service.telemetry.metrics import Metrics
+
+
+class PartitionTable:
+    """Written by the tasks that tend partitions; read by polling, health and the lease."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.runtimes: dict[int, PartitionRuntime] = {}
+        self.states: dict[int, State] = {}
+        self._confirmed_in: dict[int, int] = {}  # the generation in which what has jobs here was known to be ours
+        self._gauge = metrics.partitions
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{partition} {state}" for partition, state in sorted(self.states.items()))
+        return f"<PartitionTable: {states or 'nothing'}>"
+
+    def enter(self, partition: int, state: State) -> None:
+        """The partition stands there now."""
+        self.states[partition] = state
+        self._count()
+
+    def leave(self, partition: int) -> None:
+        """The partition is not held any more."""
+        self.states.pop(partition, None)
+        self._count()
+
+    def serving(self, partition: int) -> bool:
+        """Whether its records may go to intake."""
+        return self.states.get(partition) is State.SERVING
+
+    def confirm(self, partition: int, generation: int) -> None:
+        """In this generation of the group the partition, with its jobs, is ours."""
+        self._confirmed_in[partition] = generation
+
+    def doubt(self, partition: int) -> None:
+        """It has jobs that may be somebody else's already: until `forget`, nothing is confirmed."""
+        self._confirmed_in[partition] = -1
+
+    def forget(self, partition: int) -> None:
+        """It has no jobs here."""
+        self._confirmed_in.pop(partition, None)
+
+    def confirmed(self, generation: int) -> bool:
+        """Whether all that has jobs here was confirmed in `generation`, and no writer has failed since."""
+        return all(seen == generation for seen in self._confirmed_in.values()) and not any(
+            runtime.failed.done() for runtime in self.runtimes.values()
+        )
+
+    def _count(self) -> None:
+        states = list(self.states.values())
+        for state in State:
+            self._gauge.labels(state=state).set(states.count(state))

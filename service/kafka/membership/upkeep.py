@@ -1,0 +1,95 @@
+"""What is looked at every few seconds: lag, progress, and finished requests that retention has removed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from service.clock import Clock
+from service.errors import ProcessError
+from service.kafka.logs.point_reader import PointReader, ReadFailed
+from service.kafka.membership.group import Group
+from service.kafka.membership.watchdog import Progress
+from service.kafka.partition.runtime import PartitionRuntime
+from service.settings import KafkaSettings
+from service.telemetry.metrics import Metrics
+
+LOOK_SECONDS = 5.0
+_TRIM_SECONDS = 300.0
+
+
+class Upkeep:
+    """Runs beside ownership, over the runtimes that it holds."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        group: Group,
+        runtimes: Mapping[int, PartitionRuntime],
+        finished: PointReader,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        fetching: Callable[[int], bool],
+    ) -> None:
+        self._settings = settings
+        self._group = group
+        self._runtimes = runtimes
+        self._finished = finished
+        self._metrics = metrics
+        self._clock = clock
+        self._fetching = fetching
+        self._progress: dict[int, Progress] = {}
+
+    async def run(self) -> None:
+        """Until cancelled. Raises `ProcessError` when a partition stands still though there is work."""
+        trimmed = self._clock.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            ends = await self._group.ends(list(self._runtimes))
+            if ends is None:
+                self._progress.clear()  # nothing moves without a broker
+            else:
+                self.look(ends)
+            if self._clock.monotonic() - trimmed > _TRIM_SECONDS:
+                trimmed = self._clock.monotonic()
+                await self._trim()
+
+    def look(self, ends: Mapping[int, int]) -> None:
+        """One look, given the end offsets of the input."""
+        now = self._clock.monotonic()
+        for partition, end in ends.items():
+            runtime = self._runtimes.get(partition)
+            if runtime is None:
+                continue
+            durable = runtime.position - runtime.backlog
+            self._metrics.input_lag.labels(partition=str(partition)).set(max(0, end - durable))
+            progress = self._progress[partition] = Progress.following(
+                self._progress.get(partition),
+                now,
+                position=self._group.position(partition) if self._fetching(partition) else None,
+                end=end,
+                durable=durable,
+                backlog=runtime.backlog,
+            )
+            reason = progress.stalled(now, self._settings)
+            if reason is not None:
+                raise ProcessError(f"partition {partition}: {reason}")
+
+    def forget(self, partition: int) -> None:
+        """A partition is not ours any more."""
+        self._progress.pop(partition, None)
+        for gauge in (self._metrics.input_lag, self._metrics.dedup_entries, self._metrics.quarantined):
+            with suppress(KeyError):
+                gauge.remove(str(partition))
+
+    async def _trim(self) -> None:
+        partitions = list(self._runtimes)
+        if not partitions:
+            return
+        with suppress(ReadFailed):  # the next time, then
+            for partition, offset in (await self._finished.beginnings(partitions)).items():
+                runtime = self._runtimes.get(partition)
+                if runtime is not None:
+                    runtime.finished.drop_below(offset)

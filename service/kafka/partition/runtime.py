@@ -1,0 +1,186 @@
+"""One owned partition: its jobs, its writer and its intake. Made by a takeover, closed once, never reused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import structlog
+
+from service.errors import PartitionError
+from service.failpoints import Point, failpoint
+from service.kafka.logs.finished import KafkaFinishedLog
+from service.kafka.partition.intake import Intake
+from service.kafka.ports import InRecord, OutRecord, PartitionJobs, Writer, WriteUnit
+from service.kafka.writing.group_commit import WriterDeath
+from service.telemetry.events import LogEvent
+
+log = structlog.get_logger()
+
+HIGH_MARK = 1_000
+"""Records handed to intake and not yet durable, above which the partition is paused."""
+
+LOW_MARK = 200
+"""The same, below which it goes on. Apart from `HIGH_MARK`, because a pause throws prefetched records away."""
+
+CLOSE_SECONDS = 30.0
+"""Longest wait for the engine to let go of a partition's jobs."""
+
+
+class PartitionWriter(Writer, Protocol):
+    """A writer as takeover sees it."""
+
+    @property
+    def dead(self) -> asyncio.Future[WriterDeath]:
+        """Resolves when the writer has died."""
+        ...
+
+    async def start(self) -> None:
+        """Connect, fencing the predecessor. Raises `PartitionError`; bounded in time."""
+        ...
+
+
+class State(StrEnum):
+    """Where an owned partition stands."""
+
+    TAKING_OVER = "taking_over"
+    RENEWING = "renewing"
+    SERVING = "serving"
+    CLOSING = "closing"
+
+
+class Fenced(PartitionError):
+    """Another process has taken the partition over: it is left to the group."""
+
+
+class PartitionRuntime:
+    """Holds what belongs to one act of ownership. `failed` resolves with the first reason why it can't go on."""
+
+    def __init__(
+        self,
+        partition: int,
+        *,
+        writer: PartitionWriter,
+        jobs: PartitionJobs,
+        finished: KafkaFinishedLog,
+        intake: Intake,
+        position: int,
+    ) -> None:
+        self.partition = partition
+        self.writer = writer
+        self.jobs = jobs
+        self.finished = finished
+        self.position = position  # of the input: the next record to hand to intake
+        self.backlog = 0  # records handed to intake and not yet durable
+        self.paused_by_backlog = False
+        self.failed: asyncio.Future[PartitionError] = asyncio.get_running_loop().create_future()
+        self._intake = intake
+        self._offered: asyncio.Queue[Sequence[InRecord]] = asyncio.Queue()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        writer.dead.add_done_callback(self._writer_died)
+        self._taking_in = asyncio.create_task(self._take_in(), name=f"intake-{partition}")
+        self._taking_in.add_done_callback(self._ended)
+
+    def __repr__(self) -> str:
+        condition = "closing" if self._closing else "failed" if self.failed.done() else "open"
+        return (
+            f"<PartitionRuntime {self.partition}, {condition}, next offset {self.position}, "
+            f"{self.backlog} records under way, {len(self.jobs)} jobs>"
+        )
+
+    def offer(self, records: Sequence[InRecord]) -> None:
+        """Hand over records of the input, in order. What was handed over before is skipped. Never blocks."""
+        fresh = [record for record in records if record.offset >= self.position]
+        if not fresh or self._closing or self.failed.done():
+            return
+        self.position = fresh[-1].offset + 1
+        self.backlog += len(fresh)
+        self._idle.clear()
+        self._offered.put_nowait(fresh)
+
+    def too_far_ahead(self) -> bool:
+        """Whether intake should pause: above the high mark, until below the low one."""
+        self.paused_by_backlog = self.backlog > (LOW_MARK if self.paused_by_backlog else HIGH_MARK)
+        return self.paused_by_backlog
+
+    async def renew(self, markers: Sequence[OutRecord], limit_seconds: float) -> None:
+        """Write ownership markers through the writer we have. Raises `PartitionError` when that fails."""
+        try:
+            async with asyncio.timeout(limit_seconds):
+                await self.writer.submit(WriteUnit(markers))
+        except TimeoutError as error:
+            raise PartitionError(f"no marker could be written within {limit_seconds:g} s") from error
+
+    async def settled(self) -> None:
+        """Wait until everything handed over is durable, or the runtime has failed."""
+        if self.failed.done():
+            return
+        idle = asyncio.create_task(self._idle.wait())
+        awaited: set[asyncio.Future[Any]] = {idle, self.failed}
+        try:
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            idle.cancel()
+
+    def fail(self, error: PartitionError) -> None:
+        """Say that this runtime can't go on. The first reason counts."""
+        if not self.failed.done():
+            self.failed.set_result(error)
+
+    async def close(self) -> None:
+        """Stop intake, let go of the jobs, write what was submitted. Never raises; bounded in time."""
+        self._closing = True
+        self._taking_in.cancel()
+        await asyncio.wait({self._taking_in})
+        await close_jobs(self.jobs, self.partition)
+        await self.writer.close()
+
+    async def _take_in(self) -> None:
+        """One batch after another: the next is not looked at before the last is durable and its jobs have begun.
+
+        So a cancel never meets a job of an earlier batch that is not durable yet.
+        """
+        while True:
+            records = await self._offered.get()
+            failpoint(Point.BEFORE_INTAKE)
+            batch = await self._intake.prepare(records)
+            try:
+                # A close leaves the writer to its unit: it may be half written.
+                places = await asyncio.shield(self.writer.submit(batch.unit))
+            except (PartitionError, ValueError) as error:
+                cause = error if isinstance(error, PartitionError) else PartitionError(str(error))
+                # A dead writer tells more through `dead`, whose callback has run or is about to.
+                asyncio.get_running_loop().call_soon(self.fail, cause)
+                return
+            failpoint(Point.AFTER_INTAKE)
+            batch.durable(places)
+            self.backlog -= batch.count
+            if not self.backlog:
+                self._idle.set()
+
+    def _writer_died(self, dead: asyncio.Future[WriterDeath]) -> None:
+        if dead.cancelled():
+            return
+        death = dead.result()
+        self.fail(Fenced(death.reason) if death.fenced else PartitionError(f"the writer died: {death.reason}"))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            log.error(LogEvent.INTAKE_FAILED, partition=self.partition, error=repr(error), exc_info=error)
+            self.fail(PartitionError(f"intake failed: {error!r}"))
+
+
+async def close_jobs(jobs: PartitionJobs, partition: int) -> None:
+    """Close a partition's jobs, whatever happens. Bounded in time."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await jobs.close()
+    except Exception as error:
+        log.error(LogEvent.JOBS_NOT_CLOSED, partition=partition, error=repr(error), exc_info=error)

@@ -1,0 +1,280 @@
+"""Taking a partition over: fence, mark, read the live jobs, hand them to the engine, read the finished ones, seek."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from service.clock import Clock
+from service.errors import PartitionError
+from service.failpoints import Point, failpoint
+from service.kafka.connection import largest_record_bytes
+from service.kafka.logs.finished import KafkaFinishedLog
+from service.kafka.logs.point_reader import PointReader
+from service.kafka.marker import PRIVATE_PREFIX, Marker
+from service.kafka.partition.intake import Intake
+from service.kafka.partition.quarantine import Quarantine, Unreadable, notes_among, quarantine
+from service.kafka.partition.restore import LogReader, LogRecord, StillWanted, Superseded
+from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, close_jobs
+from service.kafka.ports import JobHost, OutRecord, PartitionJobs, UnreadableJob, WriteUnit
+from service.settings import Settings
+from service.telemetry.events import LogEvent
+from service.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+_JOBS_AT_ONCE = 8
+_FINISHED_AT_ONCE = 2  # live jobs of every partition come before the dedup index of any
+_RESTORE_SLICE = 200  # jobs restored before the event loop gets its turn
+
+
+class GroupWord(Protocol):
+    """What the group has committed, and when it says something new."""
+
+    async def committed(self, partition: int) -> int | None:
+        """The next offset to read; None if there never was one. Raises `PartitionError`."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change of what is ours."""
+        ...
+
+    async def changed_from(self, generation: int) -> None:
+        """Wait for a change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The shared readers of single records."""
+
+    finished: PointReader
+    completions: PointReader
+
+    @classmethod
+    def of(cls, settings: Settings) -> Readers:
+        return cls(
+            PointReader(settings.kafka, settings.topics.finished),
+            PointReader(settings.kafka, settings.topics.completions),
+        )
+
+    async def close(self) -> None:
+        await self.finished.close()
+        await self.completions.close()
+
+
+class Takeover:
+    """Makes `PartitionRuntime`s. One per process, so that takeovers of many partitions take turns."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        host: JobHost,
+        make_writer: Callable[[int], PartitionWriter],
+        group: GroupWord,
+        readers: Readers,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        owner: str,
+    ) -> None:
+        self._settings = settings
+        self._host = host
+        self._make_writer = make_writer
+        self._group = group
+        self._readers = readers
+        self._metrics = metrics
+        self._clock = clock
+        self._owner = owner
+        self._jobs_turn = asyncio.Semaphore(_JOBS_AT_ONCE)
+        self._finished_turn = asyncio.Semaphore(_FINISHED_AT_ONCE)
+
+    def new_marker(self) -> Marker:
+        return Marker.new(self._owner, int(self._clock.time() * 1000))
+
+    def marker_records(self, marker: Marker, partition: int) -> list[OutRecord]:
+        """A marker for each topic that a takeover reads."""
+        topics = self._settings.topics
+        return [marker.record(topic, partition) for topic in (topics.jobs, topics.finished)]
+
+    async def run(self, partition: int, wanted: StillWanted) -> PartitionRuntime:
+        """Take `partition` over; its jobs go on as soon as they are read.
+
+        Raises `PartitionError`, leaving nothing open, when that can't be done; `Superseded` when `wanted` says
+        that the partition is not ours any more.
+        """
+        begun = self._clock.monotonic()
+        writer = self._make_writer(partition)
+        jobs: PartitionJobs | None = None
+        try:
+            async with self._jobs_turn:
+                with self._timed("fence"):
+                    await writer.start()
+                if not wanted():
+                    raise Superseded
+                marker = self.new_marker()
+                with self._timed("marker"):
+                    await self._write(writer, self.marker_records(marker, partition))
+                with self._timed("jobs"):
+                    async with LogReader(self._settings.kafka) as reader:
+                        live = await reader.last_of_each_key(
+                            marker, self._settings.topics.jobs, partition, wanted, _in_restore
+                        )
+                finished = self._finished_log(partition)
+                jobs = self._host.open(partition, writer, finished)
+                with self._timed("restore"):
+                    shut_away = await self._restore(partition, writer, jobs, live)
+                jobs.resume()
+            position = await self._while_ours(self._look_back(marker, partition, finished, wanted), writer, wanted)
+        except BaseException as error:
+            if jobs is not None:
+                await close_jobs(jobs, partition)
+            await writer.close()
+            known = isinstance(error, Superseded)
+            if isinstance(error, PartitionError) and not known and writer.dead.done() and writer.dead.result().fenced:
+                raise Fenced(writer.dead.result().reason) from error
+            raise
+        seconds = self._clock.monotonic() - begun
+        self._metrics.takeover_seconds.labels(part="all").observe(seconds)
+        log.info(
+            LogEvent.PARTITION_TAKEN,
+            partition=partition,
+            jobs=len(jobs),
+            finished=len(finished),
+            quarantined=len(shut_away.keys),
+            offset=position,
+            seconds=round(seconds, 3),
+        )
+        intake = Intake(
+            partition,
+            settings=self._settings,
+            jobs=jobs,
+            finished=finished,
+            quarantined=shut_away.keys,
+            metrics=self._metrics,
+            clock=self._clock,
+        )
+        return PartitionRuntime(
+            partition, writer=writer, jobs=jobs, finished=finished, intake=intake, position=position
+        )
+
+    async def _look_back(self, marker: Marker, partition: int, finished: KafkaFinishedLog, wanted: StillWanted) -> int:
+        """Where intake goes on, and, for `finished`, which requests have ended."""
+        async with self._finished_turn, LogReader(self._settings.kafka) as reader:
+            with self._timed("offset"):
+                position = await self._input_offset(reader, partition)
+            with self._timed("finished"):
+                builder = await reader.index_of_keys(marker, self._settings.topics.finished, partition, wanted)
+                finished.adopt(*await asyncio.to_thread(builder.sort))
+        return position
+
+    async def _while_ours(self, work: Coroutine[Any, Any, int], writer: PartitionWriter, wanted: StillWanted) -> int:
+        """Do `work`, but end it as soon as the partition is lost: its jobs are running, and must not with an heir."""
+        working = asyncio.create_task(work)
+        try:
+            while True:
+                change = asyncio.create_task(self._group.changed_from(self._group.generation))
+                awaited: set[asyncio.Future[Any]] = {working, change, writer.dead}
+                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+                change.cancel()
+                if not wanted():
+                    raise Superseded
+                if writer.dead.done():
+                    raise PartitionError(f"the writer died: {writer.dead.result().reason}")
+                if working.done():
+                    return working.result()
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    def _finished_log(self, partition: int) -> KafkaFinishedLog:
+        return KafkaFinishedLog(
+            partition,
+            dedup_hours=self._settings.jobs.dedup_hours,
+            finished=self._readers.finished,
+            completions=self._readers.completions,
+            metrics=self._metrics,
+            clock=self._clock,
+        )
+
+    async def _write(self, writer: PartitionWriter, records: list[OutRecord]) -> None:
+        limit = 2 * self._settings.kafka.call_timeout_seconds
+        try:
+            async with asyncio.timeout(limit):
+                await writer.submit(WriteUnit(records))
+        except TimeoutError as error:
+            raise PartitionError(f"nothing could be written within {limit:g} s") from error
+
+    async def _restore(
+        self, partition: int, writer: PartitionWriter, jobs: PartitionJobs, live: dict[bytes, LogRecord]
+    ) -> Quarantine:
+        unreadable: list[Unreadable] = []
+        for count, record in enumerate(live.values(), start=1):
+            if record.key.startswith(PRIVATE_PREFIX):
+                continue
+            try:
+                jobs.restore(record.key, record.value)
+            except UnreadableJob as error:
+                unreadable.append(Unreadable(record, str(error)))
+            if not count % _RESTORE_SLICE:
+                await asyncio.sleep(0)
+        found = quarantine(
+            unreadable,
+            notes_among(live),
+            topics=self._settings.topics,
+            partition=partition,
+            now_ms=int(self._clock.time() * 1000),
+            limit_bytes=largest_record_bytes(self._settings.kafka),
+        )
+        for item in unreadable:
+            log.error(
+                LogEvent.JOB_QUARANTINED,
+                partition=partition,
+                request_id=item.record.key.decode("utf-8", "replace"),
+                offset=item.record.offset,
+                reason=item.reason,
+                todo="run the version that wrote it, or see docs/decisions; it may be a paid task",
+            )
+        self._metrics.quarantined.labels(partition=str(partition)).set(len(found.keys))
+        if found.records:
+            await self._write(writer, list(found.records))
+        return found
+
+    async def _input_offset(self, reader: LogReader, partition: int) -> int:
+        """Where intake goes on: the committed offset; the beginning for a group that never committed.
+
+        A committed offset that is no longer in the topic is said loudly, and intake goes on at the beginning. Asked
+        of a reader of our own, because the group consumer's requests wait behind its long fetches.
+        """
+        committed = await self._group.committed(partition)
+        beginning, end = await reader.bounds(self._settings.topics.requests, partition)
+        if committed is None:
+            return beginning
+        if beginning <= committed <= end:
+            return committed
+        log.error(
+            LogEvent.INPUT_BEHIND,
+            partition=partition,
+            committed=committed,
+            beginning=beginning,
+            end=end,
+            lost=max(0, beginning - committed),
+            todo="the requests topic keeps its records for less long than the service was away, or was made anew",
+        )
+        return beginning
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        begun = self._clock.monotonic()
+        yield
+        self._metrics.takeover_seconds.labels(part=part).observe(self._clock.monotonic() - begun)
+
+
+def _in_restore() -> None:
+    failpoint(Point.IN_RESTORE)

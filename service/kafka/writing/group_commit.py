@@ -1,0 +1,227 @@
+"""What every writer has in common: a queue, and one task that writes what has gathered in groups."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from service.clock import Clock
+from service.kafka.connection import largest_record_bytes
+from service.kafka.ports import OutRecord, RecordPosition, RecordTooLarge, WriterClosed, WriteUnit
+from service.kafka.writing.pace import TransactionPace
+from service.kafka.writing.producer import ProducerFailed
+from service.settings import Settings
+from service.telemetry.events import LogEvent
+from service.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+_GROUP_RECORDS = 2_000
+_GROUP_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WriterDeath:
+    """Why a writer died. `fenced`: another process owns the partition, it must be left to the group."""
+
+    fenced: bool
+    reason: str
+
+
+@dataclass(slots=True)
+class Entry:
+    """A submitted unit and what its submitter waits for."""
+
+    unit: WriteUnit
+    future: asyncio.Future[list[RecordPosition]]
+    size: int
+    since: float
+
+
+def record_bytes(record: OutRecord) -> int:
+    """An upper bound of what the record takes in a batch of its own. Raises for a record no topic can hold."""
+    if record.key is None and record.value is None:
+        raise ValueError("a record needs a key or a value")
+    size: int = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, list(record.headers))
+    return size
+
+
+class GroupCommitWriter(ABC):
+    """A `Writer` over one task. A subclass says how a group becomes durable.
+
+    The task is stopped by a message and never cancelled, because a cancelled commit goes on in the background
+    (architecture, Kafka rule 3). It dies of the first failure: `dead` then resolves, every waiting and later unit
+    fails with `WriterClosed`, and a new writer needs a new takeover.
+    """
+
+    def __init__(
+        self, partition: int, *, settings: Settings, metrics: Metrics, clock: Clock, pace: TransactionPace | None = None
+    ) -> None:
+        self.partition = partition
+        self.dead: asyncio.Future[WriterDeath] = asyncio.get_running_loop().create_future()
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._pace = pace or TransactionPace(clock)
+        self._linger = settings.writer.linger_ms / 1000
+        self._limit = largest_record_bytes(settings.kafka)
+        self._pending: deque[Entry] = deque()
+        self._pending_bytes = 0
+        self._pending_records = 0
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def __repr__(self) -> str:
+        if self.dead.done():
+            condition = "dead: " + self.dead.result().reason
+        elif self._task is None:
+            condition = "not started"
+        elif self._task.done():
+            condition = "closed"
+        else:
+            condition = "closing" if self._closing else "open"
+        return f"<{type(self).__name__} of partition {self.partition}, {condition}, {len(self._pending)} waiting>"
+
+    @abstractmethod
+    async def _open(self) -> None:
+        """Connect. Raises `ProducerFailed`; nothing is left open then."""
+
+    @abstractmethod
+    async def _write(self, units: Sequence[WriteUnit]) -> list[list[RecordPosition]]:
+        """Make the units durable and return their places. Any error means that the writer is dead."""
+
+    @abstractmethod
+    async def _abandon(self, *, fenced: bool) -> None:
+        """Let go of the producer after a failure. Never raises; bounded."""
+
+    @abstractmethod
+    async def _shut(self) -> None:
+        """Let go of the producer, everything being written. Never raises; bounded."""
+
+    async def start(self) -> None:
+        """Connect and begin to serve `submit`. Raises `ProducerFailed` within the call limit."""
+        await self._open()
+        self._task = asyncio.create_task(self._run(), name=f"writer-{self.partition}")
+
+    @property
+    def waiting(self) -> int:
+        """Units submitted and not yet taken into a group; the watchdog looks at it."""
+        return len(self._pending)
+
+    def submit(self, unit: WriteUnit) -> asyncio.Future[list[RecordPosition]]:
+        future: asyncio.Future[list[RecordPosition]] = self._loop.create_future()
+        future.add_done_callback(_seen)
+        if self._task is None or self._closing or self.dead.done():
+            future.set_exception(WriterClosed())
+            return future
+        try:
+            sizes = [record_bytes(record) for record in unit.records]
+        except ValueError as error:
+            future.set_exception(error)
+            return future
+        largest = max(sizes, default=0)
+        if largest > self._limit:
+            future.set_exception(RecordTooLarge(f"a record of {largest} bytes; the largest possible is {self._limit}"))
+            return future
+        size = sum(sizes)
+        self._pending.append(Entry(unit, future, size, self._loop.time()))
+        self._pending_bytes += size
+        self._pending_records += len(sizes)
+        if len(self._pending) == 1 or self._full():
+            self._wake.set()
+        return future
+
+    async def close(self) -> None:
+        self._closing = True
+        self._wake.set()
+        if self._task is None:
+            return
+        limit = self._settings.kafka.call_timeout_seconds
+        done, _ = await asyncio.wait({self._task}, timeout=limit)
+        if not done:
+            await self._die(ProducerFailed("close", f"not written within {limit:g} s"))
+            await asyncio.wait({self._task}, timeout=limit)  # its producer is gone, so its call ends
+
+    def _full(self) -> bool:
+        return self._pending_records >= _GROUP_RECORDS or self._pending_bytes >= _GROUP_BYTES
+
+    async def _run(self) -> None:
+        while await self._gathered():
+            group = self._take()
+            begun = self._clock.monotonic()
+            try:
+                places = await self._write([entry.unit for entry in group])
+            except Exception as error:  # noqa: BLE001 — whatever it was, the producer can't be trusted again
+                self._pending.extendleft(reversed(group))
+                await self._die(error)
+                return
+            self._metrics.transactions.labels(outcome="committed").inc()
+            self._metrics.transaction_seconds.observe(self._clock.monotonic() - begun)
+            self._metrics.transaction_records.inc(sum(len(found) for found in places))
+            for entry, found in zip(group, places, strict=True):
+                if not entry.future.done():
+                    entry.future.set_result(found)
+        if not self.dead.done():
+            await self._shut()
+
+    async def _gathered(self) -> bool:
+        """Wait until a group is due; False when the writer is to end."""
+        while not self._pending:
+            if self._closing or self.dead.done():
+                return False
+            self._wake.clear()
+            await self._wake.wait()
+        turn = self._loop.time() + self._pace.reserve()
+        due = max(self._pending[0].since + self._linger, turn)
+        while not self._closing and not (self._full() and self._loop.time() >= turn):
+            left = due - self._loop.time()
+            if left <= 0:
+                break
+            self._wake.clear()
+            handle = self._loop.call_later(left, self._wake.set)
+            await self._wake.wait()
+            handle.cancel()
+        return not self.dead.done()
+
+    def _take(self) -> list[Entry]:
+        group: list[Entry] = []
+        records = size = 0
+        while self._pending:
+            entry = self._pending[0]
+            count = len(entry.unit.records)
+            if group and (records + count > _GROUP_RECORDS or size + entry.size > _GROUP_BYTES):
+                break
+            group.append(self._pending.popleft())
+            records += count
+            size += entry.size
+        self._pending_records -= records
+        self._pending_bytes -= size
+        return group
+
+    async def _die(self, error: BaseException) -> None:
+        if self.dead.done():
+            return
+        fenced = isinstance(error, ProducerFailed) and error.fenced
+        reason = str(error) or type(error).__name__
+        self.dead.set_result(WriterDeath(fenced, reason))
+        self._metrics.transactions.labels(outcome="fenced" if fenced else "failed").inc()
+        log.warning(LogEvent.WRITER_DIED, partition=self.partition, fenced=fenced, reason=reason)
+        while self._pending:
+            entry = self._pending.popleft()
+            if not entry.future.done():
+                entry.future.set_exception(WriterClosed(f"the writer of partition {self.partition} died: {reason}"))
+        await self._abandon(fenced=fenced)
+
+
+def _seen(future: asyncio.Future[list[RecordPosition]]) -> None:
+    """A submitter may have gone: its error is no news."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,211 @@
+"""A producer whose every call ends in time.
+
+aiokafka gives no call of its producer a time limit, retries an unreachable broker for ever, and may wait for
+ever in `stop` too. Here each call either returns, or raises `ProducerFailed` within the limit; after that the
+producer is dead, because a failed batch leaves a gap in its sequence numbers (architecture, Kafka rules 1, 2, 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.structs import OffsetAndMetadata
+
+from service.errors import PartitionError
+from service.kafka.connection import is_unreachable
+from service.kafka.ports import OutRecord, RecordPosition
+
+T = TypeVar("T")
+
+_KILL_SECONDS = 5.0
+
+
+class ProducerFailed(PartitionError):
+    """A call of a producer failed or took too long: this producer is dead.
+
+    `fenced`: a newer producer has its identity. `unreachable`: no broker answered.
+    """
+
+    def __init__(self, operation: str, reason: str, *, fenced: bool = False, unreachable: bool = False) -> None:
+        super().__init__(f"{operation}: {reason}")
+        self.operation = operation
+        self.fenced = fenced
+        self.unreachable = unreachable
+
+
+def failure_of(operation: str, error: BaseException) -> ProducerFailed:
+    """An error of aiokafka as ours. A transaction that the broker timed out looks fenced too, and may well be."""
+    chain: BaseException | None = error
+    fenced = False
+    while chain is not None and not fenced:
+        fenced = isinstance(chain, ProducerFenced | InvalidProducerEpoch)
+        chain = chain.__cause__
+    reason = "fenced by a newer producer" if fenced else (str(error) or type(error).__name__)
+    return ProducerFailed(operation, reason, fenced=fenced, unreachable=is_unreachable(error))
+
+
+class BoundedProducer:
+    """One aiokafka producer, never reused after a failure. Not for concurrent use: one task calls it."""
+
+    def __init__(self, options: Mapping[str, Any], *, call_timeout_seconds: float) -> None:
+        self._limit = call_timeout_seconds
+        self._producer = AIOKafkaProducer(**options)
+
+    @property
+    def raw(self) -> AIOKafkaProducer:
+        """The producer itself, for what is not awaited."""
+        return self._producer
+
+    async def start(self, topics: Sequence[str] = ()) -> None:
+        """Connect; a transactional producer fences its predecessor and settles its open transaction.
+
+        The metadata of `topics` is fetched first, so that the first records of each go out together; a topic
+        that does not exist is an error here.
+        """
+        try:
+            await self._limited("start", self._producer.start())
+            if topics:
+                await self._limited("metadata", self._producer.client.set_topics(list(topics)))
+            for topic in topics:
+                await self._limited(f"metadata of {topic}", self._producer.partitions_for(topic))
+        except BaseException:
+            await asyncio.shield(self.kill())
+            raise
+
+    async def begin(self) -> None:
+        await self._limited("begin", self._producer.begin_transaction())
+
+    async def send(self, records: Iterable[OutRecord]) -> list[asyncio.Future[Any]]:
+        """Hand over `records` in order; the delivery futures, each to be awaited with `delivered`."""
+        futures: list[asyncio.Future[Any]] = []
+        try:
+            await self._limited("send", self._send(records, futures))
+        except ProducerFailed:
+            _consume(futures)
+            raise
+        return futures
+
+    async def _send(self, records: Iterable[OutRecord], futures: list[asyncio.Future[Any]]) -> None:
+        for record in records:
+            future = await self._producer.send(
+                record.topic, record.value, record.key, record.partition, headers=list(record.headers)
+            )
+            futures.append(future)
+
+    async def delivered(self, futures: Sequence[asyncio.Future[Any]]) -> list[RecordPosition]:
+        """Wait for every delivery; raises if a single one failed, since a commit would not tell."""
+        if not futures:
+            return []
+        _done, pending = await asyncio.wait(futures, timeout=self._limit)
+        _consume(futures)
+        failed = next((error for f in futures if f.done() and (error := f.exception()) is not None), None)
+        if failed is not None:
+            raise self._failure("delivery", failed) from failed
+        if pending:
+            raise ProducerFailed("delivery", f"no answer within {self._limit:g} s", unreachable=True)
+        return [RecordPosition(m.topic, m.partition, m.offset) for m in (future.result() for future in futures)]
+
+    async def send_offset(self, topic: str, partition: int, offset: int, group_id: str) -> None:
+        """Make the group's next offset of an input partition part of the transaction."""
+        offsets = {TopicPartition(topic, partition): OffsetAndMetadata(offset, "")}
+        await self._limited("send offsets", self._producer.send_offsets_to_transaction(offsets, group_id))
+
+    async def commit(self) -> None:
+        await self._limited("commit", self._producer.commit_transaction())
+
+    async def abort(self) -> None:
+        """Abort what is open, so that readers need not wait for the broker's timeout. Never raises; bounded."""
+        with contextlib.suppress(ProducerFailed):
+            await self._limited("abort", self._producer.abort_transaction(), limit=min(self._limit, _KILL_SECONDS))
+
+    async def stop(self) -> None:
+        """Flush and close. Never raises; what can't be flushed in time is thrown away."""
+        stopping = asyncio.ensure_future(self._producer.stop())
+        done, _ = await asyncio.wait({stopping}, timeout=self._limit)
+        if not done:
+            stopping.cancel()
+        await self.kill()
+        await asyncio.wait({stopping}, timeout=_KILL_SECONDS)
+        _consume([stopping])
+
+    async def kill(self) -> None:
+        """Close at once: nothing more is sent, every open delivery fails. Never raises; bounded; repeatable."""
+        producer = self._producer
+        producer._closed = True  # noqa: SLF001 — else its finalizer warns
+        self.discard()
+        for task in self._tasks():
+            task.cancel()
+        closing = asyncio.ensure_future(producer.client.close())
+        await asyncio.wait({closing}, timeout=_KILL_SECONDS)
+        _consume([closing])
+        left = self._tasks()
+        for task in left:  # a cancelled sender awaits its requests: the second cancel reaches it
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_KILL_SECONDS)
+        self._forget_transaction()
+
+    def discard(self) -> None:
+        """Throw away what is gathered but not yet sent, and fail all open deliveries, at once."""
+        accumulator = self._producer._message_accumulator  # noqa: SLF001
+        for batches in accumulator._batches.values():  # noqa: SLF001
+            # One that was put back for another try: its callback takes it from among the pending, where it must be.
+            accumulator._pending_batches.update(batch for batch in batches if batch.retry_count)  # noqa: SLF001
+        accumulator.fail_all(KafkaError("the producer was closed"))
+        for batches in list(accumulator._batches.values()):  # noqa: SLF001
+            for batch in batches:
+                _consume([batch.future, batch._drain_waiter])  # noqa: SLF001
+        for batch in list(accumulator._pending_batches):  # noqa: SLF001
+            _consume([batch.future, batch._drain_waiter])  # noqa: SLF001
+        accumulator._batches.clear()  # noqa: SLF001
+
+    def _tasks(self) -> set[asyncio.Task[Any]]:
+        """Tasks that belong to this producer. aiokafka keeps no list of them, and some would retry for ever."""
+        producer = self._producer
+        owners = (producer._sender, producer._message_accumulator)  # noqa: SLF001
+        found: set[asyncio.Task[Any]] = set()
+        for task in asyncio.all_tasks():
+            frame = getattr(task.get_coro(), "cr_frame", None)
+            if frame is not None and any(frame.f_locals.get("self") is owner for owner in owners):
+                found.add(task)
+        return found
+
+    def _forget_transaction(self) -> None:
+        """Mark the errors of a dead transaction as seen, or the loop reports them when they are collected."""
+        manager = self._producer._txn_manager  # noqa: SLF001
+        if manager is None:
+            return
+        waiters = [manager._transaction_waiter, *(entry[2] for entry in manager._pending_txn_offsets)]  # noqa: SLF001
+        _consume([waiter for waiter in waiters if waiter is not None])
+
+    async def _limited(self, operation: str, call: Awaitable[T], *, limit: float | None = None) -> T:
+        seconds = self._limit if limit is None else limit
+        try:
+            async with asyncio.timeout(seconds):
+                return await call
+        except TimeoutError:
+            raise ProducerFailed(operation, f"no answer within {seconds:g} s", unreachable=True) from None
+        except Exception as error:
+            raise self._failure(operation, error) from error
+
+    def _failure(self, operation: str, error: BaseException) -> ProducerFailed:
+        """What went wrong; once the producer's own task has died, calls fail with what follows from that."""
+        task = self._producer._sender.sender_task  # noqa: SLF001
+        died = task.exception() if task is not None and task.done() and not task.cancelled() else None
+        return failure_of(operation, died or error)
+
+
+def _consume(futures: Iterable[asyncio.Future[Any]]) -> None:
+    """Mark errors as seen, also those still to come."""
+    for future in futures:
+        future.add_done_callback(_seen)
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

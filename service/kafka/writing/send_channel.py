@@ -1,0 +1,178 @@
+"""One generation of the fragment sender's producer: records in, deliveries out, broken at the first failure.
+
+`AIOKafkaProducer.send` costs a coroutine, a metadata look-up and a size estimate per record. Here records go
+straight into the producer's accumulator, in one synchronous call; batches form by themselves while a request is
+under way. Measured, 200 streams over 6 partitions, as fast as they come: 3.3 µs of CPU a call against 5.4, and
+7.5 against 9.5 µs with everything until its future is resolved. This leans on the inside of aiokafka 0.14;
+`tests/kafka/test_aiokafka_internals.py` holds what it leans on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition, RecordTooLarge
+from service.kafka.writing.group_commit import record_bytes
+from service.kafka.writing.producer import BoundedProducer
+
+_RATE_WINDOW_SECONDS = 0.1
+
+
+def pause_between_requests(records_per_second: float) -> float:
+    """Seconds from one produce request to the next.
+
+    A request costs about 0.3 ms of CPU however few records it holds. Few records are sent at once; many wait up
+    to 4 ms for company, which saves a third of their cost (10,000 a second: 26 µs to 18 µs each).
+    """
+    return 0.004 if records_per_second >= 2_000 else 0.0
+
+
+class _Batch:
+    """An open batch of one partition and who waits for it."""
+
+    __slots__ = ("append", "batch", "futures", "size")
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+        self.append: Callable[..., Any] = batch._builder.append  # noqa: SLF001
+        self.futures: list[asyncio.Future[RecordPosition]] = []
+        self.size = 0
+
+
+class SendChannel:
+    """A started producer and what is under way on it. `on_broken` is called once, with the reason."""
+
+    def __init__(
+        self,
+        producer: BoundedProducer,
+        *,
+        lease: Lease,
+        limit_bytes: int,
+        on_broken: Callable[[BaseException], None],
+        on_delivered: Callable[[str, int], None],
+    ) -> None:
+        self.producer = producer
+        self.under_way_bytes = 0
+        self._lease = lease
+        self._limit = limit_bytes
+        self._on_broken = on_broken
+        self._on_delivered = on_delivered
+        self._loop = asyncio.get_running_loop()
+        self._client = producer.raw.client
+        self._topics: set[str] = set()
+        self._accumulator = producer.raw._message_accumulator  # noqa: SLF001
+        self._drain = self._accumulator.drain_by_nodes
+        self._accumulator.drain_by_nodes = self._drain_with_lease
+        self._open: dict[tuple[str, int], _Batch] = {}
+        self._under_way: dict[_Batch, float] = {}
+        self._broken = False
+        self._last_request = 0.0
+        self._rate = 0.0
+        self._counted = 0
+        self._counted_since = self._loop.time()
+
+    def add(self, record: OutRecord) -> asyncio.Future[RecordPosition]:
+        """Put a record into its partition's open batch."""
+        future: asyncio.Future[RecordPosition] = self._loop.create_future()
+        if self._accumulator._exception is not None:  # noqa: SLF001 — its task has died, of whatever
+            reason = DeliveryFailed(f"the producer died: {self._accumulator._exception}")  # noqa: SLF001
+            self.give_up(reason)
+            fail(future, reason)
+            return future
+        headers = list(record.headers)
+        size = len(record.value or b"") + len(record.key or b"") + 64
+        if size > self._limit // 2 and record_bytes(record) > self._limit:
+            fail(future, RecordTooLarge())
+            return future
+        batch = self._open.get((record.topic, record.partition))
+        if (
+            batch is None
+            or batch.batch.retry_count  # drained: it is being sent
+            or batch.append(timestamp=None, key=record.key, value=record.value, headers=headers) is None
+        ):
+            batch = self._next_batch(TopicPartition(record.topic, record.partition))
+            batch.append(timestamp=None, key=record.key, value=record.value, headers=headers)
+        batch.futures.append(future)
+        batch.size += size
+        self.under_way_bytes += size
+        self._counted += 1
+        return future
+
+    def oldest_since(self) -> float | None:
+        """When the oldest batch under way was begun, by the loop's clock."""
+        return next(iter(self._under_way.values()), None)
+
+    async def delivered(self, limit_seconds: float) -> None:
+        """Wait until nothing is under way, at most that long."""
+        futures = [batch.batch.future for batch in self._under_way]
+        if futures:
+            await asyncio.wait(futures, timeout=limit_seconds)
+
+    def give_up(self, reason: BaseException) -> None:
+        """Fail everything under way, and send nothing of it from now on. The producer is left to be killed."""
+        if self._broken:
+            return
+        self._broken = True
+        self.producer.discard()
+        under_way, self._under_way = self._under_way, {}
+        self._open.clear()
+        self.under_way_bytes = 0
+        for batch in under_way:
+            for future in batch.futures:
+                fail(future, reason)
+        self._on_broken(reason)
+
+    def _next_batch(self, tp: TopicPartition) -> _Batch:
+        if tp.topic not in self._topics:
+            self._topics.add(tp.topic)
+            self._client.add_topic(tp.topic)
+        accumulator = self._accumulator
+        now = self._loop.time()
+        elapsed = now - self._counted_since
+        if elapsed >= _RATE_WINDOW_SECONDS:
+            self._rate = self._counted / elapsed
+            self._counted, self._counted_since = 0, now
+        pause = pause_between_requests(self._rate)
+        accumulator._linger_time = max(0.0, self._last_request + pause - now) if pause else 0.0  # noqa: SLF001
+        batch = _Batch(accumulator._append_batch(accumulator.create_builder(), tp))  # noqa: SLF001
+        batch.batch.future.add_done_callback(lambda done: self._done(batch, done))
+        self._open[tp] = batch
+        self._under_way[batch] = now
+        return batch
+
+    def _drain_with_lease(self, *args: Any, **options: Any) -> Any:
+        """Before every request, also a repeated one: the process may have been frozen since the records came."""
+        if self._under_way and not self._lease.alive():
+            self.give_up(LeaseLost())
+        drained = self._drain(*args, **options)
+        if drained[0]:
+            self._last_request = self._loop.time()
+        return drained
+
+    def _done(self, batch: _Batch, done: asyncio.Future[Any]) -> None:
+        if self._under_way.pop(batch, None) is None:
+            return
+        error = done.exception()
+        if error is not None:
+            self._under_way[batch] = 0.0
+            self.give_up(DeliveryFailed(f"not delivered: {error}"))
+            return
+        self.under_way_bytes -= batch.size
+        meta = done.result()
+        topic, partition, offset = meta.topic, meta.partition, meta.offset
+        for future in batch.futures:
+            if not future.done():
+                future.set_result(RecordPosition(topic, partition, offset))
+            offset += 1
+        self._on_delivered(topic, len(batch.futures))
+
+
+def fail(future: asyncio.Future[RecordPosition], error: BaseException) -> None:
+    """Fail a future whose owner may never look at it."""
+    if not future.done():
+        future.set_exception(error)
+        future.exception()

@@ -1,0 +1,117 @@
+"""The writer for brokers that forbid transactions: the same port, the same order, no fencing.
+
+The order of writes takes the place of atomicity: events, then what is built from their places, then the jobs
+topic, then the input offset, each step durable before the next begins. Whatever point a crash hits, the step is
+found undone and repeated: an event may be there twice (its id is the same), but nothing is lost, no job is
+forgotten before its end is on record, and no offset passes a request without a job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from service.clock import Clock
+from service.failpoints import Point, failpoint
+from service.kafka.connection import is_unreachable, producer_options, written_topics
+from service.kafka.ports import OutRecord, RecordPosition, WriteUnit
+from service.kafka.writing.group_commit import GroupCommitWriter
+from service.kafka.writing.pace import TransactionPace
+from service.kafka.writing.producer import BoundedProducer, ProducerFailed
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
+
+
+class OffsetCommitter(Protocol):
+    """Commits an input offset outside a transaction: the group's consumer does."""
+
+    async def commit(self, topic: str, partition: int, offset: int) -> None:
+        """Durable when it returns. Raises `ProducerFailed`, `fenced` when the partition is no longer ours."""
+        ...
+
+
+class ConsumerOffsets:
+    """`OffsetCommitter` over a consumer that is a member of the group, so that the broker refuses a zombie."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, *, call_timeout_seconds: float) -> None:
+        self._consumer = consumer
+        self._limit = call_timeout_seconds
+
+    async def commit(self, topic: str, partition: int, offset: int) -> None:
+        try:
+            async with asyncio.timeout(self._limit):
+                await self._consumer.commit({TopicPartition(topic, partition): offset})
+        except TimeoutError:
+            raise ProducerFailed("commit offset", f"no answer within {self._limit:g} s", unreachable=True) from None
+        except (CommitFailedError, IllegalStateError) as error:
+            raise ProducerFailed("commit offset", "the partition is no longer ours", fenced=True) from error
+        except KafkaError as error:
+            raise ProducerFailed("commit offset", str(error), unreachable=is_unreachable(error)) from error
+
+
+class AtLeastOnceWriter(GroupCommitWriter):
+    """One idempotent producer for one input partition."""
+
+    def __init__(
+        self,
+        partition: int,
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock,
+        offsets: OffsetCommitter,
+        pace: TransactionPace | None = None,
+    ) -> None:
+        super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace)
+        self._offsets = offsets
+        self._producer = BoundedProducer(
+            producer_options(settings.kafka), call_timeout_seconds=settings.kafka.call_timeout_seconds
+        )
+
+    async def _open(self) -> None:
+        await self._producer.start(written_topics(self._settings.topics))
+
+    async def _write(self, units: Sequence[WriteUnit]) -> list[list[RecordPosition]]:
+        own = [[_Slot(record) for record in unit.records] for unit in units]
+        await self._send(slot for slots in own for slot in slots if not self._is_state(slot))
+        further = [
+            [_Slot(record) for record in unit.then([slot.place for slot in slots])] if unit.then else []
+            for unit, slots in zip(units, own, strict=True)
+        ]
+        await self._send(slot for slots in further for slot in slots if not self._is_state(slot))
+        slots_of = [first + then for first, then in zip(own, further, strict=True)]
+        await self._send(slot for slots in slots_of for slot in slots if self._is_state(slot))
+        failpoint(Point.BEFORE_COMMIT)
+        offset = max((unit.input_offset for unit in units if unit.input_offset is not None), default=None)
+        if offset is not None:
+            await self._offsets.commit(self._settings.topics.requests, self.partition, offset)
+        return [[slot.place for slot in slots] for slots in slots_of]
+
+    def _is_state(self, slot: _Slot) -> bool:
+        return slot.record.topic == self._settings.topics.jobs
+
+    async def _send(self, slots: Iterable[_Slot]) -> None:
+        sent = list(slots)
+        futures = await self._producer.send(slot.record for slot in sent)
+        for slot, place in zip(sent, await self._producer.delivered(futures), strict=True):
+            slot.place = place
+
+    async def _abandon(self, *, fenced: bool) -> None:
+        await self._producer.kill()
+
+    async def _shut(self) -> None:
+        await self._producer.stop()
+
+
+class _Slot:
+    """A record and its place; `then` sees offset -1 for a jobs record, which is written after it."""
+
+    __slots__ = ("place", "record")
+
+    def __init__(self, record: OutRecord) -> None:
+        self.record = record
+        self.place = RecordPosition(record.topic, record.partition, -1)

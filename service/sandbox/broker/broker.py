@@ -1,0 +1,118 @@
+"""The port to a broker of demo, tests and development, and the choice of one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+import structlog
+
+from service.sandbox.broker.docker import DockerBroker, missing_engine
+from service.sandbox.broker.external_cluster import ExternalCluster
+from service.sandbox.broker.jars import Progress
+from service.sandbox.broker.local import LocalBroker
+from service.sandbox.errors import BrokerError
+from service.settings import Settings
+from service.telemetry.events import LogEvent
+
+log = structlog.get_logger()
+
+Kind = Literal["given", "docker", "local"]
+_NAMES: dict[Kind, str] = {"given": "the given cluster", "docker": "Docker", "local": "the local JVM"}
+
+
+class Broker(Protocol):
+    """A broker on this machine or within its reach, bound to no event loop."""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port`; stays the same over `restart` and `kill` + `start`."""
+        ...
+
+    def describe(self) -> str:
+        """What it is and where, for people."""
+        ...
+
+    async def start(self) -> None:
+        """Return when it answers clients; does nothing while it runs. Raises `BrokerError`."""
+        ...
+
+    async def stop(self) -> None:
+        """Orderly end; nothing is left running, and data without a folder of the caller's is gone."""
+        ...
+
+    async def restart(self) -> None:
+        """Orderly end and a new start, with its data."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL, for tests; `start` brings it back with its data."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def kinds_to_try(settings: Settings) -> tuple[Kind, ...]:
+    """Which brokers to try, in order. What was asked for by name is never replaced by something else."""
+    if is_given(settings):
+        return ("given",)
+    if settings.sandbox.broker == "auto":
+        return ("docker", "local")
+    return (settings.sandbox.broker,)
+
+
+def is_given(settings: Settings) -> bool:
+    """Whether the user named a cluster; the default address alone does not count."""
+    return "bootstrap_servers" in settings.kafka.model_fields_set
+
+
+async def open_broker(
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+    data_dir: Path | None = None,
+    port: int | None = None,
+    docker_obstacle: Callable[[], str | None] = missing_engine,
+) -> Broker:
+    """Start and return the first broker that works: the cluster the settings name, Docker, the local JVM.
+
+    `REELWIRE_SANDBOX__BROKER` narrows the choice to one of the last two. Data in a folder of the caller's is kept by
+    the local broker only. Which one was taken, and why others were not, goes to `progress` and the log. Raises
+    `BrokerError` with every reason when none works.
+    """
+    tell = progress or (lambda message: None)
+    passed_over: list[str] = []
+    for kind in kinds_to_try(settings):
+        obstacle = None
+        if kind == "docker":
+            keeps_no_folder = "it keeps no data folder" if data_dir is not None else None
+            obstacle = keeps_no_folder or await asyncio.to_thread(docker_obstacle)
+        if obstacle is None:
+            broker = _make(kind, settings, progress, data_dir, port)
+            try:
+                await broker.start()
+            except BrokerError as error:
+                obstacle = str(error)
+            else:
+                log.info(LogEvent.BROKER_CHOSEN, broker=broker.describe(), passed_over=passed_over)
+                tell(f"using {broker.describe()}")
+                return broker
+        passed_over.append(f"not {_NAMES[kind]}: {obstacle}")
+        log.info(LogEvent.BROKER_PASSED_OVER, broker=_NAMES[kind], reason=obstacle)
+        tell(passed_over[-1])
+    raise BrokerError("no broker could be started\n" + "\n".join(passed_over))
+
+
+def _make(kind: Kind, settings: Settings, progress: Progress | None, data_dir: Path | None, port: int | None) -> Broker:
+    if kind == "given":
+        return ExternalCluster(settings.kafka)
+    if kind == "docker":
+        return DockerBroker(port=port, progress=progress)
+    return LocalBroker(data_dir=data_dir, port=port, progress=progress)

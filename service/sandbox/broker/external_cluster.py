@@ -1,0 +1,48 @@
+"""A cluster of the user's behind the broker port: used as it is, never started or ended by us."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from service.sandbox.broker.readiness import wait_until_it_answers
+from service.sandbox.errors import BrokerError
+from service.settings import KafkaSettings
+
+_ANSWER_SECONDS = 15.0
+
+
+class ExternalCluster:
+    """The cluster that `REELWIRE_KAFKA__BOOTSTRAP_SERVERS` names."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return self._settings.bootstrap_servers
+
+    def describe(self) -> str:
+        return f"the given cluster at {self.bootstrap_servers}"
+
+    async def start(self) -> None:
+        """Return when it answers; raises `BrokerError` after fifteen seconds without an answer."""
+        await wait_until_it_answers(self._settings, timeout_seconds=_ANSWER_SECONDS)
+
+    async def stop(self) -> None:
+        """Nothing: it isn't ours."""
+
+    async def restart(self) -> None:
+        raise BrokerError(f"{self.describe()} is not ours to restart")
+
+    def kill(self) -> None:
+        raise BrokerError(f"{self.describe()} is not ours to kill")
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()

@@ -1,0 +1,209 @@
+"""Apache Kafka as a process of this machine: a JVM out of a wheel, jars out of the Maven cache."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from service.sandbox.addresses import HOST, free_ports, is_free
+from service.sandbox.broker.jars import Progress, class_path
+from service.sandbox.broker.java import Java
+from service.sandbox.broker.node import VERSION, Listeners, as_properties, node_settings
+from service.sandbox.broker.readiness import wait_until_it_answers
+from service.sandbox.errors import BrokerError, PortError
+from service.settings import KafkaSettings
+
+_GUARD = Path(__file__).parents[1] / "guard.py"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_RECORDING_STOP_SECONDS = 90.0
+_START_ATTEMPTS = 3
+_TAIL_LINES = 25
+
+
+class LocalBroker:
+    """One combined KRaft node on 127.0.0.1.
+
+    Keeps its port and its data over `restart` and `kill` + `start`. Without a `data_dir` the data is in a temporary
+    folder that `stop` removes. The process is bound to no event loop, and dies with the process that started it.
+    """
+
+    def __init__(
+        self, *, data_dir: Path | None = None, port: int | None = None, progress: Progress | None = None
+    ) -> None:
+        self._temporary = data_dir is None
+        self._data_dir = data_dir
+        self._demanded_port = port
+        self._progress = progress or (lambda message: None)
+        self._ports: tuple[int, int] | None = None
+        self._java: Java | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._recording: Path | None = None
+
+    def __repr__(self) -> str:
+        condition = f"running, pid {self._process.pid}" if self._is_alive() and self._process else "not running"
+        where = self.bootstrap_servers if self._ports else "no port yet"
+        return f"<LocalBroker {where}, {condition}>"
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port`; the same for the broker's whole life, known from the first `start`."""
+        if self._ports is None:
+            raise BrokerError("the broker has no address before its first start")
+        return f"{HOST}:{self._ports[0]}"
+
+    @property
+    def log_file(self) -> Path:
+        """Kafka's own log."""
+        return self.data_dir / "broker.log"
+
+    @property
+    def data_dir(self) -> Path:
+        if self._data_dir is None:
+            self._data_dir = Path(tempfile.mkdtemp(prefix="reelwire-kafka-"))
+        return self._data_dir
+
+    def describe(self) -> str:
+        return f"local Apache Kafka {VERSION} at {self.bootstrap_servers} (data and log in {self.data_dir})"
+
+    async def start(self) -> None:
+        """Return when the broker answers clients; does nothing while it runs. Raises `BrokerError`."""
+        if self._is_alive():
+            return
+        self._end_group()
+        if self._java is None:
+            self._java = await asyncio.to_thread(lambda: Java(class_path(self._progress)))
+        self._progress(f"starting Apache Kafka {VERSION}")
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            first = self._ports is None
+            ports = self._ports = self._ports or self._choose_ports()
+            try:
+                await self._start_on(ports, self._java)
+            except BaseException as error:
+                self.kill()
+                if first:
+                    self._ports = None
+                lost_race = isinstance(error, BrokerError) and first and not all(is_free(port) for port in ports)
+                if lost_race and attempt < _START_ATTEMPTS:
+                    continue
+                raise
+            return
+
+    async def stop(self) -> None:
+        """Orderly end; afterwards a temporary data folder is gone."""
+        await self._end_process()
+        if self._temporary and self._data_dir is not None:
+            shutil.rmtree(self._data_dir, ignore_errors=True)
+            self._data_dir = None
+
+    async def restart(self) -> None:
+        """Orderly end and a new start with the same address and data."""
+        await self._end_process()
+        await self.start()
+
+    def kill(self) -> None:
+        """SIGKILL, as a power failure would; the data stays, and `start` brings it back."""
+        self._end_group()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _choose_ports(self) -> tuple[int, int]:
+        if self._demanded_port is None:
+            client, controller = free_ports(2)
+            return client, controller
+        if not is_free(self._demanded_port):
+            raise PortError(f"port {self._demanded_port} on {HOST} was demanded for the broker and is taken")
+        (controller,) = free_ports(1)
+        return self._demanded_port, controller
+
+    async def _start_on(self, ports: tuple[int, int], java: Java) -> None:
+        client, controller = (f"{HOST}:{port}" for port in ports)
+        listeners = Listeners(client=client, controller=controller, advertised=client)
+        logs = self.data_dir / "logs"
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        properties = self.data_dir / "server.properties"
+        properties.write_text(as_properties(node_settings(listeners, str(logs))), encoding="utf-8")
+        if not (logs / "meta.properties").exists():
+            await asyncio.to_thread(self._format, java, properties)
+        recording = None if java.has_cache else self.data_dir / "start.aot"
+        self._run(java.command("kafka.Kafka", str(properties), record_to=recording))
+        self._recording = recording
+        try:
+            await wait_until_it_answers(
+                KafkaSettings(bootstrap_servers=client), timeout_seconds=_START_SECONDS, still_alive=self._is_alive
+            )
+        except BrokerError as error:
+            raise BrokerError(f"{error}\nthe end of {self.log_file}:\n{self._log_tail()}") from None
+
+    def _format(self, java: Java, properties: Path) -> None:
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # An id must not look like an option.
+        command = java.command("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(properties))
+        with self.log_file.open("ab") as log:
+            code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode
+        if code != 0:
+            raise BrokerError(f"formatting {self.data_dir} ended with {code}:\n{self._log_tail()}")
+
+    def _run(self, command: list[str]) -> None:
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_GUARD), *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C is for us, who end the broker in order; and the group lets us kill guard and JVM at once.
+                start_new_session=True,
+            )
+
+    async def _end_process(self) -> None:
+        process, java = self._process, self._java
+        if process is None or java is None:
+            return
+        if self._is_alive():
+            process.terminate()
+            limit = _STOP_SECONDS
+            if self._recording is not None:
+                limit = _RECORDING_STOP_SECONDS
+                self._progress("saving what makes later starts faster (once, some seconds)")
+            try:
+                await asyncio.to_thread(process.wait, limit)
+            except subprocess.TimeoutExpired:
+                self._progress(f"Apache Kafka did not end within {limit:g} s and is killed")
+        if self._recording is not None and self._recording.exists() and process.returncode is not None:
+            await asyncio.to_thread(java.keep, self._recording)
+        self._end_group()
+
+    def _is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _end_group(self) -> None:
+        process, self._process, self._recording = self._process, None, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+
+    def _log_tail(self) -> str:
+        lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-_TAIL_LINES:])

@@ -1,0 +1,192 @@
+"""`reelwire demo`: a real video from a Kafka request to fragments and a completion, and through a SIGKILL.
+
+Broker, emulator and service are the real ones, each a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from service.cli.reading.event_reader import event_reader
+from service.cli.reading.output_record import OutputRecord
+from service.cli.reading.topic_reader import TopicReader
+from service.cli.views.request_view import RequestView
+from service.kafka.connection import producer_options
+from service.sandbox.broker.broker import Broker, open_broker
+from service.sandbox.demo.demo_requests import DemoRequest, demo_requests, killed_request
+from service.sandbox.demo.demo_screen import DemoScreen
+from service.sandbox.errors import ProgramError
+from service.sandbox.footage import make_video, sample_video
+from service.sandbox.system import System
+from service.settings import load_settings
+
+_KILL_AT_FRAGMENT = 8
+_PATIENCE_SECONDS = 60.0
+
+# A session short enough that nobody has to wait for a killed process to be missed.
+_ENVIRONMENT = {
+    "REELWIRE_KAFKA__SESSION_TIMEOUT_MS": "3000",
+    "REELWIRE_KAFKA__HEARTBEAT_INTERVAL_MS": "500",
+    "REELWIRE_TOPICS__PARTITIONS": "3",
+    "REELWIRE_POLL__INITIAL_SECONDS": "0.5",
+    "REELWIRE_PLATFORM__ASSET_POLL_SECONDS": "0.2",
+}
+
+
+def run_demo(*, keep: bool, as_json: bool) -> int:
+    """Run the demo; 0 when everything ended as it should, 1 otherwise."""
+    return asyncio.run(_demo(keep=keep, as_json=as_json))
+
+
+async def _demo(*, keep: bool, as_json: bool) -> int:
+    screen = DemoScreen(as_json=as_json)
+    with tempfile.TemporaryDirectory(prefix="reelwire-demo-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        screen.say("starting a broker")
+        async with await open_broker(load_settings(), progress=screen.say) as broker:
+            system = System(
+                broker.bootstrap_servers,
+                folder=folder,
+                environment=_ENVIRONMENT,
+                file_roots=(sample_video().parent, folder),
+            )
+            try:
+                story = Story(system, screen)
+                ok = await story.tell()
+                if keep:
+                    await _kept(system, broker, screen)
+            finally:
+                await system.stop()
+    if not keep:
+        screen.say("")
+        screen.say("Everything is stopped and nothing is left. Where to look next:", "bold")
+        for line in (
+            "make demo ARGS=--keep          the same, left up to play with",
+            "docs/architecture.md           the path of a request",
+            "reelwire --help                every command",
+        ):
+            screen.say(f"  {line}")
+    return 0 if ok else 1
+
+
+class Story:
+    """One telling of the demo."""
+
+    def __init__(self, system: System, screen: DemoScreen) -> None:
+        self._system = system
+        self._screen = screen
+        self._views: dict[str, RequestView] = {}
+        self._reused: dict[str, bool] = {}
+        self._what: dict[str, DemoRequest] = {}
+
+    async def tell(self) -> bool:
+        """Start the system, send, kill, start again, show. True when every request ended as expected."""
+        screen, system = self._screen, self._system
+        other = await asyncio.to_thread(make_video, system.folder / "second.mp4", seed=7, seconds=6)
+        await system.start()
+        screen.say(f"emulator at {system.emulator_url}/v1.3")
+        await system.serve()
+        screen.say(f"service ready at {system.url()}")
+        began = time.monotonic()
+        settings = system.settings()
+        async with event_reader(settings) as reader:
+            reader.begin(await reader.ends())
+            with screen:
+                await self._send(demo_requests(sample_video(), other))
+                await self._until(reader, lambda: all(view.ended for view in self._views.values()))
+                await self._send((killed_request(sample_video()),))
+                await self._kill_in_mid_stream(reader)
+                await self._until(reader, lambda: all(view.ended for view in self._views.values()))
+        screen.say("")
+        screen.results(
+            (request.what, self._views[name], self._reused.get(name)) for name, request in self._what.items()
+        )
+        stats = await system.stats()
+        screen.say(f"{time.monotonic() - began:.1f} s for {len(self._views)} requests; {_paid(stats)}")
+        return all(self._ended_well(request) for request in self._what.values())
+
+    def _ended_well(self, request: DemoRequest) -> bool:
+        view = self._views[request.request_id]
+        if request.expected == "dead_letter":
+            return view.dead_letter is not None
+        return view.completion is not None and view.completion.get("type") == request.expected
+
+    async def _send(self, requests: tuple[DemoRequest, ...]) -> None:
+        settings = self._system.settings()
+        producer = AIOKafkaProducer(**producer_options(settings.kafka))
+        await producer.start()
+        try:
+            for request in requests:
+                written = await producer.send_and_wait(
+                    settings.topics.requests, key=request.request_id.encode(), value=request.value
+                )
+                view = RequestView(request.request_id, written.partition, written.offset)
+                self._views[request.request_id] = view
+                self._what[request.request_id] = request
+                self._screen.add(view)
+        finally:
+            await producer.stop()
+
+    async def _kill_in_mid_stream(self, reader: TopicReader[OutputRecord]) -> None:
+        view = self._views["demo-killed"]
+        await self._until(reader, lambda: view.next_sequence >= _KILL_AT_FRAGMENT)
+        await self._system.service().kill()
+        self._screen.say(f"the service was killed (SIGKILL) at fragment {view.next_sequence}; starting it again", "red")
+        await self._system.service().start()
+
+    async def _until(self, reader: TopicReader[OutputRecord], reached: Any) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                while not reached():
+                    for event in await reader.batch(50):
+                        self._show(event)
+        except TimeoutError:
+            tail = self._system.service().tail()
+            raise ProgramError(
+                f"the demo has waited {_PATIENCE_SECONDS:g} s; the service's log ends:\n{tail}"
+            ) from None
+
+    def _show(self, event: OutputRecord) -> None:
+        if event.type == "asset_ready" and event.request_id is not None:
+            self._reused.setdefault(event.request_id, bool(event.body.get("reused")))
+        for view in self._views.values():
+            changes = view.apply(event)
+            if changes:
+                self._screen.show(view, event, changes)
+
+
+def _paid(stats: dict[str, Any]) -> str:
+    tasks = stats["tasks"]["by_custom_id"]
+    videos = stats["assets"]["by_sha256"]
+    uploads = sum(len(assets) for assets in videos.values())
+    return f"{len(videos)} videos in {uploads} uploads, {len(tasks)} task created; costs are estimates"
+
+
+async def _kept(system: System, broker: Broker, screen: DemoScreen) -> None:
+    """Print what there is to try, and wait for Ctrl-C: the processes end with this one."""
+    variables = " ".join(f"{name}={value}" for name, value in system.environment.items() if "ROOTS" not in name)
+    screen.say("")
+    screen.say("Everything is up until Ctrl-C:", "bold")
+    for line in (
+        f"broker    {broker.describe()}",
+        f"platform  {system.emulator_url}/v1.3   (counters: {system.emulator_url}/_emulator/stats)",
+        f"service   {system.url()}/health/ready   {system.url()}/metrics",
+        f"logs      {system.folder}",
+        "",
+        "In another terminal:",
+        f"export {variables}",
+        f".venv/bin/reelwire submit {sample_video()} --prompt 'What happens?' --wait",
+        ".venv/bin/reelwire watch --from-beginning",
+        ".venv/bin/reelwire dlq list",
+        ".venv/bin/reelwire doctor",
+    ):
+        screen.say(f"  {line}")
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        await asyncio.Event().wait()

@@ -1,0 +1,114 @@
+"""What the demo shows: each request live, and a table at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from service.cli.reading.output_record import OutputRecord
+from service.cli.views.output import console, emit, table
+from service.cli.views.request_view import Change, RequestView
+
+# Per minute of video and per 1,000 tokens of output, in dollars: as third parties read the vendor's price list
+# in 2026 (Developer plan). An estimate for the demo, nothing is billed by it.
+MINUTE_PRICE = 0.0292
+TOKENS_PRICE = 0.0075 / 1000
+_TEXT_LINES = 3
+
+
+class DemoScreen:
+    """Live on a terminal, plain lines elsewhere, JSON lines for programs."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._console = console()
+        self._views: dict[str, RequestView] = {}
+        live = sys.stdout.isatty() and not as_json
+        self._live = Live(console=self._console, refresh_per_second=12, transient=False) if live else None
+
+    def say(self, text: str, style: str = "") -> None:
+        """A line about the demo itself."""
+        if self._as_json:
+            emit({"demo": text})
+        elif self._live is not None:
+            self._live.console.print(Text(text, style=style))
+        else:
+            print(text, flush=True)  # noqa: T201
+
+    def __enter__(self) -> DemoScreen:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def add(self, view: RequestView) -> None:
+        """Show one more request."""
+        self._views[view.request_id] = view
+        self._draw()
+
+    def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
+        """An event has changed a request."""
+        if self._as_json:
+            emit(event.as_json())
+            return
+        if self._live is None:
+            for change in changes:
+                if change.kind == "text":
+                    print(f"  {view.request_id}  …{change.text!r}", flush=True)  # noqa: T201
+                elif change.kind != "upload":
+                    print(f"  {view.request_id}  {change.text}", flush=True)  # noqa: T201
+            return
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._live is not None:
+            self._live.update(Group(*(self._panel(view) for view in self._views.values())))
+
+    def _panel(self, view: RequestView) -> Group:
+        attempt = f"  attempt {view.attempt}" if view.attempt > 1 else ""
+        phase = "[done]" if view.succeeded else f"[{view.phase}]"
+        head = Text.assemble((f"{view.request_id:<12}", "bold"), f" {phase}{attempt}")
+        lines = Text(view.text, style="dim").wrap(self._console, max(self._console.size.width - 4, 20))
+        shown = Text("\n").join(Text("   ") + line for line in lines[-_TEXT_LINES:])
+        return Group(head, shown) if view.text else Group(head)
+
+    def results(self, rows: Iterable[tuple[str, RequestView, bool | None]]) -> None:
+        """Completions with timings, reuse and cost. A row: what it was, its view, whether its asset was reused."""
+        found = [_row(what, view, reused) for what, view, reused in rows]
+        if self._as_json:
+            for row in found:
+                emit({"result": row})
+            return
+        table(list(found[0]), [list(row.values()) for row in found])
+
+
+def _row(what: str, view: RequestView, reused: bool | None) -> dict[str, str]:
+    body: Mapping[str, Any] = view.completion or {}
+    timings, usage = body.get("timings") or {}, body.get("usage") or {}
+    minutes, tokens = usage.get("billed_minutes"), usage.get("output_tokens")
+    cost = "" if minutes is None else f"${minutes * MINUTE_PRICE + (tokens or 0) * TOKENS_PRICE:.4f}"
+    return {
+        "request": view.request_id,
+        "what": what,
+        "end": "dead letter" if view.dead_letter is not None else str(body.get("type", "missing")),
+        "mode": str(body.get("mode") or ""),
+        "attempts": str(body.get("attempt") or ""),
+        "fragments": str(body.get("fragments") or ""),
+        "asset": "" if reused is None else "reused" if reused else "uploaded",
+        "upload": _seconds(timings.get("upload")),
+        "first": _seconds(timings.get("first_fragment")),
+        "total": _seconds(timings.get("total")),
+        "cost": cost,
+    }
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} s"

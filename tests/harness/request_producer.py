@@ -1,0 +1,82 @@
+"""Puts records into the requests topic of a system, of any shape, with librdkafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import confluent_kafka
+import orjson
+
+from service.settings import Settings
+from tests.harness.evidence import Header, RecordPosition
+
+_LARGEST_BYTES = 8 * 1024 * 1024
+_DELIVERY_SECONDS = 30.0
+
+
+class RequestProducer:
+    """A producer of work. Each call is durable in the topic when it returns."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.topics.requests
+        self._producer = confluent_kafka.Producer(
+            {
+                "bootstrap.servers": settings.kafka.bootstrap_servers,
+                "message.max.bytes": _LARGEST_BYTES,
+                "enable.idempotence": True,
+                "linger.ms": 1,
+                "log_level": 0,
+            }
+        )
+
+    async def send(
+        self,
+        body: Mapping[str, Any] | bytes | None,
+        *,
+        key: bytes | str | None = None,
+        headers: Iterable[Header] = (),
+        partition: int | None = None,
+        topic: str | None = None,
+    ) -> RecordPosition:
+        """Send one record: an object becomes JSON, bytes and None go as they are. Returns its place.
+
+        Another `topic` than that of the requests is for what is not ours to write, such as a job record.
+        """
+        (place,) = await self.send_together([(body, key, headers, partition)], topic=topic)
+        return place
+
+    async def send_all(self, *bodies: Mapping[str, Any], key: bytes | str | None = None) -> list[RecordPosition]:
+        """Send several back to back."""
+        return await self.send_together([(body, key, (), None) for body in bodies])
+
+    async def send_together(
+        self,
+        records: Iterable[tuple[Mapping[str, Any] | bytes | None, bytes | str | None, Iterable[Header], int | None]],
+        *,
+        topic: str | None = None,
+    ) -> list[RecordPosition]:
+        """Send body, key, headers and partition of each, all in one flush and in order."""
+        places: list[RecordPosition | confluent_kafka.KafkaError | None] = []
+        for body, key, headers, partition in records:
+            number = len(places)
+            places.append(None)
+
+            def delivered(
+                error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message, number: int = number
+            ) -> None:
+                places[number] = error if error is not None else (message.partition(), message.offset())
+
+            value = orjson.dumps(body) if isinstance(body, Mapping) else body
+            where = {} if partition is None else {"partition": partition}
+            self._producer.produce(
+                topic or self._topic, value=value, key=key, headers=list(headers), on_delivery=delivered, **where
+            )
+        await asyncio.to_thread(self._producer.flush, _DELIVERY_SECONDS)
+        found: list[RecordPosition] = []
+        for place in places:
+            if not isinstance(place, tuple):
+                raise confluent_kafka.KafkaException(place)
+            found.append(place)
+        return found
