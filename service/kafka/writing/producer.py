@@ -17,8 +17,9 @@ from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from service.errors import PartitionError
-from service.kafka.connection import is_unreachable
+from service.kafka.connection import is_unreachable, new_producer
 from service.kafka.ports import OutRecord, RecordPosition
+from service.settings import KafkaSettings
 
 T = TypeVar("T")
 
@@ -52,9 +53,9 @@ def failure_of(operation: str, error: BaseException) -> ProducerFailed:
 class BoundedProducer:
     """One aiokafka producer, never reused after a failure. Not for concurrent use: one task calls it."""
 
-    def __init__(self, options: Mapping[str, Any], *, call_timeout_seconds: float) -> None:
+    def __init__(self, settings: KafkaSettings, options: Mapping[str, Any], *, call_timeout_seconds: float) -> None:
         self._limit = call_timeout_seconds
-        self._producer = AIOKafkaProducer(**options)
+        self._producer = new_producer(settings, options)
 
     @property
     def raw(self) -> AIOKafkaProducer:

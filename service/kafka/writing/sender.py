@@ -94,7 +94,9 @@ class IdempotentSender:
             await channel.producer.kill()
 
     async def _connect(self) -> SendChannel:
-        producer = BoundedProducer(producer_options(self._settings.kafka), call_timeout_seconds=self._limit_seconds)
+        producer = BoundedProducer(
+            self._settings.kafka, producer_options(self._settings.kafka), call_timeout_seconds=self._limit_seconds
+        )
         topics = self._settings.topics
         await producer.start([topics.fragments, topics.progress])
         return SendChannel(

@@ -27,7 +27,9 @@ class TransactionalWriter(GroupCommitWriter):
     ) -> None:
         super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace)
         self._producer = BoundedProducer(
-            transactional_options(settings.kafka, partition), call_timeout_seconds=settings.kafka.call_timeout_seconds
+            settings.kafka,
+            transactional_options(settings.kafka, partition),
+            call_timeout_seconds=settings.kafka.call_timeout_seconds,
         )
 
     async def _open(self) -> None:

@@ -69,7 +69,9 @@ class AtLeastOnceWriter(GroupCommitWriter):
         super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace)
         self._offsets = offsets
         self._producer = BoundedProducer(
-            producer_options(settings.kafka), call_timeout_seconds=settings.kafka.call_timeout_seconds
+            settings.kafka,
+            producer_options(settings.kafka),
+            call_timeout_seconds=settings.kafka.call_timeout_seconds,
         )
 
     async def _open(self) -> None:
