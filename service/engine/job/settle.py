@@ -65,7 +65,7 @@ def settle(live: LiveJob, fact: Fact, extra: Sequence[OutRecord], context: Conte
 
 def event_record(live: LiveJob, job: Job, event: Event, context: Context, now_ms: int) -> OutRecord:
     """The record of an event of this job."""
-    return context.records.event(job, event, live.request.metadata, now_ms / 1000)
+    return context.records.event(job, event, live.request, now_ms / 1000)
 
 
 def _changed(live: LiveJob, fact: Fact, context: Context, now_ms: int) -> Change:

@@ -224,7 +224,7 @@ def _progress(live: LiveJob, context: Context, sent: int, total: int | None) -> 
     event = Event("uploading", {"bytes_sent": sent, "bytes_total": total}, (int(seconds * 1000), sent))
     if not context.lease.alive():
         return
-    record = context.records.event(live.job, event, live.request.metadata, seconds)
+    record = context.records.event(live.job, event, live.request, seconds)
     context.sender.send(record).add_done_callback(_taken)
 
 
