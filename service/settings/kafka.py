@@ -43,6 +43,12 @@ class KafkaSettings(Section):
         description="largest record of the requests topic; dead letters take 64 KiB more",
     )
 
+    max_batch_bytes: int = Field(
+        32 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="a batch of records that holds more when it is decompressed is not read, and is a dead letter",
+    )
+
     @field_validator("bootstrap_servers")
     @classmethod
     def _host_and_port(cls, value: str) -> str:
