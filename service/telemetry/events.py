@@ -14,6 +14,9 @@ class LogEvent(StrEnum):
     SERVICE_STOPPING = "service_stopping"  # a signal or a fatal error; drain begins
     SERVICE_STOPPED = "service_stopped"
     AT_LEAST_ONCE = "at_least_once"  # no transactions, no fencing: events may be there twice, with the same ids
+    TASK_FAILED = (
+        "task_failed"  # a background task ended without being asked to; `ends_process`, or it is started again
+    )
     BROKER_WAITED_FOR = "broker_waited_for"  # the start goes on as soon as a broker answers
 
     # Operations
@@ -22,6 +25,10 @@ class LogEvent(StrEnum):
     # Writing to Kafka
     WRITER_DIED = "writer_died"  # the partition is taken over anew, or given up when fenced; see reason
     SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
+    TOPIC_REFUSES = "topic_refuses"  # no attempt is paid for again until this partition takes a record; see reason
+    TOPIC_TAKES = "topic_takes"  # the partition takes records again
+    PROOF_FAILED = "proof_failed"  # a bug: the check whether a topic takes records ended; its attempts end
+    RECORD_REFUSED = "record_refused"  # a broker refused a batch as too large; `limit_bytes` is assumed from now on
     SENDER_WAITING = "sender_waiting"  # no producer can be had just now; asked again until a broker answers
 
     # Sandbox

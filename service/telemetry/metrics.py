@@ -94,6 +94,12 @@ class Metrics:
             "reelwire_stream_events_unknown_total", "Stream events of unknown type", registry=r
         )
         # Process
+        self.task_failures = Counter(
+            "reelwire_background_task_failures_total",
+            "Background tasks that ended without being asked to",
+            ["task"],
+            registry=r,
+        )
         self.loop_lag_seconds = Gauge(
             "reelwire_loop_lag_seconds", "How late the event loop runs its timers", registry=r
         )

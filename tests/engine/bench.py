@@ -22,7 +22,7 @@ from service.engine.job.records import RecordBuilder
 from service.engine.work.poller import Poller
 from service.engine.work.task import poll_task
 from service.kafka.logs.asset_log import AssetLog
-from service.kafka.logs.finished import decode_finished
+from service.kafka.logs.finished import decode_finished, encode_finished
 from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
 from service.kafka.partition.intake import Batch, Intake
 from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosition
@@ -112,6 +112,9 @@ class MemoryFinished:
         found = decode_finished(value or b"")
         assert found is not None
         return found
+
+    def record(self, ended: FinishedRecord) -> OutRecord:
+        return OutRecord(self._topic, self._partition, ended.request_id.encode(), encode_finished(ended))
 
     async def find(self, request_id: str) -> FinishedRecord | None:
         return next((self.at(offset) for known, offset in self.added if known == request_id), None)

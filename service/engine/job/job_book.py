@@ -44,7 +44,7 @@ from service.kafka.ports import (
     WriterClosed,
     WriteUnit,
 )
-from service.kafka.writing.group_commit import record_bytes
+from service.kafka.record_limits import record_bytes
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ class JobBook:
         records = (self.context.records.job(job), event_record(live, job, Event("accepted"), self.context, now_ms))
         if record_bytes(records[0]) > largest_record_bytes(self.context.settings.kafka):
             # Refused by itself, it would take its whole batch along, after every takeover again.
-            raise RecordTooLarge("the job of this request, with its key, fits no record of the jobs topic")
+            limit = largest_record_bytes(self.context.settings.kafka)
+            raise RecordTooLarge(records[0].topic, record_bytes(records[0]), limit)
         self._hold(live)  # last: what could not be accepted must not count as live
         return Step(records, lambda: self._accepted(live))
 
