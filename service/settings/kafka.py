@@ -45,6 +45,12 @@ class KafkaSettings(Section):
         " and dead letters may be 64 KiB larger, and nothing is asked for above 8 MiB",
     )
 
+    max_batch_bytes: int = Field(
+        32 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="a batch of records that holds more when it is decompressed is not read, and is a dead letter",
+    )
+
     @field_validator("bootstrap_servers")
     @classmethod
     def _host_and_port(cls, value: str) -> str:

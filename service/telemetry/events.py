@@ -67,6 +67,8 @@ class LogEvent(StrEnum):
     PARSER_FAILED = "parser_failed"  # a fault in our parser; the record is in the dead letters
     ACCEPT_FAILED = "accept_failed"  # a fault in ours; the record is in the dead letters
     COMPLETION_GONE = "completion_gone"  # a duplicate's completion is no longer in its topic
+    RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are passed over
+    DAMAGE_SEARCH_FAILED = "damage_search_failed"  # the end of a damaged place is not known yet; asked again
     INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up just now
     INTAKE_FAILED = "intake_failed"  # a fault in ours; the partition is taken over again
 
