@@ -135,10 +135,19 @@ class PollSettings(Section):
         return self
 
 
-class WriterSettings(Section):
-    """Group commit of a partition's writer."""
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
-    linger_ms: float = Field(10, ge=0)
+
+class WriterSettings(Section):
+    """How records are gathered and compressed before they are sent."""
+
+    linger_ms: float = Field(
+        10, ge=0, description="how long a partition's writer gathers records before it begins a transaction"
+    )
+    compression: Compression = Field(
+        "none", description="codec of what is written in transactions: completions, progress events, job states"
+    )
+    live_compression: Compression = Field("none", description="codec of what is sent at once: fragments, upload claims")
 
 
 class ShutdownSettings(Section):

@@ -23,8 +23,13 @@ class LogEvent(StrEnum):
     HTTP_LISTENING = "http_listening"  # health and metrics are served at host and port
 
     # Writing to Kafka
+    TOPIC_DIFFERS = "topic_differs"  # a topic is not as planned; the service works, with what `problem` says
     WRITER_DIED = "writer_died"  # the partition is taken over anew, or given up when fenced; see reason
     SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
+    TOPIC_REFUSES = "topic_refuses"  # no attempt is paid for again until this partition takes a record; see reason
+    TOPIC_TAKES = "topic_takes"  # the partition takes records again
+    PROOF_FAILED = "proof_failed"  # a bug: the check whether a topic takes records ended; its attempts end
+    RECORD_REFUSED = "record_refused"  # a broker refused a batch as too large; `limit_bytes` is assumed from now on
     SENDER_WAITING = "sender_waiting"  # no producer can be had just now; asked again until a broker answers
 
     # Sandbox
@@ -69,6 +74,8 @@ class LogEvent(StrEnum):
     PARSER_FAILED = "parser_failed"  # a fault in our parser; the record is in the dead letters
     ACCEPT_FAILED = "accept_failed"  # a fault in ours; the record is in the dead letters
     COMPLETION_GONE = "completion_gone"  # a duplicate's completion is no longer in its topic
+    RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are passed over
+    DAMAGE_SEARCH_FAILED = "damage_search_failed"  # the end of a damaged place is not known yet; asked again
     INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up just now
     INTAKE_FAILED = "intake_failed"  # a fault in ours; the partition is taken over again
 
