@@ -36,6 +36,12 @@ class KafkaSettings(Section):
     delivery: Literal["exactly_once", "at_least_once"] = Field(
         "exactly_once", description="at_least_once for brokers that forbid transactions"
     )
+    offset_reset: Literal["recent", "earliest", "latest", "stop"] = Field(
+        "recent",
+        description="where intake goes on when the committed offset is not in the requests topic (expired, beyond the "
+        "end after an unclean election, or forgotten): recent reads what jobs.dedup_hours covers, latest skips what is "
+        "there, stop holds the partition's intake until you choose; records that were removed are never waited for",
+    )
     session_timeout_ms: int = Field(10_000, ge=1_000, description="after that long without a heartbeat we are dead")
     heartbeat_interval_ms: int = Field(1_000, ge=100)
     rebalance_timeout_ms: int = Field(30_000, ge=1_000)

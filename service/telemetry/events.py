@@ -65,7 +65,12 @@ class LogEvent(StrEnum):
     CREDENTIALS_RENEWED = "credentials_renewed"  # certificates or password changed on disk and are in use
     CREDENTIALS_UNUSABLE = "credentials_unusable"  # the files changed and can't be used; the old ones stay in use
     BROKER_BACK = "broker_back"  # with how long it was away
-    INPUT_BEHIND = "input_behind"  # committed offset no longer in the requests topic; see lost
+    INPUT_OFFSET_LAPSED = "input_offset_lapsed"  # the committed offset is not in the requests topic; see reason
+    PARTITION_HELD = "partition_held"  # its jobs go on; its intake waits until an operator has decided
+    DEPLOYMENT_REFUSED = "deployment_refused"  # another deployment that is running has our topics or our group
+    DEPLOYMENT_REPLACED = "deployment_replaced"  # another deployment had these topics and is no longer running
+    INPUT_HIDDEN = "input_hidden"  # another client's open transaction hides requests; see producer_id and since
+    INPUT_SHOWN = "input_shown"  # the transaction has ended; requests are read on
 
     # Intake
     RECORD_REJECTED = "record_rejected"  # a record is no request; it is in the dead letters

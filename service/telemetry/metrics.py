@@ -63,7 +63,28 @@ class Metrics:
         )
         self.transaction_records = Counter("reelwire_transaction_records_total", "Records in transactions", registry=r)
         self.input_lag = Gauge(
-            "reelwire_input_lag", "Records of the requests topic not yet accepted", ["partition"], registry=r
+            "reelwire_input_lag",
+            "Records of the requests topic not yet accepted, hidden ones included",
+            ["partition"],
+            registry=r,
+        )
+        self.input_hidden = Gauge(
+            "reelwire_input_hidden_records",
+            "Records of the requests topic that an open transaction hides from readers",
+            ["partition"],
+            registry=r,
+        )
+        self.input_hidden_seconds = Gauge(
+            "reelwire_input_hidden_seconds",
+            "Age of the open transaction that hides records of the requests topic; 0 when there is none",
+            ["partition"],
+            registry=r,
+        )
+        self.offset_lapses = Counter(
+            "reelwire_input_offset_lapses_total",
+            "Committed offsets that were not in the requests topic, by what was done",
+            ["lapse", "action"],
+            registry=r,
         )
         self.dedup_entries = Gauge("reelwire_dedup_entries", "Finished requests remembered", ["partition"], registry=r)
         self.quarantined = Gauge(

@@ -86,7 +86,7 @@ async def test_a_takeover_ends_at_once_when_the_partition_is_lost_since_its_jobs
     world: Any, eventually: Any
 ) -> None:
     first = world.member()
-    turns = first.ownership._takeover._finished_turn
+    turns = first.ownership._parts.takeover._finished_turn
     while not turns.locked():
         await turns.acquire()
     async with first:
@@ -141,7 +141,7 @@ async def test_a_partition_that_can_never_be_taken_over_ends_the_process_after_a
         await member.serves(0, 1)
         writer = next(writer for writer in member.writers if writer.partition == 0)
         made = len(member.writers)
-        member.ownership._takeover._make_writer = _broken_writers(member)
+        member.ownership._parts.takeover._make_writer = _broken_writers(member)
         await writer.die(RuntimeError("a failed batch"))
         error = await member.failure()
         assert "partition 0 failed" in str(error)
