@@ -191,7 +191,7 @@ class PartitionTender:
     async def _let_go(self) -> None:
         """Close what is open, and forget what went wrong with it."""
         taken, self._taken = self._taken, None
-        self._error = self._error_in = None
+        self._error = self._error_in = self._marked_in = self._serving_in = None
         self._group.pause(self._partition)
         if taken is not None:
             self._table.enter(self._partition, State.CLOSING)

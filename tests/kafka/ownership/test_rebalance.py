@@ -65,7 +65,7 @@ async def test_nothing_may_be_paid_for_between_a_rebalance_and_the_end_of_what_i
 ) -> None:
     async with world.member() as first:
         await first.serves(0, 1)
-        assert first.ownership.confirmed()
+        assert first.ownership.table.confirmed()
         let_go = asyncio.Event()
 
         async def slowly() -> None:
@@ -76,8 +76,8 @@ async def test_nothing_may_be_paid_for_between_a_rebalance_and_the_end_of_what_i
         async with world.member() as second:
             await eventually(lambda: len(second.serving()) == 1, "the second has its partition")
             await eventually(lambda: len(first.serving()) == 1, "the first keeps the other")
-            assert not first.ownership.confirmed()
-            assert second.ownership.confirmed()
+            assert not first.ownership.table.confirmed()
+            assert second.ownership.table.confirmed()
             let_go.set()
             await eventually(first.ownership.confirmed)
 
