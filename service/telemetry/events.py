@@ -51,6 +51,9 @@ class LogEvent(StrEnum):
     GROUP_JOINED = "group_joined"  # with the partitions this process now owns
     GROUP_REJOINING = "group_rejoining"  # with the reason; partitions are assigned anew
     PARTITION_TAKEN = "partition_taken"  # its jobs go on; with how many, and how long it took
+    JOB_ENDED_BEFORE = (
+        "job_ended_before"  # at_least_once: a crash came between its completion and the end of its record
+    )
     PARTITION_RENEWED = "partition_renewed"  # kept over a rebalance, still ours
     PARTITION_LOST = "partition_lost"  # given to another member; its jobs go on there
     PARTITION_FAILED = "partition_failed"  # taken over again, a limited number of times; see reason

@@ -108,6 +108,34 @@ class LogReader:
         except (KafkaError, TimeoutError) as error:
             raise RestoreFailed(f"{topic}/{partition} can't be read: {error!r}") from error
 
+    async def since(self, topic: str, partition: int, offset: int, wanted: StillWanted) -> AsyncIterator[Sequence[Any]]:
+        """Batches of the partition's records from `offset` on, up to the end as it is now.
+
+        Begins at the first record there is when `offset` is older. Limited like `until`, with the same errors.
+        """
+        consumer = self._consumer
+        where = TopicPartition(topic, partition)
+        beginning, end = await self.bounds(topic, partition)
+        consumer.assign([where])
+        consumer.seek(where, max(beginning, min(offset, end)))
+        loop = asyncio.get_running_loop()
+        position, since = -1, loop.time()
+        try:
+            # The position passes the records that mark the end of a transaction, though none of them is handed out.
+            while position < end:
+                if not wanted():
+                    raise Superseded
+                now_at = await asyncio.wait_for(consumer.position(where), self._stall_seconds)
+                if now_at != position:
+                    position, since = now_at, loop.time()
+                elif loop.time() - since > self._stall_seconds:
+                    raise RestoreFailed(f"{topic}/{partition} stands still at offset {position}, before {end}")
+                if position < end:
+                    for records in (await consumer.getmany(where, timeout_ms=_POLL_MS, max_records=_BATCH)).values():
+                        yield records
+        except (KafkaError, TimeoutError) as error:
+            raise RestoreFailed(f"{topic}/{partition} can't be read: {error!r}") from error
+
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """The first offset and the one behind the last. Raises `RestoreFailed`."""
         where = TopicPartition(topic, partition)

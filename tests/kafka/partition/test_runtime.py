@@ -66,7 +66,7 @@ async def _turns() -> None:
 
 def _runtime(writer: HeldWriter, intake: ScriptedIntake) -> PartitionRuntime:
     parts: dict[str, Any] = {"writer": writer, "jobs": NoJobs(), "finished": None, "intake": intake}
-    return PartitionRuntime(0, position=0, **parts)
+    return PartitionRuntime(0, position=0, marked_at=0, **parts)
 
 
 async def test_a_batch_is_not_looked_at_before_the_one_before_it_is_durable_and_has_begun() -> None:

@@ -59,7 +59,7 @@ class Rig:
         self.intake = cast(Any, Recorder())
         finished: Any = None
         self.runtime = PartitionRuntime(
-            0, writer=self.writer, jobs=self.jobs, finished=finished, intake=self.intake, position=0
+            0, writer=self.writer, jobs=self.jobs, finished=finished, intake=self.intake, position=0, marked_at=0
         )
 
 
