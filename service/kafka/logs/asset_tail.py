@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from service.clock import Clock
 from service.errors import PartitionError
-from service.kafka.connection import client_options
+from service.kafka.connection import new_consumer
 from service.kafka.marker import MARKER_KEY, Marker
 from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender
 from service.settings import Settings
@@ -78,8 +78,8 @@ class AssetTail:
 
     async def _follow(self) -> None:
         """Read with one consumer until it fails."""
-        consumer = AIOKafkaConsumer(
-            **client_options(self._settings.kafka),
+        consumer = new_consumer(
+            self._settings.kafka,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             isolation_level="read_uncommitted",

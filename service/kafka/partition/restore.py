@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.errors import PartitionError
-from service.kafka.connection import client_options
+from service.kafka.connection import new_consumer
 from service.kafka.logs.index import IndexBuilder
 from service.kafka.marker import MARKER_KEY, PRIVATE_PREFIX, Marker
 from service.kafka.ports import Headers
@@ -51,8 +51,8 @@ class LogReader:
         self._settings = settings
         # An open transaction of somebody else's holds readers up until it times out.
         self._stall_seconds = settings.call_timeout_seconds + settings.transaction_timeout_ms / 1000
-        self._consumer = AIOKafkaConsumer(
-            **client_options(settings),
+        self._consumer = new_consumer(
+            settings,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             isolation_level="read_committed",
