@@ -21,6 +21,7 @@ from service.kafka.logs.asset_log import AssetLog
 from service.kafka.membership.lease import GroupLease
 from service.kafka.membership.ownership import Ownership
 from service.kafka.partition.runtime import PartitionWriter, State
+from service.kafka.record_limits import TopicLimits
 from service.kafka.topics import check_topics, create_topics
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.sender import IdempotentSender
@@ -61,6 +62,7 @@ class Service:
         self._metrics = Metrics()
         self._health = Health(self._clock)
         self._pace = TransactionPace(self._clock)
+        self._limits = TopicLimits()
         self._ownership: Ownership | None = None
         self._stop = asyncio.Event()
 
@@ -96,7 +98,7 @@ class Service:
             may_pay=lease.may_pay,
         )
         closing.push_async_callback(platform.aclose)
-        sender = IdempotentSender(settings=settings, metrics=metrics, clock=clock, lease=lease)
+        sender = IdempotentSender(settings=settings, metrics=metrics, clock=clock, lease=lease, limits=self._limits)
         closing.push_async_callback(sender.close)
         assets = AssetLog(settings, sender, metrics, clock)
         closing.push_async_callback(assets.close)
@@ -104,7 +106,14 @@ class Service:
             return
         await assets.start()
         context = Context.of(
-            settings, clock=clock, metrics=metrics, platform=platform, assets=assets, sender=sender, lease=lease
+            settings,
+            clock=clock,
+            metrics=metrics,
+            platform=platform,
+            assets=assets,
+            sender=sender,
+            lease=lease,
+            limits=self._limits,
         )
         engine = Engine(context)
         engine.start()
@@ -133,11 +142,19 @@ class Service:
     def _make_writer(self, partition: int) -> PartitionWriter:
         settings, metrics, clock = self._settings, self._metrics, self._clock
         if settings.kafka.delivery == "exactly_once" or self._ownership is None:
-            return TransactionalWriter(partition, settings=settings, metrics=metrics, clock=clock, pace=self._pace)
+            return TransactionalWriter(
+                partition, settings=settings, metrics=metrics, clock=clock, pace=self._pace, limits=self._limits
+            )
         consumer = self._ownership.group.consumer
         offsets = ConsumerOffsets(consumer, call_timeout_seconds=settings.kafka.call_timeout_seconds)
         return AtLeastOnceWriter(
-            partition, settings=settings, metrics=metrics, clock=clock, offsets=offsets, pace=self._pace
+            partition,
+            settings=settings,
+            metrics=metrics,
+            clock=clock,
+            offsets=offsets,
+            pace=self._pace,
+            limits=self._limits,
         )
 
     async def _topics_fit(self) -> None:

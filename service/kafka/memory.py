@@ -12,15 +12,15 @@ from service.kafka.ports import (
     Lease,
     LeaseLost,
     OutRecord,
+    RecordLimits,
     RecordPosition,
-    RecordTooLarge,
     WriterClosed,
     WriteUnit,
 )
-from service.kafka.writing.group_commit import WriterDeath, record_bytes
-
-LARGEST_BYTES = 8 * 1024 * 1024 + 64 * 1024
-"""The largest record by default, as with default settings."""
+from service.kafka.record_limits import TopicLimits
+from service.kafka.writing.futures import consume, fail
+from service.kafka.writing.group_commit import WriterDeath
+from service.kafka.writing.too_large import too_large
 
 
 @dataclass(slots=True)
@@ -54,12 +54,12 @@ class MemoryWriter:
     `die_at(n)` makes the n-th commit from now fail; `fence()` is what a successor does.
     """
 
-    def __init__(self, log: MemoryLog, partition: int, *, limit_bytes: int = LARGEST_BYTES) -> None:
+    def __init__(self, log: MemoryLog, partition: int, *, limits: RecordLimits | None = None) -> None:
         self.partition = partition
         self.dead: asyncio.Future[WriterDeath] = asyncio.get_running_loop().create_future()
         self.commits = 0
         self._log = log
-        self._limit = limit_bytes
+        self._limits: RecordLimits = limits or TopicLimits()
         self._loop = asyncio.get_running_loop()
         self._pending: deque[tuple[WriteUnit, asyncio.Future[list[RecordPosition]]]] = deque()
         self._scheduled = False
@@ -75,11 +75,11 @@ class MemoryWriter:
 
     def submit(self, unit: WriteUnit) -> asyncio.Future[list[RecordPosition]]:
         future: asyncio.Future[list[RecordPosition]] = self._loop.create_future()
-        future.add_done_callback(_seen)
+        consume(future)
         if self._closing or self.dead.done():
             future.set_exception(WriterClosed())
-        elif any(record_bytes(record) > self._limit for record in unit.records):
-            future.set_exception(RecordTooLarge())
+        elif (refusal := too_large(unit.records, self._limits)) is not None:
+            future.set_exception(refusal)
         else:
             self._pending.append((unit, future))
             if not self._scheduled:
@@ -132,14 +132,15 @@ class MemoryWriter:
 class MemorySender:
     """A `LiveSender` that delivers at the next turn of the event loop; `fail_next` loses deliveries."""
 
-    def __init__(self, log: MemoryLog, lease: Lease, *, limit_bytes: int = LARGEST_BYTES) -> None:
-        self.limit_bytes = limit_bytes
+    def __init__(self, log: MemoryLog, lease: Lease, *, limits: RecordLimits | None = None) -> None:
+        self._limits: RecordLimits = limits or TopicLimits()
         self._log = log
         self._lease = lease
         self._loop = asyncio.get_running_loop()
         self._failing: Callable[[], BaseException] | None = None
         self._under_way: deque[tuple[asyncio.Future[RecordPosition], RecordPosition]] = deque()
         self._closed = False
+        self._healed = asyncio.Event()
 
     async def start(self) -> None:
         """Nothing to connect to."""
@@ -148,13 +149,13 @@ class MemorySender:
         if not self._lease.alive():
             raise LeaseLost
         future: asyncio.Future[RecordPosition] = self._loop.create_future()
-        future.add_done_callback(_seen)
+        consume(future)
         if self._closed:
             future.set_exception(DeliveryFailed("the sender was closed"))
-        elif record_bytes(record) > self.limit_bytes:
-            future.set_exception(RecordTooLarge())
+        elif (refusal := too_large((record,), self._limits)) is not None:
+            future.set_exception(refusal)
         elif self._failing is not None:
-            self._loop.call_soon(_fail, future, self._failing())
+            self._loop.call_soon(fail, future, self._failing())
         else:
             place = self._log.append(record)
             self._under_way.append((future, place))
@@ -163,6 +164,18 @@ class MemorySender:
 
     async def ready(self) -> None:
         """Always."""
+
+    def takes(self, topic: str, partition: int) -> bool:
+        return self._failing is None
+
+    async def prove(self, record: OutRecord) -> RecordPosition:
+        while True:
+            try:
+                return await self.send(record)
+            except DeliveryFailed:
+                self._healed.clear()
+                if self._failing is not None:
+                    await self._healed.wait()
 
     async def close(self) -> None:
         self._closed = True
@@ -177,13 +190,5 @@ class MemorySender:
     def fail_next(self, error: Callable[[], BaseException] | None) -> None:
         """Fail deliveries with what `error` makes, until called with None."""
         self._failing = error
-
-
-def _fail(future: asyncio.Future[RecordPosition], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
-
-
-def _seen(future: asyncio.Future[list[RecordPosition]] | asyncio.Future[RecordPosition]) -> None:
-    if not future.cancelled():
-        future.exception()
+        if error is None:
+            self._healed.set()

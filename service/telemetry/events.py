@@ -25,6 +25,10 @@ class LogEvent(StrEnum):
     # Writing to Kafka
     WRITER_DIED = "writer_died"  # the partition is taken over anew, or given up when fenced; see reason
     SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
+    TOPIC_REFUSES = "topic_refuses"  # no attempt is paid for again until this partition takes a record; see reason
+    TOPIC_TAKES = "topic_takes"  # the partition takes records again
+    PROOF_FAILED = "proof_failed"  # a bug: the check whether a topic takes records ended; its attempts end
+    RECORD_REFUSED = "record_refused"  # a broker refused a batch as too large; `limit_bytes` is assumed from now on
     SENDER_WAITING = "sender_waiting"  # no producer can be had just now; asked again until a broker answers
 
     # Sandbox
@@ -34,8 +38,9 @@ class LogEvent(StrEnum):
     # Engine
     JOB_ENDED = "job_ended"  # a completion is durable; the audit line of a request
     JOB_EVENT = "job_event"  # a job goes on: retrying and interrupted at warning, the rest at debug
-    WORK_FAILED = "work_failed"  # a bug: the work of one job raised; it is begun again after a pause
-    UNIT_REFUSED = "unit_refused"  # a record fits no topic: raise kafka.max_message_bytes
+    WORK_FAILED = "work_failed"  # a bug: the work of one job raised; it is counted and repeated, then the job fails
+    UNIT_REFUSED = "unit_refused"  # a topic takes less than was known; the job ends with a smaller completion
+    EVENT_NOT_WRITTEN = "event_not_written"  # an event of a job can't be written; a completion gets another form
     ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written just now; the upload waits
     ASSET_GONE = "asset_gone"  # the platform has lost an asset of ours; the video is uploaded again
     PROGRESS_NOT_SENT = "progress_not_sent"  # a live upload progress event was not taken; nothing depends on it

@@ -44,11 +44,6 @@ def decode_finished(value: bytes) -> FinishedRecord | None:
         return None
 
 
-def finished_record(topic: str, partition: int, record: FinishedRecord) -> OutRecord:
-    """What the end of a job writes to the finished topic. The key alone is enough to restore the index."""
-    return OutRecord(topic, partition, record.request_id.encode(), encode_finished(record))
-
-
 class KafkaFinishedLog:
     """The `FinishedLog` of one owned partition: an index in memory over records in Kafka."""
 
@@ -65,6 +60,7 @@ class KafkaFinishedLog:
         self.partition = partition
         self._index = FingerprintIndex()
         self._window_ms = dedup_hours * 3_600_000
+        self._topic = finished.topic
         self._finished = finished
         self._completions = completions
         self._entries = metrics.dedup_entries.labels(partition=str(partition))
@@ -72,6 +68,10 @@ class KafkaFinishedLog:
 
     def __len__(self) -> int:
         return len(self._index)
+
+    def record(self, ended: FinishedRecord) -> OutRecord:
+        # The key alone is enough to restore the index.
+        return OutRecord(self._topic, self.partition, ended.request_id.encode(), encode_finished(ended))
 
     async def find(self, request_id: str) -> FinishedRecord | None:
         """Look up an id; a hit is verified by reading the record. Raises `ReadFailed` (try again later)."""

@@ -32,14 +32,14 @@ class PointReader:
         isolation: Literal["read_committed", "read_uncommitted"] = "read_committed",
     ) -> None:
         self._settings = settings
-        self._topic = topic
+        self.topic = topic
         self._isolation = isolation
         self._lock = asyncio.Lock()
         self._consumer: AIOKafkaConsumer | None = None
 
     async def at(self, partition: int, offset: int) -> InRecord | None:
         """The record at this offset; None when retention or compaction has removed it. Raises `ReadFailed`."""
-        where = TopicPartition(self._topic, partition)
+        where = TopicPartition(self.topic, partition)
         async with self._lock:
             try:
                 async with asyncio.timeout(self._settings.call_timeout_seconds):
@@ -49,14 +49,14 @@ class PointReader:
                     found = await self._first(consumer, where)
             except (KafkaError, TimeoutError) as error:
                 await self._drop()
-                raise ReadFailed(f"{self._topic}/{partition}@{offset} can't be read: {error!r}") from error
+                raise ReadFailed(f"{self.topic}/{partition}@{offset} can't be read: {error!r}") from error
         if found is None or found.offset != offset:
             return None
         return found
 
     async def beginnings(self, partitions: Sequence[int]) -> dict[int, int]:
         """The log start offsets. Raises `ReadFailed`."""
-        places = [TopicPartition(self._topic, partition) for partition in partitions]
+        places = [TopicPartition(self.topic, partition) for partition in partitions]
         async with self._lock:
             try:
                 async with asyncio.timeout(self._settings.call_timeout_seconds):
@@ -64,7 +64,7 @@ class PointReader:
                     found: dict[TopicPartition, int] = await consumer.beginning_offsets(places)
             except (KafkaError, TimeoutError) as error:
                 await self._drop()
-                raise ReadFailed(f"the beginning of {self._topic} is unknown: {error!r}") from error
+                raise ReadFailed(f"the beginning of {self.topic} is unknown: {error!r}") from error
         return {where.partition: offset for where, offset in found.items()}
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ import structlog
 from contracts.codes import DeadLetterCode
 from contracts.deadletters import dead_letter_headers, redrive_count_of
 from service.kafka.ports import InRecord, OutRecord
-from service.kafka.writing.group_commit import record_bytes
+from service.kafka.record_limits import record_bytes
 from service.telemetry.events import LogEvent
 from service.version import VERSION
 

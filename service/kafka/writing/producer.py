@@ -19,6 +19,7 @@ from aiokafka.structs import OffsetAndMetadata
 from service.errors import PartitionError
 from service.kafka.connection import is_unreachable
 from service.kafka.ports import OutRecord, RecordPosition
+from service.kafka.writing.futures import consume
 
 T = TypeVar("T")
 
@@ -77,6 +78,13 @@ class BoundedProducer:
             await asyncio.shield(self.kill())
             raise
 
+    def never_expire(self) -> None:
+        """Repeat a batch also when its partition has had no leader for long. Called after `start`, before any record.
+
+        Otherwise aiokafka fails such a batch, although an earlier request may have written it.
+        """
+        self._producer._message_accumulator._batch_ttl = float("inf")  # noqa: SLF001
+
     async def begin(self) -> None:
         await self._limited("begin", self._producer.begin_transaction())
 
@@ -86,7 +94,7 @@ class BoundedProducer:
         try:
             await self._limited("send", self._send(records, futures))
         except ProducerFailed:
-            _consume(futures)
+            consume(*futures)
             raise
         return futures
 
@@ -102,7 +110,7 @@ class BoundedProducer:
         if not futures:
             return []
         _done, pending = await asyncio.wait(futures, timeout=self._limit)
-        _consume(futures)
+        consume(*futures)
         failed = next((error for f in futures if f.done() and (error := f.exception()) is not None), None)
         if failed is not None:
             raise self._failure("delivery", failed) from failed
@@ -131,7 +139,7 @@ class BoundedProducer:
             stopping.cancel()
         await self.kill()
         await asyncio.wait({stopping}, timeout=_KILL_SECONDS)
-        _consume([stopping])
+        consume(stopping)
 
     async def kill(self) -> None:
         """Close at once: nothing more is sent, every open delivery fails. Never raises; bounded; repeatable."""
@@ -142,7 +150,7 @@ class BoundedProducer:
             task.cancel()
         closing = asyncio.ensure_future(producer.client.close())
         await asyncio.wait({closing}, timeout=_KILL_SECONDS)
-        _consume([closing])
+        consume(closing)
         left = self._tasks()
         for task in left:  # a cancelled sender awaits its requests: the second cancel reaches it
             task.cancel()
@@ -159,9 +167,9 @@ class BoundedProducer:
         accumulator.fail_all(KafkaError("the producer was closed"))
         for batches in list(accumulator._batches.values()):  # noqa: SLF001
             for batch in batches:
-                _consume([batch.future, batch._drain_waiter])  # noqa: SLF001
+                consume(batch.future, batch._drain_waiter)  # noqa: SLF001
         for batch in list(accumulator._pending_batches):  # noqa: SLF001
-            _consume([batch.future, batch._drain_waiter])  # noqa: SLF001
+            consume(batch.future, batch._drain_waiter)  # noqa: SLF001
         accumulator._batches.clear()  # noqa: SLF001
 
     def _tasks(self) -> set[asyncio.Task[Any]]:
@@ -181,7 +189,7 @@ class BoundedProducer:
         if manager is None:
             return
         waiters = [manager._transaction_waiter, *(entry[2] for entry in manager._pending_txn_offsets)]  # noqa: SLF001
-        _consume([waiter for waiter in waiters if waiter is not None])
+        consume(*(waiter for waiter in waiters if waiter is not None))
 
     async def _limited(self, operation: str, call: Awaitable[T], *, limit: float | None = None) -> T:
         seconds = self._limit if limit is None else limit
@@ -198,14 +206,3 @@ class BoundedProducer:
         task = self._producer._sender.sender_task  # noqa: SLF001
         died = task.exception() if task is not None and task.done() and not task.cancelled() else None
         return failure_of(operation, died or error)
-
-
-def _consume(futures: Iterable[asyncio.Future[Any]]) -> None:
-    """Mark errors as seen, also those still to come."""
-    for future in futures:
-        future.add_done_callback(_seen)
-
-
-def _seen(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()

@@ -8,6 +8,7 @@ from service.clock import Clock
 from service.failpoints import Point, failpoint
 from service.kafka.connection import transactional_options, written_topics
 from service.kafka.ports import OutRecord, RecordPosition, WriteUnit
+from service.kafka.record_limits import TopicLimits
 from service.kafka.writing.group_commit import GroupCommitWriter
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.producer import BoundedProducer
@@ -23,11 +24,19 @@ class TransactionalWriter(GroupCommitWriter):
     """
 
     def __init__(
-        self, partition: int, *, settings: Settings, metrics: Metrics, clock: Clock, pace: TransactionPace | None = None
+        self,
+        partition: int,
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock,
+        pace: TransactionPace | None = None,
+        limits: TopicLimits | None = None,
     ) -> None:
-        super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace)
+        super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace, limits=limits)
         self._producer = BoundedProducer(
-            transactional_options(settings.kafka, partition), call_timeout_seconds=settings.kafka.call_timeout_seconds
+            {**transactional_options(settings.kafka, partition), **self._batch_options()},
+            call_timeout_seconds=settings.kafka.call_timeout_seconds,
         )
 
     async def _open(self) -> None:

@@ -19,6 +19,7 @@ from service.clock import Clock
 from service.failpoints import Point, failpoint
 from service.kafka.connection import is_unreachable, producer_options, written_topics
 from service.kafka.ports import OutRecord, RecordPosition, WriteUnit
+from service.kafka.record_limits import TopicLimits
 from service.kafka.writing.group_commit import GroupCommitWriter
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.producer import BoundedProducer, ProducerFailed
@@ -65,11 +66,13 @@ class AtLeastOnceWriter(GroupCommitWriter):
         clock: Clock,
         offsets: OffsetCommitter,
         pace: TransactionPace | None = None,
+        limits: TopicLimits | None = None,
     ) -> None:
-        super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace)
+        super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace, limits=limits)
         self._offsets = offsets
         self._producer = BoundedProducer(
-            producer_options(settings.kafka), call_timeout_seconds=settings.kafka.call_timeout_seconds
+            {**producer_options(settings.kafka), **self._batch_options()},
+            call_timeout_seconds=settings.kafka.call_timeout_seconds,
         )
 
     async def _open(self) -> None:

@@ -6,7 +6,7 @@ from contracts.codes import DeadLetterCode
 from contracts.deadletters import DeadLetterInfo
 from service.kafka.partition.dead_letter import dead_letter
 from service.kafka.ports import InRecord, OutRecord
-from service.kafka.writing.group_commit import record_bytes
+from service.kafka.record_limits import record_bytes
 
 pytestmark = pytest.mark.unit
 
