@@ -35,6 +35,7 @@ from service.kafka.connection import largest_record_bytes
 from service.kafka.ports import (
     FinishedLog,
     InRecord,
+    JobSummary,
     OutRecord,
     RecordPosition,
     RecordTooLarge,
@@ -45,6 +46,7 @@ from service.kafka.ports import (
     WriteUnit,
 )
 from service.kafka.record_limits import record_bytes
+from service.slices import Slices
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
@@ -54,6 +56,17 @@ log = structlog.get_logger()
 
 _AFTER_CRASH_SECONDS = 30.0
 _CANCEL_REASON = "canceled by request"
+
+_JOB_BYTES = 4 * 1024
+
+
+def held_bytes_of(job: Job) -> int:
+    """What a job counts against `jobs.max_held_bytes`: its request and key, and what every job takes besides.
+
+    Only members that never change are counted, so that it is the same at the job's end.
+    """
+    return len(job.body) + len(job.key or b"") + _JOB_BYTES
+
 
 After = Callable[[list[RecordPosition]], None]
 
@@ -78,6 +91,8 @@ class JobBook:
         self._live: dict[str, LiveJob] = {}
         self._lanes = KeyQueues(by_key=context.settings.jobs.ordering == "key")
         self._closed = False
+        self._resumed = False
+        self.held_bytes = 0
 
     def __repr__(self) -> str:
         return f"<JobBook partition {self.partition}: {len(self._live)} live{', closed' if self._closed else ''}>"
@@ -87,8 +102,15 @@ class JobBook:
 
     # What ownership and intake call
 
+    def summary(self, key: bytes, value: bytes) -> JobSummary:
+        try:
+            job = decode_job(value)
+        except UnreadableJobRecord as error:
+            raise UnreadableJob(str(error)) from error
+        return JobSummary(job.digest, job.deadline_ms)
+
     def restore(self, key: bytes, value: bytes) -> None:
-        """Hold a job as its record says, without beginning anything."""
+        """Hold a job as its record says; it begins with `resume`, or at once if that is over."""
         try:
             job = decode_job(value)
         except UnreadableJobRecord as error:
@@ -99,12 +121,20 @@ class JobBook:
         except (ValueError, TypeError) as error:
             raise UnreadableJob(str(error)) from error
         self._hold(live)
-
-    def resume(self) -> None:
-        """Go on with every restored job, oldest first."""
-        for live in sorted(self._live.values(), key=lambda live: live.job.offset):
+        if self._resumed:
             self._arm(live)
             self._enter(live)
+
+    async def resume(self) -> None:
+        """Go on with every restored job, oldest first."""
+        slices = Slices()
+        for live in sorted(self._live.values(), key=lambda live: live.job.offset):
+            if self._closed:
+                return
+            self._arm(live)
+            self._enter(live)
+            await slices.turn()
+        self._resumed = True
 
     def digest_of(self, request_id: str) -> str | None:
         live = self._live.get(request_id)
@@ -170,6 +200,7 @@ class JobBook:
             self.context.metrics.jobs.labels(live.job.phase).dec()
         await asyncio.gather(*works, return_exceptions=True)
         self._live.clear()
+        self.held_bytes = 0
         self._on_closed(self)
 
     def count(self, phase: Phase) -> int:
@@ -254,6 +285,7 @@ class JobBook:
 
     def _hold(self, live: LiveJob) -> None:
         self._live[live.job.request_id] = live
+        self.held_bytes += held_bytes_of(live.job)
         self.context.metrics.jobs.labels(live.job.phase).inc()
 
     def _arm(self, live: LiveJob) -> None:
@@ -277,7 +309,8 @@ class JobBook:
         failpoint(Point.AFTER_COMPLETION)
         job = live.job
         self._finished.add(job.request_id, places[-1].offset)
-        self._live.pop(job.request_id, None)
+        if self._live.pop(job.request_id, None) is not None:
+            self.held_bytes -= held_bytes_of(job)
         if live.timer is not None:
             live.timer.cancel()
         count_ended(self.context.metrics, job, completion, now_ms)
