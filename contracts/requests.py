@@ -41,8 +41,10 @@ __all__ = [
     "parse_request",
 ]
 
-REQUEST_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+REQUEST_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
+TENANT_PATTERN = r"^[A-Za-z0-9._:-]{1,64}$"
 
+Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 RequestId = Annotated[str, StringConstraints(pattern=REQUEST_ID_PATTERN)]
 Mode = Literal["stream", "sync", "async", "auto"]
 Upload = Literal["auto", "inline"]
@@ -95,6 +97,8 @@ class AnalyzeRequest(_Request):
     """What becomes of a stream that a crash cut off."""
     deadline: Deadline | None = None
     """RFC 3339 with an offset; past it the job is given up."""
+    tenant: Tenant | None = None
+    """For whom the analysis is; echoed on every event but fragments."""
     metadata: dict[str, Any] | None = None
     """Echoed on every event but fragments; up to 16 KiB as compact UTF-8 JSON."""
 

@@ -23,6 +23,7 @@ class LogEvent(StrEnum):
     HTTP_LISTENING = "http_listening"  # health and metrics are served at host and port
 
     # Writing to Kafka
+    TOPIC_DIFFERS = "topic_differs"  # a topic is not as planned; the service works, with what `problem` says
     WRITER_DIED = "writer_died"  # the partition is taken over anew, or given up when fenced; see reason
     SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
     TOPIC_REFUSES = "topic_refuses"  # no attempt is paid for again until this partition takes a record; see reason

@@ -173,6 +173,7 @@ class Intake:
             attempt=1,
             time=self._now(),
             metadata=request.metadata,
+            tenant=request.tenant,
             same_body=same_body,
         )
         return self._progress(event, record, parsed)

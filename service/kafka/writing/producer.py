@@ -27,6 +27,8 @@ from service.errors import PartitionError
 from service.kafka.connection import is_unreachable
 from service.kafka.ports import OutRecord, RecordPosition
 from service.kafka.writing.futures import consume
+from service.kafka.writing.raw_batch import send_record
+from service.settings import KafkaSettings
 
 T = TypeVar("T")
 
@@ -80,8 +82,9 @@ def failure_of(operation: str, error: BaseException) -> ProducerFailed:
 class BoundedProducer:
     """One aiokafka producer, never reused after a failure. Not for concurrent use: one task calls it."""
 
-    def __init__(self, options: Mapping[str, Any], call_timeout_seconds: float) -> None:
-        self._limit = call_timeout_seconds
+    def __init__(self, settings: KafkaSettings, options: Mapping[str, Any]) -> None:
+        """`options` are all of aiokafka's; of `settings` the limit of a call counts."""
+        self._limit = settings.call_timeout_seconds
         self._producer = AIOKafkaProducer(**options)
 
     @property
@@ -130,10 +133,8 @@ class BoundedProducer:
 
     async def _send(self, records: Iterable[OutRecord], sent: list[Sent]) -> None:
         for record in records:
-            future = await self._producer.send(
-                record.topic, record.value, record.key, record.partition, headers=list(record.headers)
-            )
-            sent.append(Sent(record, future))
+            delivery = await send_record(self._producer, record)
+            sent.append(Sent(record, delivery))
 
     async def delivered(self, sent: Sequence[Sent]) -> list[RecordPosition]:
         """Wait for every delivery; raises if a single one failed, since a commit would not tell."""
@@ -242,5 +243,5 @@ class BoundedProducer:
         return failure_of(operation, died or error)
 
 
-MakeProducer = Callable[[Mapping[str, Any], float], BoundedProducer]
-"""Makes a producer from aiokafka's options and the limit of a call in seconds."""
+MakeProducer = Callable[[KafkaSettings, Mapping[str, Any]], BoundedProducer]
+"""Makes a producer from the settings of the connection and aiokafka's own options."""

@@ -184,13 +184,13 @@ class IdempotentSender:
 
     async def _connect(self) -> SendChannel:
         topics = self._settings.topics
-        producer = self._make_producer(self._options(), self._limit_seconds)
+        producer = self._make_producer(self._settings.kafka, self._options())
         await producer.start([topics.fragments, topics.progress])
         return SendChannel(producer, lease=self._lease, limits=self._limits, owner=self)
 
     async def _connect_patiently(self, topic: str) -> SendChannel:
         """A channel for one partition of `topic` whose producer repeats a request until it is answered."""
-        producer = self._make_producer(self._options(), self._limit_seconds)
+        producer = self._make_producer(self._settings.kafka, self._options())
         await producer.start([topic])
         producer.never_expire()
         return SendChannel(producer, lease=self._lease, limits=self._limits, owner=_OwnerOfProof(self))

@@ -36,8 +36,7 @@ class TransactionalWriter(GroupCommitWriter):
     ) -> None:
         super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace, limits=limits)
         self._producer = make_producer(
-            {**transactional_options(settings.kafka, partition), **self._batch_options()},
-            settings.kafka.call_timeout_seconds,
+            settings.kafka, {**transactional_options(settings.kafka, partition), **self._batch_options()}
         )
 
     async def _open(self) -> None:

@@ -71,10 +71,7 @@ class AtLeastOnceWriter(GroupCommitWriter):
     ) -> None:
         super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace, limits=limits)
         self._offsets = offsets
-        self._producer = make_producer(
-            {**producer_options(settings.kafka), **self._batch_options()},
-            settings.kafka.call_timeout_seconds,
-        )
+        self._producer = make_producer(settings.kafka, {**producer_options(settings.kafka), **self._batch_options()})
 
     async def _open(self) -> None:
         await self._producer.start(written_topics(self._settings.topics))

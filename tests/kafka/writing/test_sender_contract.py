@@ -22,7 +22,7 @@ from service.telemetry.metrics import Metrics
 pytestmark = pytest.mark.integration
 
 PARTITIONS = 2
-LIMITS = TopicLimits(default_bytes=500_000)
+LIMITS = TopicLimits(default_bytes=4_000_000)
 
 
 class SwitchLease:
@@ -169,3 +169,10 @@ async def test_a_closed_sender_has_delivered_what_was_sent_and_takes_nothing_mor
     assert all(future.done() and future.exception() is None for future in futures)
     with pytest.raises(DeliveryFailed):
         await harness.sender.send(harness.record(b"too late"))
+
+
+async def test_a_partition_counts_as_refusing_from_a_failed_delivery_to_the_next_good_one(harness: Harness) -> None:
+    assert harness.sender.takes(harness.topic, 0)
+    await harness.sender.prove(harness.record(b""))
+    assert harness.sender.takes(harness.topic, 0)
+    assert await harness.read(0) == [harness.record(b"")]

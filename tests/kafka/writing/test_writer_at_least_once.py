@@ -82,7 +82,7 @@ async def writer(producer: RecordingProducer) -> AsyncIterator[AtLeastOnceWriter
         metrics=Metrics(),
         clock=SystemClock(),
         offsets=producer,
-        make_producer=lambda _options, _limit: cast("BoundedProducer", producer),
+        make_producer=lambda _settings, _options: cast("BoundedProducer", producer),
     )
     await writer.start()
     yield writer

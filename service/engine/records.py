@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from contracts.cloudevents import encode
 from contracts.events import (
     Accepted,
@@ -20,6 +18,7 @@ from contracts.events import (
     Uploading,
 )
 from contracts.fragments import FragmentEncoder
+from contracts.requests import AnalyzeRequest
 from service.clock import rfc3339
 from service.domain.change import Event
 from service.domain.identity import event_id, event_source
@@ -57,7 +56,7 @@ class RecordBuilder:
         self._topics = topics
         self.source = event_source(topics.requests)
 
-    def event(self, job: Job, event: Event, metadata: dict[str, Any] | None, seconds: float) -> OutRecord:
+    def event(self, job: Job, event: Event, request: AnalyzeRequest, seconds: float) -> OutRecord:
         """An event of a job at `seconds` since the epoch. A completion has one id for ever: it is there once."""
         model_type = _COMPLETIONS.get(event.type) or _PROGRESS[event.type]
         completion = event.type in _COMPLETIONS
@@ -71,7 +70,8 @@ class RecordBuilder:
                 "request_id": job.request_id,
                 "attempt": attempt,
                 "time": rfc3339(seconds),
-                "metadata": metadata,
+                "metadata": request.metadata,
+                "tenant": request.tenant,
                 **event.members,
             }
         )
