@@ -22,7 +22,7 @@ from service.kafka.membership.lease import GroupLease
 from service.kafka.membership.ownership import Ownership
 from service.kafka.partition.runtime import PartitionWriter, State
 from service.kafka.record_limits import TopicLimits
-from service.kafka.topics import check_topics, create_topics
+from service.kafka.topics import create_topics, examine_topics
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.sender import IdempotentSender
 from service.kafka.writing.writer import TransactionalWriter
@@ -118,7 +118,7 @@ class Service:
         engine = Engine(context)
         engine.start()
         closing.push_async_callback(engine.close)
-        ownership = Ownership(settings, engine, self._make_writer, metrics, clock, lease=lease)
+        ownership = Ownership(settings, engine, self._make_writer, metrics, clock, lease=lease, limits=self._limits)
         self._ownership = ownership
         closing.push_async_callback(ownership.stop)
         serving = asyncio.create_task(ownership.run(), name="ownership")
@@ -161,8 +161,12 @@ class Service:
         """Wait for the broker, then hold the topics against the settings. Raises `ProcessError` if they differ."""
         if self._settings.topics.create:
             await self._patiently(lambda: create_topics(self._settings))
-        findings = await self._patiently(lambda: check_topics(self._settings))
-        wrong = [finding for finding in findings if finding.severity == "error"]
+        report = await self._patiently(lambda: examine_topics(self._settings))
+        self._limits.learn(report.limits)
+        wrong = [finding for finding in report.findings if finding.severity == "error"]
+        for finding in report.findings:
+            if finding.severity == "warning":
+                log.warning(LogEvent.TOPIC_DIFFERS, topic=finding.topic, problem=finding.problem, todo=finding.advice)
         if wrong:
             raise ProcessError("the topics do not fit:\n" + "\n".join(f"- {finding}" for finding in wrong))
 

@@ -14,7 +14,7 @@ from service.kafka.ports import OutRecord, RecordPosition
 
 T = TypeVar("T")
 
-_OBJECT_BYTES = 2_000
+_OBJECT_BYTES = 4 * 1024
 """What a job takes in memory beside its request and texts: its objects, timers and index entries."""
 _PARSED_SHARE = 4
 """A parsed request and the body of its call take about this many times the memory of the JSON."""

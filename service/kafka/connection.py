@@ -13,11 +13,9 @@ from aiokafka.errors import (
     RequestTimedOutError,
 )
 
+from contracts.deadletters import ROOM_BYTES
 from service.errors import RetryLater, SettingsError
 from service.settings import KafkaSettings, TopicSettings
-
-DEAD_LETTER_EXTRA_BYTES = 64 * 1024
-"""How much larger than the requests topic's records those of the topics we write may be (contract, section 1)."""
 
 _BATCH_BYTES = 256 * 1024
 _UNREACHABLE = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError, TimeoutError, OSError)
@@ -40,7 +38,7 @@ def is_unreachable(error: BaseException) -> bool:
 
 def largest_record_bytes(settings: KafkaSettings) -> int:
     """The largest record that is written to any topic: every topic but the requests takes it."""
-    return settings.max_message_bytes + DEAD_LETTER_EXTRA_BYTES
+    return settings.max_message_bytes + ROOM_BYTES
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from contracts.deadletters import ROOM_BYTES
 from service.settings.section import Section
 from service.settings.sources import variable_of
 
@@ -38,9 +39,16 @@ class KafkaSettings(Section):
     transaction_timeout_ms: int = Field(30_000, ge=1_000)
     call_timeout_seconds: float = Field(30, gt=0, description="limit for every call of a producer")
     max_message_bytes: int = Field(
-        8 * 1024 * 1024,
+        8 * 1024 * 1024 - ROOM_BYTES,
         ge=1024,
-        description="largest record of the requests topic; dead letters take 64 KiB more",
+        description="what `topics create` asks for as the largest record of the requests topic; completions, job states"
+        " and dead letters may be 64 KiB larger, and nothing is asked for above 8 MiB",
+    )
+
+    max_batch_bytes: int = Field(
+        32 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="a batch of records that holds more when it is decompressed is not read, and is a dead letter",
     )
 
     @field_validator("bootstrap_servers")

@@ -103,6 +103,12 @@ class JobSettings(Section):
     """Admission and fate of jobs."""
 
     max_in_flight: int = Field(10_000, ge=1, description="jobs held by the process; intake pauses above")
+    max_held_bytes: int = Field(
+        128 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="bytes of requests held by the process (the memory they take is about twice that); intake pauses "
+        "above, and at a takeover what is above stays in the jobs topic until there is room",
+    )
     max_streams: int = Field(200, ge=1, description="streams and synchronous calls at once")
     max_creates: int = Field(16, ge=1, description="task creations at once")
     ordering: Literal["none", "key"] = "none"

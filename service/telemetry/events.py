@@ -23,6 +23,7 @@ class LogEvent(StrEnum):
     HTTP_LISTENING = "http_listening"  # health and metrics are served at host and port
 
     # Writing to Kafka
+    TOPIC_DIFFERS = "topic_differs"  # a topic is not as planned; the service works, with what `problem` says
     WRITER_DIED = "writer_died"  # the partition is taken over anew, or given up when fenced; see reason
     SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
     TOPIC_REFUSES = "topic_refuses"  # no attempt is paid for again until this partition takes a record; see reason
@@ -67,6 +68,10 @@ class LogEvent(StrEnum):
     PARSER_FAILED = "parser_failed"  # a fault in our parser; the record is in the dead letters
     ACCEPT_FAILED = "accept_failed"  # a fault in ours; the record is in the dead letters
     COMPLETION_GONE = "completion_gone"  # a duplicate's completion is no longer in its topic
+    OUTPUT_TOO_LARGE = "output_too_large"  # an event that its topic does not take is not published
+    RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are passed over
+    DAMAGE_SEARCH_FAILED = "damage_search_failed"  # the end of a damaged place is not known yet; asked again
+    PARKED_JOB_WAITS = "parked_job_waits"  # a job that was left in the log can't be read from it just now
     INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up just now
     INTAKE_FAILED = "intake_failed"  # a fault in ours; the partition is taken over again
 

@@ -18,6 +18,7 @@ from service.engine.live_job import LiveJob
 from service.kafka.ports import (
     FinishedLog,
     InRecord,
+    JobSummary,
     OutRecord,
     RecordPosition,
     RecordTooLarge,
@@ -25,6 +26,7 @@ from service.kafka.ports import (
     UnreadableJob,
     Writer,
 )
+from service.slices import Slices
 
 if TYPE_CHECKING:
     from service.engine.context import Context
@@ -59,12 +61,20 @@ class JobBook:
         self._live: dict[str, LiveJob] = {}
         self._queues = KeyQueues(by_key=context.settings.jobs.ordering == "key")
         self._closed = False
+        self._resumed = False
 
     def __repr__(self) -> str:
         return f"<JobBook partition {self.partition}: {len(self._live)} live{', closed' if self._closed else ''}>"
 
     def __len__(self) -> int:
         return len(self._live)
+
+    def summary(self, key: bytes, value: bytes) -> JobSummary:
+        try:
+            job = decode_job(value)
+        except UnreadableJobRecord as error:
+            raise UnreadableJob(str(error)) from error
+        return JobSummary(job.digest, job.deadline_ms)
 
     def restore(self, key: bytes, value: bytes) -> None:
         try:
@@ -78,12 +88,20 @@ class JobBook:
             raise UnreadableJob(str(error)) from error
         live.forget_request()
         self._hold(live)
-
-    def resume(self) -> None:
-        """Go on with every restored job, the oldest first."""
-        for live in sorted(self._live.values(), key=lambda live: live.job.offset):
+        if self._resumed:
             self._start_deadline(live)
             self._enter(live)
+
+    async def resume(self) -> None:
+        """Go on with every restored job, the oldest first."""
+        slices = Slices()
+        for live in sorted(self._live.values(), key=lambda live: live.job.offset):
+            if self._closed:
+                return
+            self._start_deadline(live)
+            self._enter(live)
+            await slices.turn()
+        self._resumed = True
 
     def find(self, request_id: str) -> LiveJob | None:
         """The live job with this id."""

@@ -147,7 +147,7 @@ class GroupCommitWriter(ABC):
         limit = self._settings.kafka.call_timeout_seconds
         done, _ = await asyncio.wait({self._task}, timeout=limit)
         if not done:
-            await self._die(ProducerFailed("close", f"not written within {limit:g} s"))
+            await self.die(ProducerFailed("close", f"not written within {limit:g} s"))
             await asyncio.wait({self._task}, timeout=limit)  # its producer is gone, so its call ends
 
     def _batch_options(self) -> dict[str, Any]:
@@ -164,8 +164,9 @@ class GroupCommitWriter(ABC):
             try:
                 places = await self._write([entry.unit for entry in group])
             except Exception as error:  # noqa: BLE001 — whatever it was, the producer can't be trusted again
+                self._learn(error)
                 self._pending.extendleft(reversed(group))
-                await self._die(error)
+                await self.die(error)
                 return
             self._metrics.transactions.labels(outcome="committed").inc()
             self._metrics.transaction_seconds.observe(self._clock.monotonic() - begun)
@@ -210,7 +211,19 @@ class GroupCommitWriter(ABC):
         self._pending_bytes -= size
         return group
 
-    async def _die(self, error: BaseException) -> None:
+    def _learn(self, error: BaseException) -> None:
+        """The next writer of this partition must not send again what was refused for its size."""
+        if not isinstance(error, ProducerFailed):
+            return
+        sizes: dict[str, int] = {}
+        for record in error.too_large:
+            sizes[record.topic] = sizes.get(record.topic, 0) + self._limits.size(record)
+        for topic, size in sizes.items():
+            limit = self._limits.refused(topic, size)
+            log.warning(LogEvent.RECORD_REFUSED, topic=topic, bytes=size, limit_bytes=limit)
+
+    async def die(self, error: BaseException) -> None:
+        """Let go of the producer and fail whatever waits. Called after a failed call; a second call changes nothing."""
         if self.dead.done():
             return
         fenced = isinstance(error, ProducerFailed) and error.fenced

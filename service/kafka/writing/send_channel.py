@@ -13,28 +13,29 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     InvalidTimestampError,
     InvalidTopicError,
-    MessageSizeTooLargeError,
     PolicyViolationError,
-    RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
 
 from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition
 from service.kafka.record_limits import TopicLimits
 from service.kafka.writing.futures import fail
-from service.kafka.writing.producer import BoundedProducer
+from service.kafka.writing.producer import TOO_LARGE, BoundedProducer
 from service.kafka.writing.too_large import too_large
+from service.telemetry.events import LogEvent
+
+log = structlog.get_logger()
 
 _RATE_WINDOW_SECONDS = 0.1
 
-_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _NOT_WRITTEN = (
-    *_TOO_LARGE,
+    *TOO_LARGE,
     TopicAuthorizationFailedError,
     ClusterAuthorizationFailedError,
     InvalidTopicError,
@@ -203,8 +204,9 @@ class SendChannel:
         if error is not None:
             self._under_way[batch] = 0.0
             topic, partition = batch.batch.tp
-            if isinstance(error, _TOO_LARGE):
-                self._limits.refused(topic, batch.size)
+            if isinstance(error, TOO_LARGE):
+                limit = self._limits.refused(topic, batch.size)
+                log.warning(LogEvent.RECORD_REFUSED, topic=topic, bytes=batch.size, limit_bytes=limit)
             self._owner.undelivered(topic, partition)
             # A batch that was sent before may have been written then, whatever the last answer was.
             certain = isinstance(error, _NOT_WRITTEN) and batch.batch.retry_count == 1

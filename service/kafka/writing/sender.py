@@ -13,7 +13,7 @@ from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, Rec
 from service.kafka.record_limits import TopicLimits
 from service.kafka.writing.batches import batch_options
 from service.kafka.writing.futures import fail
-from service.kafka.writing.producer import BoundedProducer, ProducerFailed
+from service.kafka.writing.producer import BoundedProducer, MakeProducer, ProducerFailed
 from service.kafka.writing.proof import TopicProofs
 from service.kafka.writing.send_channel import SendChannel
 from service.settings import Settings
@@ -47,6 +47,7 @@ class IdempotentSender:
         lease: Lease,
         limits: TopicLimits | None = None,
         supervisor: Supervisor | None = None,
+        make_producer: MakeProducer = BoundedProducer,
     ) -> None:
         self._settings = settings
         self._limits = limits or TopicLimits()
@@ -55,6 +56,7 @@ class IdempotentSender:
         self._lease = lease
         self._alive = lease.alive
         self._supervisor = supervisor or Supervisor(metrics)
+        self._make_producer = make_producer
         self._limit_seconds = settings.kafka.call_timeout_seconds
         self._loop = asyncio.get_running_loop()
         self._channel: SendChannel | None = None
@@ -103,6 +105,11 @@ class IdempotentSender:
         if self._closed:
             raise DeliveryFailed("the sender was closed")
         return await self._proofs.prove(record)
+
+    def give_up(self, reason: BaseException) -> None:
+        """Drop the producer and connect a new one; what is under way fails with `reason`."""
+        if self._channel is not None:
+            self._channel.give_up(reason)
 
     async def close(self) -> None:
         """Wait for what is under way, bounded in time, then disconnect. Never raises."""
@@ -177,13 +184,13 @@ class IdempotentSender:
 
     async def _connect(self) -> SendChannel:
         topics = self._settings.topics
-        producer = BoundedProducer(self._options(), call_timeout_seconds=self._limit_seconds)
+        producer = self._make_producer(self._settings.kafka, self._options())
         await producer.start([topics.fragments, topics.progress])
         return SendChannel(producer, lease=self._lease, limits=self._limits, owner=self)
 
     async def _connect_patiently(self, topic: str) -> SendChannel:
         """A channel for one partition of `topic` whose producer repeats a request until it is answered."""
-        producer = BoundedProducer(self._options(), call_timeout_seconds=self._limit_seconds)
+        producer = self._make_producer(self._settings.kafka, self._options())
         await producer.start([topic])
         producer.never_expire()
         return SendChannel(producer, lease=self._lease, limits=self._limits, owner=_OwnerOfProof(self))

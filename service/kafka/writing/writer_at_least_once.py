@@ -22,7 +22,7 @@ from service.kafka.ports import OutRecord, RecordPosition, WriteUnit
 from service.kafka.record_limits import TopicLimits
 from service.kafka.writing.group_commit import GroupCommitWriter
 from service.kafka.writing.pace import TransactionPace
-from service.kafka.writing.producer import BoundedProducer, ProducerFailed
+from service.kafka.writing.producer import BoundedProducer, MakeProducer, ProducerFailed
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 
@@ -67,13 +67,11 @@ class AtLeastOnceWriter(GroupCommitWriter):
         offsets: OffsetCommitter,
         pace: TransactionPace | None = None,
         limits: TopicLimits | None = None,
+        make_producer: MakeProducer = BoundedProducer,
     ) -> None:
         super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace, limits=limits)
         self._offsets = offsets
-        self._producer = BoundedProducer(
-            {**producer_options(settings.kafka), **self._batch_options()},
-            call_timeout_seconds=settings.kafka.call_timeout_seconds,
-        )
+        self._producer = make_producer(settings.kafka, {**producer_options(settings.kafka), **self._batch_options()})
 
     async def _open(self) -> None:
         await self._producer.start(written_topics(self._settings.topics))
@@ -98,9 +96,9 @@ class AtLeastOnceWriter(GroupCommitWriter):
         return slot.record.topic == self._settings.topics.jobs
 
     async def _send(self, slots: Iterable[_Slot]) -> None:
-        sent = list(slots)
-        futures = await self._producer.send(slot.record for slot in sent)
-        for slot, place in zip(sent, await self._producer.delivered(futures), strict=True):
+        filled = list(slots)
+        sent = await self._producer.send(slot.record for slot in filled)
+        for slot, place in zip(filled, await self._producer.delivered(sent), strict=True):
             slot.place = place
 
     async def _abandon(self, *, fenced: bool) -> None:

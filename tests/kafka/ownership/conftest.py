@@ -16,7 +16,6 @@ from contracts.requests import ParsedRequest
 from service.clock import SystemClock
 from service.errors import PartitionError, ProcessError
 from service.kafka.connection import client_options
-from service.kafka.logs.finished import finished_record
 from service.kafka.membership.ownership import Ownership
 from service.kafka.partition.runtime import State
 from service.kafka.ports import (
@@ -106,7 +105,7 @@ class FakeJobs:
         def ending(places: Sequence[RecordPosition]) -> list[OutRecord]:
             now = int(SystemClock().time() * 1000)
             record = FinishedRecord(request_id, digest, places[0], now)
-            return [finished_record(topics.finished, self.partition, record)]
+            return [self.finished.record(record)]
 
         tombstone = OutRecord(topics.jobs, self.partition, request_id.encode(), None)
         places = await self.writer.submit(WriteUnit([completion, tombstone], then=ending))

@@ -124,7 +124,7 @@ async def test_a_writer_that_dies_costs_a_full_takeover_in_place(world: Any, eve
         await world.request("a")
         await eventually(lambda: member.host.jobs(0).begun == ["a"])
         writer: GroupCommitWriter = next(writer for writer in member.writers if writer.partition == 0)
-        await writer._die(RuntimeError("a failed batch"))
+        await writer.die(RuntimeError("a failed batch"))
         await eventually(lambda: member.host.jobs(0).restored == ["a"] and member.serving() == [0, 1])
         assert member.value("reelwire_group_rejoins_total") == 0
         await world.request("b")
@@ -142,7 +142,7 @@ async def test_a_partition_that_can_never_be_taken_over_ends_the_process_after_a
         writer = next(writer for writer in member.writers if writer.partition == 0)
         made = len(member.writers)
         member.ownership._takeover._make_writer = _broken_writers(member)
-        await writer._die(RuntimeError("a failed batch"))
+        await writer.die(RuntimeError("a failed batch"))
         error = await member.failure()
         assert "partition 0 failed" in str(error)
         assert len(member.writers) == made + MAX_FAILURES
@@ -156,7 +156,7 @@ def _broken_writers(member: Any) -> Any:
         async def dies() -> None:
             await opened()
             asyncio.get_running_loop().call_soon(
-                lambda: tasks.append(asyncio.ensure_future(writer._die(RuntimeError("again"))))
+                lambda: tasks.append(asyncio.ensure_future(writer.die(RuntimeError("again"))))
             )
 
         writer._open = dies

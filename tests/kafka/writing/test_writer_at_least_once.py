@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import cast
 
 import pytest
 
 from service.clock import SystemClock
 from service.kafka.ports import OutRecord, RecordPosition, WriterClosed, WriteUnit
-from service.kafka.writing.producer import ProducerFailed
+from service.kafka.writing.producer import BoundedProducer, ProducerFailed
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter
 from service.settings import load_settings
 from service.telemetry.metrics import Metrics
@@ -75,9 +76,14 @@ def producer(steps: list[str]) -> RecordingProducer:
 
 @pytest.fixture
 async def writer(producer: RecordingProducer) -> AsyncIterator[AtLeastOnceWriter]:
-    writer = AtLeastOnceWriter(0, settings=SETTINGS, metrics=Metrics(), clock=SystemClock(), offsets=producer)
-    await writer._producer.kill()
-    writer._producer = producer  # type: ignore[assignment]
+    writer = AtLeastOnceWriter(
+        0,
+        settings=SETTINGS,
+        metrics=Metrics(),
+        clock=SystemClock(),
+        offsets=producer,
+        make_producer=lambda _settings, _options: cast("BoundedProducer", producer),
+    )
     await writer.start()
     yield writer
     await writer.close()
