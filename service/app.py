@@ -107,12 +107,19 @@ class Service:
             return
         await assets.start()
         context = Context.of(
-            settings, clock=clock, metrics=metrics, platform=platform, assets=assets, sender=sender, lease=lease
+            settings,
+            clock=clock,
+            metrics=metrics,
+            platform=platform,
+            assets=assets,
+            sender=sender,
+            lease=lease,
+            limits=self._limits,
         )
         engine = Engine(context)
         engine.start()
         closing.push_async_callback(engine.close)
-        ownership = Ownership(settings, engine, self._make_writer, metrics, clock, lease=lease)
+        ownership = Ownership(settings, engine, self._make_writer, metrics, clock, lease=lease, limits=self._limits)
         self._ownership = ownership
         closing.push_async_callback(ownership.stop)
         serving = asyncio.create_task(ownership.run(), name="ownership")

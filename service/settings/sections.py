@@ -103,16 +103,31 @@ class JobSettings(Section):
     """Admission and fate of jobs."""
 
     max_in_flight: int = Field(10_000, ge=1, description="jobs held by the process; intake pauses above")
+    max_held_bytes: int = Field(
+        128 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="bytes of requests held by the process (the memory they take is about twice that); intake pauses "
+        "above, and at a takeover what is above stays in the jobs topic until there is room",
+    )
     max_streams: int = Field(200, ge=1, description="streams and synchronous calls at once")
     max_creates: int = Field(16, ge=1, description="task creations at once")
     ordering: Literal["none", "key"] = "none"
     dedup_hours: float = Field(168, gt=0)
-    max_attempts: int = Field(4, ge=1, description="billed attempts of one job before it fails")
+    max_attempts: int = Field(
+        4,
+        ge=1,
+        description="how often one request may be paid for, crashes included, and how often its own work may fail",
+    )
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="a larger request is a dead letter, too_large")
     retry_initial_seconds: float = Field(1, gt=0)
     retry_max_seconds: float = Field(60, gt=0)
     patience_seconds: float = Field(
         900, ge=0, description="how long a platform that answers with errors is waited for, per job"
+    )
+    task_patience_seconds: float = Field(
+        86_400,
+        ge=0,
+        description="how long a task whose status stands still is waited for; also quota, a refused key, a connection",
     )
 
     @model_validator(mode="after")

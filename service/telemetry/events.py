@@ -39,8 +39,9 @@ class LogEvent(StrEnum):
     # Engine
     JOB_ENDED = "job_ended"  # a completion is durable; the audit line of a request
     JOB_EVENT = "job_event"  # a job goes on: retrying and interrupted at warning, the rest at debug
-    WORK_FAILED = "work_failed"  # a bug: the work of one job raised; it is begun again after a pause
-    UNIT_REFUSED = "unit_refused"  # a record fits no topic: raise kafka.max_message_bytes
+    WORK_FAILED = "work_failed"  # a bug: the work of one job raised; it is counted and repeated, then the job fails
+    UNIT_REFUSED = "unit_refused"  # a topic takes less than was known; the job ends with a smaller completion
+    EVENT_NOT_WRITTEN = "event_not_written"  # an event of a job can't be written; a completion gets another form
     ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written just now; the upload waits
     ASSET_GONE = "asset_gone"  # the platform has lost an asset of ours; the video is uploaded again
     PROGRESS_NOT_SENT = "progress_not_sent"  # a live upload progress event was not taken; nothing depends on it
@@ -77,8 +78,10 @@ class LogEvent(StrEnum):
     PARSER_FAILED = "parser_failed"  # a fault in our parser; the record is in the dead letters
     ACCEPT_FAILED = "accept_failed"  # a fault in ours; the record is in the dead letters
     COMPLETION_GONE = "completion_gone"  # a duplicate's completion is no longer in its topic
+    OUTPUT_TOO_LARGE = "output_too_large"  # an event that its topic does not take is not published
     RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are passed over
     DAMAGE_SEARCH_FAILED = "damage_search_failed"  # the end of a damaged place is not known yet; asked again
+    PARKED_JOB_WAITS = "parked_job_waits"  # a job that was left in the log can't be read from it just now
     INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up just now
     INTAKE_FAILED = "intake_failed"  # a fault in ours; the partition is taken over again
 

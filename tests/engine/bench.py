@@ -16,11 +16,13 @@ from service.engine.context import Context
 from service.engine.host import Engine
 from service.engine.job.job_book import JobBook
 from service.engine.live_job import LiveJob
+from service.kafka.connection import largest_record_bytes
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.finished import decode_finished, encode_finished
 from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
 from service.kafka.partition.intake import Batch, Intake
 from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosition
+from service.kafka.record_limits import TopicLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
 from service.telemetry.metrics import Metrics
@@ -138,6 +140,7 @@ class Bench:
         *,
         platform: PlatformClient | None = None,
         platform_settings: dict[str, Any] | None = None,
+        limits: dict[str, int] | None = None,
         **sections: Any,
     ) -> None:
         self.settings = load_settings(platform=platform_settings or {}, **sections)
@@ -145,7 +148,8 @@ class Bench:
         self.clock = LoopClock()
         self.log = TailedLog()
         self.lease = SwitchedLease()
-        self.sender = MemorySender(self.log, self.lease)
+        self.limits = TopicLimits(limits, default_bytes=largest_record_bytes(self.settings.kafka))
+        self.sender = MemorySender(self.log, self.lease, limits=self.limits)
         self.assets = asset_log(self.settings, self.sender, self.metrics, self.clock, self.log)
         self.platform = FakePlatform(self.clock)
         self.context = Context.of(
@@ -156,6 +160,7 @@ class Bench:
             assets=self.assets,
             sender=self.sender,
             lease=self.lease,
+            limits=self.limits,
         )
         self.engine = Engine(self.context)
         self.slots = self.engine.slots
@@ -187,7 +192,7 @@ class Bench:
 
     def open(self, partition: int = 0) -> JobBook:
         """Own a partition, with a writer and a book of its own. The last one opened is the bench's."""
-        self.writer = HeldWriter(self.log, partition)
+        self.writer = HeldWriter(self.log, partition, limits=self.limits)
         self.finished = MemoryFinished(self.log, self.settings.topics.finished, partition)
         self.book = self.engine.open(partition, self.writer, self.finished)
         self._intake = Intake(

@@ -195,7 +195,7 @@ class AssetLog:
             if offset is None:
                 continue
             found = await self._reader.at(partition, offset)
-            if found is None or found.value is None or found.key != identity.encode():
+            if not isinstance(found, InRecord) or found.value is None or found.key != identity.encode():
                 continue
             if self._indexes[partition].get(key) != offset:
                 return await self._note(identity)  # something newer came while we read

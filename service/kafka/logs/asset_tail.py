@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,6 +15,8 @@ from service.errors import PartitionError
 from service.kafka.connection import new_consumer
 from service.kafka.marker import MARKER_KEY, Marker
 from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender
+from service.kafka.reading.fetched import Fetched, UnreadableRange, next_offset
+from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 
@@ -87,6 +88,7 @@ class AssetTail:
         )
         try:
             await asyncio.wait_for(consumer.start(), self._settings.kafka.call_timeout_seconds)
+            decode_with(consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
             places = await self._assign(consumer)
             looked, before = self._clock.monotonic(), dict(self._positions)
             while True:
@@ -131,25 +133,27 @@ class AssetTail:
             MARKER_KEY + b"/" + self._marker.id.encode()
         )  # of our own: compaction must not remove it before we see it
 
-    def _take(self, records: list[Any]) -> None:
+    def _take(self, records: Sequence[Fetched]) -> None:
         partition = records[0].partition
         catching_up = not self.ready.is_set()
         now = self._clock.time()
         for record in records:
+            if isinstance(record, UnreadableRange):
+                log.error(
+                    LogEvent.RANGE_UNREADABLE,
+                    topic=record.topic,
+                    partition=partition,
+                    offset=record.offset,
+                    last_offset=record.last_offset,
+                    reason=record.reason,
+                    consequence="videos that were noted there are uploaded again",
+                )
+                continue
             if record.key == self._marker_key:
                 self._unseen.discard(partition)
                 continue
-            taken = InRecord(
-                record.topic,
-                record.partition,
-                record.offset,
-                record.timestamp,
-                record.key,
-                record.value,
-                tuple(record.headers),
-            )
-            self._on_record(taken, now - record.timestamp / 1000 if catching_up else None)
-        self._positions[partition] = records[-1].offset + 1
+            self._on_record(record, now - record.timestamp_ms / 1000 if catching_up else None)
+        self._positions[partition] = next_offset(records[-1])
         if catching_up and not self._unseen and self._marking is not None:
             self.ready.set()
             log.info(LogEvent.ASSET_LOG_READY, positions=self._positions)

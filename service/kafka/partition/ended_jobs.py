@@ -8,16 +8,16 @@ it would pay for it again. Called by a takeover before it hands the live jobs to
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from service.domain.identity import event_id
-from service.domain.job import Job, UnreadableJobRecord, decode_job
 from service.kafka.logs.finished import decode_finished
 from service.kafka.logs.point_reader import PointReader
-from service.kafka.marker import Marker
-from service.kafka.partition.restore import LogReader, LogRecord, StillWanted
-from service.kafka.ports import RecordPosition
+from service.kafka.marker import PRIVATE_PREFIX, Marker
+from service.kafka.partition.live_records import LeftInLog, LiveRecords, Summarize
+from service.kafka.partition.restore import LogReader, StillWanted
+from service.kafka.ports import Headers, InRecord, RecordPosition, UnreadableJob
 from service.settings import TopicSettings
 
 _LOOK_BACK = 100
@@ -31,7 +31,8 @@ One would do with a single writer; a process that was frozen may have written ou
 class EndedJob:
     """A job whose completion is in the topic. `is_noted`: its finished record is there too."""
 
-    job: Job
+    key: bytes
+    digest: str
     completion: RecordPosition
     is_noted: bool
 
@@ -48,59 +49,63 @@ class EndedJobs:
         self._completions = completions
         self._wanted = wanted
 
-    async def among(self, live: Mapping[bytes, LogRecord], marker: Marker) -> list[EndedJob]:
+    async def among(self, live: LiveRecords, summarize: Summarize, marker: Marker) -> list[EndedJob]:
         """Those of `live` that have ended. `marker` is ours in the finished partition, which is read up to it.
 
         A completion is recognised by its `ce_id`, which follows from the place of the request's record: an earlier
         request with the same id has another one. Raises `RestoreFailed`, `Superseded` or `ReadFailed`.
         """
-        jobs = dict(_jobs_by_completion_id(live))
+        jobs = {
+            event_id(self._partition, offset, "completion"): (key, digest)
+            for key, digest, offset in _summaries(live, summarize)
+        }
         if not jobs:
             return []
         noted, first = await self._finished(live, marker)
         ended: dict[str, EndedJob] = {}
         for place in noted:
             record = await self._completions.at(place.partition, place.offset)
-            identifier = None if record is None else _ce_id(record.headers)
+            identifier = _ce_id(record.headers) if isinstance(record, InRecord) else None
             if identifier in jobs:
-                ended[identifier] = EndedJob(jobs[identifier], place, is_noted=True)
+                ended[identifier] = EndedJob(*jobs[identifier], place, is_noted=True)
         topic = self._topics.completions
         async for records in self._reader.since(topic, self._partition, first, self._wanted):
-            for record in records:
-                identifier = _ce_id(record.headers)
+            for found in records:
+                identifier = _ce_id(found.headers) if isinstance(found, InRecord) else None
                 if identifier in jobs and identifier not in ended:
-                    place = RecordPosition(topic, self._partition, record.offset)
-                    ended[identifier] = EndedJob(jobs[identifier], place, is_noted=False)
+                    place = RecordPosition(topic, self._partition, found.offset)
+                    ended[identifier] = EndedJob(*jobs[identifier], place, is_noted=False)
         return list(ended.values())
 
-    async def _finished(self, live: Mapping[bytes, LogRecord], marker: Marker) -> tuple[list[RecordPosition], int]:
+    async def _finished(self, live: LiveRecords, marker: Marker) -> tuple[list[RecordPosition], int]:
         """Completions noted for ids of `live`, and the offset of the first completion that may not be noted."""
         noted: dict[bytes, bytes] = {}
         last: deque[bytes] = deque(maxlen=_LOOK_BACK)
         async for records in self._reader.until(marker, self._topics.finished, self._partition, self._wanted):
             for record in records:
-                if record.value is None:
+                if not isinstance(record, InRecord) or record.value is None:
                     continue
                 last.append(record.value)
-                if record.key in live:
+                if record.key in live.by_key:
                     noted[record.key] = record.value
         places = [found.completion for value in noted.values() if (found := decode_finished(value)) is not None]
         known = [found.completion.offset for value in last if (found := decode_finished(value)) is not None]
         return places, min(known, default=0)
 
 
-def _jobs_by_completion_id(live: Mapping[bytes, LogRecord]) -> Iterator[tuple[str, Job]]:
-    for record in live.values():
+def _summaries(live: LiveRecords, summarize: Summarize) -> Iterator[tuple[bytes, str, int]]:
+    """Key, digest and offset of the request of every live job."""
+    for key, record in live.by_key.items():
+        if key.startswith(PRIVATE_PREFIX):
+            continue
         try:
-            job = decode_job(record.value)
-        except UnreadableJobRecord:
-            continue  # the restore puts it into quarantine
-        yield event_id(job.partition, job.offset, "completion"), job
+            summary = record.summary if isinstance(record, LeftInLog) else summarize(key, record.value)
+        except UnreadableJob:
+            continue  # it is going to be quarantined
+        yield key, summary.digest, summary.offset
 
 
-def _ce_id(headers: object) -> str | None:
-    """The `ce_id` of a record's headers; None when there is none, or none of ours."""
-    for name, value in headers if isinstance(headers, tuple | list) else ():
-        if name == "ce_id" and value is not None:
-            return bytes(value).decode("utf-8", "replace")
-    return None
+def _ce_id(headers: Headers) -> str | None:
+    """The `ce_id` of a record; None when it has none."""
+    value = next((value for name, value in headers if name == "ce_id"), None)
+    return None if value is None else value.decode("utf-8", "replace")

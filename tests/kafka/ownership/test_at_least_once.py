@@ -16,6 +16,7 @@ from service.errors import PartitionError
 from service.kafka.partition.runtime import PartitionRuntime
 from service.kafka.partition.takeover import Readers, Takeover
 from service.kafka.ports import FinishedRecord, OutRecord, RecordPosition, WriterClosed, WriteUnit
+from service.kafka.record_limits import TopicLimits
 from service.kafka.writing.producer import BoundedProducer, MakeProducer, ProducerFailed, Sent
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter
 from service.settings import Settings
@@ -56,7 +57,15 @@ class Process:
         self.readers = Readers.of(self.settings)
         self._make_producer = make_producer
         self.takeover = Takeover(
-            self.settings, self.host, self._writer, NoGroup(), self.readers, Metrics(), SystemClock(), owner="tests"
+            self.settings,
+            self.host,
+            self._writer,
+            NoGroup(),
+            self.readers,
+            Metrics(),
+            SystemClock(),
+            owner="tests",
+            limits=TopicLimits(),
         )
 
     def _writer(self, partition: int) -> AtLeastOnceWriter:
