@@ -19,8 +19,11 @@ from service.engine.live_job import LiveJob
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.finished import decode_finished, encode_finished
 from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
-from service.kafka.partition.intake import Batch, Intake
+from service.kafka.partition.batch import Batch
+from service.kafka.partition.intake import Intake
+from service.kafka.partition.parked import ParkedJobs
 from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosition
+from service.kafka.record_limits import TopicLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
 from service.telemetry.metrics import Metrics
@@ -130,6 +133,15 @@ def asset_log(settings: Settings, sender: MemorySender, metrics: Metrics, clock:
     return assets
 
 
+class NothingParked:
+    """All jobs are in memory."""
+
+    def digest_of(self, request_id: str) -> str | None:
+        return None
+
+    async def load(self, request_id: str) -> None: ...
+
+
 class Bench:
     """One process: `open` a partition, `take` requests, look at what was written and asked for."""
 
@@ -195,6 +207,8 @@ class Bench:
             settings=self.settings,
             jobs=self.book,
             finished=self.finished,
+            parked=cast(ParkedJobs, NothingParked()),
+            limits=TopicLimits(),
             quarantined=frozenset(),
             metrics=self.metrics,
             clock=self.clock,
@@ -210,21 +224,24 @@ class Bench:
         return InRecord(topic, self.book.partition, self._offset - 1, timestamp, key, orjson.dumps(body), ())
 
     async def prepare(self, *records: InRecord) -> Batch:
-        return await self._intake.prepare(records)
+        """The one batch that these records make."""
+        (batch,) = [batch async for batch in self._intake.batches(records)]
+        return batch
 
     async def take(self, *bodies: dict[str, Any], key: bytes | None = b"cam7") -> None:
         """One batch of requests, as intake takes it: durable when this returns."""
         batch = await self.prepare(*(self.record(body, key) for body in bodies))
-        batch.durable(await self.writer.submit(batch.unit))
+        await self.writer.submit(batch.unit)
+        await batch.durable()
 
     # Takeover
 
-    def restore(self, *jobs: Job) -> None:
+    async def restore(self, *jobs: Job) -> None:
         """Jobs as an earlier owner left them."""
         for job in jobs:
             self.log.append(self.context.records.job(job))
             self.book.restore(job.request_id.encode(), encode_job(job))
-        self.book.resume()
+        await self.book.resume()
 
     async def crash(self) -> None:
         """This owner is gone with all that was not durable; the next one takes over."""
@@ -237,7 +254,7 @@ class Bench:
         for key, value in live.items():
             if value is not None:
                 self.book.restore(key, value)
-        self.book.resume()
+        await self.book.resume()
 
     # What was written
 
