@@ -19,8 +19,10 @@ from service.engine.live_job import LiveJob
 from service.kafka.connection import largest_record_bytes
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.finished import decode_finished, encode_finished
-from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
-from service.kafka.partition.intake import Batch, Intake
+from service.kafka.memory import MemoryLog, MemorySender, MemoryTail, MemoryWriter
+from service.kafka.partition.batch import Batch
+from service.kafka.partition.intake import Intake
+from service.kafka.partition.parked import ParkedJobs
 from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosition
 from service.kafka.record_limits import TopicLimits
 from service.platform.client import PlatformClient
@@ -54,21 +56,15 @@ class SwitchedLease:
 
 
 class TailedLog(MemoryLog):
-    """Tells who follows a topic of each record, and knows the order of all records."""
+    """Knows the order of all records."""
 
     def __init__(self) -> None:
         super().__init__()
         self.order: list[OutRecord] = []
-        self.followers: dict[str, Callable[[InRecord, float | None], None]] = {}
 
     def append(self, record: OutRecord) -> RecordPosition:
         place = super().append(record)
         self.order.append(record)
-        follower = self.followers.get(record.topic)
-        if follower is not None:
-            headers = tuple(record.headers)
-            seen = InRecord(place.topic, place.partition, place.offset, 0, record.key, record.value, headers)
-            asyncio.get_running_loop().call_soon(follower, seen, None)
         return place
 
 
@@ -125,11 +121,20 @@ class MemoryFinished:
 
 def asset_log(settings: Settings, sender: MemorySender, metrics: Metrics, clock: Clock, log: TailedLog) -> AssetLog:
     """The real asset log, its topic in memory and already read."""
-    assets = AssetLog(settings, sender, metrics, clock)
-    assets._tail.partitions = 2
-    assets._tail.ready.set()
-    log.followers[settings.topics.assets] = assets._seen
-    return assets
+
+    def make_tail(*arguments: Any) -> MemoryTail:
+        return MemoryTail(log, settings.topics.assets, arguments[4], partitions=2)
+
+    return AssetLog(settings, sender, metrics, clock, make_tail=make_tail)
+
+
+class NothingParked:
+    """All jobs are in memory."""
+
+    def digest_of(self, request_id: str) -> str | None:
+        return None
+
+    async def load(self, request_id: str) -> None: ...
 
 
 class Bench:
@@ -200,6 +205,8 @@ class Bench:
             settings=self.settings,
             jobs=self.book,
             finished=self.finished,
+            parked=cast(ParkedJobs, NothingParked()),
+            limits=TopicLimits(),
             quarantined=frozenset(),
             metrics=self.metrics,
             clock=self.clock,
@@ -215,21 +222,24 @@ class Bench:
         return InRecord(topic, self.book.partition, self._offset - 1, timestamp, key, orjson.dumps(body), ())
 
     async def prepare(self, *records: InRecord) -> Batch:
-        return await self._intake.prepare(records)
+        """The one batch that these records make."""
+        (batch,) = [batch async for batch in self._intake.batches(records)]
+        return batch
 
     async def take(self, *bodies: dict[str, Any], key: bytes | None = b"cam7") -> None:
         """One batch of requests, as intake takes it: durable when this returns."""
         batch = await self.prepare(*(self.record(body, key) for body in bodies))
-        batch.durable(await self.writer.submit(batch.unit))
+        await self.writer.submit(batch.unit)
+        await batch.durable()
 
     # Takeover
 
-    def restore(self, *jobs: Job) -> None:
+    async def restore(self, *jobs: Job) -> None:
         """Jobs as an earlier owner left them."""
         for job in jobs:
             self.log.append(self.context.records.job(job))
             self.book.restore(job.request_id.encode(), encode_job(job))
-        self.book.resume()
+        await self.book.resume()
 
     async def crash(self) -> None:
         """This owner is gone with all that was not durable; the next one takes over."""
@@ -242,7 +252,7 @@ class Bench:
         for key, value in live.items():
             if value is not None:
                 self.book.restore(key, value)
-        self.book.resume()
+        await self.book.resume()
 
     # What was written
 

@@ -42,7 +42,8 @@ async def test_nothing_happens_to_a_job_before_its_acceptance_is_durable(bench: 
     await settled()
     assert (bench.platform.calls, bench.log.order) == ([], [])
     bench.writer.go()
-    batch.durable(await durable)
+    await durable
+    await batch.durable()
     await bench.completed()
 
 
@@ -60,9 +61,9 @@ async def test_a_claim_is_one_record_with_what_made_it_possible(bench: Bench) ->
 async def test_nothing_is_paid_for_before_its_claim_is_durable(bench: Bench, mode: str, operation: str) -> None:
     held = bench.platform.hold(operation)
     batch = await bench.prepare(bench.record(analyze(upload="inline", mode=mode)))
-    places = await bench.writer.submit(batch.unit)
+    await bench.writer.submit(batch.unit)
     bench.writer.held = True
-    batch.durable(places)
+    await batch.durable()
     await settled()
     assert bench.live().job.attempt == 1
     assert bench.platform.count(operation) == 0
@@ -153,9 +154,9 @@ async def test_a_deadline_that_passes_while_the_acceptance_is_written_is_not_los
     bench.platform.hold("find_assets")
     batch = await bench.prepare(bench.record(analyze(deadline=deadline(bench, 1))))
     await passed(0.5)
-    places = await bench.writer.submit(batch.unit)
+    await bench.writer.submit(batch.unit)
     await passed(1)
-    batch.durable(places)
+    await batch.durable()
     assert (await bench.completed())["error"]["code"] == "deadline_exceeded"
 
 
