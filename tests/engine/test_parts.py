@@ -16,7 +16,7 @@ from service.engine.job.records import RecordBuilder
 from service.engine.work.poller import Poller
 from service.kafka.ports import UnreadableJob
 from service.settings import TopicSettings
-from tests.domain.builders import job_of
+from tests.domain.builders import job_of, request_of
 from tests.engine.bench import Bench, analyze, passed, settled, until
 from tests.engine.fake_platform import Held
 
@@ -144,18 +144,18 @@ def test_records_carry_the_requests_key_and_ids_that_never_change() -> None:
     topics = TopicSettings()
     records = RecordBuilder(topics)
     job = job_of(key=b"cam7", attempt=3, traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
-    told = records.event(job, Event("interrupted", attempt=2), {"a": 1}, 1.0)
+    told = records.event(job, Event("interrupted", attempt=2), request_of(metadata={"a": 1}, tenant="harbour"), 1.0)
     headers = dict(told.headers)
     assert (told.topic, told.partition, told.key) == (topics.progress, 2, b"cam7")
     assert headers["ce_id"] == b"2-7-interrupted-2"
     assert headers["ce_subject"] == b"r-1"
     assert (headers["traceparent"] or b"").startswith(b"00-1111")
-    assert b'"metadata":{"a":1}' in (told.value or b"")
-    first = records.event(job, Event("canceled", {"reason": "x"}), None, 1.0)
-    second = records.event(job.but(attempt=4), Event("canceled", {"reason": "y"}), None, 2.0)
+    assert b'"metadata":{"a":1},"tenant":"harbour"' in (told.value or b"")
+    first = records.event(job, Event("canceled", {"reason": "x"}), request_of(), 1.0)
+    second = records.event(job.but(attempt=4), Event("canceled", {"reason": "y"}), request_of(), 2.0)
     assert first.topic == topics.completions
     assert dict(first.headers)["ce_id"] == dict(second.headers)["ce_id"]
-    assert records.event(job.but(key=None), Event("interrupted"), None, 1.0).key == b"r-1"
+    assert records.event(job.but(key=None), Event("interrupted"), request_of(), 1.0).key == b"r-1"
     assert (records.tombstone(job).key, records.tombstone(job).value) == (b"r-1", None)
 
 

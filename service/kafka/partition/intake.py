@@ -103,7 +103,7 @@ class Intake:
         draft = _Draft([], [], [])
         for record in records:
             try:
-                parsed = parse_request(record.value, record.headers, max_bytes=self._max_request_bytes)
+                parsed = parse_request(record.value, record.headers, max_bytes=self._max_request_bytes, key=record.key)
             except RejectedRecord as rejected:
                 self._reject(draft, record, rejected.code, rejected.message, rejected.request_id)
                 continue
