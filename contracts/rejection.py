@@ -23,6 +23,7 @@ _WORDS = {
     "dict_type": "must be a JSON object",
     "tuple_type": "must be an array",
     "list_type": "must be an array",
+    "json_invalid": "is not JSON",
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
     "union_tag_not_found": "needs a member `type`",

@@ -86,11 +86,15 @@ def dump_request(request: Request) -> bytes:
 
 
 def load_request(body: bytes) -> Request:
-    """The request of a `ParsedRequest.body`. Raises `ValueError` when it is none.
-
-    The rules between members are not checked again: they were when the body was made.
-    """
-    return _STORED.validate_json(body)
+    """The request of a `ParsedRequest.body`. Raises `ValueError`, with the reason, when it is none of this version."""
+    try:
+        request = _STORED.validate_json(body)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+    conflict = first_conflict(request) if isinstance(request, AnalyzeRequest) else None
+    if conflict is not None:
+        raise ValueError(conflict)
+    return request
 
 
 def digest_of(data: dict[str, Any]) -> str:

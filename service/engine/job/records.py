@@ -26,6 +26,7 @@ from service.domain.job import Job, encode_job
 from service.kafka.logs.finished import encode_finished
 from service.kafka.ports import FinishedRecord, OutRecord, RecordPosition
 from service.settings import TopicSettings
+from service.telemetry.redaction import clean_members
 
 _COMPLETIONS: dict[str, type[Completed | Failed | Canceled]] = {
     "completed": Completed,
@@ -47,6 +48,8 @@ _PROGRESS: dict[
     "interrupted": Interrupted,
     "cancel_ignored": CancelIgnored,
 }
+
+_RESULT = frozenset({"text", "data"})  # published as generated; every other text may quote a library or a server
 
 
 class RecordBuilder:
@@ -72,7 +75,7 @@ class RecordBuilder:
                 "time": rfc3339(seconds),
                 "metadata": request.metadata,
                 "tenant": request.tenant,
-                **event.members,
+                **{name: value if name in _RESULT else clean_members(value) for name, value in event.members.items()},
             }
         )
         value, headers = encode(
