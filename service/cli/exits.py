@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from service.errors import ProcessError, ReelwireError, SettingsError
 from service.kafka.connection import BrokerUnavailable
+from service.telemetry.redaction import clean
 
 
 class Exit(IntEnum):
@@ -59,5 +60,5 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, ReelwireError):
         return str(error)
     if isinstance(error, KafkaError):
-        return f"Kafka answered {str(error) or type(error).__name__}; `reelwire doctor` looks closer"
-    return f"{type(error).__name__}: {error} (--debug shows where)"
+        return clean(f"Kafka answered {str(error) or type(error).__name__}; `reelwire doctor` looks closer")
+    return clean(f"{type(error).__name__}: {error} (--debug shows where)")
