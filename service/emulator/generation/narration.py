@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from service.emulator.model.inspection import Footage, Scene
+from service.emulator.media.footage import Footage, Scene
 
 
 def clock_time(seconds: float) -> str:

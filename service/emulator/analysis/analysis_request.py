@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from service.emulator.faults.fault import Directive, directive_in
-from service.emulator.model.json_schema import check_schema
-from service.emulator.model.segments import SegmentDefinition, TimeFormat, parse_definitions
+from contracts.platform_limits import base64_characters
+from contracts.schema_subset import first_violation
+from service.emulator.analysis.segment_definitions import SegmentDefinition, TimeFormat, parse_definitions
+from service.emulator.faults.directive import Directive, directive_in
 from service.emulator.parameters import Parameters
 from service.emulator.refusals import Refusal, invalid, missing
 
@@ -69,7 +70,7 @@ class AnalysisRequest:
     """`general` or `time_based_metadata`."""
 
 
-def parse_analysis(body: Any, *, task: bool, strict: bool, base64_limit: int) -> AnalysisRequest:
+def parse_analysis(body: Any, *, task: bool, strict: bool, video_limit_bytes: int) -> AnalysisRequest:
     """Check a decoded body; raises `Refusal`."""
     given = Parameters(body)
     if strict:
@@ -78,7 +79,7 @@ def parse_analysis(body: Any, *, task: bool, strict: bool, base64_limit: int) ->
     mode = given.text("analysis_mode", choices=("general", "time_based_metadata")) if task else None
     mode = mode or "general"
     custom_id = _custom_id(given) if task else None
-    source = _source(given, base64_limit)
+    source = _source(given, video_limit_bytes)
     segmented = mode == "time_based_metadata"
     prompt = _prompt(given, segmented=segmented)
     schema, definitions, time_format = _response_format(given, task=task, segmented=segmented)
@@ -137,7 +138,7 @@ def _custom_id(given: Parameters) -> str | None:
     return value
 
 
-def _source(given: Parameters, base64_limit: int) -> Source:
+def _source(given: Parameters, video_limit_bytes: int) -> Source:
     video = given.object("video")
     if video is None:
         raise missing("video")
@@ -146,8 +147,10 @@ def _source(given: Parameters, base64_limit: int) -> Source:
     if kind == "asset_id":
         return Source("asset_id", value)
     if kind == "base64_string":
-        if len(value) > base64_limit:
-            raise Refusal(400, "video_filesize_too_large", f"The base64 video is larger than {base64_limit} bytes.")
+        if len(value) > base64_characters(video_limit_bytes):
+            raise Refusal(
+                400, "video_filesize_too_large", f"The base64 video is larger than {video_limit_bytes} bytes."
+            )
         return Source("base64_string", value)
     if not value.startswith(("http://", "https://")):
         raise invalid("The video.url parameter must be an http or https URL.")
@@ -179,7 +182,10 @@ def _response_format(
         schema = wanted.raw("json_schema")
         if not isinstance(schema, dict):
             raise missing("response_format.json_schema")
-        check_schema(schema)
+        violation = first_violation(schema)
+        if violation is not None:
+            path = f"response_format.json_schema{violation.path.removeprefix('$')}"
+            raise Refusal(violation.status, "parameter_invalid", f"The {path} parameter is invalid: {violation.rule}.")
         return schema, (), "seconds"
     definitions, time_format = parse_definitions(wanted, model_name=str(given.raw("model_name") or _MODELS[0]))
     return None, definitions, time_format

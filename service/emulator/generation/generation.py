@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from service.emulator.analysis.analysis_request import AnalysisRequest
+from service.emulator.analysis.media_rules import window_of
 from service.emulator.faults.fault import Fault
-from service.emulator.model.analysis_request import AnalysisRequest
-from service.emulator.model.inspection import Footage
-from service.emulator.model.json_schema import InstanceMaker
-from service.emulator.model.media_rules import window_of
-from service.emulator.model.narration import narrate
-from service.emulator.model.segments import SegmentLimits, segments_of
+from service.emulator.generation.instance import InstanceMaker
+from service.emulator.generation.narration import narrate
+from service.emulator.generation.segments import SegmentLimits, segments_of
+from service.emulator.media.footage import Footage
 from service.emulator.options import Pace
 
 _CHARS_PER_TOKEN = 4

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from service.emulator.model.inspection import Footage
+from contracts.platform_limits import IMAGE_BYTES
+from service.emulator.media.footage import Footage
 from service.emulator.refusals import Refusal, invalid
 
 _MIN_SIDE = 360
@@ -19,6 +20,8 @@ Mode = Literal["sync", "task"]
 
 def refused_as_asset(footage: Footage) -> Refusal | None:
     """Why an asset of this content becomes `failed`; duration is no reason here, each model has its own."""
+    if footage.kind == "image" and footage.size > IMAGE_BYTES:
+        return Refusal(400, "image_filesize_too_large", f"The image is larger than {IMAGE_BYTES} bytes.")
     if footage.kind != "video":
         return None
     short, long = sorted((footage.width, footage.height))
@@ -33,16 +36,22 @@ def refused_as_asset(footage: Footage) -> Refusal | None:
 
 
 def window_of(footage: Footage, start: float | None, end: float | None) -> tuple[float, float]:
-    """The seconds to analyse; raises `Refusal` for a window outside the video or shorter than a second."""
-    first = 0.0 if start is None else start
-    last = footage.duration if end is None else end
-    if last > footage.duration + _ROUNDING_SECONDS:
-        raise invalid(f"The end_time parameter is beyond the video's duration of {footage.duration} seconds.")
-    if first >= footage.duration:
-        raise invalid(f"The start_time parameter is beyond the video's duration of {footage.duration} seconds.")
-    if (start is not None or end is not None) and last - first < _MIN_SECONDS:
+    """The part to analyse, in seconds on the file's own clock, which need not start at 0.
+
+    Raises `Refusal` for a window outside the video or shorter than a second.
+    """
+    first, last = footage.starts_at, footage.ends_at
+    lasts = f"the video goes from {first} to {last} seconds on its own clock"
+    if end is not None and not first < end <= last + _ROUNDING_SECONDS:
+        raise invalid(f"The end_time parameter is outside the video: {lasts}.")
+    if start is not None and start >= last:
+        raise invalid(f"The start_time parameter is outside the video: {lasts}.")
+    begin = first if start is None else max(first, start)
+    until = last if end is None else min(last, end)
+    given = start is not None or end is not None
+    if given and (last if end is None else end) - (first if start is None else start) < _MIN_SECONDS:
         raise invalid("start_time and end_time must be at least 1 second apart.")
-    return first, min(last, footage.duration)
+    return begin, until
 
 
 def refused_in_analysis(footage: Footage, mode: Mode, window_seconds: float) -> Refusal | None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from service.emulator.faults.fault import Fault
-from service.emulator.model.generation import Generation
+from service.emulator.generation.generation import Generation
 
 Ending = Literal["whole", "cut", "short"]
 _STALL_SECONDS = 3600.0
