@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format bench contracts docs soak lock clean
+.PHONY: help setup demo test lint format bench contracts docs soak fuzz coverage lock clean
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(STAMP) ## the whole test suite, on a real Apache Kafka, in two workers (
 
 soak: $(STAMP) ## long runs: ten seeds of the 500 requests, outages
 	@$(BIN)/python -m pytest -m soak --timeout=3600 $(ARGS)
+
+fuzz: $(STAMP) ## 100,000 mutated records into the running service (ARGS="--records 2000 --seed 7")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: $(STAMP) ## formatting, linting, strict types, who may import whom, generated contracts
 	@$(BIN)/ruff format --check .

@@ -19,7 +19,8 @@ from service.sandbox.system import System, own_names
 from tests.harness.invariants import check_invariants
 from tests.harness.observer import Observer
 from tests.harness.request_producer import RequestProducer
-from tests.soak import journal, verdict
+from tests.harness import journal
+from tests.soak import verdict
 from tests.soak.chaos import Chaos, make_chaos
 from tests.soak.fleet import Fleet
 from tests.soak.report import Plan, Result, Summary
