@@ -77,7 +77,7 @@ async def _run(plan: FuzzPlan, out: Path) -> FuzzResult:
     async with await open_broker(load_settings(), progress=tell) as broker:
         fuzz = Fuzz(plan, broker.bootstrap_servers, tell)
         result = await fuzz.run()
-    for file in save_failures(result, fuzz.cases, fuzz.ledger.places, out):
+    for file in save_failures(result, fuzz.cases, out):
         tell(f"kept {file}")
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,6 +53,12 @@ class Generator:
     """Of a record, as its topic has it."""
     now_ms: int
     """The time that odd timestamps are near to."""
+    without: frozenset[str] = frozenset()
+    """Kinds that are left out; nothing is repeated of them either."""
+
+    def cases(self, numbers: Iterable[int]) -> Iterator[Case]:
+        """The records of these numbers, but for kinds that are left out."""
+        return (self.case(number) for number in numbers if self.kind(number) not in self.without)
 
     def case(self, number: int) -> Case:
         """The record of this number."""
@@ -90,7 +96,7 @@ class Generator:
         )
         if kind in STRICT_KINDS:
             base = replace(base, request_id=name, ends=request.ends)
-        return _CHANGES.get(kind, _as_it_is)(rng, base, request.body, self)
+        return _CHANGES.get(kind, _as_it_is)(rng, base, request, self)
 
     def _request(self, rng: random.Random, name: str) -> Valid:
         return valid_request(rng, name, self.sources)
@@ -99,7 +105,7 @@ class Generator:
         """A request of the last few hundred records."""
         for _ in range(60):
             candidate = number - 1 - rng.randrange(min(number, _BACK)) if number else -1
-            if candidate >= 0 and self.kind(candidate) in STRICT_KINDS:
+            if candidate >= 0 and self.kind(candidate) in STRICT_KINDS - self.without:
                 return self.case(candidate)
         return None
 
@@ -133,57 +139,58 @@ class Generator:
 
 
 _VIDEO: dict[str, Any] = {"video": {"type": "asset_id", "asset_id": "f" * 24}}
-_Change = Callable[[random.Random, Case, dict[str, Any], Generator], Case]
+_Change = Callable[[random.Random, Case, Valid, Generator], Case]
 
 
-def _as_it_is(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
+def _as_it_is(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
     return case
 
 
-def _structure(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
-    return replace(case, value=mutate_structure(rng, body, made_by.room_bytes))
+def _structure(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
+    return replace(case, value=mutate_structure(rng, request.body, made_by.room_bytes))
 
 
-def _bytes(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
+def _bytes(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
     value = None if rng.random() < 0.02 else mutate_bytes(rng, case.value or b"", made_by.room_bytes)
     return replace(case, value=value)
 
 
-def _headers(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
-    value = mutate_structure(rng, body, made_by.room_bytes // 2) if rng.random() < 0.3 else case.value
+def _headers(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
+    value = mutate_structure(rng, request.body, made_by.room_bytes // 2) if rng.random() < 0.3 else case.value
     return replace(case, value=value, headers=hostile.hostile_headers(rng, made_by.room_bytes // 2))
 
 
-def _neutral_headers(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
+def _neutral_headers(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
     return replace(case, headers=hostile.neutral_headers(rng))
 
 
-def _key(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
+def _key(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
     key = hostile.hostile_key(rng, made_by.room_bytes - len(case.value or b""))
     strict = len(key or b"") <= _STRICT_KEY_BYTES
-    known = {"request_id": body["request_id"], "ends": frozenset({"completed"})} if strict else {}
-    return replace(case, key=key, **known)
+    if not strict:
+        return replace(case, key=key)
+    return replace(case, key=key, request_id=request.body["request_id"], ends=request.ends)
 
 
-def _envelope(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
-    value, headers = hostile.good_envelope(rng, body)
+def _envelope(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
+    value, headers = hostile.good_envelope(rng, request.body)
     return replace(case, value=value, headers=headers)
 
 
-def _broken_envelope(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
-    value, headers = hostile.broken_envelope(rng, body)
+def _broken_envelope(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
+    value, headers = hostile.broken_envelope(rng, request.body)
     return replace(case, value=value[: made_by.room_bytes], headers=headers)
 
 
-def _costly(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
-    return replace(case, value=hostile.costly_document(rng, body, made_by.room_bytes))
+def _costly(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
+    return replace(case, value=hostile.costly_document(rng, request.body, made_by.room_bytes))
 
 
-def _unsendable(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
-    return replace(case, value=hostile.unsendable_request(rng, body))
+def _unsendable(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
+    return replace(case, value=hostile.unsendable_request(rng, request.body))
 
 
-def _odd_batch(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
+def _odd_batch(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
     headers: tuple[Header, ...] = hostile.neutral_headers(rng) if rng.random() < 0.5 else ()
     return replace(
         case,
@@ -195,7 +202,7 @@ def _odd_batch(rng: random.Random, case: Case, body: dict[str, Any], made_by: Ge
     )
 
 
-def _damaged_batch(rng: random.Random, case: Case, body: dict[str, Any], made_by: Generator) -> Case:
+def _damaged_batch(rng: random.Random, case: Case, request: Valid, made_by: Generator) -> Case:
     return replace(case, route="raw", damage=rng.choice(_DAMAGES), request_id=None)
 
 

@@ -21,14 +21,16 @@ _ANSWER_SECONDS = 10.0
 
 
 def _ask(connection: http.client.HTTPConnection) -> bool:
-    try:
-        connection.request("GET", "/health/live")
-        answer = connection.getresponse()
-        answer.read()
-    except (OSError, http.client.HTTPException):
-        connection.close()
-        return False
-    return answer.status == 200
+    for _ in range(2):  # the second time on a new connection, as the server may just have closed the old one
+        try:
+            connection.request("GET", "/health/live")
+            answer = connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException):
+            connection.close()
+        else:
+            return answer.status == 200
+    return False
 
 
 def main(port: int, pid: int, file: Path) -> None:

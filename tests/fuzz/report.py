@@ -13,7 +13,7 @@ import orjson
 from tests.fuzz.case import Case
 from tests.fuzz.figures import Health
 from tests.fuzz.observer import Observed
-from tests.fuzz.sender import Ledger, Position, SentCase
+from tests.fuzz.sender import Ledger
 from tests.fuzz.verdict import Failure
 
 _SHOWN = 40
@@ -101,9 +101,7 @@ def table(result: FuzzResult) -> Iterator[str]:
         yield f"beyond a limit: {limit}"
 
 
-def save_failures(
-    result: FuzzResult, cases: Mapping[int, Case], places: Mapping[Position, SentCase], folder: Path
-) -> Iterator[str]:
+def save_failures(result: FuzzResult, cases: Mapping[int, Case], folder: Path) -> Iterator[str]:
     """Write each failing record to a file of its own; yields the files."""
     folder.mkdir(parents=True, exist_ok=True)
     by_number: dict[int, list[str]] = {}

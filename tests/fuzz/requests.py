@@ -59,6 +59,8 @@ def failing_request(rng: random.Random, name: str, sources: Sources) -> Valid:
         ({"deadline": "2020-01-01T00:00:00Z"}, "deadline_exceeded"),
     ]
     members, code = rng.choice(causes)
+    if body.get("prompt_v2"):
+        body["prompt"] = body.pop("prompt_v2")["input_text"]
     return Valid({**body, **members}, frozenset({f"failed:{code}"}))
 
 
@@ -90,6 +92,7 @@ def _general(rng: random.Random, name: str, sources: Sources) -> Valid:
             body |= make()
     if rng.random() < 0.05:
         body["prompt_v2"] = {"input_text": body.pop("prompt")}
+        return Valid(body, frozenset({"completed", "failed:mode_not_possible"}))
     return Valid(body)
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -107,7 +108,6 @@ class Fuzz:
         self._sending_error: Exception | None = None
         self.cases: dict[int, Case] = {}
         """The records that failed, after `run`."""
-        self.ledger = self._ledger
 
     async def run(self) -> FuzzResult:
         """All of it; nothing is left running."""
@@ -167,6 +167,7 @@ class Fuzz:
             partitions=self._plan.partitions,
             limit_bytes=limit,
             now_ms=time.time_ns() // 1_000_000,
+            without=self._plan.without,
         )
 
     @contextmanager
@@ -202,9 +203,7 @@ class Fuzz:
     async def _feed(self, generator: Generator, observer: FuzzObserver) -> bool:
         """Send everything and wait for every end; returns whether that went well."""
         numbers = self._plan.only or range(self._plan.records)
-        cases = self._plan.cases or (
-            generator.case(number) for number in numbers if generator.kind(number) not in self._plan.without
-        )
+        cases = self._plan.cases or generator.cases(numbers)
         async with self._sending(cases):
             return await self._watch(observer)
 
@@ -322,7 +321,13 @@ class Fuzz:
     def _logged(self) -> list[str]:
         """Faults that the service or the emulator logged."""
         files = (self._system.service().log_file, self._system.emulator.log_file)
-        return [text[:1_000] for file in files for text in journal.faults_in(file)]
+        found: dict[str, int] = Counter()
+        for file in files:
+            for line in journal.faulty_lines(file):
+                who = line.get("request_id") or line.get("offset") or ""
+                last = str(line.get("exception") or line.get("event")).strip().splitlines()[-1]
+                found[f"{file.name}: {line.get('event')} {who}: {last[:300]}"] += 1
+        return [f"{text} ({count} times)" for text, count in found.items()]
 
 
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):

@@ -34,6 +34,8 @@ class SentCase:
     digest: Digest
     keyless: bool
     ends: frozenset[str]
+    digest_as_empty: Digest
+    """The digest of a copy with an empty value where neither key nor value was there: aiokafka can't write that."""
     asked: Asked | None
     """What the record asks for, by our own reading."""
 
@@ -52,7 +54,8 @@ class Ledger:
         """The broker has the record."""
         digest = digest_of(case.key, case.value, case.headers)
         asked = read_request(case.value, case.headers)
-        sent = SentCase(case.number, case.kind, digest, case.key is None, case.ends, asked)
+        empty = digest_of(None, b"", case.headers) if case.key is None and case.value is None else digest
+        sent = SentCase(case.number, case.kind, digest, case.key is None, case.ends, empty, asked)
         with self.lock:
             self.places[partition, offset] = sent
             self.sent_bytes += case.size
