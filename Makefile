@@ -28,7 +28,7 @@ demo: $(STAMP) ## a real video through local Kafka, the emulator and the service
 test: $(STAMP) ## the whole test suite, on a real Apache Kafka, in two workers (ARGS="tests/domain -n0" for a part)
 	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
 
-soak: $(STAMP) ## long runs: ten seeds of the 500 requests, outages
+soak: $(STAMP) ## long runs of 500 requests: ten seeds, and ten with brokers killed (SOAK_DELIVERY=at_least_once)
 	@$(BIN)/python -m pytest -m soak --timeout=3600 $(ARGS)
 
 fuzz: $(STAMP) ## 100,000 mutated records into the running service (ARGS="--records 2000 --seed 7")
