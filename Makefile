@@ -34,6 +34,9 @@ soak: $(STAMP) ## long runs of 500 requests: ten seeds, and ten with brokers kil
 fuzz: $(STAMP) ## 100,000 mutated records into the running service (ARGS="--records 2000 --seed 7")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
+coverage: $(STAMP) ## the test suite once more, with a report of what it runs through (ARGS as for test)
+	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml $(ARGS)
+
 lint: $(STAMP) ## formatting, linting, strict types, who may import whom, generated contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
