@@ -199,7 +199,7 @@ class Soak:
         broken = [
             *(f"no end: {name}" for name in stuck),
             *check_invariants(seen, stats, uploads_once=False),
-            *verdict.ended(seen, scenario, self._sent),
+            *verdict.ended(seen, scenario, self._sent, at_least_once=plan.delivery == "at_least_once"),
             *verdict.every_attempt_gapless(seen),
             *fragments_differ,
             *verdict.unexplained_stragglers(late, disturbed),
