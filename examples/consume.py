@@ -26,15 +26,15 @@ class Reader:
         self._attempts: dict[str, int] = {}
 
     def fragment(self, body: dict[str, Any]) -> str | None:
-        """The text to show; None for a fragment of an attempt that was given up."""
+        """A line to show; None for a fragment of an attempt that was given up."""
         request_id, attempt = body["request_id"], body["attempt"]
         highest = self._attempts.get(request_id, 0)
         # 2. A lower attempt comes from a process that was taken for dead: ignore it. A higher one begins again.
         if attempt < highest:
             return None
         self._attempts[request_id] = attempt
-        again = f"\n[{request_id}: attempt {attempt} begins again]\n" if attempt > highest > 0 else ""
-        return again + str(body["text"])
+        again = " (begins again)" if attempt > highest > 0 else ""
+        return f"{request_id} attempt {attempt}{again}: {json.dumps(body['text'], ensure_ascii=False)}"
 
     def is_new(self, headers: dict[str, str]) -> bool:
         """Whether this completion was not seen before."""
@@ -76,10 +76,11 @@ def main() -> None:
                 continue
             body = json.loads(message.value() or b"{}")
             if message.topic() == FRAGMENTS:
-                print(reader.fragment(body) or "", end="", flush=True)
+                if line := reader.fragment(body):
+                    print(line, flush=True)
             elif reader.is_new(headers_of(message)):
                 how = body["text"] if body["type"] == "completed" else body.get("error") or body.get("reason")
-                print(f"\n{body['request_id']}: {body['type']}: {how}", flush=True)
+                print(f"{body['request_id']} {body['type']}: {how}", flush=True)
                 if body["request_id"] == typed.until:
                     return
     except KeyboardInterrupt:
