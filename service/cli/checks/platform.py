@@ -14,7 +14,7 @@ _KEY = "REELWIRE_PLATFORM__API_KEY (or …_API_KEY_FILE, or TWELVELABS_API_KEY)"
 _URL = "REELWIRE_PLATFORM__BASE_URL"
 
 
-async def examine_platform(settings: Settings) -> Finding:
+async def check_platform(settings: Settings) -> Finding:
     """One cheap call: it costs nothing, and needs a key that is accepted."""
     key, url = settings.platform_api_key(), settings.platform.base_url.rstrip("/")
     if not key:
@@ -42,7 +42,7 @@ def _answered(url: str, answer: httpx.Response) -> Finding:
     return Finding("ok", "platform", f"{url} answers and accepts the key")
 
 
-def examine_file_roots(settings: Settings) -> list[Finding]:
+def check_file_roots(settings: Settings) -> list[Finding]:
     """Whether the roots of file sources are there and can be read."""
     name, found = "REELWIRE_SOURCES__FILE_ROOTS", []
     for root in settings.sources.file_roots:
