@@ -19,8 +19,11 @@ from service.engine.live_job import LiveJob
 from service.kafka.connection import largest_record_bytes
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.finished import decode_finished, encode_finished
+from service.kafka.logs.point_reader import PointReader
 from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
-from service.kafka.partition.intake import Batch, Intake
+from service.kafka.partition.batch import Batch
+from service.kafka.partition.intake import Intake
+from service.kafka.partition.parked import ParkedJobs
 from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosition
 from service.kafka.record_limits import TopicLimits
 from service.platform.client import PlatformClient
@@ -200,6 +203,8 @@ class Bench:
             settings=self.settings,
             jobs=self.book,
             finished=self.finished,
+            parked=ParkedJobs(partition, cast("PointReader", None), self.book, self.engine.room_bytes, self.clock),
+            limits=self.limits,
             quarantined=frozenset(),
             metrics=self.metrics,
             clock=self.clock,
@@ -215,21 +220,23 @@ class Bench:
         return InRecord(topic, self.book.partition, self._offset - 1, timestamp, key, orjson.dumps(body), ())
 
     async def prepare(self, *records: InRecord) -> Batch:
-        return await self._intake.prepare(records)
+        [batch] = [batch async for batch in self._intake.batches(records)]
+        return batch
 
     async def take(self, *bodies: dict[str, Any], key: bytes | None = b"cam7") -> None:
         """One batch of requests, as intake takes it: durable when this returns."""
         batch = await self.prepare(*(self.record(body, key) for body in bodies))
-        batch.durable(await self.writer.submit(batch.unit))
+        await self.writer.submit(batch.unit)
+        await batch.durable()
 
     # Takeover
 
-    def restore(self, *jobs: Job) -> None:
+    async def restore(self, *jobs: Job) -> None:
         """Jobs as an earlier owner left them."""
         for job in jobs:
             self.log.append(self.context.records.job(job))
             self.book.restore(job.request_id.encode(), encode_job(job))
-        self.book.resume()
+        await self.book.resume()
 
     async def crash(self) -> None:
         """This owner is gone with all that was not durable; the next one takes over."""
@@ -242,7 +249,7 @@ class Bench:
         for key, value in live.items():
             if value is not None:
                 self.book.restore(key, value)
-        self.book.resume()
+        await self.book.resume()
 
     # What was written
 

@@ -11,11 +11,13 @@ from service.clock import rfc3339
 from service.domain.change import Slot
 from service.domain.job import Phase
 from service.kafka.ports import RecordPosition
+from service.settings import TopicSettings
 from tests.engine.bench import Bench, analyze, cancel, passed, settled, until
 from tests.engine.fake_platform import TEXTS, Held, unknown
 
 pytestmark = pytest.mark.unit
 
+TOPICS = TopicSettings()
 STREAM: dict[str, Any] = {"upload": "inline", "mode": "stream"}
 ASYNC: dict[str, Any] = {"upload": "inline", "mode": "async"}
 
@@ -42,7 +44,8 @@ async def test_nothing_happens_to_a_job_before_its_acceptance_is_durable(bench: 
     await settled()
     assert (bench.platform.calls, bench.log.order) == ([], [])
     bench.writer.go()
-    batch.durable(await durable)
+    await durable
+    await batch.durable()
     await bench.completed()
 
 
@@ -60,9 +63,9 @@ async def test_a_claim_is_one_record_with_what_made_it_possible(bench: Bench) ->
 async def test_nothing_is_paid_for_before_its_claim_is_durable(bench: Bench, mode: str, operation: str) -> None:
     held = bench.platform.hold(operation)
     batch = await bench.prepare(bench.record(analyze(upload="inline", mode=mode)))
-    places = await bench.writer.submit(batch.unit)
+    await bench.writer.submit(batch.unit)
     bench.writer.held = True
-    batch.durable(places)
+    await batch.durable()
     await settled()
     assert bench.live().job.attempt == 1
     assert bench.platform.count(operation) == 0
@@ -153,9 +156,9 @@ async def test_a_deadline_that_passes_while_the_acceptance_is_written_is_not_los
     bench.platform.hold("find_assets")
     batch = await bench.prepare(bench.record(analyze(deadline=deadline(bench, 1))))
     await passed(0.5)
-    places = await bench.writer.submit(batch.unit)
+    await bench.writer.submit(batch.unit)
     await passed(1)
-    batch.durable(places)
+    await batch.durable()
     assert (await bench.completed())["error"]["code"] == "deadline_exceeded"
 
 
@@ -330,8 +333,7 @@ async def test_work_that_fails_while_its_job_waits_for_a_turn_does_not_cut_the_a
 
 
 async def test_a_result_that_fits_no_record_ends_the_job_as_failed() -> None:
-    async with Bench() as bench:
-        bench.writer._limit = 1_048_576
+    async with Bench(limits={TOPICS.completions: 1_048_576}) as bench:
         await bench.take(analyze(**ASYNC))
         await until(lambda: bench.platform.tasks)
         bench.platform.end_task("task-1", text="x" * 2_000_000)

@@ -102,7 +102,7 @@ async def test_one_that_is_being_canceled_at_a_takeover_is_not_held_up_by_others
     call = request_of(request_id="r-1", upload="inline", mode="sync")
     first = job_in(Phase.ACCEPTED, call, partition=0, offset=1, key=b"cam7")
     task = job_in(Phase.CANCELING, request_of(request_id="r-2"), partition=0, offset=2, key=b"cam7")
-    ordered.restore(first, task.but(mode=Mode.ASYNC, task_id="task-1", ending=Ending("no longer wanted")))
+    await ordered.restore(first, task.but(mode=Mode.ASYNC, task_id="task-1", ending=Ending("no longer wanted")))
     await until(lambda: ordered.completions("r-2"))
     assert ordered.platform.tasks["task-1"].status == "canceled"
     await ordered.take(cancel("r-1"))

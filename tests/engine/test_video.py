@@ -142,7 +142,7 @@ async def test_a_lost_asset_is_not_taken_from_its_note_again_after_a_crash(bench
     bench.platform.add_asset(NAME)
     bench.assets._tail.ready.clear()  # the assets are still being read when the job goes on
     request = request_of(mode="stream", video={"type": "url", "url": URL})
-    bench.restore(job_in(Phase.ACCEPTED, request, partition=0, key=b"k", attempt=1, lost_asset_id="asset-1"))
+    await bench.restore(job_in(Phase.ACCEPTED, request, partition=0, key=b"k", attempt=1, lost_asset_id="asset-1"))
     await settled()
     await bench.assets._sender.send(bench.assets.record(noted(bench, "asset-1")))
     await settled()
