@@ -8,7 +8,7 @@ from typing import Self
 from service.clock import Clock
 from service.domain.policy import Policy
 from service.engine.records import RecordBuilder
-from service.kafka.logs.asset_log import AssetLog
+from service.kafka.asset_port import AssetNotes
 from service.kafka.ports import LiveSender, PayLease, RecordLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings
@@ -24,7 +24,7 @@ class Context:
     clock: Clock
     metrics: Metrics
     platform: PlatformClient
-    assets: AssetLog
+    assets: AssetNotes
     sender: LiveSender
     lease: PayLease
     limits: RecordLimits
@@ -38,7 +38,7 @@ class Context:
         clock: Clock,
         metrics: Metrics,
         platform: PlatformClient,
-        assets: AssetLog,
+        assets: AssetNotes,
         sender: LiveSender,
         lease: PayLease,
         limits: RecordLimits,

@@ -52,12 +52,22 @@ class LogEvent(StrEnum):
     GROUP_JOINED = "group_joined"  # with the partitions this process now owns
     GROUP_REJOINING = "group_rejoining"  # with the reason; partitions are assigned anew
     PARTITION_TAKEN = "partition_taken"  # its jobs go on; with how many, and how long it took
+    JOB_ENDED_BEFORE = (
+        "job_ended_before"  # at_least_once: a crash came between its completion and the end of its record
+    )
     PARTITION_RENEWED = "partition_renewed"  # kept over a rebalance, still ours
     PARTITION_LOST = "partition_lost"  # given to another member; its jobs go on there
     PARTITION_FAILED = "partition_failed"  # taken over again, a limited number of times; see reason
     JOBS_NOT_CLOSED = "jobs_not_closed"  # the engine did not let go of a partition's jobs in time
     OWNERSHIP_FAILED = "ownership_failed"  # a fault in ours; the process ends
     BROKER_UNREACHABLE = "broker_unreachable"  # said once; everything waits until it is back
+    BOOTSTRAPPED_AGAIN = "bootstrapped_again"  # no known broker answered; the bootstrap servers told where they are now
+    BOOTSTRAP_UNREACHABLE = (
+        "bootstrap_unreachable"  # neither known brokers nor this bootstrap server answer; see reason
+    )
+    METADATA_FAILED = "metadata_failed"  # a fault; the brokers are asked again
+    CREDENTIALS_RENEWED = "credentials_renewed"  # certificates or password changed on disk and are in use
+    CREDENTIALS_UNUSABLE = "credentials_unusable"  # the files changed and can't be used; the old ones stay in use
     BROKER_BACK = "broker_back"  # with how long it was away
     INPUT_BEHIND = "input_behind"  # committed offset no longer in the requests topic; see lost
 

@@ -19,8 +19,7 @@ from service.engine.live_job import LiveJob
 from service.kafka.connection import largest_record_bytes
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.finished import decode_finished, encode_finished
-from service.kafka.logs.point_reader import PointReader
-from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
+from service.kafka.memory import MemoryLog, MemorySender, MemoryTail, MemoryWriter
 from service.kafka.partition.batch import Batch
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
@@ -57,21 +56,15 @@ class SwitchedLease:
 
 
 class TailedLog(MemoryLog):
-    """Tells who follows a topic of each record, and knows the order of all records."""
+    """Knows the order of all records."""
 
     def __init__(self) -> None:
         super().__init__()
         self.order: list[OutRecord] = []
-        self.followers: dict[str, Callable[[InRecord, float | None], None]] = {}
 
     def append(self, record: OutRecord) -> RecordPosition:
         place = super().append(record)
         self.order.append(record)
-        follower = self.followers.get(record.topic)
-        if follower is not None:
-            headers = tuple(record.headers)
-            seen = InRecord(place.topic, place.partition, place.offset, 0, record.key, record.value, headers)
-            asyncio.get_running_loop().call_soon(follower, seen, None)
         return place
 
 
@@ -128,11 +121,20 @@ class MemoryFinished:
 
 def asset_log(settings: Settings, sender: MemorySender, metrics: Metrics, clock: Clock, log: TailedLog) -> AssetLog:
     """The real asset log, its topic in memory and already read."""
-    assets = AssetLog(settings, sender, metrics, clock)
-    assets._tail.partitions = 2
-    assets._tail.ready.set()
-    log.followers[settings.topics.assets] = assets._seen
-    return assets
+
+    def make_tail(*arguments: Any) -> MemoryTail:
+        return MemoryTail(log, settings.topics.assets, arguments[4], partitions=2)
+
+    return AssetLog(settings, sender, metrics, clock, make_tail=make_tail)
+
+
+class NothingParked:
+    """All jobs are in memory."""
+
+    def digest_of(self, request_id: str) -> str | None:
+        return None
+
+    async def load(self, request_id: str) -> None: ...
 
 
 class Bench:
@@ -203,7 +205,7 @@ class Bench:
             settings=self.settings,
             jobs=self.book,
             finished=self.finished,
-            parked=ParkedJobs(partition, cast("PointReader", None), self.book, self.engine.room_bytes, self.clock),
+            parked=cast(ParkedJobs, NothingParked()),
             limits=self.limits,
             quarantined=frozenset(),
             metrics=self.metrics,
@@ -220,7 +222,8 @@ class Bench:
         return InRecord(topic, self.book.partition, self._offset - 1, timestamp, key, orjson.dumps(body), ())
 
     async def prepare(self, *records: InRecord) -> Batch:
-        [batch] = [batch async for batch in self._intake.batches(records)]
+        """The one batch that these records make."""
+        (batch,) = [batch async for batch in self._intake.batches(records)]
         return batch
 
     async def take(self, *bodies: dict[str, Any], key: bytes | None = b"cam7") -> None:

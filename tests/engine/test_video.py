@@ -12,7 +12,7 @@ import pytest
 from service.domain.identity import asset_token
 from service.domain.job import Phase
 from service.footage.remote import url_footage
-from service.kafka.logs.asset_log import AssetNote
+from service.kafka.asset_port import AssetNote
 from service.kafka.logs.claim import Claim
 from service.platform.errors import Rejected
 from service.platform.values import Asset

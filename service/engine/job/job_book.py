@@ -74,7 +74,7 @@ class JobBook:
             job = decode_job(value)
         except UnreadableJobRecord as error:
             raise UnreadableJob(str(error)) from error
-        return JobSummary(job.digest, job.deadline_ms)
+        return JobSummary(job.digest, job.deadline_ms, job.offset)
 
     def restore(self, key: bytes, value: bytes) -> None:
         try:
