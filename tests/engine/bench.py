@@ -63,6 +63,10 @@ class HeldWriter(MemoryWriter):
 
     held = False
 
+    def refuse_above(self, topic: str, size_bytes: int) -> None:
+        """Take no records of `topic` that are larger, although everybody else believes that it takes them."""
+        self._limits = TopicLimits({topic: size_bytes}, default_bytes=self._limits.of(""))
+
     def _commit(self) -> None:
         if self.held:
             self._scheduled = False
