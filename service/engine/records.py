@@ -28,6 +28,7 @@ from service.domain.identity import event_id, event_source
 from service.domain.job import Job, encode_job
 from service.kafka.ports import OutRecord
 from service.settings import TopicSettings
+from service.telemetry.redaction import clean_members
 
 _COMPLETIONS: dict[str, type[Completed | Failed | Canceled]] = {
     "completed": Completed,
@@ -49,6 +50,8 @@ _PROGRESS: dict[
     "interrupted": Interrupted,
     "cancel_ignored": CancelIgnored,
 }
+
+_RESULT = frozenset({"text", "data"})  # published as generated; every other text may quote a library or a server
 
 
 class RecordBuilder:
@@ -79,10 +82,11 @@ class RecordBuilder:
             "metadata": None if bare else request.metadata,
             "tenant": request.tenant,
         }
+        cleaned = {name: value if name in _RESULT else clean_members(value) for name, value in event.members.items()}
         try:
-            value, headers = self._encoded(job, event.type, common | dict(event.members), identifier)
+            value, headers = self._encoded(job, event.type, common | cleaned, identifier)
         except (ValueError, TypeError):
-            members = well_formed(event.members)
+            members = well_formed(cleaned)
             value, headers = self._encoded(job, event.type, common | members, well_formed(identifier))
         topic = self._topics.completions if completion else self._topics.progress
         key = job.request_id.encode() if bare else output_key(job)

@@ -97,6 +97,12 @@ class HttpSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535, description="0 chooses a free port and logs it")
+    max_connections: int = Field(
+        256, ge=8, description="connections at once; above it the one that has been waiting longest is closed"
+    )
+    request_timeout_seconds: float = Field(
+        10, gt=0, description="a connection that brings no whole request, or takes no answer, for so long is closed"
+    )
 
 
 class JobSettings(Section):

@@ -155,13 +155,13 @@ def test_records_carry_the_requests_key_and_ids_that_never_change() -> None:
     topics = TopicSettings()
     records = RecordBuilder(topics)
     job = job_of(key=b"cam7", attempt=3, traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
-    told = records.event(job, Event("interrupted", attempt=2), request_of(metadata={"a": 1}), 1.0)
+    told = records.event(job, Event("interrupted", attempt=2), request_of(metadata={"a": 1}, tenant="harbour"), 1.0)
     headers = dict(told.headers)
     assert (told.topic, told.partition, told.key) == (topics.progress, 2, b"cam7")
     assert headers["ce_id"] == b"2-7-interrupted-2"
     assert headers["ce_subject"] == b"r-1"
     assert (headers["traceparent"] or b"").startswith(b"00-1111")
-    assert b'"metadata":{"a":1}' in (told.value or b"")
+    assert b'"metadata":{"a":1},"tenant":"harbour"' in (told.value or b"")
     first = records.event(job, Event("canceled", {"reason": "x"}), request_of(), 1.0)
     second = records.event(job.but(attempt=4), Event("canceled", {"reason": "y"}), request_of(), 2.0)
     assert first.topic == topics.completions
