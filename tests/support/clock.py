@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 
 EPOCH = 1_790_000_000.0
-"""When the time of a test begins, in seconds since the epoch."""
+"""The wall-clock time at which a `LoopClock` begins, in seconds since the epoch."""
 
 
 class HandClock:
-    """A clock that a test sets: `now` is the running time in seconds, the wall clock is `EPOCH` later."""
+    """A clock that stands still until a test moves it. `now` is its running time; the wall clock is `epoch` later."""
 
-    def __init__(self, now: float = 1_000.0) -> None:
+    def __init__(self, now: float = 1_000.0, *, epoch: float = 0.0) -> None:
         self.now = now
+        self._epoch = epoch
 
     def time(self) -> float:
-        return EPOCH + self.now
+        return self._epoch + self.now
 
     def monotonic(self) -> float:
         return self.now

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 async def until(
-    condition: Callable[[], object], what: str = "", seconds: float = 3_600, *, every_seconds: float = 0.05
+    condition: Callable[[], object], what: str = "", seconds: float = 3_600, *, every_seconds: float = 0.01
 ) -> None:
     """Wait until `condition` holds, at most `seconds` of the loop's time; then fail and say `what` was waited for."""
     try:
