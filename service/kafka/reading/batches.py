@@ -79,10 +79,10 @@ def frames(data: bytes) -> tuple[list[Frame], bool]:
     """
     places, view = _places(data)
     found = []
-    for (base, at, size), (following, _, _) in zip(places, [*places[1:], (None, 0, 0)], strict=True):
+    for number, (base, at, size) in enumerate(places, start=1):
         if at + size > len(view):
             break
-        next_base = following if following is not None and following > base else None
+        next_base = places[number][0] if number < len(places) and places[number][0] > base else None
         found.append(Frame(base, view[at + _MAGIC_AT], view[at : at + size], next_base))
     return found, not found and len(view) > 0
 
