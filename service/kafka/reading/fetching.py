@@ -158,7 +158,7 @@ class _Records:
 
     def __init__(self, offset: int, pieces: Sequence[Piece]) -> None:
         self.next_fetch_offset = offset
-        self._iterator = self._read(offset, deque(pieces))
+        self._iterator = self._read(deque(pieces))
 
     def __iter__(self) -> Self:
         return self
@@ -166,10 +166,10 @@ class _Records:
     def __next__(self) -> Fetched:
         return next(self._iterator)
 
-    def _read(self, offset: int, pieces: deque[Piece]) -> Iterator[Fetched]:
+    def _read(self, pieces: deque[Piece]) -> Iterator[Fetched]:
         while pieces:
             piece = pieces.popleft()  # its bytes are let go of when it has been read
-            for fetched in read(piece, offset):
+            for fetched in read(piece):
                 self.next_fetch_offset = next_offset(fetched)
                 yield fetched
             self.next_fetch_offset = max(self.next_fetch_offset, piece.next_offset)
