@@ -86,7 +86,10 @@ class FakeJobs:
         return len(self.live)
 
     def summary(self, key: bytes, value: bytes) -> JobSummary:
-        record = orjson.loads(value)
+        try:
+            record = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise UnreadableJob(str(error)) from error
         if record["v"] != 1:
             raise UnreadableJob(f"version {record['v']}")
         return JobSummary(record["digest"], record.get("deadline_ms"))
@@ -154,7 +157,7 @@ class FakeHost:
         return self.opened[-1]
 
     def room_bytes(self) -> int:
-        return self.room
+        return self.room - 1_000 * len(self.live())
 
     def intake_closed(self) -> str | None:
         return self.closed_because
