@@ -80,6 +80,7 @@ class LogEvent(StrEnum):
     COMPLETION_GONE = "completion_gone"  # a duplicate's completion is no longer in its topic
     OUTPUT_TOO_LARGE = "output_too_large"  # an event that its topic does not take is not published
     RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are passed over
+    DECODING_FAILED = "decoding_failed"  # a fault in ours; the records are fetched again
     DAMAGE_SEARCH_FAILED = "damage_search_failed"  # the end of a damaged place is not known yet; asked again
     PARKED_JOB_WAITS = "parked_job_waits"  # a job that was left in the log can't be read from it just now
     INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up just now
