@@ -246,6 +246,13 @@ def test_printed_settings_hold_every_variable_and_no_secret(monkeypatch: pytest.
     assert secrets_of(settings) == {"sasl-pass-word", "platform-key", "hook-secret"}
 
 
+@pytest.mark.parametrize("variable", members(Settings))
+def test_every_setting_says_what_it_is_in_a_sentence(variable: str) -> None:
+    _, _, field = members(Settings)[variable]
+    assert field.description, f"{variable} has no description"
+    assert field.description.endswith(".")
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().http.port = 1  # type: ignore[misc]

@@ -18,29 +18,55 @@ _SERVER = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
 class KafkaSettings(Section):
     """Connection and group membership."""
 
-    bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1, description="host:port, separated by commas")
-    group_id: str = Field("reelwire", min_length=1)
-    client_id: str = "reelwire"
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
-    ssl_cafile: Path | None = None
-    ssl_certfile: Path | None = None
-    ssl_keyfile: Path | None = None
-    delivery: Literal["exactly_once", "at_least_once"] = Field(
-        "exactly_once", description="at_least_once for brokers that forbid transactions"
+    bootstrap_servers: str = Field(
+        "127.0.0.1:9092", min_length=1, description="Brokers to begin with: host:port, separated by commas."
     )
-    session_timeout_ms: int = Field(10_000, ge=1_000, description="after that long without a heartbeat we are dead")
-    heartbeat_interval_ms: int = Field(1_000, ge=100)
-    rebalance_timeout_ms: int = Field(30_000, ge=1_000)
-    request_timeout_ms: int = Field(15_000, ge=1_000)
-    transaction_timeout_ms: int = Field(30_000, ge=1_000)
-    call_timeout_seconds: float = Field(30, gt=0, description="limit for every call of a producer")
+    group_id: str = Field(
+        "reelwire",
+        min_length=1,
+        description="Consumer group; transactional ids begin with it. Deployments that share topics must share it.",
+    )
+    client_id: str = Field("reelwire", description="Name of this process at the broker, in its logs and quotas.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to connect: with or without TLS (SSL) and login (SASL)."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How to log in, with a SASL protocol."
+    )
+    sasl_username: str | None = Field(None, description="User of the login; needed with a SASL protocol.")
+    sasl_password: SecretStr | None = Field(None, description="Password of the login; needed with a SASL protocol.")
+    ssl_cafile: Path | None = Field(
+        None,
+        description="PEM file of the authorities that sign the brokers' certificates; without it, those of the system.",
+    )
+    ssl_certfile: Path | None = Field(
+        None, description="PEM file of our certificate, for brokers that ask for one; goes with ssl_keyfile."
+    )
+    ssl_keyfile: Path | None = Field(
+        None, description="PEM file of the key of our certificate; goes with ssl_certfile."
+    )
+    delivery: Literal["exactly_once", "at_least_once"] = Field(
+        "exactly_once",
+        description="at_least_once is for brokers without transactions; an event may then be there twice, with one id.",
+    )
+    session_timeout_ms: int = Field(
+        10_000, ge=1_000, description="After so long without a heartbeat the group takes this process for dead."
+    )
+    heartbeat_interval_ms: int = Field(
+        1_000, ge=100, description="Time between two heartbeats; at most a third of session_timeout_ms."
+    )
+    rebalance_timeout_ms: int = Field(
+        30_000, ge=1_000, description="How long a member may take to join a rebalance before it is removed."
+    )
+    request_timeout_ms: int = Field(15_000, ge=1_000, description="Longest wait for a broker's answer to one request.")
+    transaction_timeout_ms: int = Field(
+        30_000, ge=1_000, description="The broker aborts a transaction that is open for longer."
+    )
+    call_timeout_seconds: float = Field(30, gt=0, description="Limit for every call of a producer.")
     max_message_bytes: int = Field(
         8 * 1024 * 1024,
         ge=1024,
-        description="largest record of the requests topic; dead letters take 64 KiB more",
+        description="Largest record of the requests topic; dead letters take 64 KiB more.",
     )
 
     @field_validator("bootstrap_servers")
