@@ -138,7 +138,9 @@ class DeadLetterInfo(Generic[_Name]):
         except KeyError as error:
             raise NotADeadLetter(f"header {error.args[0]} is missing") from None
         except ValueError:
-            raise NotADeadLetter("a dlq header is not UTF-8, or not a number where one is needed") from None
+            raise NotADeadLetter(
+                "a dlq header can't be read: it is not UTF-8, or no number where one is needed"
+            ) from None
 
     def redrive_headers(self) -> tuple[tuple[_Name | str, bytes | None], ...]:
         """The headers for sending the record again: the original ones, and the count one higher."""
