@@ -19,8 +19,8 @@ CONTRACT_VERSION = "1.0.0"
 KAFKA_BINDING = "0.5.0"
 
 PARTITIONER = (
-    "A key is put into a partition by murmur2, Kafka's default (partitioner=murmur2_random in librdkafka): a cancel, or "
-    "an id sent again, must reach the partition of the first request."
+    "A key is put into a partition by murmur2, Kafka's default (partitioner=murmur2_random in librdkafka): a cancel, "
+    "or an id sent again, must reach the partition of the first request."
 )
 
 _MESSAGES: dict[Role, tuple[str, ...]] = {

@@ -21,19 +21,15 @@ class LogEvent(StrEnum):
 
     # Writing to Kafka
     WRITER_DIED = (
-        "writer_died"  # a producer failed; its partition is taken over again, or given up if another process has it
+        "writer_died"  # a producer failed; its partition is taken over again, or given up when another process has it
     )
-    SENDER_REPLACED = (
-        "sender_replaced"  # a fragment was not delivered; attempts that wait for one end, and a new producer is started
-    )
-    SENDER_WAITING = (
-        "sender_waiting"  # no producer can be started at the moment; it is tried again until a broker answers
-    )
+    SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
+    SENDER_WAITING = "sender_waiting"  # no producer can be started at the moment; tried again until a broker answers
 
     # Sandbox
     BROKER_CHOSEN = "broker_chosen"  # the broker of demo and tests; `passed_over` says why the others were not used
     BROKER_PASSED_OVER = (
-        "broker_passed_over"  # a broker can't be used, with the reason; no problem when another one is chosen
+        "broker_passed_over"  # a broker can't be used, with the reason; harmless when another is chosen
     )
 
     # Engine
@@ -50,21 +46,15 @@ class LogEvent(StrEnum):
     # Ownership of partitions
     GROUP_JOINED = "group_joined"  # the group has assigned partitions; with those of this process
     GROUP_REJOINING = "group_rejoining"  # the group assigns partitions again, with the reason
-    PARTITION_TAKEN = (
-        "partition_taken"  # a partition is served and its jobs go on; with how many, and the seconds it took
-    )
+    PARTITION_TAKEN = "partition_taken"  # a partition is served, its jobs go on; with how many, and the seconds it took
     PARTITION_RENEWED = "partition_renewed"  # a rebalance left this partition here
     PARTITION_LOST = "partition_lost"  # the group gave the partition to another process; its jobs go on there
-    PARTITION_FAILED = (
-        "partition_failed"  # a partition failed and is taken over again, a limited number of times; see reason
-    )
+    PARTITION_FAILED = "partition_failed"  # taken over again after a failure, a limited number of times; see reason
     JOBS_NOT_CLOSED = "jobs_not_closed"  # the jobs of a partition did not stop in time
     OWNERSHIP_FAILED = "ownership_failed"  # a fault in the service; the process ends
     BROKER_UNREACHABLE = "broker_unreachable"  # no broker answers; everything waits until one does. Logged once
     BROKER_BACK = "broker_back"  # a broker answers again; with the seconds it was away
-    INPUT_BEHIND = (
-        "input_behind"  # the committed offset is no longer in the requests topic; `lost` counts what was not read
-    )
+    INPUT_BEHIND = "input_behind"  # the committed offset is no longer in the topic; `lost` counts what was not read
 
     # Intake
     RECORD_REJECTED = "record_rejected"  # a record is not a request; it is in the dead letters, with the reason
