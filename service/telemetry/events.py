@@ -20,17 +20,13 @@ class LogEvent(StrEnum):
     HTTP_LISTENING = "http_listening"  # health and metrics are served at this host and port
 
     # Writing to Kafka
-    WRITER_DIED = (
-        "writer_died"  # a producer failed; its partition is taken over again, or given up when another process has it
-    )
+    WRITER_DIED = "writer_died"  # a producer failed; its partition is taken over again, or given up
     SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
     SENDER_WAITING = "sender_waiting"  # no producer can be started at the moment; tried again until a broker answers
 
     # Sandbox
     BROKER_CHOSEN = "broker_chosen"  # the broker of demo and tests; `passed_over` says why the others were not used
-    BROKER_PASSED_OVER = (
-        "broker_passed_over"  # a broker can't be used, with the reason; harmless when another is chosen
-    )
+    BROKER_PASSED_OVER = "broker_passed_over"  # this broker can't be used; harmless when another one is chosen
 
     # Engine
     JOB_ENDED = "job_ended"  # a completion is durable: one line for each request
