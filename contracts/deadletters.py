@@ -1,21 +1,15 @@
-"""Dead letters: the original record byte for byte, and headers that say where it was and what is wrong with it.
-
-Names of headers may be text or bytes; those of the original record stay what they are.
-"""
+"""Dead letters: the original record byte for byte, and headers that say where it was and what is wrong with it."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
-from contracts.headers import name_text
 from contracts.instants import rfc3339
 
 Header = tuple[str, bytes | None]
-"""A Kafka header with its name as text; its value may be null."""
-
-_Name = TypeVar("_Name", bound=str | bytes)
+"""A Kafka header. A name that is not UTF-8 is text with `surrogateescape`; a null value is None."""
 
 TOPIC = "dlq.original.topic"
 PARTITION = "dlq.original.partition"
@@ -26,9 +20,15 @@ MESSAGE = "dlq.error.message"
 FAILED_AT = "dlq.failed_at"
 SERVICE_VERSION = "dlq.service.version"
 REDRIVE_COUNT = "dlq.redrive.count"
+LAST_OFFSET = "dlq.original.last_offset"
+VALUE_SHA256 = "dlq.value.sha256"
+VALUE_SIZE = "dlq.value.size"
 
 HEADER_NAMES = (TOPIC, PARTITION, OFFSET, TIMESTAMP, CODE, MESSAGE, FAILED_AT, SERVICE_VERSION, REDRIVE_COUNT)
 """In the order they are written, behind the original ones."""
+
+OPTIONAL_HEADER_NAMES = (LAST_OFFSET, VALUE_SHA256, VALUE_SIZE)
+"""Behind the others, where they say something: a range of offsets that can't be read; a value that was left out."""
 
 ROOM_BYTES = 64 * 1024
 """How much larger than the requests topic's the dead-letter topic's record limit is."""
@@ -36,7 +36,7 @@ ROOM_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 2048
 """Of `dlq.error.message`; a longer one is cut."""
 
-_OURS = frozenset(HEADER_NAMES)
+_OURS = frozenset(HEADER_NAMES + OPTIONAL_HEADER_NAMES)
 
 
 class NotADeadLetter(ValueError):
@@ -44,7 +44,7 @@ class NotADeadLetter(ValueError):
 
 
 def dead_letter_headers(
-    original_headers: Iterable[tuple[_Name, bytes | None]],
+    original_headers: Iterable[Header],
     *,
     topic: str,
     partition: int,
@@ -55,11 +55,15 @@ def dead_letter_headers(
     failed_at: float,
     service_version: str,
     redrive_count: int,
-) -> tuple[tuple[_Name | str, bytes | None], ...]:
+    last_offset: int | None = None,
+    left_out: bytes | None = None,
+) -> tuple[Header, ...]:
     """The headers of a dead letter: the original ones untouched and first, then ours.
 
-    A record that was sent again still has the headers of its last failure; the new ones replace them. `failed_at` is
-    in seconds since the epoch; `redrive_count` is how often the record was sent again (see `redrive_count_of`).
+    A redriven record comes with ours of its last failure; the new ones replace them. `failed_at` is seconds since
+    the epoch; `redrive_count` is how often the record has been sent again (see `redrive_count_of`). `last_offset` is
+    given when the dead letter stands for a range of offsets. `left_out` is the original value when the dead letter is
+    written without it.
     """
     ours = {
         TOPIC: topic,
@@ -72,9 +76,14 @@ def dead_letter_headers(
         SERVICE_VERSION: service_version,
         REDRIVE_COUNT: str(redrive_count),
     }
+    if last_offset is not None:
+        ours[LAST_OFFSET] = str(last_offset)
+    if left_out is not None:
+        ours[VALUE_SHA256] = hashlib.sha256(left_out).hexdigest()
+        ours[VALUE_SIZE] = str(len(left_out))
     return (
         *without_ours(original_headers),
-        *((name, _encoded(ours[name])) for name in HEADER_NAMES),
+        *((name, _encoded(text)) for name, text in ours.items()),
     )
 
 
@@ -85,22 +94,22 @@ def _encoded(text: str) -> bytes:
     return raw[: MAX_MESSAGE_BYTES - 3].decode("utf-8", "ignore").encode() + "…".encode()
 
 
-def without_ours(headers: Iterable[tuple[_Name, bytes | None]]) -> tuple[tuple[_Name, bytes | None], ...]:
+def without_ours(headers: Iterable[Header]) -> tuple[Header, ...]:
     """The headers that were there before the record became a dead letter."""
-    return tuple(header for header in headers if name_text(header[0]) not in _OURS)
+    return tuple(header for header in headers if header[0] not in _OURS)
 
 
-def redrive_count_of(headers: Iterable[tuple[str | bytes, bytes | None]]) -> int:
-    """How often a record was sent again from the dead letters; 0 when it does not say, or says nonsense."""
+def redrive_count_of(headers: Iterable[Header]) -> int:
+    """How often a record was redriven; 0 when it does not say, or says nonsense."""
     count = 0
     for name, value in headers:
-        if name_text(name) == REDRIVE_COUNT and value is not None and len(value) <= 9 and value.isdigit():
+        if name == REDRIVE_COUNT and value is not None and len(value) <= 9 and value.isdigit():
             count = int(value)
     return count
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetterInfo(Generic[_Name]):
+class DeadLetterInfo:
     """What the headers of a dead letter say. `code` is a string: a newer service may know more codes."""
 
     topic: str
@@ -112,18 +121,28 @@ class DeadLetterInfo(Generic[_Name]):
     failed_at: str
     service_version: str
     redrive_count: int
-    original_headers: tuple[tuple[_Name, bytes | None], ...]
+    original_headers: tuple[Header, ...]
+    last_offset: int | None = None
+    """Of a range that could not be read; None for a record."""
+    value_size: int | None = None
+    """Bytes of the original value when the dead letter is without it; the SHA-256 is in `value_sha256`."""
+    value_sha256: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the dead letter holds the whole record, so that it can be sent again."""
+        return self.last_offset is None and self.value_size is None
 
     @classmethod
-    def from_headers(cls, headers: Iterable[tuple[_Name, bytes | None]]) -> DeadLetterInfo[_Name]:
+    def from_headers(cls, headers: Iterable[Header]) -> DeadLetterInfo:
         """Read the headers of a record of the dead-letter topic. Raises `NotADeadLetter`."""
         given = tuple(headers)
         texts: dict[str, str] = {}
         try:
             for name, value in given:
-                if name_text(name) in _OURS and value is not None:
-                    texts[name_text(name)] = value.decode("utf-8")
-            return DeadLetterInfo(
+                if name in _OURS and value is not None:
+                    texts[name] = value.decode("utf-8")
+            return cls(
                 topic=texts[TOPIC],
                 partition=int(texts[PARTITION]),
                 offset=int(texts[OFFSET]),
@@ -134,6 +153,9 @@ class DeadLetterInfo(Generic[_Name]):
                 service_version=texts[SERVICE_VERSION],
                 redrive_count=int(texts[REDRIVE_COUNT]),
                 original_headers=without_ours(given),
+                last_offset=_number(texts.get(LAST_OFFSET)),
+                value_size=_number(texts.get(VALUE_SIZE)),
+                value_sha256=texts.get(VALUE_SHA256),
             )
         except KeyError as error:
             raise NotADeadLetter(f"header {error.args[0]} is missing") from None
@@ -142,6 +164,10 @@ class DeadLetterInfo(Generic[_Name]):
                 "a dlq header can't be read: it is not UTF-8, or no number where one is needed"
             ) from None
 
-    def redrive_headers(self) -> tuple[tuple[_Name | str, bytes | None], ...]:
+    def redrive_headers(self) -> tuple[Header, ...]:
         """The headers for sending the record again: the original ones, and the count one higher."""
         return (*self.original_headers, (REDRIVE_COUNT, str(self.redrive_count + 1).encode()))
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)

@@ -34,7 +34,7 @@ class JsonSchemaFormat(Message):
     def _in_subset(cls, value: dict[str, Any]) -> dict[str, Any]:
         violation = first_violation(value)
         if violation is not None:
-            raise rule(violation)
+            raise rule(str(violation))
         return value
 
 

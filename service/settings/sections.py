@@ -140,11 +140,21 @@ class JobSettings(Section):
     """Admission and fate of jobs."""
 
     max_in_flight: int = Field(10_000, ge=1, description="Jobs held by the process; intake pauses above.")
+    max_held_bytes: int = Field(
+        128 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes of requests held by the process, about half of the memory they take; intake pauses above."
+        "above, and at a takeover what is above stays in the jobs topic until there is room",
+    )
     max_streams: int = Field(200, ge=1, description="Streams and synchronous calls at once.")
     max_creates: int = Field(16, ge=1, description="Task creations at once.")
     ordering: Literal["none", "key"] = Field("none", description="With key, requests of one key run one after another.")
     dedup_hours: float = Field(168, gt=0, description="How long the id of a request is remembered after its end.")
-    max_attempts: int = Field(4, ge=1, description="Billed attempts of one job before it fails.")
+    max_attempts: int = Field(
+        4,
+        ge=1,
+        description="How often one request may be paid for, and how often its own work may fail, before it fails.",
+    )
     max_request_bytes: int = Field(
         1024 * 1024, ge=1024, description="Largest value of a request; a larger one is a dead letter, too_large."
     )
@@ -154,6 +164,11 @@ class JobSettings(Section):
     retry_max_seconds: float = Field(60, gt=0, description="Longest pause between two repetitions.")
     patience_seconds: float = Field(
         900, ge=0, description="How long a platform that answers with errors is waited for, per job."
+    )
+    task_patience_seconds: float = Field(
+        86_400,
+        ge=0,
+        description="How long a task whose status stands still is waited for; also quota, a refused key, a connection.",
     )
 
     @model_validator(mode="after")
@@ -176,11 +191,20 @@ class PollSettings(Section):
         return self
 
 
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+
+
 class WriterSettings(Section):
-    """Group commit of a partition's writer."""
+    """How records are gathered and compressed before they are sent."""
 
     linger_ms: float = Field(
-        10, ge=0, description="How long a transaction gathers what is to be written before it begins."
+        10, ge=0, description="How long a partition's writer gathers records before it begins a transaction."
+    )
+    compression: Compression = Field(
+        "none", description="Codec of what is written in transactions: completions, progress events, job states."
+    )
+    live_compression: Compression = Field(
+        "none", description="Codec of what is sent at once: fragments and upload claims."
     )
 
 

@@ -14,14 +14,20 @@ class LogEvent(StrEnum):
     SERVICE_STOPPING = "service_stopping"  # a signal or a fatal error came; running work is given time to end
     SERVICE_STOPPED = "service_stopped"  # the process ends now
     AT_LEAST_ONCE = "at_least_once"  # delivery without transactions: an event may be published twice, with the same id
+    TASK_FAILED = "task_failed"  # a background task ended by itself; `ends_process`, or it is started again
     BROKER_WAITED_FOR = "broker_waited_for"  # no broker answers yet; the start continues when one does
 
     # Operations
     HTTP_LISTENING = "http_listening"  # health and metrics are served at this host and port
 
     # Writing to Kafka
+    TOPIC_DIFFERS = "topic_differs"  # a topic is not as planned; the service works, but see `problem`
     WRITER_DIED = "writer_died"  # a producer failed; its partition is taken over again, or given up
     SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
+    TOPIC_REFUSES = "topic_refuses"  # no attempt is paid for until this partition takes a record; see reason
+    TOPIC_TAKES = "topic_takes"  # the partition takes records again
+    PROOF_FAILED = "proof_failed"  # a fault in the service: the check of a topic ended; attempts that wait for it end
+    RECORD_REFUSED = "record_refused"  # a broker refused a batch as too large; `limit_bytes` is assumed from now on
     SENDER_WAITING = "sender_waiting"  # no producer can be started at the moment; tried again until a broker answers
 
     # Sandbox
@@ -31,8 +37,9 @@ class LogEvent(StrEnum):
     # Engine
     JOB_ENDED = "job_ended"  # a completion is durable: one line for each request
     JOB_EVENT = "job_event"  # a step of a job: retrying and interrupted at level warning, others at debug
-    WORK_FAILED = "work_failed"  # a fault in the service: the work of one job raised; it is begun again after a pause
-    UNIT_REFUSED = "unit_refused"  # a record is larger than its topic takes: raise kafka.max_message_bytes
+    WORK_FAILED = "work_failed"  # a fault in the service in the work of one job; repeated, then the job fails
+    UNIT_REFUSED = "unit_refused"  # a topic takes less than was known; the job ends with a smaller completion
+    EVENT_NOT_WRITTEN = "event_not_written"  # an event can't be written; a completion is replaced by a shorter one
     ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written at the moment; the upload waits
     ASSET_GONE = "asset_gone"  # the platform no longer has an asset; the video is uploaded again
     PROGRESS_NOT_SENT = "progress_not_sent"  # an `uploading` event was not delivered; nothing depends on it
@@ -43,12 +50,18 @@ class LogEvent(StrEnum):
     GROUP_JOINED = "group_joined"  # the group has assigned partitions; with those of this process
     GROUP_REJOINING = "group_rejoining"  # the group assigns partitions again, with the reason
     PARTITION_TAKEN = "partition_taken"  # a partition is served, its jobs go on; with how many, and the seconds it took
+    JOB_ENDED_BEFORE = "job_ended_before"  # at_least_once: a job had its completion before a crash; it is over
     PARTITION_RENEWED = "partition_renewed"  # a rebalance left this partition here
     PARTITION_LOST = "partition_lost"  # the group gave the partition to another process; its jobs go on there
     PARTITION_FAILED = "partition_failed"  # taken over again after a failure, a limited number of times; see reason
     JOBS_NOT_CLOSED = "jobs_not_closed"  # the jobs of a partition did not stop in time
     OWNERSHIP_FAILED = "ownership_failed"  # a fault in the service; the process ends
     BROKER_UNREACHABLE = "broker_unreachable"  # no broker answers; everything waits until one does. Logged once
+    BOOTSTRAPPED_AGAIN = "bootstrapped_again"  # no known broker answered; the bootstrap servers gave new addresses
+    BOOTSTRAP_UNREACHABLE = "bootstrap_unreachable"  # neither known brokers nor this bootstrap server answer
+    METADATA_FAILED = "metadata_failed"  # a fault in the service; the brokers are asked for metadata again
+    CREDENTIALS_RENEWED = "credentials_renewed"  # certificates or password changed on disk and are in use
+    CREDENTIALS_UNUSABLE = "credentials_unusable"  # the files changed and can't be used; the old ones stay in use
     BROKER_BACK = "broker_back"  # a broker answers again; with the seconds it was away
     INPUT_BEHIND = "input_behind"  # the committed offset is no longer in the topic; `lost` counts what was not read
 
@@ -59,6 +72,10 @@ class LogEvent(StrEnum):
     PARSER_FAILED = "parser_failed"  # a fault in the service while reading a record; it is in the dead letters
     ACCEPT_FAILED = "accept_failed"  # a fault in the service while accepting a request; it is in the dead letters
     COMPLETION_GONE = "completion_gone"  # a request was sent again and its completion is no longer in the topic
+    OUTPUT_TOO_LARGE = "output_too_large"  # an event is larger than its topic takes and is not published
+    RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are skipped
+    DAMAGE_SEARCH_FAILED = "damage_search_failed"  # where a damaged range of offsets ends is not known yet; asked again
+    PARKED_JOB_WAITS = "parked_job_waits"  # a job that is kept in the log only can't be read from it at the moment
     INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up at the moment; intake waits
     INTAKE_FAILED = "intake_failed"  # a fault in the service; the partition is taken over again
 

@@ -135,6 +135,12 @@ class Metrics:
             registry=r,
         )
         # Process
+        self.task_failures = Counter(
+            "reelwire_background_task_failures_total",
+            "Background tasks that ended without being asked to",
+            ["task"],
+            registry=r,
+        )
         self.http_connections = Gauge(
             "reelwire_http_connections", "Open connections of the HTTP server for health and metrics", registry=r
         )

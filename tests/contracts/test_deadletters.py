@@ -107,28 +107,6 @@ def test_null_header_values_and_repeated_names_survive_the_record_format_of_aiok
     assert [tuple(record.headers) for record in DefaultRecordBatch(bytes(batch.build()))] == [headers]
 
 
-def test_names_that_are_bytes_stay_bytes_and_ours_are_still_known() -> None:
-    original = ((b"\xff\xfe", b"\xc3\x28"), (b"dlq.redrive.count", b"4"), (b"DLQ.redrive.count", None), (b"", b""))
-
-    headers = dead_letter_headers(
-        original,
-        topic="t",
-        partition=0,
-        offset=1,
-        timestamp_ms=2,
-        code=DeadLetterCode.INVALID,
-        message="value: is empty",
-        failed_at=0,
-        service_version="0",
-        redrive_count=redrive_count_of(original),
-    )
-
-    assert headers[:3] == (original[0], original[2], original[3])
-    info = DeadLetterInfo.from_headers(headers)
-    assert info.redrive_count == 4
-    assert info.original_headers == headers[:3]
-
-
 def test_a_message_of_any_length_is_cut_to_what_a_header_should_hold() -> None:
     (message,) = (value for name, value in letter(message="ä" * 5_000) if name == "dlq.error.message")
 

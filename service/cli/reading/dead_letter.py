@@ -20,7 +20,7 @@ class DeadLetter:
     offset: int
     key: bytes | None
     value: bytes | None
-    info: DeadLetterInfo[str] | None
+    info: DeadLetterInfo | None
 
     @property
     def place(self) -> str:

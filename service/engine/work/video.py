@@ -25,7 +25,7 @@ from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
     from service.engine.context import Context
-    from service.engine.job.live_job import LiveJob
+    from service.engine.live_job import LiveJob
 
 log = structlog.get_logger()
 
@@ -150,7 +150,7 @@ async def _found_or_uploaded(live: LiveJob, context: Context, footage: Footage, 
             found = await _find(context, token, live.job.lost_asset_id)
             if found is not None:
                 return found, True
-            await lease_held(context)
+            await lease_held(live, context)
             if not claim.held():
                 raise ClaimOver
             failpoint(Point.BEFORE_UPLOAD)
