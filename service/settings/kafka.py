@@ -73,10 +73,9 @@ class KafkaSettings(Section):
     max_message_bytes: int = Field(
         8 * 1024 * 1024 - ROOM_BYTES,
         ge=1024,
-        description="Largest record of the requests topic that `topics create` asks for; other topics take 64 KiB more."
-        " and dead letters may be 64 KiB larger, and nothing is asked for above 8 MiB",
+        description="Largest record of the requests topic that `topics create` asks for. Completions, job states and "
+        "dead letters may be 64 KiB larger; nothing is asked for above 8 MiB.",
     )
-
     max_batch_bytes: int = Field(
         32 * 1024 * 1024,
         ge=1024 * 1024,

@@ -143,8 +143,8 @@ class JobSettings(Section):
     max_held_bytes: int = Field(
         128 * 1024 * 1024,
         ge=1024 * 1024,
-        description="Bytes of requests held by the process, about half of the memory they take; intake pauses above."
-        "above, and at a takeover what is above stays in the jobs topic until there is room",
+        description="Bytes of requests held by the process, about half of the memory they take. Intake pauses above "
+        "it; at a takeover, what is above it stays in the jobs topic until there is room.",
     )
     max_streams: int = Field(200, ge=1, description="Streams and synchronous calls at once.")
     max_creates: int = Field(16, ge=1, description="Task creations at once.")
