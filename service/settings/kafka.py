@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from contracts.deadletters import ROOM_BYTES
 from service.settings.section import Section
-from service.settings.sources import variable_of
+from service.settings.sources import shown, variable_of
 
 _SERVER = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
 
@@ -89,7 +89,7 @@ class KafkaSettings(Section):
         for server in servers:
             match = _SERVER.match(server)
             if match is None or not 0 < int(match.group(2)) < 65_536:
-                raise ValueError(f"{server!r} is not host:port")
+                raise ValueError(f"{shown(server)} is not host:port")
         return ",".join(servers)
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from service.settings.section import Section
-from service.settings.sources import secret_from_file, variable_of
+from service.settings.sources import secret_from_file, shown, variable_of
 
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
 
@@ -251,7 +251,7 @@ class SourceSettings(Section):
     def _schemes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for prefix in value:
             if not re.match(r"^(s3|gs|az)://[^/\s]+", prefix):
-                raise ValueError(f"{prefix!r} does not begin with s3://, gs:// or az:// and a bucket")
+                raise ValueError(f"{shown(prefix)} does not begin with s3://, gs:// or az:// and a bucket")
         return value
 
 
