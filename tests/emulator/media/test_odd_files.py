@@ -18,7 +18,7 @@ MIRRORED_AND_TURNED = (0, 65_536, 0, 65_536, 0, 0, 0, 0, 1 << 30)
 Maker = Callable[[Path], Path]
 
 
-def _changed(change: Callable[[bytes], bytes], *, starts_at: float = 0.0, **options: str) -> Maker:
+def _changed(change: Callable[[bytes], bytes], options: dict[str, str] | None = None, starts_at: float = 0.0) -> Maker:
     def make(folder: Path) -> Path:
         clip = odd.make_clip(folder / "clip.mp4", starts_at=starts_at, options=options, sound=not starts_at)
         clip.write_bytes(change(clip.read_bytes()))
@@ -33,11 +33,11 @@ def _changed(change: Callable[[bytes], bytes], *, starts_at: float = 0.0, **opti
         pytest.param(lambda at: odd.make_clip(at / "a.ts", starts_at=90, sound=True), 90, 2, id="broadcast cut-out"),
         pytest.param(lambda at: odd.make_clip(at / "a.mkv", starts_at=10), 10, 2, id="Matroska from 10 s"),
         pytest.param(_changed(lambda data: odd.with_empty_edit(data, 10), starts_at=1), 10, 2, id="edit list"),
-        pytest.param(_changed(lambda data: odd.with_later_fragments(data, 10), **FRAGMENTED), 10, 2, id="fragments"),
+        pytest.param(_changed(lambda data: odd.with_later_fragments(data, 10), FRAGMENTED), 10, 2, id="fragments"),
         pytest.param(lambda at: odd.make_clip(at / "a.mp4", options=FRAGMENTED), 0, 2, id="fragmented"),
         pytest.param(lambda at: odd.make_clip(at / "a.mkv", times=[0, 0.04, 1, 3.2]), 0, 3.24, id="variable rate"),
         pytest.param(lambda at: odd.make_clip(at / "a.mpg", codec="mpeg2video"), 0.5, 2, id="program stream"),
-        pytest.param(_changed(lambda data: data[: len(data) // 2], **FAST_START), 0, 1, id="cut off in its data"),
+        pytest.param(_changed(lambda data: data[: len(data) // 2], FAST_START), 0, 1, id="cut off in its data"),
         pytest.param(_changed(lambda data: odd.with_matrix(data, MIRRORED_AND_TURNED)), 0, 2, id="turned and mirrored"),
         pytest.param(_changed(lambda data: odd.with_matrix(data, (-1,) * 9)), 0, 2, id="nonsense matrix"),
         pytest.param(lambda at: odd.make_sound(at / "a.mp4", layout="mono", codec="aac"), 0, 1, id="sound only"),
