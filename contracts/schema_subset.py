@@ -43,12 +43,17 @@ class Violation:
         return f"at {self.path}: {self.rule}"
 
 
+_Path = tuple["_Path | None", str]
+"""Where a schema stands: the path of the schema around it, and the step from there. Text is made of it only for a
+violation, because a text for each of thousands of deep schemas would cost megabytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Node:
     """A schema within the schema."""
 
     schema: object
-    path: str
+    path: _Path
     place: Place
 
 
@@ -58,7 +63,7 @@ def first_violation(schema: dict[str, Any]) -> Violation | None:
     The time is linear in the size of the schema: a definition is checked once for each place it is used at. It does
     not recurse, so the depth of a schema needs no limit here.
     """
-    left = [_Node(schema, "$", Place.ROOT)]
+    left = [_Node(schema, (None, "$"), Place.ROOT)]
     seen: set[tuple[int, Place]] = set()
     while left:
         node = left.pop()
@@ -80,25 +85,25 @@ def resolve(reference: object, root: dict[str, Any]) -> dict[str, Any] | None:
     for part in reference[1:].lstrip("/").split("/") if reference != "#" else ():
         if not isinstance(target, dict):
             return None
-        target = target.get(part.replace("~1", "/").replace("~0", "~"))
+        target = target.get(part.replace("~1", "/").replace("~0", "~") if "~" in part else part)
     return target if isinstance(target, dict) else None
 
 
 def _wrong(node: _Node, root: dict[str, Any]) -> Iterator[Violation]:
     schema, path = node.schema, node.path
     if not isinstance(schema, dict):
-        yield Violation(path, "a schema must be a JSON object")
+        yield Violation(_shown(path), "a schema must be a JSON object")
         return
     for keywords, status in ((UNPROCESSABLE, 422), (UNSUPPORTED, 400)):
         for keyword in keywords:
             if keyword in schema:
-                yield Violation(path, f"the platform does not take {keyword}; leave it out", status)
+                yield Violation(_shown(path), f"the platform does not take {keyword}; leave it out", status)
     for rule in (*_wrong_type(schema, node.place), *_wrong_values(schema), *_wrong_shape(schema, root)):
-        yield Violation(path, rule)
+        yield Violation(_shown(path), rule)
     properties = schema.get("properties", {})
     for name in sorted(CLOCK_NAMES & properties.keys()):
         if not _is_clock(properties[name]):
-            yield Violation(f"{path}.{name}", "must be a plain number, integer, string or timestamp")
+            yield Violation(_shown((path, f".{name}")), "must be a plain number, integer, string or timestamp")
 
 
 def _wrong_type(schema: dict[str, Any], place: Place) -> Iterator[str]:
@@ -152,20 +157,25 @@ def _below(node: _Node, root: dict[str, Any]) -> Iterator[_Node]:
     if not isinstance(schema, dict):
         return
     for name, child in schema.get("properties", {}).items():
-        yield _Node(child, f"{path}.{_short(name)}", PROPERTY_OF.get(place, Place.DEEP))
+        yield _Node(child, (path, f".{name}"), PROPERTY_OF.get(place, Place.DEEP))
     for index, child in enumerate(schema.get("anyOf", [])):
-        yield _Node(child, f"{path}.anyOf[{index}]", place)
+        yield _Node(child, (path, f".anyOf[{index}]"), place)
     if "items" in schema:
-        yield _Node(schema["items"], f"{path}[]", ITEM_OF.get(place, Place.DEEP))
+        yield _Node(schema["items"], (path, "[]"), ITEM_OF.get(place, Place.DEEP))
     if (target := resolve(schema.get("$ref"), root)) is not None:
-        yield _Node(target, f"{path}.$ref", place)
+        yield _Node(target, (path, ".$ref"), place)
     for name, child in schema.get("$defs", {}).items():
-        yield _Node(child, f"{path}.$defs.{_short(name)}", Place.UNREFERENCED)
+        yield _Node(child, (path, f".$defs.{name}"), Place.UNREFERENCED)
 
 
 def _is_clock(schema: object) -> bool:
     return isinstance(schema, dict) and isinstance(schema.get("type"), str) and schema["type"] in CLOCK_TYPES
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
+def _shown(path: _Path) -> str:
+    steps: list[str] = []
+    here: _Path | None = path
+    while here is not None:
+        here, step = here
+        steps.append(step if len(step) <= _LONGEST_NAME else step[:_LONGEST_NAME] + "…")
+    return "".join(reversed(steps))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 
 from service.cli.exits import Exit, exit_of, message_of
 from service.cli.group import reelwire
 from service.cli.quiet import quiet_logging, silence_stdout
+from service.cli.words import visible
+from service.telemetry.redaction import clean
 
 
 def main() -> None:
@@ -25,10 +28,10 @@ def main() -> None:
         sys.exit(Exit.FAILURE)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(Exit.INTERRUPTED)
-    except Exception as error:  # the border: whatever it is, the user gets a line
+    except Exception as error:  # noqa: BLE001 -- the border: whatever it is, the user gets a line
         if debug:
-            raise
-        lines = message_of(error).splitlines() or [type(error).__name__]
+            click.echo(clean(traceback.format_exc()), err=True)
+        lines = visible(message_of(error)).splitlines() or ["failed without a message"]
         click.echo("\n".join(["reelwire: " + lines[0], *("          " + line for line in lines[1:])]), err=True)
         sys.exit(exit_of(error))
     sys.exit(code if isinstance(code, int) else Exit.OK)

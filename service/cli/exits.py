@@ -6,8 +6,10 @@ from enum import IntEnum
 
 from aiokafka.errors import KafkaError
 
-from service.errors import ProcessError, ReelwireError, SettingsError
+from service.cli.words import in_words
+from service.errors import ProcessError, SettingsError
 from service.kafka.connection import BrokerUnavailable
+from service.telemetry.redaction import clean
 
 
 class Exit(IntEnum):
@@ -55,9 +57,7 @@ def exit_of(error: BaseException) -> Exit:
 
 
 def message_of(error: BaseException) -> str:
-    """What to say about it: our errors speak for themselves, others are named."""
-    if isinstance(error, ReelwireError):
-        return str(error)
+    """The line that tells the user why the command failed."""
     if isinstance(error, KafkaError):
-        return f"Kafka answered {str(error) or type(error).__name__}; `reelwire doctor` looks closer"
-    return f"{type(error).__name__}: {error} (--debug shows where)"
+        return clean(f"Kafka refused: {in_words(error)}; `reelwire doctor` finds out more")
+    return clean(in_words(error))

@@ -10,13 +10,13 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 import orjson
 
 from service.sandbox.errors import ProgramError
+from service.sandbox.lifetime import Startable
 
 _GUARD = Path(__file__).with_name("guard.py")
 PID_FILE = "REELWIRE_GUARD_PID_FILE"
@@ -25,7 +25,7 @@ _PID_SECONDS = 10.0
 _TAIL_LINES = 20
 
 
-class Program:
+class Program(Startable):
     """`reelwire ARGUMENTS` with `environment` added to ours. It dies with the process that started it.
 
     `module` runs `python -m MODULE ARGUMENTS` instead: a benchmark's counterpart, a wrapper around the service.
@@ -167,12 +167,3 @@ class Program:
         if not self.log_file.exists():
             return ""
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.kill()

@@ -10,14 +10,14 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 
 from contracts.topics import Role
 from service.kafka.topics import create_topics
 from service.sandbox.addresses import HOST, free_ports
+from service.sandbox.lifetime import Startable
 from service.sandbox.program import Program
 from service.settings import Settings, load_settings
 
@@ -34,7 +34,7 @@ def own_names(prefix: str, *, partitions: int = 2) -> dict[str, str]:
     }
 
 
-class System:
+class System(Startable):
     """Topics, emulator and services around a broker that runs already. `folder` gets logs and state."""
 
     def __init__(
@@ -148,12 +148,3 @@ class System:
         await asyncio.gather(*(program.kill() for program in (*self.services.values(), self.emulator)))
         if self._temporary:
             await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()

@@ -63,6 +63,24 @@ class Record:
         return int(self.body.get("attempt", 0))
 
 
+def first_of_each(seen: Evidence, requests_topic: str) -> Evidence:
+    """What a reader keeps that follows the contract: the first record of each `ce_source` and `ce_id`.
+
+    Of dead letters, which have no id, the first for each original. Fragments and progress have ids too.
+    """
+    kept = Evidence()
+    known: set[tuple[str, ...]] = set()
+    for record in seen.records:
+        if record.role is Role.DEAD_LETTERS:
+            name = ("dead letter", *(record.header(header) for header in (TOPIC, PARTITION, OFFSET)))
+        else:
+            name = (record.header("ce_source"), record.header("ce_id"))
+        if record.role is Role.REQUESTS or name not in known:
+            known.add(name)
+            kept.take(record, requests_topic=requests_topic)
+    return kept
+
+
 class Evidence:
     """Records in the order they were seen; within a partition that is the order of the log."""
 

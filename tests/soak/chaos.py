@@ -1,4 +1,4 @@
-"""What goes wrong in a soak: signals to processes and faults of the platform, drawn from a seed. Pure."""
+"""What goes wrong in a soak, drawn from a seed: signals to processes, faults of the platform, outages of the broker."""
 
 from __future__ import annotations
 
@@ -50,15 +50,38 @@ class PlannedFault:
 
 
 @dataclass(frozen=True, slots=True)
+class Outage:
+    """The broker goes away `at` seconds after the start: killed and started again `seconds` later, or restarted."""
+
+    at: float
+    how: Literal["kill", "restart"]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chaos:
     """All of it; every process is running, or on its way, when the last blow has fallen."""
 
     blows: tuple[Blow, ...]
     faults: tuple[PlannedFault, ...]
+    outages: tuple[Outage, ...] = ()
 
 
-def make_chaos(seed: int, processes: tuple[str, ...], seconds: float, session_seconds: float) -> Chaos:
-    """Each process has troubles of its own, one after another, until `seconds` are over."""
+def make_outages(seed: int, seconds: float) -> tuple[Outage, ...]:
+    """Two or three outages, one after another, shorter and longer than a session."""
+    rng = random.Random(f"outages {seed}")
+    count = rng.choice([2, 3])
+    found = []
+    for number in range(count):
+        at = seconds * (number + rng.uniform(0.1, 0.6)) / count
+        found.append(Outage(at, rng.choice(["kill", "kill", "restart"]), rng.choice([0.5, 2.0, 5.0, 9.0])))
+    return tuple(found)
+
+
+def make_chaos(
+    seed: int, processes: tuple[str, ...], seconds: float, session_seconds: float, *, outages: bool = False
+) -> Chaos:
+    """Each process has troubles of its own, one after another, until `seconds` are over; so has the broker if asked."""
     rng = random.Random(f"chaos {seed}")
     blows: list[Blow] = []
     for process in processes:
@@ -73,7 +96,8 @@ def make_chaos(seed: int, processes: tuple[str, ...], seconds: float, session_se
         rule |= {"times": rng.randint(1, 3), "probability": rng.choice([0.3, 1.0]), "seed": rng.randrange(10**6)}
         faults.append(PlannedFault(rng.uniform(0, seconds), rule))
     by_time = sorted(blows, key=lambda blow: (blow.at, blow.process))
-    return Chaos(tuple(by_time), tuple(sorted(faults, key=lambda fault: fault.at)))
+    by_broker = make_outages(seed, seconds) if outages else ()
+    return Chaos(tuple(by_time), tuple(sorted(faults, key=lambda fault: fault.at)), by_broker)
 
 
 def _armed(rng: random.Random, blow: Blow) -> Blow:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal
+
+Delivery = Literal["exactly_once", "at_least_once"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,15 @@ class Plan:
     files: int = 8
     inline: int = 4
     partitions: int = 6
+    outages: bool = False
+    """The broker is killed and restarted too; it must be one of the run's own."""
+    delivery: Delivery = "exactly_once"
+
+    @property
+    def again(self) -> str:
+        """The command that repeats this run."""
+        kind = "brokers" if self.outages else "nothing"
+        return f'SOAK_SEEDS={self.seed} SOAK_DELIVERY={self.delivery} make soak ARGS="-k {kind}"'
 
     @property
     def idempotency(self) -> str:
@@ -44,6 +56,7 @@ class Summary:
     stops: int
     freezes: int
     points: int
+    outages: int
     fell: int
     takeovers: int
     attempts: int

@@ -14,7 +14,7 @@ from service.cli.exits import Exit
 from service.cli.manual import EPILOG, epilog
 from service.cli.reading.cluster import partition_counts, producer, send
 from service.cli.reading.dead_letter import DeadLetter, Filter, held, one, place_of, readable
-from service.cli.views.output import emit, json_option, note, table
+from service.cli.views.output import emit, json_option, note, say, table
 from service.settings import Settings, load_settings
 
 _SHOWN_CHARS = 80
@@ -103,7 +103,7 @@ def show(place: str, raw: bool, as_json: bool) -> int:
             rows.append(("original", f"{letter.info.topic} {letter.info.partition}:{letter.info.offset}"))
         rows += [(f"header {name}", value) for name, value in headers]
         table(("", ""), rows)
-        click.echo(readable(letter.value) if letter.value is not None else "(null)")
+        say("(null)" if letter.value is None else readable(letter.value) or "")
     return Exit.OK
 
 
@@ -180,4 +180,4 @@ def _tell(letter: DeadLetter, placed: tuple[int, int] | None, as_json: bool) -> 
         emit(letter.as_json() | {"sent_to": to})
     else:
         code = letter.info.code if letter.info else ""
-        click.echo(f"{letter.place} {code} {readable(letter.key) or '-'}" + (f" -> {to}" if to else ""))
+        say(f"{letter.place} {code} {readable(letter.key) or '-'}" + (f" -> {to}" if to else ""))

@@ -15,6 +15,7 @@ from service.cli.manual import epilog
 from service.cli.reading.event_reader import event_reader
 from service.cli.reading.output_record import OutputRecord, describe
 from service.cli.views.output import console, emit, json_option, note
+from service.cli.words import visible
 from service.settings import Settings, load_settings
 
 _COLOURS = {"completed": "green", "failed": "red", "canceled": "yellow", "dead_letter": "red", "fragment": "cyan"}
@@ -88,8 +89,8 @@ def _show(event: OutputRecord, *, as_json: bool) -> None:
         emit(event.as_json())
         return
     at = datetime.fromtimestamp(event.timestamp_ms / 1000, UTC).astimezone().strftime("%H:%M:%S")
-    who = event.request_id or event.key or "-"
-    words = describe(event).replace("\n", "⏎")
+    who = visible(event.request_id or event.key or "-")
+    words = visible(describe(event).replace("\n", "⏎"))
     if not sys.stdout.isatty():
         click.echo(f"{at} {event.partition} {who} {event.attempt} {event.type} {words}")
         return

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from contracts.deadletters import Header
 from service.cli.exits import CommandError, Exit
+from service.cli.words import in_words
 from service.kafka.connection import broker_unavailable, client_options, is_unreachable, producer_options
 from service.settings import Settings
 
@@ -29,7 +30,8 @@ async def reachable(settings: Settings, seconds: float = CONNECT_SECONDS) -> Asy
     except (KafkaError, TimeoutError, OSError) as error:
         if is_unreachable(error):
             raise broker_unavailable(settings.kafka, error) from None
-        raise CommandError(f"Kafka at {settings.kafka.bootstrap_servers} refused: {error}", Exit.UNREACHABLE) from error
+        where = f"Kafka at {settings.kafka.bootstrap_servers}"
+        raise CommandError(f"{where} refused: {in_words(error)}", Exit.UNREACHABLE) from error
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from service.cli.words import visible
+
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs, one object a line.")
 
 
@@ -27,17 +29,23 @@ def emit(value: object) -> None:
 
 
 def note(text: str) -> None:
-    """A line for people on stderr, out of the way of results."""
-    click.echo(text, err=True)
+    """A line for people on stderr, so that stdout has results alone."""
+    click.echo(visible(text), err=True)
+
+
+def say(text: str, *, end: str = "\n") -> None:
+    """Text for people on stdout, at once. Control characters of strangers are shown as escapes."""
+    click.echo(visible(text) + end, nl=False)
+    sys.stdout.flush()
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table on stdout: drawn on a terminal, separated by tabs in a pipe."""
     if not sys.stdout.isatty():
         for row in rows:
-            click.echo("\t".join("" if cell is None else str(cell) for cell in row))
+            say("\t".join("" if cell is None else str(cell).replace("\t", " ") for cell in row))
         return
     drawn = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        drawn.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
+        drawn.add_row(*("" if cell is None else escape(visible(str(cell))) for cell in row))
     console().print(drawn)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-import click
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -16,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.reading.output_record import OutputRecord, megabytes
-from service.cli.views.output import console, emit, note
+from service.cli.views.output import console, emit, note, say
 from service.cli.views.request_view import Change, RequestView, summary
+from service.cli.words import visible
 
 
 class Screen(Protocol):
@@ -76,13 +76,12 @@ class PlainScreen(_Open):
     def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
         for change in changes:
             if change.kind == "text":
-                click.echo(change.text, nl=False)
-                sys.stdout.flush()
+                say(change.text, end="")
                 self._within_line = not change.text.endswith("\n")
                 continue
             self._end_line()
             if change.kind == "attempt":
-                click.echo(f"--- {change.text} ---")
+                say(f"--- {change.text} ---")
             elif change.kind == "end":
                 for name, value in summary(view):
                     note(f"{name}: {value}")
@@ -91,7 +90,7 @@ class PlainScreen(_Open):
 
     def _end_line(self) -> None:
         if self._within_line:
-            click.echo()
+            say("")
             self._within_line = False
 
 
@@ -118,7 +117,7 @@ class LiveScreen:
     def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
         for change in changes:
             if change.kind in {"note", "attempt"}:
-                self._live.console.print(Text(f"  {change.text}", style="dim"))
+                self._live.console.print(Text(visible(f"  {change.text}"), style="dim"))
         if view.ended:
             self._live.update(Text(""))
             self._live.stop()
@@ -136,14 +135,14 @@ class LiveScreen:
             parts.append(row)
         if view.text:
             height = max(4, self._console.size.height - 6)
-            lines = Text(view.text).wrap(self._console, self._console.size.width)
+            lines = Text(visible(view.text)).wrap(self._console, self._console.size.width)
             parts.append(Text("\n").join(lines[-height:]))
         return Group(*parts)
 
     def _finish(self, view: RequestView) -> None:
         if view.text:
-            self._console.print(Text(view.text))
+            self._console.print(Text(visible(view.text)))
         table = Table.grid(padding=(0, 2))
         for name, value in summary(view):
-            table.add_row(Text(name, style="dim"), Text(value))
+            table.add_row(Text(name, style="dim"), Text(visible(value)))
         self._console.print(table)

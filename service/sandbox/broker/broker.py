@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol
 
 import structlog
 
@@ -15,6 +14,7 @@ from service.sandbox.broker.external_cluster import ExternalCluster
 from service.sandbox.broker.jars import Progress
 from service.sandbox.broker.local import LocalBroker
 from service.sandbox.errors import BrokerError
+from service.sandbox.lifetime import Startable
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 
@@ -24,7 +24,7 @@ Kind = Literal["given", "docker", "local"]
 _NAMES: dict[Kind, str] = {"given": "the given cluster", "docker": "Docker", "local": "the local JVM"}
 
 
-class Broker(Protocol):
+class Broker(Startable, Protocol):
     """A broker on this machine or within its reach, bound to no event loop."""
 
     @property
@@ -51,12 +51,6 @@ class Broker(Protocol):
     def kill(self) -> None:
         """SIGKILL, for tests; `start` brings it back with its data."""
         ...
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 def kinds_to_try(settings: Settings) -> tuple[Kind, ...]:

@@ -8,14 +8,14 @@ import contextlib
 import socket
 import uuid
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.broker.jars import Progress
 from service.sandbox.broker.node import VERSION, Listeners, as_environment, node_settings
 from service.sandbox.broker.readiness import wait_until_it_answers
 from service.sandbox.errors import BrokerError
+from service.sandbox.lifetime import Startable
 from service.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _fetch_missing(client: Any, images: Sequence[str], progress: Progress) -> No
                 client.images.pull(image)
 
 
-class DockerBroker:
+class DockerBroker(Startable):
     """One combined KRaft node in a container whose port is bound to a port of this machine.
 
     The address and the data last as long as the container: over `restart` and `kill` + `start`, until `stop`.
@@ -153,15 +153,6 @@ class DockerBroker:
         if self._container is not None and self._status() == "running":
             with _mapped("the container could not be killed"):
                 self._container.get_wrapped_container().kill()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     def _create(self) -> None:
         from testcontainers.core.config import ConnectionMode, testcontainers_config

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from service.sandbox.broker.readiness import wait_until_it_answers
 from service.sandbox.errors import BrokerError
+from service.sandbox.lifetime import Startable
 from service.settings import KafkaSettings
 
 _ANSWER_SECONDS = 15.0
 
 
-class ExternalCluster:
+class ExternalCluster(Startable):
     """The cluster that `REELWIRE_KAFKA__BOOTSTRAP_SERVERS` names."""
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -37,12 +35,3 @@ class ExternalCluster:
 
     def kill(self) -> None:
         raise BrokerError(f"{self.describe()} is not ours to kill")
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()

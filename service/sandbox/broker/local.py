@@ -13,8 +13,6 @@ import sys
 import tempfile
 import uuid
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from service.sandbox.addresses import HOST, free_ports, is_free
 from service.sandbox.broker.jars import Progress, class_path
@@ -22,6 +20,7 @@ from service.sandbox.broker.java import Java
 from service.sandbox.broker.node import VERSION, Listeners, as_properties, node_settings
 from service.sandbox.broker.readiness import wait_until_it_answers
 from service.sandbox.errors import BrokerError, PortError
+from service.sandbox.lifetime import Startable
 from service.settings import KafkaSettings
 
 _GUARD = Path(__file__).parents[1] / "guard.py"
@@ -32,7 +31,7 @@ _START_ATTEMPTS = 3
 _TAIL_LINES = 25
 
 
-class LocalBroker:
+class LocalBroker(Startable):
     """One combined KRaft node on 127.0.0.1.
 
     Keeps its port and its data over `restart` and `kill` + `start`. Without a `data_dir` the data is in a temporary
@@ -115,15 +114,6 @@ class LocalBroker:
     def kill(self) -> None:
         """SIGKILL, as a power failure would; the data stays, and `start` brings it back."""
         self._end_group()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     def _choose_ports(self) -> tuple[int, int]:
         if self._demanded_port is None:

@@ -13,6 +13,7 @@ from service.cli.checks.finding import Finding
 from service.cli.exits import CommandError
 from service.cli.reading.cluster import admin, reachable
 from service.cli.reading.topic_reader import TopicReader
+from service.cli.words import in_words
 from service.kafka.connection import BrokerUnavailable
 from service.kafka.topics import check_topics
 from service.settings import Settings
@@ -21,7 +22,7 @@ _PAUSE_SECONDS = 0.2
 _WHERE = "REELWIRE_KAFKA__BOOTSTRAP_SERVERS"
 
 
-async def examine_kafka(settings: Settings) -> list[Finding]:
+async def check_kafka(settings: Settings) -> list[Finding]:
     """Every finding about Kafka; without a broker there is only that one."""
     servers = settings.kafka.bootstrap_servers
     try:
@@ -44,7 +45,7 @@ async def _topics(settings: Settings) -> list[Finding]:
     try:
         differences = await check_topics(settings)
     except (BrokerUnavailable, KafkaError) as error:
-        return [Finding("unreachable", "topics", str(error), "look at the broker's log")]
+        return [Finding("unreachable", "topics", in_words(error), "look at the broker's log")]
     if not differences:
         return [Finding("ok", "topics", "all eight are there, with partitions and sizes as they should be")]
     return [
@@ -62,7 +63,9 @@ async def _group(settings: Settings) -> Finding:
                 [described] = await client.describe_consumer_groups([name], coordinator)
                 committed = await client.list_consumer_group_offsets(name, coordinator)
         except (CommandError, BrokerUnavailable) as error:
-            return Finding("warn", about, f"its state can't be read: {error}", "check the rights of our credentials")
+            return Finding(
+                "warn", about, f"its state can't be read: {in_words(error)}", "check the rights of our credentials"
+            )
     _, _, state, _, _, members, *_ = described.groups[0]
     lag = await _lag(settings, committed)
     if not members:

@@ -47,13 +47,20 @@ def lines_of(log_file: Path) -> Iterator[dict[str, Any]]:
             yield {"event": line.decode("utf-8", "replace"), "plain": True}
 
 
-def faults_in(log_file: Path) -> Iterator[str]:
-    """What should never be logged."""
+def faulty_lines(log_file: Path) -> Iterator[dict[str, Any]]:
+    """Lines that should never be logged."""
     for line in lines_of(log_file):
         event = str(line.get("event"))
         bad = event in _FAULTS or (line.get("plain") and event.startswith("Traceback"))
         if bad or "never retrieved" in event or "was never awaited" in event:
-            yield f"{log_file.name}: {event} { ({k: v for k, v in line.items() if k not in ('event', 'timestamp')}) }"
+            yield line
+
+
+def faults_in(log_file: Path) -> Iterator[str]:
+    """The same as texts."""
+    for line in faulty_lines(log_file):
+        details = {name: value for name, value in line.items() if name not in ("event", "timestamp")}
+        yield f"{log_file.name}: {line.get('event')} {details}"
 
 
 def counted(log_file: Path) -> Counter[str]:

@@ -8,12 +8,13 @@ import httpx
 
 from service.cli.checks.finding import Finding
 from service.settings import Settings
+from service.telemetry.redaction import clean
 
 _KEY = "REELWIRE_PLATFORM__API_KEY (or …_API_KEY_FILE, or TWELVELABS_API_KEY)"
 _URL = "REELWIRE_PLATFORM__BASE_URL"
 
 
-async def examine_platform(settings: Settings) -> Finding:
+async def check_platform(settings: Settings) -> Finding:
     """One cheap call: it costs nothing, and needs a key that is accepted."""
     key, url = settings.platform_api_key(), settings.platform.base_url.rstrip("/")
     if not key:
@@ -23,9 +24,9 @@ async def examine_platform(settings: Settings) -> Finding:
         async with httpx.AsyncClient(timeout=limits) as client:
             answer = await client.get(f"{url}/assets", params={"page_limit": 1}, headers={"x-api-key": key})
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        detail = f"{url} does not answer: {str(error) or type(error).__name__}"
+        detail = clean(f"{url} does not answer: {str(error) or type(error).__name__}")
         return Finding("unreachable", "platform", detail, f"check network and proxy, or correct {_URL}")
-    return _answered(url, answer)
+    return _answered(clean(url), answer)
 
 
 def _answered(url: str, answer: httpx.Response) -> Finding:
@@ -41,7 +42,7 @@ def _answered(url: str, answer: httpx.Response) -> Finding:
     return Finding("ok", "platform", f"{url} answers and accepts the key")
 
 
-def examine_file_roots(settings: Settings) -> list[Finding]:
+def check_file_roots(settings: Settings) -> list[Finding]:
     """Whether the roots of file sources are there and can be read."""
     name, found = "REELWIRE_SOURCES__FILE_ROOTS", []
     for root in settings.sources.file_roots:
