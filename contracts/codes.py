@@ -30,10 +30,12 @@ class ErrorCode(StrEnum):
     INTERRUPTED = "interrupted"
     OUTCOME_UNKNOWN = "outcome_unknown"
     PLATFORM_UNAVAILABLE = "platform_unavailable"
+    RESULT_TOO_LARGE = "result_too_large"
+    INTERNAL_ERROR = "internal_error"
 
     @property
     def stage(self) -> Stage:
-        """The stage the contract lists this code under."""
+        """The stage the contract lists this code under; `internal_error` may be reported at any stage."""
         if self in _UPLOAD:
             return Stage.UPLOAD
         return Stage.ANALYSIS if self in _ANALYSIS else Stage.REQUEST
@@ -48,6 +50,7 @@ _ANALYSIS = frozenset(
         ErrorCode.INTERRUPTED,
         ErrorCode.OUTCOME_UNKNOWN,
         ErrorCode.PLATFORM_UNAVAILABLE,
+        ErrorCode.RESULT_TOO_LARGE,
     }
 )
 

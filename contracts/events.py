@@ -57,6 +57,8 @@ class _Event(Message):
 class _Told(_Event):
     metadata: dict[str, Any] | None = None
     """The request's, as given."""
+    tenant: str | None = None
+    """The request's, as given."""
 
 
 class Fragment(_Event):

@@ -1,4 +1,7 @@
-"""Why a record is refused, in words its sender can act on."""
+"""Why a record is refused, in words its sender can act on: the member, and what it must be.
+
+The words are ours, never the validation library's, and no value of the record is repeated.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from contracts.codes import DeadLetterCode
+from contracts.patterns import PATTERNS
 
 MAX_MESSAGE_CHARS = 500
 _SHOWN = 3
@@ -19,11 +23,15 @@ _WORDS = {
     "dict_type": "must be a JSON object",
     "tuple_type": "must be an array",
     "list_type": "must be an array",
+    "json_invalid": "is not JSON",
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
     "union_tag_not_found": "needs a member `type`",
     "finite_number": "must be a finite number",
+    "int_from_float": "must be an integer",
+    "none_required": "must be left out",
 }
+_OTHERWISE = "is not what the contract asks for; see the schema of the request"
 
 
 class RejectedRecord(Exception):
@@ -94,17 +102,23 @@ def _text(item: ErrorDetails) -> str:
         case "union_tag_invalid":
             return f"its `type` must be one of {context['expected_tags']}"
         case "string_too_short":
-            return f"must have at least {context['min_length']} character(s)"
+            return (
+                "must not be empty"
+                if context["min_length"] == 1
+                else f"must have at least {context['min_length']} characters"
+            )
         case "string_too_long":
             return f"must have at most {context['max_length']} characters"
         case "too_short" | "too_long":
             bound = context.get("min_length", context.get("max_length"))
-            return f"must have at {'least' if item['type'] == 'too_short' else 'most'} {bound} item(s)"
+            items = "item" if bound == 1 else "items"
+            return f"must have at {'least' if item['type'] == 'too_short' else 'most'} {bound} {items}"
         case "string_pattern_mismatch":
-            return f"must match {context['pattern']}"
+            known = PATTERNS.get(str(context["pattern"]))
+            return _OTHERWISE if known is None else f"must be {known.words}"
         case "greater_than_equal":
             return f"must be at least {context['ge']}"
         case "less_than_equal":
             return f"must be at most {context['le']}"
         case _:
-            return item["msg"]
+            return _OTHERWISE

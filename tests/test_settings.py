@@ -9,8 +9,9 @@ import pytest
 
 from service.errors import SettingsError
 from service.settings import Settings, load_settings
+from service.settings.secrets import redacted, secrets_of
 from service.settings.sources import members, origins
-from service.telemetry.redaction import MASK, redacted, secrets_of
+from service.telemetry.redaction import MASK
 
 pytestmark = pytest.mark.unit
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 
@@ -10,6 +11,7 @@ from service.cli.exits import Exit, exit_of, message_of
 from service.cli.group import reelwire
 from service.cli.quiet import quiet_logging, silence_stdout
 from service.cli.words import visible
+from service.telemetry.redaction import clean
 
 
 def main() -> None:
@@ -26,10 +28,10 @@ def main() -> None:
         sys.exit(Exit.FAILURE)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(Exit.INTERRUPTED)
-    except Exception as error:  # the outermost place: any error must become a line for the user
+    except Exception as error:  # noqa: BLE001 -- the outermost place: any error must become a line
         if debug:
-            raise
-        lines = visible(message_of(error)).splitlines()
+            click.echo(clean(traceback.format_exc()), err=True)
+        lines = visible(message_of(error)).splitlines() or ["failed without a message"]
         click.echo("\n".join(["reelwire: " + lines[0], *("          " + line for line in lines[1:])]), err=True)
         sys.exit(exit_of(error))
     sys.exit(code if isinstance(code, int) else Exit.OK)

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from service.cli.words import in_words
 from service.errors import ProcessError, SettingsError
 from service.kafka.connection import BrokerUnavailable
+from service.telemetry.redaction import clean
 
 
 class Exit(IntEnum):
@@ -58,5 +59,5 @@ def exit_of(error: BaseException) -> Exit:
 def message_of(error: BaseException) -> str:
     """The line that tells the user why the command failed."""
     if isinstance(error, KafkaError):
-        return f"Kafka refused: {in_words(error)}; `reelwire doctor` finds out more"
-    return in_words(error)
+        return clean(f"Kafka refused: {in_words(error)}; `reelwire doctor` finds out more")
+    return clean(in_words(error))

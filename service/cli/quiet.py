@@ -9,11 +9,22 @@ import warnings
 
 import structlog
 
+from service.telemetry.redaction import clean
+
+
+class _Clean(logging.Formatter):
+    """Libraries log what they send: Kafka's handshake with the password, requests with their headers."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(super().format(record))
+
 
 def quiet_logging(*, debug: bool) -> None:
     """Switch library logs off, or with `debug` send them to stderr. `reelwire run` configures logging itself."""
     if debug:
-        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Clean(logging.BASIC_FORMAT))
+        logging.basicConfig(level=logging.DEBUG, handlers=[handler])
         return
     logging.getLogger().addHandler(logging.NullHandler())
     logging.getLogger().setLevel(logging.CRITICAL)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 _CUSTOM_ID_MAX = 64  # the platform's limit for custom_id
 _REQUEST_PART = 40
+_NOT_IN_CUSTOM_ID = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def event_source(requests_topic: str) -> str:
@@ -21,11 +23,11 @@ def event_id(partition: int, offset: int, *parts: str | int) -> str:
 def attempt_id(topic: str, partition: int, offset: int, request_id: str, attempt: int) -> str:
     """`custom_id` and `Idempotency-Key` of one attempt: at most 64 of `[A-Za-z0-9_-]`.
 
-    The request id is there for people; the digest of the record's place makes it unique, also when an id is used
-    again after the dedup window, or on two partitions.
+    The request id is there for people, with `_` for characters that the platform does not take. The digest of the
+    record's place makes the name unique: also when an id is used again after the dedup window, or on two partitions.
     """
     place = hashlib.blake2b(f"{topic}/{partition}/{offset}".encode(), digest_size=8).hexdigest()
-    name = f"{request_id[:_REQUEST_PART]}-{attempt}-{place}"
+    name = f"{_NOT_IN_CUSTOM_ID.sub('_', request_id[:_REQUEST_PART])}-{attempt}-{place}"
     return name[-_CUSTOM_ID_MAX:]
 
 

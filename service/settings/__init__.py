@@ -16,6 +16,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from service.errors import SettingsError
 from service.settings.kafka import KafkaSettings
+from service.settings.secrets import remember_secrets
 from service.settings.sections import (
     AssetSettings,
     HttpSettings,
@@ -139,4 +140,5 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError("\n".join([*lines, f"{name}: not a JSON object; set its members one by one"])) from None
     if lines:
         raise SettingsError("\n".join(lines))
+    remember_secrets(settings)
     return settings

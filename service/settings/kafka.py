@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from contracts.deadletters import ROOM_BYTES
 from service.settings.section import Section
 from service.settings.sources import variable_of
 
@@ -25,9 +26,13 @@ class KafkaSettings(Section):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
-    ssl_cafile: Path | None = None
+    sasl_password_file: Path | None = Field(
+        None, description="holds the password, in place of sasl_password; read again when it changes"
+    )
+    ssl_cafile: Path | None = Field(None, description="like the other ssl files, read again when it changes")
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
+    ssl_key_password: SecretStr | None = None
     delivery: Literal["exactly_once", "at_least_once"] = Field(
         "exactly_once", description="at_least_once for brokers that forbid transactions"
     )
@@ -35,12 +40,22 @@ class KafkaSettings(Section):
     heartbeat_interval_ms: int = Field(1_000, ge=100)
     rebalance_timeout_ms: int = Field(30_000, ge=1_000)
     request_timeout_ms: int = Field(15_000, ge=1_000)
+    connect_timeout_ms: int = Field(
+        10_000, ge=100, description="longest wait for one connection, TLS and authentication included"
+    )
     transaction_timeout_ms: int = Field(30_000, ge=1_000)
     call_timeout_seconds: float = Field(30, gt=0, description="limit for every call of a producer")
     max_message_bytes: int = Field(
-        8 * 1024 * 1024,
+        8 * 1024 * 1024 - ROOM_BYTES,
         ge=1024,
-        description="largest record of the requests topic; dead letters take 64 KiB more",
+        description="what `topics create` asks for as the largest record of the requests topic; completions, job states"
+        " and dead letters may be 64 KiB larger, and nothing is asked for above 8 MiB",
+    )
+
+    max_batch_bytes: int = Field(
+        32 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="a batch of records that holds more when it is decompressed is not read, and is a dead letter",
     )
 
     @field_validator("bootstrap_servers")
@@ -56,18 +71,20 @@ class KafkaSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         protocol = f"REELWIRE_KAFKA__SECURITY_PROTOCOL={self.security_protocol}"
-        for name in ("sasl_username", "sasl_password"):
+        if self.sasl_password is not None and self.sasl_password_file is not None:
+            raise ValueError("REELWIRE_KAFKA__SASL_PASSWORD_FILE: has no effect with REELWIRE_KAFKA__SASL_PASSWORD")
+        password = "sasl_password" if self.sasl_password_file is None else "sasl_password_file"
+        for name in ("sasl_username", password):
             given = getattr(self, name) is not None
             if given != self.security_protocol.startswith("SASL"):
                 what = "has no effect" if given else "is needed"
                 raise ValueError(f"{variable_of(('kafka', name))}: {what} with {protocol}")
-        for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
-            path = getattr(self, name)
-            if path is None:
-                continue
-            if not self.security_protocol.endswith("SSL"):
+        for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_key_password"):
+            if getattr(self, name) is not None and not self.security_protocol.endswith("SSL"):
                 raise ValueError(f"{variable_of(('kafka', name))}: has no effect with {protocol}")
-            if not path.is_file() or not os.access(path, os.R_OK):
+        for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "sasl_password_file"):
+            path = getattr(self, name)
+            if path is not None and (not path.is_file() or not os.access(path, os.R_OK)):
                 raise ValueError(f"{variable_of(('kafka', name))}: {path} is no file that can be read")
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
             present, missing = ("ssl_certfile", "ssl_keyfile") if self.ssl_certfile else ("ssl_keyfile", "ssl_certfile")

@@ -97,22 +97,43 @@ class HttpSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535, description="0 chooses a free port and logs it")
+    max_connections: int = Field(
+        256, ge=8, description="connections at once; above it the one that has been waiting longest is closed"
+    )
+    request_timeout_seconds: float = Field(
+        10, gt=0, description="a connection that brings no whole request, or takes no answer, for so long is closed"
+    )
 
 
 class JobSettings(Section):
     """Admission and fate of jobs."""
 
     max_in_flight: int = Field(10_000, ge=1, description="jobs held by the process; intake pauses above")
+    max_held_bytes: int = Field(
+        128 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="bytes of requests held by the process (the memory they take is about twice that); intake pauses "
+        "above, and at a takeover what is above stays in the jobs topic until there is room",
+    )
     max_streams: int = Field(200, ge=1, description="streams and synchronous calls at once")
     max_creates: int = Field(16, ge=1, description="task creations at once")
     ordering: Literal["none", "key"] = "none"
     dedup_hours: float = Field(168, gt=0)
-    max_attempts: int = Field(4, ge=1, description="billed attempts of one job before it fails")
+    max_attempts: int = Field(
+        4,
+        ge=1,
+        description="how often one request may be paid for, crashes included, and how often its own work may fail",
+    )
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="a larger request is a dead letter, too_large")
     retry_initial_seconds: float = Field(1, gt=0)
     retry_max_seconds: float = Field(60, gt=0)
     patience_seconds: float = Field(
         900, ge=0, description="how long a platform that answers with errors is waited for, per job"
+    )
+    task_patience_seconds: float = Field(
+        86_400,
+        ge=0,
+        description="how long a task whose status stands still is waited for; also quota, a refused key, a connection",
     )
 
     @model_validator(mode="after")
@@ -135,10 +156,19 @@ class PollSettings(Section):
         return self
 
 
-class WriterSettings(Section):
-    """Group commit of a partition's writer."""
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
-    linger_ms: float = Field(10, ge=0)
+
+class WriterSettings(Section):
+    """How records are gathered and compressed before they are sent."""
+
+    linger_ms: float = Field(
+        10, ge=0, description="how long a partition's writer gathers records before it begins a transaction"
+    )
+    compression: Compression = Field(
+        "none", description="codec of what is written in transactions: completions, progress events, job states"
+    )
+    live_compression: Compression = Field("none", description="codec of what is sent at once: fragments, upload claims")
 
 
 class ShutdownSettings(Section):

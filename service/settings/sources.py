@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from service.errors import SettingsError
+from service.telemetry.redaction import remember
 
 PREFIX = "REELWIRE_"
 CONFIG_VARIABLE = "REELWIRE_CONFIG"
@@ -142,6 +143,7 @@ def secret_from_file(path: Path, variable: str) -> SecretStr:
         raise ValueError(f"{variable}: {path} can't be read: {reason}") from None
     if not text:
         raise ValueError(f"{variable}: {path} is empty")
+    remember(text)
     return SecretStr(text)
 
 

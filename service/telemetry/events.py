@@ -14,14 +14,22 @@ class LogEvent(StrEnum):
     SERVICE_STOPPING = "service_stopping"  # a signal or a fatal error; drain begins
     SERVICE_STOPPED = "service_stopped"
     AT_LEAST_ONCE = "at_least_once"  # no transactions, no fencing: events may be there twice, with the same ids
+    TASK_FAILED = (
+        "task_failed"  # a background task ended without being asked to; `ends_process`, or it is started again
+    )
     BROKER_WAITED_FOR = "broker_waited_for"  # the start goes on as soon as a broker answers
 
     # Operations
     HTTP_LISTENING = "http_listening"  # health and metrics are served at host and port
 
     # Writing to Kafka
+    TOPIC_DIFFERS = "topic_differs"  # a topic is not as planned; the service works, with what `problem` says
     WRITER_DIED = "writer_died"  # the partition is taken over anew, or given up when fenced; see reason
     SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
+    TOPIC_REFUSES = "topic_refuses"  # no attempt is paid for again until this partition takes a record; see reason
+    TOPIC_TAKES = "topic_takes"  # the partition takes records again
+    PROOF_FAILED = "proof_failed"  # a bug: the check whether a topic takes records ended; its attempts end
+    RECORD_REFUSED = "record_refused"  # a broker refused a batch as too large; `limit_bytes` is assumed from now on
     SENDER_WAITING = "sender_waiting"  # no producer can be had just now; asked again until a broker answers
 
     # Sandbox
@@ -31,8 +39,9 @@ class LogEvent(StrEnum):
     # Engine
     JOB_ENDED = "job_ended"  # a completion is durable; the audit line of a request
     JOB_EVENT = "job_event"  # a job goes on: retrying and interrupted at warning, the rest at debug
-    WORK_FAILED = "work_failed"  # a bug: the work of one job raised; it is begun again after a pause
-    UNIT_REFUSED = "unit_refused"  # a record fits no topic: raise kafka.max_message_bytes
+    WORK_FAILED = "work_failed"  # a bug: the work of one job raised; it is counted and repeated, then the job fails
+    UNIT_REFUSED = "unit_refused"  # a topic takes less than was known; the job ends with a smaller completion
+    EVENT_NOT_WRITTEN = "event_not_written"  # an event of a job can't be written; a completion gets another form
     ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written just now; the upload waits
     ASSET_GONE = "asset_gone"  # the platform has lost an asset of ours; the video is uploaded again
     PROGRESS_NOT_SENT = "progress_not_sent"  # a live upload progress event was not taken; nothing depends on it
@@ -43,12 +52,22 @@ class LogEvent(StrEnum):
     GROUP_JOINED = "group_joined"  # with the partitions this process now owns
     GROUP_REJOINING = "group_rejoining"  # with the reason; partitions are assigned anew
     PARTITION_TAKEN = "partition_taken"  # its jobs go on; with how many, and how long it took
+    JOB_ENDED_BEFORE = (
+        "job_ended_before"  # at_least_once: a crash came between its completion and the end of its record
+    )
     PARTITION_RENEWED = "partition_renewed"  # kept over a rebalance, still ours
     PARTITION_LOST = "partition_lost"  # given to another member; its jobs go on there
     PARTITION_FAILED = "partition_failed"  # taken over again, a limited number of times; see reason
     JOBS_NOT_CLOSED = "jobs_not_closed"  # the engine did not let go of a partition's jobs in time
     OWNERSHIP_FAILED = "ownership_failed"  # a fault in ours; the process ends
     BROKER_UNREACHABLE = "broker_unreachable"  # said once; everything waits until it is back
+    BOOTSTRAPPED_AGAIN = "bootstrapped_again"  # no known broker answered; the bootstrap servers told where they are now
+    BOOTSTRAP_UNREACHABLE = (
+        "bootstrap_unreachable"  # neither known brokers nor this bootstrap server answer; see reason
+    )
+    METADATA_FAILED = "metadata_failed"  # a fault; the brokers are asked again
+    CREDENTIALS_RENEWED = "credentials_renewed"  # certificates or password changed on disk and are in use
+    CREDENTIALS_UNUSABLE = "credentials_unusable"  # the files changed and can't be used; the old ones stay in use
     BROKER_BACK = "broker_back"  # with how long it was away
     INPUT_BEHIND = "input_behind"  # committed offset no longer in the requests topic; see lost
 
@@ -59,6 +78,10 @@ class LogEvent(StrEnum):
     PARSER_FAILED = "parser_failed"  # a fault in our parser; the record is in the dead letters
     ACCEPT_FAILED = "accept_failed"  # a fault in ours; the record is in the dead letters
     COMPLETION_GONE = "completion_gone"  # a duplicate's completion is no longer in its topic
+    OUTPUT_TOO_LARGE = "output_too_large"  # an event that its topic does not take is not published
+    RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are passed over
+    DAMAGE_SEARCH_FAILED = "damage_search_failed"  # the end of a damaged place is not known yet; asked again
+    PARKED_JOB_WAITS = "parked_job_waits"  # a job that was left in the log can't be read from it just now
     INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up just now
     INTAKE_FAILED = "intake_failed"  # a fault in ours; the partition is taken over again
 

@@ -94,6 +94,21 @@ class Metrics:
             "reelwire_stream_events_unknown_total", "Stream events of unknown type", registry=r
         )
         # Process
+        self.task_failures = Counter(
+            "reelwire_background_task_failures_total",
+            "Background tasks that ended without being asked to",
+            ["task"],
+            registry=r,
+        )
+        self.http_connections = Gauge(
+            "reelwire_http_connections", "Open connections of the HTTP server for health and metrics", registry=r
+        )
+        self.http_connections_ended = Counter(
+            "reelwire_http_connections_ended_total",
+            "HTTP connections that the server ended: `slow`, `crowded` (too many at once) or `too_much` (data)",
+            ["reason"],
+            registry=r,
+        )
         self.loop_lag_seconds = Gauge(
             "reelwire_loop_lag_seconds", "How late the event loop runs its timers", registry=r
         )

@@ -73,7 +73,10 @@ def test_members_that_do_not_apply_are_null_and_never_absent() -> None:
 def test_an_event_begins_with_its_type_and_whose_it_is() -> None:
     value, _ = encode(Accepted(request_id="r", attempt=1, time=TIME), source="/reelwire", event_id="x")
 
-    assert value == b'{"type":"accepted","request_id":"r","attempt":1,"time":"%b","metadata":null}' % TIME.encode()
+    assert (
+        value
+        == b'{"type":"accepted","request_id":"r","attempt":1,"time":"%b","metadata":null,"tenant":null}' % TIME.encode()
+    )
 
 
 def test_every_event_has_an_example_and_is_in_its_union() -> None:
@@ -127,6 +130,7 @@ def test_codes_are_of_the_stage_the_contract_lists_them_under() -> None:
             "mode_not_possible",
             "deadline_exceeded",
             "budget_exceeded",
+            "internal_error",
         },
         Stage.UPLOAD: {"asset_failed", "upload_failed"},
         Stage.ANALYSIS: {
@@ -136,6 +140,7 @@ def test_codes_are_of_the_stage_the_contract_lists_them_under() -> None:
             "interrupted",
             "outcome_unknown",
             "platform_unavailable",
+            "result_too_large",
         },
     }
 

@@ -104,6 +104,7 @@ def published(job: Job, event: Event, request: AnalyzeRequest, now_ms: int = NOW
             "attempt": event.attempt or job.event_attempt,
             "time": rfc3339(now_ms / 1000),
             "metadata": request.metadata,
+            "tenant": request.tenant,
             **event.members,
         }
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from service.domain.identity import asset_token, attempt_id, event_id, event_source
 
-IDS = st.from_regex(r"\A[A-Za-z0-9_-]{1,64}\Z")
+IDS = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
 PLACES = st.tuples(st.sampled_from(["requests.v1", "requests.v2"]), st.integers(0, 40), st.integers(0, 2**62))
 
 
@@ -34,6 +34,12 @@ def test_the_place_tells_apart_where_the_request_id_is_cut() -> None:
 
 def test_a_name_begins_with_the_request_for_people_to_read() -> None:
     assert attempt_id("t", 0, 1, "cam7-918273", 2).startswith("cam7-918273-2-")
+
+
+def test_what_the_platform_cannot_hold_is_replaced_and_the_name_stays_unique() -> None:
+    name = attempt_id("t", 0, 1, "1736006221.203278-ezta1o", 1)
+    assert name.startswith("1736006221_203278-ezta1o-1-")
+    assert attempt_id("t", 0, 2, "1736006221:203278-ezta1o", 1) != name
 
 
 def test_names_are_the_same_in_every_release() -> None:

@@ -21,7 +21,8 @@ JSON = st.recursive(
 
 @st.composite
 def jobs(draw: st.DrawFn) -> Job:
-    request = request_of(request_id=draw(st.from_regex(r"\A[A-Za-z0-9_-]{1,64}\Z")), metadata=draw(_METADATA))
+    request_id = draw(st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z"))
+    request = request_of(request_id=request_id, metadata=draw(_METADATA))
     return job_of(
         request,
         key=draw(st.none() | st.binary(max_size=20)),

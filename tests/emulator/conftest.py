@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from service.emulator import Emulator, EmulatorOptions, Pace
+from service.emulator.http.server import Emulator
+from service.emulator.options import EmulatorOptions, Pace
 from service.sandbox.footage import make_video
 
 FAST = Pace(

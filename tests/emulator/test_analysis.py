@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.emulator import Emulator, EmulatorOptions
+from service.emulator.http.server import Emulator
+from service.emulator.options import EmulatorOptions
 from service.sandbox.footage import make_video, sample_video
 from tests.emulator.conftest import FAST, Client
 

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.emulator.faults.fault import directive_in
+from service.emulator.faults.directive import directive_in
 from tests.emulator.conftest import Answer, Client, until
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from service.emulator.model.inspection import UnreadableFootage, inspect
+from service.emulator.media.footage import UnreadableFootage
+from service.emulator.media.inspection import inspect
 from service.sandbox.footage import make_video, sample_video
 
 
 def test_the_sample_is_small_and_has_scenes_motion_and_sound() -> None:
-    footage = inspect(sample_video(), "sha")
+    footage = inspect(str(sample_video()), "sha")
 
     assert footage.size < 2_000_000
     assert (footage.width, footage.height, len(footage.scenes)) == (640, 360, 4)
@@ -28,7 +29,7 @@ def test_the_same_arguments_make_the_same_file_and_another_seed_another(tmp_path
 
 
 def test_a_video_without_sound_has_no_loudness(tmp_path: Path) -> None:
-    footage = inspect(make_video(tmp_path / "silent.mp4", seconds=1, scenes=1, sound=False), "sha")
+    footage = inspect(str(make_video(tmp_path / "silent.mp4", seconds=1, scenes=1, sound=False)), "sha")
 
     assert footage.audio_codec is None
     assert footage.scenes[0].loudness is None
@@ -39,4 +40,4 @@ def test_half_a_file_is_no_video(tmp_path: Path) -> None:
     (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
 
     with pytest.raises(UnreadableFootage):
-        inspect(tmp_path / "half.mp4", "sha")
+        inspect(str(tmp_path / "half.mp4"), "sha")

@@ -12,7 +12,8 @@ from tests.emulator.conftest import until
 
 _PROGRAM = """
 import asyncio, pathlib, sys
-from service.emulator import EmulatorOptions, serve
+from service.emulator.http.server import serve
+from service.emulator.options import EmulatorOptions
 asyncio.run(serve(EmulatorOptions(), pathlib.Path(sys.argv[1])))
 """
 

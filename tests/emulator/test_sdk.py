@@ -12,7 +12,7 @@ from twelvelabs import AsyncTwelveLabs
 from twelvelabs.core.api_error import ApiError
 from twelvelabs.types import SyncResponseFormat, VideoContext_AssetId, VideoContext_Url
 
-from service.emulator import Emulator
+from service.emulator.http.server import Emulator
 from tests.emulator.conftest import until
 
 

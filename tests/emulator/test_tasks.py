@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.emulator import Emulator, EmulatorOptions
+from service.emulator.http.server import Emulator
+from service.emulator.options import EmulatorOptions
 from service.sandbox.footage import make_video, sample_video
 from tests.emulator.conftest import FAST, Client
 
@@ -204,10 +205,10 @@ async def test_twenty_thousand_tasks_wait_and_end_together(client: Client, asset
     client.emulator.set_pace(task_processing_seconds=3600)
     for _ in range(5):
         await client.create_task(asset)
-    one = next(iter(platform.tasks.values()))
+    one = platform.tasks.all()[0]
     began = time.process_time()
     for _ in range(20_000):
-        await platform.create_task(one.request, {"video": {}, "prompt": "x"}, one.fault)
+        await platform.tasks.create(one.request, {"video": {}, "prompt": "x"}, one.pace, one.fault)
     page = await client.call("GET", "/analyze/tasks?page=401&page_limit=50")
     ended = await client.call("POST", "/_emulator/tasks/finish")
 

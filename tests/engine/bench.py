@@ -12,20 +12,19 @@ import orjson
 from service.clock import Clock
 from service.domain.change import Slot
 from service.domain.job import Job, decode_job, encode_job
-from service.domain.policy import Policy
 from service.engine.context import Context
 from service.engine.host import Engine
-from service.engine.job.admission import AdmissionSlots
 from service.engine.job.job_book import JobBook
-from service.engine.job.live_job import LiveJob
-from service.engine.job.records import RecordBuilder
-from service.engine.work.poller import Poller
-from service.engine.work.task import poll_task
+from service.engine.live_job import LiveJob
+from service.kafka.connection import largest_record_bytes
 from service.kafka.logs.asset_log import AssetLog
-from service.kafka.logs.finished import decode_finished
-from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
-from service.kafka.partition.intake import Batch, Intake
+from service.kafka.logs.finished import decode_finished, encode_finished
+from service.kafka.memory import MemoryLog, MemorySender, MemoryTail, MemoryWriter
+from service.kafka.partition.batch import Batch
+from service.kafka.partition.intake import Intake
+from service.kafka.partition.parked import ParkedJobs
 from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosition
+from service.kafka.record_limits import TopicLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
 from service.telemetry.metrics import Metrics
@@ -57,21 +56,15 @@ class SwitchedLease:
 
 
 class TailedLog(MemoryLog):
-    """Tells who follows a topic of each record, and knows the order of all records."""
+    """Knows the order of all records."""
 
     def __init__(self) -> None:
         super().__init__()
         self.order: list[OutRecord] = []
-        self.followers: dict[str, Callable[[InRecord, float | None], None]] = {}
 
     def append(self, record: OutRecord) -> RecordPosition:
         place = super().append(record)
         self.order.append(record)
-        follower = self.followers.get(record.topic)
-        if follower is not None:
-            headers = tuple(record.headers)
-            seen = InRecord(place.topic, place.partition, place.offset, 0, record.key, record.value, headers)
-            asyncio.get_running_loop().call_soon(follower, seen, None)
         return place
 
 
@@ -113,6 +106,9 @@ class MemoryFinished:
         assert found is not None
         return found
 
+    def record(self, ended: FinishedRecord) -> OutRecord:
+        return OutRecord(self._topic, self._partition, ended.request_id.encode(), encode_finished(ended))
+
     async def find(self, request_id: str) -> FinishedRecord | None:
         return next((self.at(offset) for known, offset in self.added if known == request_id), None)
 
@@ -125,11 +121,20 @@ class MemoryFinished:
 
 def asset_log(settings: Settings, sender: MemorySender, metrics: Metrics, clock: Clock, log: TailedLog) -> AssetLog:
     """The real asset log, its topic in memory and already read."""
-    assets = AssetLog(settings, sender, metrics, clock)
-    assets._tail.partitions = 2
-    assets._tail.ready.set()
-    log.followers[settings.topics.assets] = assets._seen
-    return assets
+
+    def make_tail(*arguments: Any) -> MemoryTail:
+        return MemoryTail(log, settings.topics.assets, arguments[4], partitions=2)
+
+    return AssetLog(settings, sender, metrics, clock, make_tail=make_tail)
+
+
+class NothingParked:
+    """All jobs are in memory."""
+
+    def digest_of(self, request_id: str) -> str | None:
+        return None
+
+    async def load(self, request_id: str) -> None: ...
 
 
 class Bench:
@@ -140,6 +145,7 @@ class Bench:
         *,
         platform: PlatformClient | None = None,
         platform_settings: dict[str, Any] | None = None,
+        limits: dict[str, int] | None = None,
         **sections: Any,
     ) -> None:
         self.settings = load_settings(platform=platform_settings or {}, **sections)
@@ -147,35 +153,23 @@ class Bench:
         self.clock = LoopClock()
         self.log = TailedLog()
         self.lease = SwitchedLease()
-        self.sender = MemorySender(self.log, self.lease)
+        self.limits = TopicLimits(limits, default_bytes=largest_record_bytes(self.settings.kafka))
+        self.sender = MemorySender(self.log, self.lease, limits=self.limits)
         self.assets = asset_log(self.settings, self.sender, self.metrics, self.clock, self.log)
         self.platform = FakePlatform(self.clock)
-        jobs = self.settings.jobs
-        self.turns = AdmissionSlots({Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates})
-
-        async def look(live: LiveJob) -> float | None:
-            return await poll_task(live, self.context)
-
-        self.poller = Poller(look, at_once=self.settings.platform.max_calls)
-        self.context = Context(
-            settings=self.settings,
-            policy=Policy(
-                max_attempts=jobs.max_attempts,
-                patience_ms=int(jobs.patience_seconds * 1000),
-                retry_initial_seconds=jobs.retry_initial_seconds,
-                retry_max_seconds=jobs.retry_max_seconds,
-            ),
+        self.context = Context.of(
+            self.settings,
             clock=self.clock,
             metrics=self.metrics,
             platform=platform or cast("PlatformClient", self.platform),
             assets=self.assets,
             sender=self.sender,
             lease=self.lease,
-            turns=self.turns,
-            poller=self.poller,
-            records=RecordBuilder(self.settings.topics),
+            limits=self.limits,
         )
         self.engine = Engine(self.context)
+        self.slots = self.engine.slots
+        self.poller = self.engine.poller
         self.writer: HeldWriter
         self.finished: MemoryFinished
         self.book: JobBook
@@ -186,7 +180,7 @@ class Bench:
     async def __aenter__(self) -> Self:
         # Nothing may go wrong behind a test's back.
         asyncio.get_running_loop().set_exception_handler(lambda _, fault: self.faults.append(fault))
-        self.poller.start()
+        self.engine.start()
         self.open()
         return self
 
@@ -196,14 +190,14 @@ class Bench:
         await self.book.close()
         await self.writer.close()
         await settled()
-        await self.poller.close()
+        await self.engine.close()
         if kind is None:
             assert not self.faults, f"errors in callbacks: {self.faults}"
-            assert [self.turns.taken(turn) for turn in Slot] == [0, 0], f"turns are leaked: {self.turns!r}"
+            assert [self.slots.taken(slot) for slot in Slot] == [0, 0], f"slots are leaked: {self.slots!r}"
 
     def open(self, partition: int = 0) -> JobBook:
         """Own a partition, with a writer and a book of its own. The last one opened is the bench's."""
-        self.writer = HeldWriter(self.log, partition)
+        self.writer = HeldWriter(self.log, partition, limits=self.limits)
         self.finished = MemoryFinished(self.log, self.settings.topics.finished, partition)
         self.book = self.engine.open(partition, self.writer, self.finished)
         self._intake = Intake(
@@ -211,6 +205,8 @@ class Bench:
             settings=self.settings,
             jobs=self.book,
             finished=self.finished,
+            parked=cast(ParkedJobs, NothingParked()),
+            limits=TopicLimits(),
             quarantined=frozenset(),
             metrics=self.metrics,
             clock=self.clock,
@@ -226,21 +222,24 @@ class Bench:
         return InRecord(topic, self.book.partition, self._offset - 1, timestamp, key, orjson.dumps(body), ())
 
     async def prepare(self, *records: InRecord) -> Batch:
-        return await self._intake.prepare(records)
+        """The one batch that these records make."""
+        (batch,) = [batch async for batch in self._intake.batches(records)]
+        return batch
 
     async def take(self, *bodies: dict[str, Any], key: bytes | None = b"cam7") -> None:
         """One batch of requests, as intake takes it: durable when this returns."""
         batch = await self.prepare(*(self.record(body, key) for body in bodies))
-        batch.durable(await self.writer.submit(batch.unit))
+        await self.writer.submit(batch.unit)
+        await batch.durable()
 
     # Takeover
 
-    def restore(self, *jobs: Job) -> None:
+    async def restore(self, *jobs: Job) -> None:
         """Jobs as an earlier owner left them."""
         for job in jobs:
             self.log.append(self.context.records.job(job))
             self.book.restore(job.request_id.encode(), encode_job(job))
-        self.book.resume()
+        await self.book.resume()
 
     async def crash(self) -> None:
         """This owner is gone with all that was not durable; the next one takes over."""
@@ -253,7 +252,7 @@ class Bench:
         for key, value in live.items():
             if value is not None:
                 self.book.restore(key, value)
-        self.book.resume()
+        await self.book.resume()
 
     # What was written
 
@@ -283,7 +282,9 @@ class Bench:
         return ["ended" if job is None else str(job.phase) for job in self.states(request_id)]
 
     def live(self, request_id: str = "r-1") -> LiveJob:
-        return self.book._live[request_id]
+        live = self.book.find(request_id)
+        assert live is not None, f"{request_id} is not live"
+        return live
 
     async def completed(self, request_id: str = "r-1") -> dict[str, Any]:
         """The completion, which is there once."""

@@ -101,15 +101,16 @@ async def test_while_it_waits_to_try_again(bench: Bench) -> None:
 @pytest.mark.parametrize("options", [STREAM, ASYNC, {"upload": "inline", "mode": "sync"}])
 async def test_while_its_claim_is_written_nothing_is_paid_for(bench: Bench, options: dict[str, Any]) -> None:
     batch = await bench.prepare(bench.record(analyze(**options)))
-    places = await bench.writer.submit(batch.unit)
+    await bench.writer.submit(batch.unit)
     bench.writer.held = True
-    batch.durable(places)
+    await batch.durable()
     await settled()
     assert bench.live().job.attempt == 1
     later = await bench.prepare(bench.record(cancel()))
     durable = bench.writer.submit(later.unit)
     bench.writer.go()
-    later.durable(await durable)
+    await durable
+    await later.durable()
     await canceled(bench)
     assert bench.platform.calls == []
 
@@ -125,7 +126,8 @@ async def test_while_its_claim_is_durable_and_the_cancel_is_not_the_task_is_canc
     await settled()
     assert bench.platform.count("cancel_task") == 0
     bench.writer.go()
-    later.durable(await durable)
+    await durable
+    await later.durable()
     assert await canceled(bench) == "canceled by request"
     assert bench.platform.tasks["task-1"].status == "canceled"
 
@@ -241,4 +243,4 @@ async def test_a_canceled_creation_gives_its_turn_back(bench: Bench) -> None:
     await bench.take(cancel())
     held.go.set()
     await canceled(bench)
-    assert bench.turns.taken(Slot.CREATE) == 0
+    assert bench.slots.taken(Slot.CREATE) == 0

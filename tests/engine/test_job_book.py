@@ -42,7 +42,8 @@ async def test_nothing_happens_to_a_job_before_its_acceptance_is_durable(bench: 
     await settled()
     assert (bench.platform.calls, bench.log.order) == ([], [])
     bench.writer.go()
-    batch.durable(await durable)
+    await durable
+    await batch.durable()
     await bench.completed()
 
 
@@ -60,9 +61,9 @@ async def test_a_claim_is_one_record_with_what_made_it_possible(bench: Bench) ->
 async def test_nothing_is_paid_for_before_its_claim_is_durable(bench: Bench, mode: str, operation: str) -> None:
     held = bench.platform.hold(operation)
     batch = await bench.prepare(bench.record(analyze(upload="inline", mode=mode)))
-    places = await bench.writer.submit(batch.unit)
+    await bench.writer.submit(batch.unit)
     bench.writer.held = True
-    batch.durable(places)
+    await batch.durable()
     await settled()
     assert bench.live().job.attempt == 1
     assert bench.platform.count(operation) == 0
@@ -153,9 +154,9 @@ async def test_a_deadline_that_passes_while_the_acceptance_is_written_is_not_los
     bench.platform.hold("find_assets")
     batch = await bench.prepare(bench.record(analyze(deadline=deadline(bench, 1))))
     await passed(0.5)
-    places = await bench.writer.submit(batch.unit)
+    await bench.writer.submit(batch.unit)
     await passed(1)
-    batch.durable(places)
+    await batch.durable()
     assert (await bench.completed())["error"]["code"] == "deadline_exceeded"
 
 
@@ -213,7 +214,7 @@ async def test_close_cuts_what_is_under_way_and_returns_every_turn(bench: Bench)
     await bench.book.close()
     await settled()
     assert all(held.left for held in (stream, call, post, find))
-    assert [bench.turns.taken(turn) for turn in Slot] == [0, 0]
+    assert [bench.slots.taken(slot) for slot in Slot] == [0, 0]
     assert len(bench.poller) == 0
     assert bench.engine.held() == 0
     topics = bench.settings.topics
@@ -232,7 +233,7 @@ async def test_waiting_jobs_leave_the_line_when_the_book_closes() -> None:
         await bench.book.close()
         await settled()
         assert bench.platform.count("stream") == 1
-        assert "0 waiting" in repr(bench.turns)
+        assert "0 waiting" in repr(bench.slots)
 
 
 # Work that fails by a bug
@@ -391,7 +392,7 @@ async def test_a_lease_lost_in_mid_stream_costs_no_turn(bench: Bench) -> None:
     completion = await bench.completed()
     assert (completion["type"], completion["attempt"]) == ("completed", 2)
     await settled()
-    assert bench.turns.taken(Slot.STREAM) == 0
+    assert bench.slots.taken(Slot.STREAM) == 0
 
 
 async def test_an_unknown_outcome_of_a_call_is_tried_again_under_a_new_number(bench: Bench) -> None:

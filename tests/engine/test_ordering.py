@@ -41,7 +41,7 @@ async def test_the_next_of_a_key_begins_when_the_end_of_the_one_before_is_durabl
     ordered.writer.go()
     await ordered.completed("r-1")
     await ordered.completed("r-2")
-    assert len(ordered.book._lanes) == 0
+    assert len(ordered.book._queues) == 0
 
 
 async def test_other_keys_and_requests_without_a_key_are_not_held_up(ordered: Bench) -> None:
@@ -102,7 +102,7 @@ async def test_one_that_is_being_canceled_at_a_takeover_is_not_held_up_by_others
     call = request_of(request_id="r-1", upload="inline", mode="sync")
     first = job_in(Phase.ACCEPTED, call, partition=0, offset=1, key=b"cam7")
     task = job_in(Phase.CANCELING, request_of(request_id="r-2"), partition=0, offset=2, key=b"cam7")
-    ordered.restore(first, task.but(mode=Mode.ASYNC, task_id="task-1", ending=Ending("no longer wanted")))
+    await ordered.restore(first, task.but(mode=Mode.ASYNC, task_id="task-1", ending=Ending("no longer wanted")))
     await until(lambda: ordered.completions("r-2"))
     assert ordered.platform.tasks["task-1"].status == "canceled"
     await ordered.take(cancel("r-1"))

@@ -64,7 +64,7 @@ async def test_undelivered_fragments_never_fail_the_job(bench: Bench) -> None:
 
 
 async def test_a_fragment_that_fits_no_record_ends_the_job_after_some_attempts(bench: Bench) -> None:
-    bench.sender.fail_next(RecordTooLarge)
+    bench.sender.fail_next(lambda: RecordTooLarge("fragments", 2, 1))
     await bench.take(analyze(**STREAM))
     assert (await bench.completed())["error"]["code"] == "stream_failed"
     assert bench.platform.count("stream") == bench.settings.jobs.max_attempts
@@ -113,7 +113,7 @@ async def test_a_lost_lease_while_draining_begins_no_new_attempt(bench: Bench) -
     await draining
     assert bench.platform.count("stream") == 1
     assert bench.phases() == ["accepted", "streaming", "ready"]
-    assert bench.turns.taken(Slot.STREAM) == 0
+    assert bench.slots.taken(Slot.STREAM) == 0
 
 
 @pytest.mark.parametrize("failure", [rate_limited, not_sent, unauthorized])

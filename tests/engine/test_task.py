@@ -223,7 +223,7 @@ async def test_a_job_is_gone_on_with_from_every_phase(bench: Bench, phase: Phase
         job = job.but(task_id="task-1")
     if phase in (Phase.WATCHING, Phase.CANCELING):
         bench.platform.tasks["task-1"] = Task("task-1", "queued")
-    bench.restore(job)
+    await bench.restore(job)
     await settled()
     if phase in (Phase.WATCHING, Phase.CREATING):
         await watched(bench)
@@ -243,7 +243,7 @@ async def test_nothing_begins_before_all_jobs_are_restored(bench: Bench) -> None
     bench.book.restore(b"r-1", encode_job(late))
     await passed(10)
     assert bench.platform.calls == []
-    bench.book.resume()
+    await bench.book.resume()
     await held.reached.wait()
     held.go.set()
     assert (await bench.completed())["error"]["code"] == "deadline_exceeded"

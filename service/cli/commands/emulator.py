@@ -55,7 +55,8 @@ def command(paces: tuple[str, ...], no_cancellation: bool, address_file: Path | 
     settings = load_settings()
     configure_logging(settings.model_copy(update={"log": LogSettings(level=settings.log.level, format="console")}))
     try:
-        from service.emulator import EmulatorOptions, Pace, serve
+        from service.emulator.http.server import serve
+        from service.emulator.options import EmulatorOptions, Pace
     except ModuleNotFoundError as error:
         raise CommandError(f"the emulator needs {error.name}: pip install 'reelwire[emulator]'") from None
     try:

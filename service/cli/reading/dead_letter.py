@@ -46,7 +46,7 @@ class DeadLetter:
 
 
 def readable(data: bytes | None) -> str | None:
-    """Bytes as text; bytes that are not UTF-8 become escapes such as \\xff."""
+    """Bytes as text. Bytes that are not UTF-8 become escapes."""
     return None if data is None else data.decode("utf-8", "backslashreplace")
 
 

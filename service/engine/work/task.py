@@ -1,31 +1,27 @@
-"""Asynchronous tasks: created once per attempt whatever happens, looked at, canceled."""
+"""Asynchronous tasks: created once for each attempt, whatever happens, and canceled."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.domain.facts import TaskCanceled, TaskLost, TaskMade, TaskNotMade, TaskSeen
+from service.domain.facts import TaskCanceled, TaskMade, TaskNotMade
 from service.domain.identity import attempt_id
-from service.domain.job import Job, Phase
-from service.domain.schedule import look_interval
-from service.engine.work.analysis import analysis_call, outcome_of
-from service.engine.work.call_retry import CallRetry, lease_held, pause
-from service.engine.work.failures import failure_of, platform_error
+from service.engine.work.analysis import analysis_call, gate_closed
+from service.engine.work.call_retry import CallRetry, lease_held
+from service.engine.work.failures import failure_of
 from service.failpoints import Point, failpoint
-from service.platform.errors import Conflict, NotFound, PlatformError, RateLimited, Rejected
+from service.platform.errors import Conflict, PlatformError, Rejected
 from service.platform.values import Task
 
 if TYPE_CHECKING:
     from service.engine.context import Context
-    from service.engine.job.live_job import LiveJob
+    from service.engine.live_job import LiveJob
 
 # The platform's clock and ours may differ by this much when a task is looked for.
 _SKEW_SECONDS = 300.0
-# A list or a replica may lag behind a creation: only so many 404s in a row say that a task is gone.
-_MISSING = 3
 
 
-async def make_task(live: LiveJob, context: Context, *, look_first: bool) -> None:
+async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> None:
     """Create the claimed task.
 
     Whenever an earlier call may have made it, the platform's list is read first: whether the platform honours
@@ -34,8 +30,8 @@ async def make_task(live: LiveJob, context: Context, *, look_first: bool) -> Non
     job = live.job
     name = attempt_id(context.settings.topics.requests, job.partition, job.offset, job.request_id, job.attempt)
     call = analysis_call(job, live.request)
-    patience = CallRetry(live, context, "analysis")
-    unsure = look_first
+    retry = CallRetry(live, context, "analysis")
+    unsure = find_first
     while True:
         posted = False
         try:
@@ -45,15 +41,18 @@ async def make_task(live: LiveJob, context: Context, *, look_first: bool) -> Non
                     live.report(TaskMade(found.id, found.status))
                     return
                 unsure = False
-            if live.job.phase is Phase.CANCELING:
+            if live.canceling:
                 live.report(TaskCanceled("no task was created"))
                 return
-            closed = context.platform.paused("analyze")
-            if closed:
-                # Waited for here and not at the gate, so that a cancel is heard.
-                await pause(live, closed)
+            closed = gate_closed(context)
+            if closed is not None:
+                if not await retry.wait_closed(closed.retry_after_seconds or 0.0):
+                    live.report(TaskNotMade(closed, looked_for=True))
+                    return
                 continue
-            await lease_held(context)
+            await lease_held(live, context)
+            if live.canceling:
+                continue
             posted = True
             task = await context.platform.create_task(call, custom_id=name, idempotency_key=name)
             failpoint(Point.AFTER_POST)
@@ -65,7 +64,7 @@ async def make_task(live: LiveJob, context: Context, *, look_first: bool) -> Non
                 return
             if posted:
                 unsure = error.may_have_happened or isinstance(error, Conflict)
-            if not await patience.wait(error):
+            if not await retry.wait(error):
                 await _give_up(live, context, name, error)
                 return
 
@@ -95,52 +94,10 @@ async def _find(live: LiveJob, context: Context, name: str) -> Task | None:
     )
 
 
-async def poll_task(live: LiveJob, context: Context) -> float | None:
-    """One look of the poller; returns the seconds until the next, None when the task has ended."""
-    job = live.job
-    if job.task_id is None or job.phase is not Phase.WATCHING:
-        return None
-    poll = context.settings.poll
-    try:
-        task = await context.platform.get_task(job.task_id)
-    except NotFound as error:
-        live.missing += 1
-        if live.missing < _MISSING:
-            return poll.initial_seconds
-        live.report(TaskLost(platform_error(error)))
-        return None
-    except PlatformError as error:
-        context.metrics.retries.labels("analysis", failure_of(error).kind).inc()
-        return max(poll.max_seconds, error.retry_after_seconds if isinstance(error, RateLimited) else 0.0)
-    live.looks += 1
-    live.missing = 0
-    if task.status != job.task_status or task.ended:
-        live.report(_seen(task))
-    if task.ended and (task.status != "ready" or task.result is not None):
-        return None
-    return _interval(job, live.looks, context)
-
-
-def _interval(job: Job, looks: int, context: Context) -> float:
-    age = context.clock.time() - (job.attempt_started_ms or job.accepted_ms) / 1000
-    poll = context.settings.poll
-    return look_interval(age, poll.initial_seconds, poll.max_seconds, job.request_id, looks)
-
-
-def _seen(task: Task) -> TaskSeen:
-    return TaskSeen(
-        status=task.status,
-        outcome=None if task.result is None else outcome_of(task.result),
-        code=task.error_code,
-        message=task.error_message,
-        duration=task.video_seconds,
-    )
-
-
 async def cancel_task(live: LiveJob, context: Context, *, find: bool) -> None:
     """Cancel the task on the platform, so that nobody pays for what nobody wants."""
     job = live.job
-    patience = CallRetry(live, context, "analysis")
+    retry = CallRetry(live, context, "analysis")
     task_id = job.task_id
     while True:
         try:
@@ -155,7 +112,7 @@ async def cancel_task(live: LiveJob, context: Context, *, find: bool) -> None:
                 return
             outcome = await context.platform.cancel_task(task_id)
         except PlatformError as error:
-            if isinstance(error, Rejected) or not await patience.wait(error):
+            if isinstance(error, Rejected) or not await retry.wait(error):
                 live.report(TaskCanceled(f"the task could not be canceled: {error}"))
                 return
         else:

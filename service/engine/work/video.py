@@ -25,7 +25,7 @@ from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
     from service.engine.context import Context
-    from service.engine.job.live_job import LiveJob
+    from service.engine.live_job import LiveJob
 
 log = structlog.get_logger()
 
@@ -150,7 +150,7 @@ async def _found_or_uploaded(live: LiveJob, context: Context, footage: Footage, 
             found = await _find(context, token, live.job.lost_asset_id)
             if found is not None:
                 return found, True
-            await lease_held(context)
+            await lease_held(live, context)
             if not claim.held():
                 raise ClaimOver
             failpoint(Point.BEFORE_UPLOAD)
@@ -224,7 +224,7 @@ def _progress(live: LiveJob, context: Context, sent: int, total: int | None) -> 
     event = Event("uploading", {"bytes_sent": sent, "bytes_total": total}, (int(seconds * 1000), sent))
     if not context.lease.alive():
         return
-    record = context.records.event(live.job, event, live.request.metadata, seconds)
+    record = context.records.event(live.job, event, live.request, seconds)
     context.sender.send(record).add_done_callback(_taken)
 
 

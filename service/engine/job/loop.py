@@ -1,0 +1,229 @@
+"""The loop of a job: the one way in which its state changes.
+
+                    ┌────────────────────────── work ◀──────────────────────────┐
+             report(fact)   service/engine/work: uploads, streams, polls ...    │ begin
+                    ▼                                                           │
+    ┌─ step ────────────────────────────────────────────────┐      ┌─ Actions ──┴─────────┐
+    │ 1 decide: transition(job, fact) -> Change, with the   │      │ starts work, timers  │
+    │   slot that is free at once         (service/domain)  │      │ and waits for slots  │
+    │ 2 build the records of the change                     │      └────────▲─────────────┘
+    │ 3 keep the new state in memory; stop work that it ends│               │ those that still apply
+    │ 4 hand the records to the partition's Writer ─────────┼──▶ durable ───┘ (domain: still_due)
+    └───────────────────────────────────────────────────────┘
+
+A fact comes from work, from a timer, from intake (a cancel), or from a takeover (`Begin`). Steps of one job run one
+after another on the event loop. The state in memory is ahead of the log by what the writer still holds; nothing that
+costs money or can be seen from outside begins before its change is durable. When the writer dies nothing further
+happens here: the partition is taken over again, and the next owner reads the truth from the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from service.domain.change import Change, Event, StopWork
+from service.domain.facts import Fact, WorkFailed, WriteRefused
+from service.domain.failures import internal_error
+from service.domain.follow_up import gives_slot_back, granted_at_once, still_due, wanted_slot
+from service.domain.job import Job, Phase
+from service.domain.transition import transition
+from service.engine.job.fitting import completion_record, progress_record
+from service.engine.job.job_metrics import count_ended, count_setbacks, log_event
+from service.failpoints import Point, failpoint
+from service.kafka.ports import (
+    FinishedLog,
+    FinishedRecord,
+    OutRecord,
+    RecordPosition,
+    RecordTooLarge,
+    Writer,
+    WriterClosed,
+    WriteUnit,
+)
+from service.telemetry.events import LogEvent
+
+if TYPE_CHECKING:
+    from service.engine.context import Context
+    from service.engine.job.actions import Actions
+    from service.engine.live_job import LiveJob
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+WhenDurable = Callable[[list[RecordPosition]], None]
+Ended = Callable[["LiveJob", list[RecordPosition]], None]
+"""Called when a completion is durable, with the positions of its records; the finished record's is the last."""
+
+
+class JobLoop:
+    """The loop of every job of one partition. Made with its `JobBook`, closed with it, never used again."""
+
+    def __init__(
+        self, partition: int, writer: Writer, finished: FinishedLog, context: Context, actions: Actions, ended: Ended
+    ) -> None:
+        self._partition = partition
+        self._writer = writer
+        self._finished = finished
+        self._context = context
+        self._actions = actions
+        self._ended = ended
+        self._closed = False
+        self.held_bytes = 0
+        """About how much memory the jobs of this partition take; kept by `LiveJob`."""
+
+    def close(self) -> None:
+        """Apply no more facts. What was submitted to the writer may still become durable."""
+        self._closed = True
+
+    def step(
+        self, live: LiveJob, fact: Fact, extra: Sequence[OutRecord] = ()
+    ) -> asyncio.Future[list[RecordPosition]] | None:
+        """Apply one fact. Returns at once: a future that resolves when all is durable, None if nothing is written."""
+        if self._closed or live.fresh or live.job.phase is Phase.ENDED:
+            return None
+        try:
+            change = self._decide(live, fact)
+            completion, records = self._records(live, change, extra)
+        except Exception as error:
+            # It would be the same again for ever: a fact that can't be applied ends the job.
+            log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
+            too_large = isinstance(error, RecordTooLarge)
+            message = f"the state of this request can't be written: {error}" if too_large else describe(error)
+            change = internal_error(live.job, message)
+            completion, records = self._records(live, change, ())
+        self._keep(live, fact, change)
+        if completion is not None:
+            failpoint(Point.AFTER_RESULT)
+            return self._end(live, completion, records)
+        if not records:
+            self._begin(live, change)
+            return None
+        return self._write(live, WriteUnit(records), lambda _: self._begin(live, change))
+
+    def work_failed(self, live: LiveJob, error: BaseException) -> None:
+        self.step(live, WorkFailed(describe(error)))
+
+    async def without_slot(self, live: LiveJob, wait: Awaitable[T], *, take_again: bool) -> T:
+        return await self._actions.without_slot(live, wait, take_again=take_again)
+
+    def hold(self, size_bytes: int) -> None:
+        self.held_bytes += size_bytes
+
+    # 1 decide
+
+    def _decide(self, live: LiveJob, fact: Fact) -> Change:
+        policy, now_ms = self._context.policy, self._context.now_ms()
+        change = transition(live.job, live.request, fact, policy, now_ms)
+        slot = wanted_slot(change)
+        if slot is None or not self._actions.take_free_slot(live, slot):
+            return change
+        failpoint(Point.BEFORE_CLAIM)
+        return granted_at_once(change, live.request, policy, now_ms)
+
+    # 2 records
+
+    def _records(
+        self, live: LiveJob, change: Change, extra: Sequence[OutRecord]
+    ) -> tuple[Event | None, list[OutRecord]]:
+        """The completion as it is published, and the records that become durable together: it is the first of them."""
+        context, job = self._context, change.job
+        told = (progress_record(live, job, event, context) for event in change.events)
+        records = [*(record for record in told if record is not None), *extra]
+        if change.completion is None:
+            if change.save:
+                records.append(self._state(job))
+            return None, records
+        completion, ending = completion_record(live, job, change.completion, context)
+        return completion, [ending, *records, context.records.tombstone(job)]
+
+    def _state(self, job: Job) -> OutRecord:
+        record, limits = self._context.records.job(job), self._context.limits
+        if not limits.fits(record):
+            raise RecordTooLarge(record.topic, limits.size(record), limits.of(record.topic))
+        return record
+
+    # 3 memory
+
+    def _keep(self, live: LiveJob, fact: Fact, change: Change) -> None:
+        """Make the new state the job's own. Work that the change ends is stopped now, everything else waits."""
+        before, job, metrics = live.job.phase, change.job, self._context.metrics
+        live.job = job
+        for event in change.events:
+            log_event(job, event)
+        count_setbacks(metrics, fact, change)
+        if job.phase is not before:
+            metrics.jobs.labels(before).dec()
+            metrics.jobs.labels(job.phase).inc()
+        if any(isinstance(action, StopWork) for action in change.actions):
+            self._actions.stop(live)
+        if gives_slot_back(change):
+            self._actions.give_back_slot(live)
+
+    # 4 write
+
+    def _write(self, live: LiveJob, unit: WriteUnit, when_durable: WhenDurable) -> asyncio.Future[list[RecordPosition]]:
+        durable = self._writer.submit(unit)
+        durable.add_done_callback(lambda future: self._written(live, future, when_durable))
+        return durable
+
+    def _written(self, live: LiveJob, durable: asyncio.Future[list[RecordPosition]], when_durable: WhenDurable) -> None:
+        if durable.cancelled() or self._closed:
+            return
+        error = durable.exception()
+        if error is None:
+            when_durable(durable.result())
+        elif not isinstance(error, WriterClosed):  # a dead writer is its owner's affair
+            self._refused(live, error)
+
+    def _refused(self, live: LiveJob, error: BaseException) -> None:
+        """The writer takes no such records: a topic's limit is lower than was known. The job ends all the same."""
+        job, context = live.job, self._context
+        log.error(LogEvent.UNIT_REFUSED, partition=self._partition, request_id=job.request_id, error=str(error))
+        if job.phase is not Phase.ENDED:
+            self.step(live, WriteRefused(f"the state of this request can't be written: {error}"))
+            return
+        below = live.completion_bytes
+        if live.completion is None or below is None:
+            return
+        completion, record = completion_record(live, job, live.completion, context, below_bytes=below)
+        if context.limits.size(record) < below:
+            self._end(live, completion, [record, context.records.tombstone(job)])
+
+    def _begin(self, live: LiveJob, change: Change) -> None:
+        self._actions.begin(live, still_due(change.job, change.actions, live.job))
+        if live.work is None:
+            live.forget_request()  # it only waits now
+
+    # The end
+
+    def _end(self, live: LiveJob, completion: Event, records: list[OutRecord]) -> asyncio.Future[list[RecordPosition]]:
+        """Write a completion: the first of `records`, whose position is noted for the dedup window."""
+        live.completion = completion
+        live.completion_bytes = self._context.limits.size(records[0])
+        job, now_ms, finished = live.job, self._context.now_ms(), self._finished
+
+        def then(positions: Sequence[RecordPosition]) -> tuple[OutRecord]:
+            return (finished.record(FinishedRecord(job.request_id, job.digest, positions[0], now_ms)),)
+
+        unit = WriteUnit(records, then=then)
+        return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms))
+
+    def _end_durable(self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int) -> None:
+        failpoint(Point.AFTER_COMPLETION)
+        count_ended(self._context.metrics, live.job, completion, now_ms)
+        self._ended(live, positions)
+
+
+def describe(error: BaseException) -> str:
+    """An error of this program as it is published: what to report. Its text stays in the log, it may hold secrets."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [
+        frame for frame in frames if str(frame.f_globals.get("__name__", "")).startswith(("service.", "contracts."))
+    ]
+    place = f" in {ours[-1].f_globals['__name__']}.{ours[-1].f_code.co_name}" if ours else ""
+    return f"an error of this program: {type(error).__name__}{place}; please report it with the log of this request"
