@@ -66,6 +66,10 @@ class Service:
         self._health = Health(self._clock)
         self._pace = TransactionPace(self._clock)
         self._limits = TopicLimits()
+        self._table = PartitionTable(self._metrics, Assignment())
+        self._lease = GroupLease(
+            session_timeout_ms=settings.kafka.session_timeout_ms, clock=self._clock, confirmed=self._table.confirmed
+        )
         self._ownership: Ownership | None = None
         self._stop = asyncio.Event()
 
@@ -93,8 +97,7 @@ class Service:
 
     async def _serve(self, closing: AsyncExitStack, supervisor: Supervisor) -> None:
         settings, metrics, clock = self._settings, self._metrics, self._clock
-        table = PartitionTable(metrics, Assignment())
-        lease = GroupLease(session_timeout_ms=settings.kafka.session_timeout_ms, clock=clock, confirmed=table.confirmed)
+        lease, table = self._lease, self._table
         platform = PlatformClient(
             settings.platform,
             self._key,
@@ -114,13 +117,28 @@ class Service:
             return
         await assets.start()
         context = Context.of(
-            settings, clock=clock, metrics=metrics, platform=platform, assets=assets, sender=sender, lease=lease
+            settings,
+            clock=clock,
+            metrics=metrics,
+            platform=platform,
+            assets=assets,
+            sender=sender,
+            lease=lease,
+            limits=self._limits,
         )
         engine = Engine(context)
         engine.start()
         closing.push_async_callback(engine.close)
         ownership = Ownership(
-            settings, engine, self._make_writer, metrics, clock, table=table, lease=lease, supervisor=supervisor
+            settings,
+            engine,
+            self._make_writer,
+            metrics,
+            clock,
+            table=table,
+            lease=lease,
+            supervisor=supervisor,
+            limits=self._limits,
         )
         self._ownership = ownership
         closing.push_async_callback(ownership.stop)
@@ -159,6 +177,7 @@ class Service:
             metrics=metrics,
             clock=clock,
             offsets=offsets,
+            lease=self._lease,
             pace=self._pace,
             limits=self._limits,
         )

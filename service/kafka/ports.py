@@ -222,6 +222,16 @@ class Step:
     after: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """What must be known of a live job while it is not in memory."""
+
+    digest: str
+    deadline_ms: int | None
+    offset: int
+    """Of the request's record in the requests topic."""
+
+
 class UnreadableJob(Exception):
     """A job record can't be read (a newer version, or damaged). It may be a paid task."""
 
@@ -229,12 +239,19 @@ class UnreadableJob(Exception):
 class PartitionJobs(Protocol):
     """The live jobs of one owned partition. Made by the engine at assignment, closed once, never reused."""
 
-    def restore(self, key: bytes, value: bytes) -> None:
-        """Take over one live job, in the topic's order, the last record of each key only. Raises `UnreadableJob`."""
+    def summary(self, key: bytes, value: bytes) -> JobSummary:
+        """What a job record says, without holding the job. Raises `UnreadableJob`."""
         ...
 
-    def resume(self) -> None:
-        """Restore is complete: go on with the jobs."""
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Take over one live job, in the topic's order, the last record of each key only. Raises `UnreadableJob`.
+
+        Before `resume` it is held; afterwards, for a job that was left in the log till now, it goes on at once.
+        """
+        ...
+
+    async def resume(self) -> None:
+        """Restore is complete: go on with the jobs. The event loop gets its turn between them."""
         ...
 
     def digest_of(self, request_id: str) -> str | None:
@@ -263,6 +280,10 @@ class JobHost(Protocol):
 
     def open(self, partition: int, writer: Writer, finished: FinishedLog) -> PartitionJobs:
         """A new, empty set of jobs for a newly owned partition."""
+        ...
+
+    def room_bytes(self) -> int:
+        """How many bytes of jobs may still be taken into memory; 0 or less when it is full. Cheap."""
         ...
 
     def intake_closed(self) -> str | None:

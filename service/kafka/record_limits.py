@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from service.kafka.header_names import name_bytes
 from service.kafka.ports import OutRecord
 
 BROKER_DEFAULT_BYTES = 1_048_588
@@ -20,13 +21,17 @@ SMALLEST_LIMIT_BYTES = 1_024
 """A limit is never taken to be lower, however often records are refused."""
 
 _REFUSED_SHARE = 4
+_LENGTHS_BYTES = 10  # the lengths of a header's name and value
 
 
 def record_bytes(record: OutRecord) -> int:
     """Bytes of `record` in a batch of its own, at most. Raises `ValueError` for one with neither key nor value."""
     if record.key is None and record.value is None:
         raise ValueError("a record needs a key or a value")
-    size: int = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, list(record.headers))
+    size: int = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, [])
+    for name, value in record.headers:
+        size += len(name) if name.isascii() else len(name_bytes(name))
+        size += _LENGTHS_BYTES if value is None else _LENGTHS_BYTES + len(value)
     return size
 
 

@@ -12,13 +12,14 @@ import pytest
 from service.domain.identity import asset_token
 from service.domain.job import Phase
 from service.footage.remote import url_footage
-from service.kafka.logs.asset_log import AssetNote
+from service.kafka.asset_port import AssetNote
 from service.kafka.logs.claim import Claim
 from service.platform.errors import Rejected
 from service.platform.values import Asset
 from tests.domain.builders import job_in, request_of
-from tests.engine.bench import URL, Bench, analyze, passed, settled, until
+from tests.engine.bench import URL, Bench, analyze
 from tests.engine.fake_platform import After, not_found, not_sent, rate_limited, rejected, server_failed, unknown
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
@@ -142,7 +143,7 @@ async def test_a_lost_asset_is_not_taken_from_its_note_again_after_a_crash(bench
     bench.platform.add_asset(NAME)
     bench.assets._tail.ready.clear()  # the assets are still being read when the job goes on
     request = request_of(mode="stream", video={"type": "url", "url": URL})
-    bench.restore(job_in(Phase.ACCEPTED, request, partition=0, key=b"k", attempt=1, lost_asset_id="asset-1"))
+    await bench.restore(job_in(Phase.ACCEPTED, request, partition=0, key=b"k", attempt=1, lost_asset_id="asset-1"))
     await settled()
     await bench.assets._sender.send(bench.assets.record(noted(bench, "asset-1")))
     await settled()

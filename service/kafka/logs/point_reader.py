@@ -11,7 +11,8 @@ from aiokafka.errors import KafkaError
 
 from service.errors import RetryLater
 from service.kafka.connection import new_consumer
-from service.kafka.ports import InRecord
+from service.kafka.reading.fetched import Fetched, next_offset
+from service.kafka.reading.fetching import decode_with
 from service.settings import KafkaSettings
 
 _FETCH_BYTES = 64 * 1024  # a batch larger than this is still sent whole
@@ -37,8 +38,11 @@ class PointReader:
         self._lock = asyncio.Lock()
         self._consumer: AIOKafkaConsumer | None = None
 
-    async def at(self, partition: int, offset: int) -> InRecord | None:
-        """The record at this offset; None when retention or compaction has removed it. Raises `ReadFailed`."""
+    async def at(self, partition: int, offset: int) -> Fetched | None:
+        """The record at this offset, or the range around it that can't be read. Raises `ReadFailed`: try again.
+
+        None when retention or compaction has removed it.
+        """
         where = TopicPartition(self.topic, partition)
         async with self._lock:
             try:
@@ -50,7 +54,7 @@ class PointReader:
             except (KafkaError, TimeoutError) as error:
                 await self._drop()
                 raise ReadFailed(f"{self.topic}/{partition}@{offset} can't be read: {error!r}") from error
-        if found is None or found.offset != offset:
+        if found is None or not found.offset <= offset < next_offset(found):
             return None
         return found
 
@@ -71,7 +75,7 @@ class PointReader:
         async with self._lock:
             await self._drop()
 
-    async def _first(self, consumer: AIOKafkaConsumer, where: TopicPartition) -> InRecord | None:
+    async def _first(self, consumer: AIOKafkaConsumer, where: TopicPartition) -> Fetched | None:
         """The first record from the position on; None at the end of the partition or before its beginning."""
         asked = await consumer.position(where)
         end: int | None = None
@@ -79,11 +83,8 @@ class PointReader:
             batches = await consumer.getmany(where, timeout_ms=100, max_records=1)
             for records in batches.values():
                 consumer.pause(where)  # else it goes on fetching, and the next read waits behind that
-                record = records[0]
-                return InRecord(
-                    record.topic, record.partition, record.offset, record.timestamp, record.key, record.value,
-                    tuple(record.headers),
-                )  # fmt: skip
+                found: Fetched = records[0]
+                return found
             if await consumer.position(where) < asked:
                 return None
             if end is None:
@@ -103,6 +104,7 @@ class PointReader:
             )
             try:
                 await consumer.start()
+                decode_with(consumer, max_batch_bytes=self._settings.max_batch_bytes)
             except BaseException:
                 await consumer.stop()
                 raise

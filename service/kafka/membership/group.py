@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -32,13 +31,15 @@ from service.kafka.membership.assignor import private_sticky_assignor
 from service.kafka.membership.broker_reach import LIMIT_SECONDS, BrokerReach
 from service.kafka.membership.lease import GroupLease
 from service.kafka.open_transactions import Ends, OpenTransaction, ends_of, open_transactions
+from service.kafka.reading.fetched import Fetched
+from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-_FETCH_BYTES = 4 * 1024 * 1024
+_FETCH_BYTES = 1024 * 1024  # of one partition; a larger batch is sent whole
 _AGAIN_SECONDS = 1.0
 _STOP_SECONDS = 10.0
 _PLACEHOLDER = 0
@@ -55,7 +56,7 @@ _HOPELESS = (
     UnsupportedVersionError,
 )
 
-Records = Mapping[TopicPartition, Sequence[Any]]
+Records = Mapping[TopicPartition, Sequence[Fetched]]
 
 
 class Group:
@@ -100,6 +101,7 @@ class Group:
             try:
                 async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                     await consumer.start()
+                    decode_with(consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
                 await refuse_strangers(self._settings)
             except _HOPELESS as error:
                 await consumer.stop()
@@ -134,7 +136,7 @@ class Group:
             heartbeat_interval_ms=kafka.heartbeat_interval_ms,
             rebalance_timeout_ms=kafka.rebalance_timeout_ms,
             max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_bytes=4 * _FETCH_BYTES,
+            fetch_max_bytes=8 * _FETCH_BYTES,
         )
 
     async def stop(self) -> None:

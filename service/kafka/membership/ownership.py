@@ -23,7 +23,8 @@ from service.kafka.membership.watchdog import LoopWatch
 from service.kafka.partition.runtime import PartitionRuntime, PartitionWriter, State
 from service.kafka.partition.takeover import Readers, Takeover
 from service.kafka.partition.takeover_budget import TakeoverBudget
-from service.kafka.ports import InRecord, JobHost
+from service.kafka.ports import JobHost, RecordLimits
+from service.kafka.record_limits import TopicLimits
 from service.settings import Settings
 from service.supervision import Supervised, Supervisor
 from service.telemetry.metrics import Metrics
@@ -47,6 +48,7 @@ class Ownership:
         lease: GroupLease | None = None,
         supervisor: Supervisor | None = None,
         owner: str | None = None,
+        limits: RecordLimits | None = None,
     ) -> None:
         """`owner` names this process to operators; `table` is shared with the lease, which asks it what is ours."""
         self.table = table or PartitionTable(metrics, Assignment())
@@ -70,6 +72,7 @@ class Ownership:
                 metrics,
                 clock,
                 owner=owner or settings.kafka.client_id,
+                limits=limits or TopicLimits(),
             ),
             budget=TakeoverBudget(clock),
             throttle=self._throttle,
@@ -187,22 +190,10 @@ class Ownership:
                 runtime = self.table.runtimes.get(where.partition)
                 if runtime is None or not self.table.serving(where.partition):
                     continue  # a takeover or a renewal ends with a seek, so these will be read again
-                runtime.offer([_in_record(record) for record in records])
+                runtime.offer(records)
 
     def _out_of_range(self, partition: int) -> None:
         """Our position is not in the topic: the takeover in place decides where to go on, and says so."""
         runtime = self.table.runtimes.get(partition)
         if runtime is not None:
             runtime.fail(PartitionError(f"offset {runtime.position} is not in the requests topic"))
-
-
-def _in_record(record: Any) -> InRecord:
-    return InRecord(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        tuple(record.headers),
-    )

@@ -137,9 +137,8 @@ class PartitionTender:
         if runtime is None:
             return
         self._table.enter(partition, State.RENEWING)
-        markers = self._takeover.marker_records(self._takeover.new_marker(), partition)
         try:
-            await runtime.renew(markers, 2 * self._settings.kafka.call_timeout_seconds)
+            await self._takeover.renew(runtime)
         except PartitionError as error:
             self._fail(runtime.failed.result() if runtime.failed.done() else error, generation)
             return

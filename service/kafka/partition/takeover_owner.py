@@ -25,7 +25,7 @@ log = structlog.get_logger()
 OWNER_KEY = PRIVATE_PREFIX + b"owner"
 CANDIDATE_PREFIX = PRIVATE_PREFIX + b"deployment/"
 
-Write = Callable[[list[OutRecord]], Awaitable[None]]
+Write = Callable[[list[OutRecord]], Awaitable[object]]
 """Makes records durable. Raises `PartitionError`."""
 
 
@@ -58,7 +58,7 @@ class Claims:
 
 
 def candidate_record(topic: str, partition: int, note: DeploymentNote) -> OutRecord:
-    """The note that goes with every ownership marker, in front of it."""
+    """The note that goes with every ownership marker."""
     return OutRecord(topic, partition, CANDIDATE_PREFIX + note.deployment.group.encode(), note.encode())
 
 

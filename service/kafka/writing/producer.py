@@ -27,6 +27,7 @@ from service.errors import PartitionError
 from service.kafka.connection import is_unreachable, new_producer
 from service.kafka.ports import OutRecord, RecordPosition
 from service.kafka.writing.futures import consume
+from service.kafka.writing.raw_batch import send_record
 from service.settings import KafkaSettings
 
 T = TypeVar("T")
@@ -132,10 +133,8 @@ class BoundedProducer:
 
     async def _send(self, records: Iterable[OutRecord], sent: list[Sent]) -> None:
         for record in records:
-            future = await self._producer.send(
-                record.topic, record.value, record.key, record.partition, headers=list(record.headers)
-            )
-            sent.append(Sent(record, future))
+            delivery = await send_record(self._producer, record)
+            sent.append(Sent(record, delivery))
 
     async def delivered(self, sent: Sequence[Sent]) -> list[RecordPosition]:
         """Wait for every delivery; raises if a single one failed, since a commit would not tell."""

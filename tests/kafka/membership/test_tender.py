@@ -34,11 +34,6 @@ class Runtime:
         self.closed = False
         self._world = world
 
-    async def renew(self, markers: object, limit_seconds: float) -> None:
-        await asyncio.sleep(0)
-        if self.failed.done():
-            raise PartitionError("the writer is dead")
-
     async def close(self) -> None:
         await asyncio.sleep(0)
         self.closed = True
@@ -72,10 +67,10 @@ class World:
 
     # Takeover
 
-    def new_marker(self) -> None: ...
-
-    def marker_records(self, marker: None, partition: int) -> list[object]:
-        return []
+    async def renew(self, runtime: Runtime) -> None:
+        await asyncio.sleep(0)
+        if runtime.failed.done():
+            raise PartitionError("the writer is dead")
 
     async def run(self, partition: int, wanted: Any) -> Taken:
         for runtime in self.opened:

@@ -12,7 +12,8 @@ from service.kafka.deployments import DeploymentRefused
 from service.kafka.partition.takeover_owner import CANDIDATE_PREFIX, OWNER_KEY
 from service.sandbox.topics import TopicMaker
 from service.settings import TopicSettings
-from tests.kafka.ownership.conftest import Member, World, make_service_topics
+from tests.kafka.ownership.conftest import make_service_topics
+from tests.kafka.ownership.world import Member, World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

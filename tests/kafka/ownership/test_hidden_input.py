@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 
 from service.cli.checks.hidden_requests import examine_hidden
-from tests.kafka.ownership.conftest import World
+from tests.kafka.ownership.world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from service.kafka.connection import client_options
 from service.kafka.partition.runtime import State
 from service.kafka.ports import OutRecord, WriteUnit
-from tests.kafka.ownership.conftest import Member, World
+from tests.kafka.ownership.world import Member, World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
