@@ -71,6 +71,14 @@ def identity_of(kind: str, *parts: str) -> str:
     return digest.hexdigest()
 
 
+def tenant_identity(identity: str, tenant: str | None) -> str:
+    """The identity of a video where no tenant is given another's asset; requests without a tenant are one of their own.
+
+    Used for `assets.scope` = `tenant`: notes, claims and marks that are named by it meet no other tenant's.
+    """
+    return identity_of("no tenant", identity) if tenant is None else identity_of("tenant", tenant, identity)
+
+
 def content_type_of(filename: str) -> str:
     """By the ending; the platform looks at the bytes anyway."""
     return _CONTENT_TYPES.get(PurePosixPath(filename).suffix.lower(), "application/octet-stream")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import hashlib
 from collections.abc import AsyncIterator
@@ -9,7 +10,6 @@ from contextlib import asynccontextmanager
 
 from service.footage.errors import SourceUnreadable
 from service.footage.footage import CHUNK_BYTES, Footage, Opener, identity_of
-from service.footage.off_loop import off_loop
 
 SMALL_CHARS = 64 * 1024
 """Decoding and hashing more than this (about 0.2 ms) is not done on the event loop."""
@@ -21,7 +21,7 @@ async def base64_footage(encoded: str) -> Footage:
 
     The request holds them already; nothing is copied to keep, they are decoded again slice by slice when read.
     """
-    size, digest = _measured(encoded) if len(encoded) <= SMALL_CHARS else await off_loop(_measured, encoded)
+    size, digest = _measured(encoded) if len(encoded) <= SMALL_CHARS else await asyncio.to_thread(_measured, encoded)
     if size == 0:
         raise SourceUnreadable("base64_string holds no bytes")
     return Footage(
@@ -69,4 +69,4 @@ def _opener(encoded: str) -> Opener:
 
 async def _chunks(encoded: str) -> AsyncIterator[bytes]:
     for start in range(0, len(encoded), SLICE_CHARS):
-        yield await off_loop(_decoded, encoded, start)
+        yield await asyncio.to_thread(_decoded, encoded, start)

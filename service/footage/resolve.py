@@ -26,7 +26,7 @@ async def resolve(video: Video, sources: SourceSettings) -> Footage:
         case Base64Video():
             footage = await base64_footage(video.base64_string)
         case FileVideo():
-            footage = await file_footage(video.path, sources.file_roots)
+            footage = await file_footage(video.path, sources)
         case ObjectVideo():
             raise SourceNotSupported
     return footage if video.key is None else replace(footage, identity=identity_of("key", video.key))

@@ -37,7 +37,7 @@ class FilePart:
 
 
 class Form:
-    """The body of one attempt: iterated once, closed by who made it."""
+    """The body of one call: iterated once, closed by whoever made it."""
 
     def __init__(self, fields: Sequence[tuple[str, str]], file: FilePart | None) -> None:
         boundary = secrets.token_hex(16)

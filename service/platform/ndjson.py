@@ -6,16 +6,14 @@ other line splitters would cut. The path of a text line is the hottest of the se
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from contracts.events import PlatformAnswer
-from service.platform.answers import said
 from service.platform.errors import StreamBroken
-from service.platform.reading import error_of, text, usage_of
+from service.platform.reading import AnswerReader, decoded, repaired
 from service.platform.values import StreamEnded, StreamEvent, StreamStarted, StreamText
 
 _loads = orjson.loads
@@ -24,12 +22,13 @@ _loads = orjson.loads
 class EventReader:
     """Reads one stream. After `ended` it takes no more; any `StreamBroken` it raises is final."""
 
-    __slots__ = ("_carry", "_max_line_bytes", "_odd_text", "_on_unknown", "_tail", "_tail_bytes", "ended", "started")
+    __slots__ = ("_carry", "_max_line_bytes", "_odd_text", "_on_unknown", "_reader", "_tail", "_tail_bytes", "ended", "started")
 
-    def __init__(self, max_line_bytes: int, on_unknown: Callable[[], None]) -> None:
+    def __init__(self, max_line_bytes: int, reader: AnswerReader, on_unknown: Callable[[], None]) -> None:
         self.started = False
         self.ended = False
         self._max_line_bytes = max_line_bytes
+        self._reader = reader
         self._on_unknown = on_unknown
         self._tail: list[bytes] = []  # of a line whose end has not come; joined once, however many reads it takes
         self._tail_bytes = 0
@@ -117,12 +116,12 @@ class EventReader:
             events.append(StreamText(joined))
 
     def _odd(self, line: bytes) -> StreamEvent | str | None:
-        """A line that is no ordinary event: blank, without a type, with half characters, or the end of all trust."""
+        """A line off the fast path: blank, without a type, or with half characters. Raises `StreamBroken` for any other."""
         if not line.strip():
             return None
         try:
-            event = json.loads(line)  # takes lone surrogates, which orjson does not
-        except (ValueError, RecursionError):
+            event = decoded(line)  # takes half characters, which `orjson` does not
+        except ValueError:
             raise self._broken("unreadable") from None
         if not isinstance(event, dict):
             raise self._broken("unreadable")
@@ -136,24 +135,25 @@ class EventReader:
             if not isinstance(found, str):
                 raise self._broken("unreadable")
             return found
+        reader = self._reader
         metadata = event.get("metadata")
         metadata = metadata if isinstance(metadata, dict) else {}
         if kind == "stream_start":
-            return StreamStarted(text(metadata.get("generation_id")))
+            return StreamStarted(reader.word(metadata.get("generation_id"), "generation_id"))
         if kind == "stream_end":
             self.ended = True
-            output_tokens, input_tokens = usage_of(metadata)
-            warning_code, warning_message = error_of(event)
+            output_tokens, input_tokens = reader.usage(metadata)
+            warning_code, warning_message = reader.warning(event)
             return StreamEnded(
-                finish_reason=text(event.get("finish_reason")),
-                generation_id=text(metadata.get("generation_id")),
+                finish_reason=reader.word(event.get("finish_reason"), "finish_reason"),
+                generation_id=reader.word(metadata.get("generation_id"), "generation_id"),
                 output_tokens=output_tokens,
                 input_tokens=input_tokens,
                 warning_code=warning_code,
                 warning_message=warning_message,
             )
         if kind is None and ("error" in event or "code" in event):
-            code, message = said(event)
+            code, message = reader.error(event)
             raise self._broken("error", PlatformAnswer(status=200, code=code, message=message))
         self._on_unknown()
         return None
@@ -165,7 +165,7 @@ class EventReader:
         if joined and "\ud800" <= joined[-1] <= "\udbff":
             self._carry = joined[-1]
             joined = joined[:-1]
-        return joined.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return repaired(joined)
 
     def _broken(self, reason: Any, answer: PlatformAnswer | None = None) -> StreamBroken:
         words = (

@@ -152,7 +152,14 @@ class ShutdownSettings(Section):
 class AssetSettings(Section):
     """Reuse of uploaded videos."""
 
-    reuse_hours: float = Field(168, gt=0)
+    reuse_hours: float = Field(
+        168, gt=0, description="an uploaded video is used again for this long after its last use"
+    )
+    scope: Literal["shared", "tenant"] = Field(
+        "shared",
+        description="tenant: no tenant is given another's asset, at the price of an upload for each; "
+        "requests without a tenant share theirs among themselves",
+    )
     claim_seconds: float = Field(15, gt=0, description="a claim to an upload that is not renewed ends after this time")
 
 
@@ -161,6 +168,9 @@ class SourceSettings(Section):
 
     file_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     object_prefixes: Annotated[tuple[str, ...], NoDecode] = ()
+    file_timeout_seconds: float = Field(
+        30, gt=0, description="longest wait for one call of the file system; beyond it the file counts as unreadable"
+    )
 
     @field_validator("file_roots", "object_prefixes", mode="before")
     @classmethod
