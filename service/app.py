@@ -14,15 +14,8 @@ import structlog
 import uvloop
 
 from service.clock import SystemClock
-from service.domain.change import Slot
-from service.domain.policy import Policy
 from service.engine.context import Context
 from service.engine.host import Engine
-from service.engine.job.admission import AdmissionSlots
-from service.engine.job.live_job import LiveJob
-from service.engine.job.records import RecordBuilder
-from service.engine.work.poller import Poller
-from service.engine.work.task import poll_task
 from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.membership.lease import GroupLease
@@ -110,10 +103,12 @@ class Service:
         if not await self._until_stopped(self._patiently(sender.start)):
             return
         await assets.start()
-        context = self._context(platform, sender, assets, lease)
-        context.poller.start()
-        closing.push_async_callback(context.poller.close)
+        context = Context.of(
+            settings, clock=clock, metrics=metrics, platform=platform, assets=assets, sender=sender, lease=lease
+        )
         engine = Engine(context)
+        engine.start()
+        closing.push_async_callback(engine.close)
         ownership = Ownership(settings, engine, self._make_writer, metrics, clock, lease=lease)
         self._ownership = ownership
         closing.push_async_callback(ownership.stop)
@@ -134,36 +129,6 @@ class Service:
         await engine.drain(settings.shutdown.drain_seconds)
         await ownership.stop()
         await serving
-
-    def _context(
-        self, platform: PlatformClient, sender: IdempotentSender, assets: AssetLog, lease: GroupLease
-    ) -> Context:
-        settings = self._settings
-
-        async def look(live: LiveJob) -> float | None:
-            return await poll_task(live, context)
-
-        jobs = settings.jobs
-        context = Context(
-            settings=settings,
-            policy=Policy(
-                max_attempts=jobs.max_attempts,
-                patience_ms=int(jobs.patience_seconds * 1000),
-                retry_initial_seconds=jobs.retry_initial_seconds,
-                retry_max_seconds=jobs.retry_max_seconds,
-            ),
-            clock=self._clock,
-            metrics=self._metrics,
-            platform=platform,
-            assets=assets,
-            sender=sender,
-            lease=lease,
-            turns=AdmissionSlots({Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates}),
-            # Looks share their connections with creations and uploads, which must not queue behind thousands of them.
-            poller=Poller(look, at_once=max(1, settings.platform.max_calls // 2)),
-            records=RecordBuilder(settings.topics),
-        )
-        return context
 
     def _make_writer(self, partition: int) -> PartitionWriter:
         settings, metrics, clock = self._settings, self._metrics, self._clock

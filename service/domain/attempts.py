@@ -14,8 +14,8 @@ from service.domain.change import (
     Event,
     GetVideo,
     MakeTask,
-    RunCall,
     RunStream,
+    RunSync,
     Slot,
     StopWork,
     WaitRetry,
@@ -49,9 +49,9 @@ def claim(job: Job, now_ms: int) -> Change:
         case Mode.STREAM:
             return Change(job, actions=(RunStream(),), save=True)
         case Mode.SYNC:
-            return Change(job, actions=(RunCall(),), save=True)
+            return Change(job, actions=(RunSync(),), save=True)
         case Mode.ASYNC:
-            return Change(job, actions=(MakeTask(look_first=False),), save=True)
+            return Change(job, actions=(MakeTask(find_first=False),), save=True)
 
 
 def interrupted(job: Job, request: AnalyzeRequest) -> Change:

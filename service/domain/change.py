@@ -1,4 +1,7 @@
-"""What a transition asks for. Events and the new state are written together; actions begin when that is durable."""
+"""What a transition asks for: a `Change` with the new state, the events that tell of it, and the actions that follow.
+
+The events and the new state are written together. The actions begin when that is durable.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from service.domain.job import Job
 
 
 class Slot(StrEnum):
-    """What an attempt waits for: room among the streams and calls, or among the creations of tasks."""
+    """A place among a limited number. `STREAM`: streams and synchronous calls. `CREATE`: creations of tasks."""
 
     STREAM = "stream"
     CREATE = "create"
@@ -19,19 +22,19 @@ class Slot(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GetVideo:
-    """Bring the video to the platform, or find it there."""
+    """Upload the video to the platform, or find it there. Answered by `VideoReady` or `VideoFailed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitSlot:
-    """Answer with `SlotGranted` when there is room."""
+    """Wait for a free slot. Answered by `SlotGranted`."""
 
-    turn: Slot
+    slot: Slot
 
 
 @dataclass(frozen=True, slots=True)
 class WaitRetry:
-    """Answer with `RetryDue` after this time."""
+    """Wait for this many seconds. Answered by `RetryDue`."""
 
     seconds: float
 
@@ -42,42 +45,43 @@ class RunStream:
 
 
 @dataclass(frozen=True, slots=True)
-class RunCall:
+class RunSync:
     """Make the claimed synchronous call."""
 
 
 @dataclass(frozen=True, slots=True)
 class MakeTask:
-    """Create the claimed task; `look_first` when it may exist already."""
+    """Create the claimed task. `find_first`: an earlier call may have created it, so look for it before."""
 
-    look_first: bool
+    find_first: bool
 
 
 @dataclass(frozen=True, slots=True)
 class WatchTask:
-    """Look at the task from time to time."""
+    """Poll the task until it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopWork:
-    """Drop whatever is under way for this job; nothing that it reports later counts."""
+    """Stop whatever is under way for this job."""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """Cancel the task on the platform, then answer with `TaskCanceled`. `find`: its id must be looked for first."""
+    """Cancel the task on the platform. Answered by `TaskCanceled`. `find`: its id is not known, look for it first."""
 
     find: bool = False
 
 
-Action = GetVideo | WaitSlot | WaitRetry | RunStream | RunCall | MakeTask | WatchTask | StopWork | CancelTask
+Action = GetVideo | WaitSlot | WaitRetry | RunStream | RunSync | MakeTask | WatchTask | StopWork | CancelTask
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event to publish: its type and its members beyond those that all have.
+    """An event to publish: its type and its members, without those that every event has.
 
-    `attempt` where it is not the job's own by the time of writing: one change may end an attempt and claim the next.
+    `attempt` is set where it is not the job's own when the event is written: one change may end an attempt and claim
+    the next. `id_parts` tell this event from others of its type in `ce_id`.
     """
 
     type: str
@@ -88,7 +92,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What follows from a fact. `save`: the job's record is written; `completion` ends the job."""
+    """What follows from a fact. `save`: the job's record is to be written. `completion`: the event that ends it."""
 
     job: Job
     events: tuple[Event, ...] = ()

@@ -106,7 +106,7 @@ def _begin(job: Job, request: AnalyzeRequest, now_ms: int, *, restored: bool) ->
         case Phase.STREAMING | Phase.CALLING:
             return attempts.interrupted(job, request)
         case Phase.CREATING:
-            return Change(job, actions=(MakeTask(look_first=True),))
+            return Change(job, actions=(MakeTask(find_first=True),))
         case Phase.WATCHING:
             return Change(job, actions=(WatchTask(),))
         case Phase.READY:

@@ -1,14 +1,13 @@
-"""What every job of the process shares."""
+"""What the work of every job uses: clients, settings and clocks of the process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from service.clock import Clock
 from service.domain.policy import Policy
-from service.engine.job.admission import AdmissionSlots
-from service.engine.job.records import RecordBuilder
-from service.engine.work.poller import Poller
+from service.engine.records import RecordBuilder
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.ports import LiveSender, PayLease
 from service.platform.client import PlatformClient
@@ -18,7 +17,7 @@ from service.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Made once at start; holds no state of a job."""
+    """Made once at start. Holds no state of a job."""
 
     settings: Settings
     policy: Policy
@@ -28,10 +27,44 @@ class Context:
     assets: AssetLog
     sender: LiveSender
     lease: PayLease
-    turns: AdmissionSlots
-    poller: Poller
     records: RecordBuilder
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        platform: PlatformClient,
+        assets: AssetLog,
+        sender: LiveSender,
+        lease: PayLease,
+    ) -> Self:
+        """The context of these settings and clients; what follows from the settings is made here."""
+        return cls(
+            settings=settings,
+            policy=policy_of(settings),
+            clock=clock,
+            metrics=metrics,
+            platform=platform,
+            assets=assets,
+            sender=sender,
+            lease=lease,
+            records=RecordBuilder(settings.topics),
+        )
 
     def now_ms(self) -> int:
         """Wall-clock time in milliseconds since the epoch."""
         return int(self.clock.time() * 1000)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The numbers of the settings that the domain decides with."""
+    jobs = settings.jobs
+    return Policy(
+        max_attempts=jobs.max_attempts,
+        patience_ms=int(jobs.patience_seconds * 1000),
+        retry_initial_seconds=jobs.retry_initial_seconds,
+        retry_max_seconds=jobs.retry_max_seconds,
+    )

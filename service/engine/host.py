@@ -9,7 +9,11 @@ import structlog
 
 from service.domain.change import Slot
 from service.domain.job import Phase
+from service.engine.job.actions import Actions
+from service.engine.job.admission import AdmissionSlots
 from service.engine.job.job_book import JobBook
+from service.engine.work.poll import poll_task
+from service.engine.work.poller import Poller
 from service.kafka.ports import FinishedLog, Writer
 from service.telemetry.events import LogEvent
 
@@ -19,26 +23,39 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _REOPEN_SHARE = 0.8
-_LOOK_SECONDS = 0.1
+_DRAIN_CHECK_SECONDS = 0.1
 # A wait that long is no limit of minutes: a quota of the hour or the day is gone.
 _QUOTA_SECONDS = 300.0
 
 
 class Engine:
-    """Implements `JobHost`. One per process."""
+    """Implements `JobHost`. One per process: `start` it, and `close` it when its books are closed."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        jobs, platform = context.settings.jobs, context.settings.platform
+        self.slots = AdmissionSlots({Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates})
+        # Polls share their connections with creations and uploads, which must not wait behind thousands of them.
+        self.poller = Poller(lambda live: poll_task(live, context), at_once=max(1, platform.max_calls // 2))
+        self._actions = Actions(context, self.slots, self.poller)
         self._books: set[JobBook] = set()
         self._full = False
         self._draining = False
 
     def __repr__(self) -> str:
-        return f"<Engine {len(self._books)} partitions, {self.held()} jobs, {self._context.turns!r}>"
+        return f"<Engine {len(self._books)} partitions, {self.held()} jobs, {self.slots!r}>"
+
+    def start(self) -> None:
+        """Begin to poll tasks. Called on the running loop."""
+        self.poller.start()
+
+    async def close(self) -> None:
+        """Stop polling."""
+        await self.poller.close()
 
     def open(self, partition: int, writer: Writer, finished: FinishedLog) -> JobBook:
         """A new book for a newly owned partition; it leaves the engine when it is closed."""
-        book = JobBook(partition, writer, finished, self._context, on_closed=self._books.discard)
+        book = JobBook(partition, writer, finished, self._context, self._actions, on_closed=self._books.discard)
         self._books.add(book)
         return book
 
@@ -69,17 +86,16 @@ class Engine:
     async def drain(self, seconds: float) -> None:
         """Let streams and calls end, for at most this long. No new attempt begins; tasks are left to the next owner."""
         self._draining = True
-        self._context.turns.close()
+        self.slots.close()
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         running = self._running()
         log.info(LogEvent.DRAINING, running=running, held=self.held(), seconds=seconds)
         while running and loop.time() < end:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_DRAIN_CHECK_SECONDS)
             running = self._running()
         log.info(LogEvent.DRAINED, cut=running, held=self.held())
 
     def _running(self) -> int:
-        turns = self._context.turns
         ending = sum(book.count(Phase.ENDED) for book in self._books)
-        return turns.taken(Slot.STREAM) + turns.taken(Slot.CREATE) + ending
+        return self.slots.taken(Slot.STREAM) + self.slots.taken(Slot.CREATE) + ending

@@ -14,7 +14,9 @@ class LogEvent(StrEnum):
     SERVICE_STOPPING = "service_stopping"  # a signal or a fatal error; drain begins
     SERVICE_STOPPED = "service_stopped"
     AT_LEAST_ONCE = "at_least_once"  # no transactions, no fencing: events may be there twice, with the same ids
-    TASK_FAILED = "task_failed"  # a background task ended without being asked to; `ends_process`, or it is started again
+    TASK_FAILED = (
+        "task_failed"  # a background task ended without being asked to; `ends_process`, or it is started again
+    )
     BROKER_WAITED_FOR = "broker_waited_for"  # the start goes on as soon as a broker answers
 
     # Operations

@@ -17,20 +17,21 @@ from service.domain.change import (
     Event,
     GetVideo,
     MakeTask,
-    RunCall,
     RunStream,
+    RunSync,
     StopWork,
     WaitRetry,
     WaitSlot,
     WatchTask,
 )
 from service.domain.facts import Begin, Fact, SlotGranted, TaskCanceled, TaskMade
+from service.domain.follow_up import granted_at_once, still_due, wanted_slot
 from service.domain.job import Job, Phase, decode_job, encode_job
 from service.domain.transition import transition
 from tests.domain.builders import NOW, POLICY, published_all
 
 LIVE = "live"
-_CLAIMED = {RunStream: Phase.STREAMING, RunCall: Phase.CALLING, MakeTask: Phase.CREATING}
+_CLAIMED = {RunStream: Phase.STREAMING, RunSync: Phase.CALLING, MakeTask: Phase.CREATING}
 
 
 @dataclass
@@ -94,13 +95,12 @@ class EngineModel:
         return bool(self.completions)
 
     def apply(self, fact: Fact) -> None:
-        """One fact, as the engine applies it: with the turn that may be had at once."""
+        """One fact, as the engine applies it: with the slot that may be taken at once."""
         self.now_ms += 7
         change = self._transit(self.job, fact)
-        if self.room and any(isinstance(action, WaitSlot) for action in change.actions):
-            claimed = self._transit(change.job, SlotGranted())
-            others = tuple(action for action in change.actions if not isinstance(action, WaitSlot))
-            change = Change(claimed.job, change.events + claimed.events, others + claimed.actions, save=True)
+        if self.room and wanted_slot(change) is not None:
+            self._transit(change.job, SlotGranted())  # for what is checked there
+            change = granted_at_once(change, self.request, POLICY, self.now_ms)
         self.job = change.job
         if any(isinstance(action, StopWork) for action in change.actions):
             self.works.clear()
@@ -117,7 +117,7 @@ class EngineModel:
         after = change.job
         published_all(change, self.request, self.now_ms)
         assert after.attempt in (before.attempt, before.attempt + 1), "an attempt's number jumped"
-        billed = [a for a in change.actions if isinstance(a, RunStream | RunCall) or a == MakeTask(look_first=False)]
+        billed = [a for a in change.actions if isinstance(a, RunStream | RunSync) or a == MakeTask(find_first=False)]
         assert len(billed) == after.attempt - before.attempt, (
             "an attempt without a claim, or a claim without an attempt"
         )
@@ -161,20 +161,12 @@ class EngineModel:
         self.apply(Begin(restored=True))
 
     def _go_on(self, unit: WriteUnit) -> None:
-        was, now = unit.job, self.job
-        if (was.phase, was.attempt) == (now.phase, now.attempt) or (was.phase, now.phase) == (
-            Phase.CREATING,
-            Phase.CANCELING,
-        ):
-            for action in unit.actions:
-                self._perform(action)
+        for action in still_due(unit.job, unit.actions, self.job):
+            self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        if self.job.phase is Phase.CANCELING and action == MakeTask(look_first=False):
-            self.apply(TaskCanceled("no task was created"))
-            return
         attempt = self.job.attempt
-        if isinstance(action, RunStream | RunCall) or action == MakeTask(look_first=False):
+        if isinstance(action, RunStream | RunSync) or action == MakeTask(find_first=False):
             assert attempt not in self.paid, f"attempt {attempt} is paid for twice"
             assert decode_job(self.durable).attempt == attempt, "paid for before the claim was durable"
             self.paid.add(attempt)
@@ -183,12 +175,11 @@ class EngineModel:
                 self.works.append(Work("video", attempt))
             case RunStream():
                 self.works.append(Work("stream", attempt))
-            case RunCall():
+            case RunSync():
                 self.works.append(Work("call", attempt))
-            case MakeTask(look_first=look_first):
-                self.works.append(Work("make", attempt, unsure=look_first))
+            case MakeTask(find_first=find_first):
+                self.works.append(Work("make", attempt, unsure=find_first))
             case CancelTask(find=find):
-                assert find or self.job.task_id is not None, "a task without an id is to be canceled"
                 self.works.append(Work("cancel", attempt, unsure=find))
             case WaitSlot():
                 self.waiting = True

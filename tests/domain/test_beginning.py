@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.change import GetVideo, MakeTask, RunCall, RunStream, Slot, StopWork, WaitSlot, WatchTask
+from service.domain.change import GetVideo, MakeTask, RunStream, RunSync, Slot, StopWork, WaitSlot, WatchTask
 from service.domain.facts import AttemptCut, Begin, RetryDue, SlotGranted, VideoFailed, VideoReady
 from service.domain.job import Ending, Mode, Phase
 from tests.domain.builders import NOW, apply, error_of, job_in, job_of, published, reason_of, request_of, segments
@@ -106,8 +106,8 @@ def test_segments_wait_to_be_created() -> None:
     ("mode", "phase", "action"),
     [
         (Mode.STREAM, Phase.STREAMING, RunStream()),
-        (Mode.SYNC, Phase.CALLING, RunCall()),
-        (Mode.ASYNC, Phase.CREATING, MakeTask(look_first=False)),
+        (Mode.SYNC, Phase.CALLING, RunSync()),
+        (Mode.ASYNC, Phase.CREATING, MakeTask(find_first=False)),
     ],
 )
 def test_a_turn_claims_the_next_attempt_before_it_is_paid_for(mode: Mode, phase: Phase, action: object) -> None:
@@ -166,7 +166,7 @@ def test_an_interruption_carries_the_number_that_was_cut_off_also_when_the_next_
 
 def test_a_restored_creation_looks_before_it_creates() -> None:
     change = apply(job_in(Phase.CREATING), Begin(restored=True))
-    assert change.actions == (MakeTask(look_first=True),)
+    assert change.actions == (MakeTask(find_first=True),)
     assert change.job == job_in(Phase.CREATING)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.policy import Policy, backoff_seconds
-from service.domain.schedule import look_interval
+from service.domain.poll_schedule import poll_interval
 
 SECONDS = st.floats(0.01, 1e4)
 
@@ -38,14 +38,14 @@ def test_a_look_is_a_tenth_of_the_age_away_within_bounds_and_a_fifth_of_spread(
     age: float, initial: float, longest: float, seed: str, looks: int
 ) -> None:
     base = min(max(age / 10, initial), longest)
-    seconds = look_interval(age, initial, longest, seed, looks)
+    seconds = poll_interval(age, initial, longest, seed, looks)
     assert base * 0.799 <= seconds <= base * 1.201
-    assert seconds == look_interval(age, initial, longest, seed, looks)
+    assert seconds == poll_interval(age, initial, longest, seed, looks)
 
 
 def test_a_task_whose_clock_is_ahead_is_looked_at_as_if_it_were_new() -> None:
-    assert 1.6 <= look_interval(-500, 2, 15, "r", 1) <= 2.4
+    assert 1.6 <= poll_interval(-500, 2, 15, "r", 1) <= 2.4
 
 
 def test_tasks_that_began_together_drift_apart() -> None:
-    assert len({look_interval(100, 2, 15, f"r{n}", 3) for n in range(100)}) > 90
+    assert len({poll_interval(100, 2, 15, f"r{n}", 3) for n in range(100)}) > 90

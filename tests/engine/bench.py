@@ -12,15 +12,10 @@ import orjson
 from service.clock import Clock
 from service.domain.change import Slot
 from service.domain.job import Job, decode_job, encode_job
-from service.domain.policy import Policy
 from service.engine.context import Context
 from service.engine.host import Engine
-from service.engine.job.admission import AdmissionSlots
 from service.engine.job.job_book import JobBook
-from service.engine.job.live_job import LiveJob
-from service.engine.job.records import RecordBuilder
-from service.engine.work.poller import Poller
-from service.engine.work.task import poll_task
+from service.engine.live_job import LiveJob
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.finished import decode_finished
 from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
@@ -150,32 +145,18 @@ class Bench:
         self.sender = MemorySender(self.log, self.lease)
         self.assets = asset_log(self.settings, self.sender, self.metrics, self.clock, self.log)
         self.platform = FakePlatform(self.clock)
-        jobs = self.settings.jobs
-        self.turns = AdmissionSlots({Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates})
-
-        async def look(live: LiveJob) -> float | None:
-            return await poll_task(live, self.context)
-
-        self.poller = Poller(look, at_once=self.settings.platform.max_calls)
-        self.context = Context(
-            settings=self.settings,
-            policy=Policy(
-                max_attempts=jobs.max_attempts,
-                patience_ms=int(jobs.patience_seconds * 1000),
-                retry_initial_seconds=jobs.retry_initial_seconds,
-                retry_max_seconds=jobs.retry_max_seconds,
-            ),
+        self.context = Context.of(
+            self.settings,
             clock=self.clock,
             metrics=self.metrics,
             platform=platform or cast("PlatformClient", self.platform),
             assets=self.assets,
             sender=self.sender,
             lease=self.lease,
-            turns=self.turns,
-            poller=self.poller,
-            records=RecordBuilder(self.settings.topics),
         )
         self.engine = Engine(self.context)
+        self.slots = self.engine.slots
+        self.poller = self.engine.poller
         self.writer: HeldWriter
         self.finished: MemoryFinished
         self.book: JobBook
@@ -186,7 +167,7 @@ class Bench:
     async def __aenter__(self) -> Self:
         # Nothing may go wrong behind a test's back.
         asyncio.get_running_loop().set_exception_handler(lambda _, fault: self.faults.append(fault))
-        self.poller.start()
+        self.engine.start()
         self.open()
         return self
 
@@ -196,10 +177,10 @@ class Bench:
         await self.book.close()
         await self.writer.close()
         await settled()
-        await self.poller.close()
+        await self.engine.close()
         if kind is None:
             assert not self.faults, f"errors in callbacks: {self.faults}"
-            assert [self.turns.taken(turn) for turn in Slot] == [0, 0], f"turns are leaked: {self.turns!r}"
+            assert [self.slots.taken(slot) for slot in Slot] == [0, 0], f"slots are leaked: {self.slots!r}"
 
     def open(self, partition: int = 0) -> JobBook:
         """Own a partition, with a writer and a book of its own. The last one opened is the bench's."""
@@ -283,7 +264,9 @@ class Bench:
         return ["ended" if job is None else str(job.phase) for job in self.states(request_id)]
 
     def live(self, request_id: str = "r-1") -> LiveJob:
-        return self.book._live[request_id]
+        live = self.book.find(request_id)
+        assert live is not None, f"{request_id} is not live"
+        return live
 
     async def completed(self, request_id: str = "r-1") -> dict[str, Any]:
         """The completion, which is there once."""

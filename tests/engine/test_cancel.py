@@ -241,4 +241,4 @@ async def test_a_canceled_creation_gives_its_turn_back(bench: Bench) -> None:
     await bench.take(cancel())
     held.go.set()
     await canceled(bench)
-    assert bench.turns.taken(Slot.CREATE) == 0
+    assert bench.slots.taken(Slot.CREATE) == 0

@@ -213,7 +213,7 @@ async def test_close_cuts_what_is_under_way_and_returns_every_turn(bench: Bench)
     await bench.book.close()
     await settled()
     assert all(held.left for held in (stream, call, post, find))
-    assert [bench.turns.taken(turn) for turn in Slot] == [0, 0]
+    assert [bench.slots.taken(slot) for slot in Slot] == [0, 0]
     assert len(bench.poller) == 0
     assert bench.engine.held() == 0
     topics = bench.settings.topics
@@ -232,7 +232,7 @@ async def test_waiting_jobs_leave_the_line_when_the_book_closes() -> None:
         await bench.book.close()
         await settled()
         assert bench.platform.count("stream") == 1
-        assert "0 waiting" in repr(bench.turns)
+        assert "0 waiting" in repr(bench.slots)
 
 
 # Work that fails by a bug
@@ -391,7 +391,7 @@ async def test_a_lease_lost_in_mid_stream_costs_no_turn(bench: Bench) -> None:
     completion = await bench.completed()
     assert (completion["type"], completion["attempt"]) == ("completed", 2)
     await settled()
-    assert bench.turns.taken(Slot.STREAM) == 0
+    assert bench.slots.taken(Slot.STREAM) == 0
 
 
 async def test_an_unknown_outcome_of_a_call_is_tried_again_under_a_new_number(bench: Bench) -> None:

@@ -41,7 +41,7 @@ async def test_the_next_of_a_key_begins_when_the_end_of_the_one_before_is_durabl
     ordered.writer.go()
     await ordered.completed("r-1")
     await ordered.completed("r-2")
-    assert len(ordered.book._lanes) == 0
+    assert len(ordered.book._queues) == 0
 
 
 async def test_other_keys_and_requests_without_a_key_are_not_held_up(ordered: Bench) -> None:

@@ -1,4 +1,4 @@
-"""Turns, the poller, the records and the host."""
+"""Slots, the poller, the records and the host."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import pytest
 from service.domain.change import Event, Slot
 from service.domain.job import Job, encode_job
 from service.engine.job.admission import AdmissionSlots
-from service.engine.job.job_book import JobBook
-from service.engine.job.live_job import LiveJob
-from service.engine.job.records import RecordBuilder
+from service.engine.live_job import LiveJob, Loop
+from service.engine.records import RecordBuilder
 from service.engine.work.poller import Poller
 from service.kafka.ports import UnreadableJob
 from service.settings import TopicSettings
-from tests.domain.builders import job_of
+from tests.domain.builders import job_of, request_of
 from tests.engine.bench import Bench, analyze, passed, settled, until
 from tests.engine.fake_platform import Held
 
@@ -26,114 +25,114 @@ STREAM: dict[str, Any] = {"upload": "inline", "mode": "stream"}
 
 
 def live_of(job: Job | None = None) -> LiveJob:
-    return LiveJob(job or job_of(), cast("JobBook", None))
+    return LiveJob(job or job_of(), cast("Loop", None))
 
 
-# Turns
+# Slots
 
 
-def test_turns_are_given_in_the_order_of_asking() -> None:
-    turns, served = AdmissionSlots({Slot.STREAM: 1}), []
-    assert turns.try_take(Slot.STREAM)
+def test_slots_are_given_in_the_order_of_asking() -> None:
+    slots, served = AdmissionSlots({Slot.STREAM: 1}), []
+    assert slots.try_take(Slot.STREAM)
     for name in "abc":
-        turns.wait(Slot.STREAM, name, lambda name=name: served.append(name))  # type: ignore[misc]
-    turns.leave(Slot.STREAM, "b")
-    assert not turns.try_take(Slot.STREAM)
-    turns.give_back(Slot.STREAM)
+        slots.wait(Slot.STREAM, name, lambda name=name: served.append(name))  # type: ignore[misc]
+    slots.leave(Slot.STREAM, "b")
+    assert not slots.try_take(Slot.STREAM)
+    slots.give_back(Slot.STREAM)
     assert served == ["a"]
-    turns.give_back(Slot.STREAM)
-    turns.give_back(Slot.STREAM)
+    slots.give_back(Slot.STREAM)
+    slots.give_back(Slot.STREAM)
     assert served == ["a", "c"]
-    assert turns.taken(Slot.STREAM) == 0
+    assert slots.taken(Slot.STREAM) == 0
 
 
-def test_closed_turns_are_given_to_nobody() -> None:
-    turns, served = AdmissionSlots({Slot.STREAM: 1}), []
-    assert turns.try_take(Slot.STREAM)
-    turns.wait(Slot.STREAM, "a", lambda: served.append("a"))
-    turns.close()
-    turns.give_back(Slot.STREAM)
-    assert not turns.try_take(Slot.STREAM)
+def test_closed_slots_are_given_to_nobody() -> None:
+    slots, served = AdmissionSlots({Slot.STREAM: 1}), []
+    assert slots.try_take(Slot.STREAM)
+    slots.wait(Slot.STREAM, "a", lambda: served.append("a"))
+    slots.close()
+    slots.give_back(Slot.STREAM)
+    assert not slots.try_take(Slot.STREAM)
     assert served == []
 
 
 # Poller
 
 
-async def test_many_watched_jobs_cost_their_looks_only() -> None:
-    looks: list[float] = []
+async def test_many_watched_jobs_cost_their_polls_only() -> None:
+    polls: list[float] = []
     loop = asyncio.get_running_loop()
     began = loop.time()
 
-    async def look(_: LiveJob) -> float | None:
-        looks.append(loop.time() - began)
-        return 1_000.0 if len(looks) <= 20_000 else None
+    async def poll(_: LiveJob) -> float | None:
+        polls.append(loop.time() - began)
+        return 1_000.0 if len(polls) <= 20_000 else None
 
-    poller = Poller(look, at_once=64, per_second=1_000_000)
+    poller = Poller(poll, at_once=64, per_second=1_000_000)
     poller.start()
     for number in range(20_000):
         poller.watch(live_of(), 10 + (number * 7919 % 20_000) / 1_000)
-    await until(lambda: len(looks) == 20_000)
+    await until(lambda: len(polls) == 20_000)
     await passed(900)
-    assert len(looks) == 20_000
-    assert looks == sorted(looks)
+    assert len(polls) == 20_000
+    assert polls == sorted(polls)
     assert len(poller) == 20_000
     await poller.close()
 
 
-async def test_many_young_tasks_are_looked_at_later_rather_than_all_the_time() -> None:
-    looks: list[float] = []
+async def test_many_young_tasks_are_polled_later_rather_than_all_the_time() -> None:
+    polls: list[float] = []
     loop = asyncio.get_running_loop()
 
-    async def look(_: LiveJob) -> float | None:
-        looks.append(loop.time())
+    async def poll(_: LiveJob) -> float | None:
+        polls.append(loop.time())
         return 2.0
 
-    poller = Poller(look, at_once=64, per_second=100)
+    poller = Poller(poll, at_once=64, per_second=100)
     poller.start()
     for _ in range(1_000):
         poller.watch(live_of(), 1)
-    await until(lambda: len(looks) == 3_000)
-    assert 28 <= looks[-1] - looks[0] <= 32
+    await until(lambda: len(polls) == 3_000)
+    assert 28 <= polls[-1] - polls[0] <= 32
     await poller.close()
 
 
-async def test_a_look_that_fails_is_repeated_and_one_that_is_forgotten_is_not() -> None:
-    looks = 0
+async def test_a_poll_that_fails_is_repeated_and_one_that_is_forgotten_is_not() -> None:
+    polls = 0
 
-    async def look(_: LiveJob) -> float | None:
-        nonlocal looks
-        looks += 1
+    async def poll(_: LiveJob) -> float | None:
+        nonlocal polls
+        polls += 1
         raise RuntimeError("a bug")
 
-    poller = Poller(look, at_once=1)
+    poller = Poller(poll, at_once=1)
     poller.start()
     live = live_of()
     poller.watch(live, 1)
-    await until(lambda: looks == 3)
+    await until(lambda: polls == 3)
     poller.forget(live)
     await passed(200)
-    assert (looks, len(poller)) == (3, 0)
+    assert (polls, len(poller)) == (3, 0)
     await poller.close()
 
 
-async def test_an_earlier_look_wakes_the_poller() -> None:
-    looked: list[LiveJob] = []
+async def test_an_earlier_poll_wakes_the_poller() -> None:
+    polled: list[LiveJob] = []
 
-    async def look(live: LiveJob) -> float | None:
-        looked.append(live)
+    async def poll(live: LiveJob) -> float | None:
+        polled.append(live)
         return None
 
-    poller = Poller(look, at_once=1)
+    poller = Poller(poll, at_once=1)
     poller.start()
     late, early = live_of(), live_of()
     poller.watch(late, 500)
     await settled()
     poller.watch(early, 1)
     await passed(2)
-    assert looked == [early]
+    assert polled == [early]
     await passed(500)
-    assert looked == [early, late]
+    assert polled == [early, late]
     await poller.close()
 
 
@@ -144,18 +143,18 @@ def test_records_carry_the_requests_key_and_ids_that_never_change() -> None:
     topics = TopicSettings()
     records = RecordBuilder(topics)
     job = job_of(key=b"cam7", attempt=3, traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
-    told = records.event(job, Event("interrupted", attempt=2), {"a": 1}, 1.0)
+    told = records.event(job, Event("interrupted", attempt=2), request_of(metadata={"a": 1}), 1.0)
     headers = dict(told.headers)
     assert (told.topic, told.partition, told.key) == (topics.progress, 2, b"cam7")
     assert headers["ce_id"] == b"2-7-interrupted-2"
     assert headers["ce_subject"] == b"r-1"
     assert (headers["traceparent"] or b"").startswith(b"00-1111")
     assert b'"metadata":{"a":1}' in (told.value or b"")
-    first = records.event(job, Event("canceled", {"reason": "x"}), None, 1.0)
-    second = records.event(job.but(attempt=4), Event("canceled", {"reason": "y"}), None, 2.0)
+    first = records.event(job, Event("canceled", {"reason": "x"}), request_of(), 1.0)
+    second = records.event(job.but(attempt=4), Event("canceled", {"reason": "y"}), request_of(), 2.0)
     assert first.topic == topics.completions
     assert dict(first.headers)["ce_id"] == dict(second.headers)["ce_id"]
-    assert records.event(job.but(key=None), Event("interrupted"), None, 1.0).key == b"r-1"
+    assert records.event(job.but(key=None), Event("interrupted"), request_of(), 1.0).key == b"r-1"
     assert (records.tombstone(job).key, records.tombstone(job).value) == (b"r-1", None)
 
 

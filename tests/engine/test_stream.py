@@ -113,7 +113,7 @@ async def test_a_lost_lease_while_draining_begins_no_new_attempt(bench: Bench) -
     await draining
     assert bench.platform.count("stream") == 1
     assert bench.phases() == ["accepted", "streaming", "ready"]
-    assert bench.turns.taken(Slot.STREAM) == 0
+    assert bench.slots.taken(Slot.STREAM) == 0
 
 
 @pytest.mark.parametrize("failure", [rate_limited, not_sent, unauthorized])

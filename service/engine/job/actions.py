@@ -1,11 +1,11 @@
-"""Carries out what a transition asked for, once that is durable."""
+"""Begins what a change asks for, once it is durable; and stops what is under way for a job."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
 
@@ -14,18 +14,18 @@ from service.domain.change import (
     CancelTask,
     GetVideo,
     MakeTask,
-    RunCall,
     RunStream,
+    RunSync,
     Slot,
+    StopWork,
     WaitRetry,
     WaitSlot,
     WatchTask,
 )
-from service.domain.facts import RetryDue, SlotGranted, TaskCanceled
+from service.domain.facts import RetryDue, SlotGranted
 from service.domain.job import Phase
-from service.engine.job.live_job import LiveJob
-from service.engine.work.call import run_call
 from service.engine.work.stream import run_stream
+from service.engine.work.sync import run_sync
 from service.engine.work.task import cancel_task, make_task
 from service.engine.work.video import get_video
 from service.failpoints import Point, failpoint
@@ -33,88 +33,114 @@ from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
     from service.engine.context import Context
+    from service.engine.job.admission import AdmissionSlots
+    from service.engine.live_job import LiveJob
+    from service.engine.work.poller import Poller
 
 log = structlog.get_logger()
 
 
-def perform(live: LiveJob, actions: Sequence[Action], context: Context) -> None:
-    """Begin every action, in order. Called with the change durable, on the event loop."""
-    for action in actions:
-        if live.job.phase is Phase.CANCELING and isinstance(action, MakeTask):
-            # Canceled while its claim was being written: there is no task, and none shall be made.
-            live.report(TaskCanceled("no task was created"))
-            continue
-        match action:
-            case GetVideo():
-                _work(live, get_video(live, context))
-            case WaitSlot(turn=turn):
-                _wait_turn(live, turn, context)
-            case WaitRetry(seconds=seconds):
-                live.retry = asyncio.get_running_loop().call_later(seconds, _due, live)
-            case RunStream():
-                _claimed(live, context)
-                _work(live, run_stream(live, context))
-            case RunCall():
-                _claimed(live, context)
-                _work(live, run_call(live, context))
-            case MakeTask(look_first=look_first):
-                if not look_first:
-                    _claimed(live, context)
-                _work(live, make_task(live, context, look_first=look_first))
-            case WatchTask():
-                failpoint(Point.AFTER_TASK_ID)
-                live.forget_request()
-                context.poller.watch(live, context.settings.poll.initial_seconds * _spread(live))
-            case CancelTask(find=find):
-                _work(live, cancel_task(live, context, find=find))
-            case _:
-                pass
+class Actions:
+    """One per process, shared by the loops of all partitions. Every call is on the event loop and returns at once."""
+
+    def __init__(self, context: Context, slots: AdmissionSlots, poller: Poller) -> None:
+        self._context = context
+        self._slots = slots
+        self._poller = poller
+
+    def begin(self, live: LiveJob, actions: Sequence[Action]) -> None:
+        """Begin every action, in order. The change that asks for them is durable."""
+        for action in actions:
+            match action:
+                case GetVideo():
+                    self._work(live, get_video(live, self._context))
+                case WaitSlot(slot=slot):
+                    self._wait_slot(live, slot)
+                case WaitRetry(seconds=seconds):
+                    live.retry_timer = asyncio.get_running_loop().call_later(seconds, _retry_due, live)
+                case RunStream():
+                    self._claimed(live)
+                    self._work(live, run_stream(live, self._context))
+                case RunSync():
+                    self._claimed(live)
+                    self._work(live, run_sync(live, self._context))
+                case MakeTask(find_first=find_first):
+                    if not find_first:
+                        self._claimed(live)
+                    self._work(live, make_task(live, self._context, find_first=find_first))
+                case WatchTask():
+                    failpoint(Point.AFTER_TASK_ID)
+                    live.forget_request()
+                    self._poller.watch(live, self._context.settings.poll.initial_seconds * _spread(live))
+                case CancelTask(find=find):
+                    self._work(live, cancel_task(live, self._context, find=find))
+                case StopWork():
+                    pass  # the loop has called `stop` when it kept the change
+                case _:
+                    assert_never(action)
+
+    def stop(self, live: LiveJob) -> None:
+        """Stop what is under way, except for work that is reporting its own end just now."""
+        work, live.work = live.work, None
+        if work is not None and work is not asyncio.current_task():
+            work.cancel()
+        self._poller.forget(live)
+        if live.waits_for is not None:
+            self._slots.leave(live.waits_for, live)
+            live.waits_for = None
+        if live.retry_timer is not None:
+            live.retry_timer.cancel()
+            live.retry_timer = None
+
+    def take_free_slot(self, live: LiveJob, slot: Slot) -> bool:
+        """Whether the job holds `slot` now: it did before, or one was free. A slot of another kind is given back."""
+        if live.slot is slot and not self._slots.closed:
+            return True
+        self.give_back_slot(live)
+        if not self._slots.try_take(slot):
+            return False
+        live.slot = slot
+        return True
+
+    def give_back_slot(self, live: LiveJob) -> None:
+        """Return the slot that the job holds, if any."""
+        if live.slot is not None:
+            slot, live.slot = live.slot, None
+            # Later and not now: the job that gets it makes a step of its own.
+            asyncio.get_running_loop().call_soon(self._slots.give_back, slot)
+
+    def _wait_slot(self, live: LiveJob, slot: Slot) -> None:
+        def granted() -> None:
+            live.waits_for = None
+            live.slot = slot
+            failpoint(Point.BEFORE_CLAIM)
+            live.report(SlotGranted())
+
+        live.waits_for = slot
+        self._slots.wait(slot, live, granted)
+
+    def _claimed(self, live: LiveJob) -> None:
+        failpoint(Point.AFTER_CLAIM)
+        self._context.metrics.attempts.labels(live.job.mode).inc()
+
+    def _work(self, live: LiveJob, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` for this job. Every log line that it writes names the job."""
+        job = live.job
+        variables = contextvars.copy_context()
+        variables.run(
+            structlog.contextvars.bind_contextvars,
+            request_id=job.request_id,
+            partition=job.partition,
+            attempt=job.attempt,
+            task_id=job.task_id,
+        )
+        task = asyncio.create_task(work, name=job.request_id, context=variables)
+        live.work = task
+        began = live.job.phase
+        task.add_done_callback(lambda done: _work_done(live, done, began))
 
 
-def _claimed(live: LiveJob, context: Context) -> None:
-    failpoint(Point.AFTER_CLAIM)
-    context.metrics.attempts.labels(live.job.mode).inc()
-
-
-def _spread(live: LiveJob) -> float:
-    """Between 0.5 and 1, the same for the same job: tasks taken over together are not looked at together."""
-    return 0.5 + (hash(live.job.request_id) & 1023) / 2046
-
-
-def _wait_turn(live: LiveJob, turn: Slot, context: Context) -> None:
-    def granted() -> None:
-        live.waits = None
-        live.turn = turn
-        failpoint(Point.BEFORE_CLAIM)
-        live.report(SlotGranted())
-
-    live.waits = turn
-    context.turns.wait(turn, live, granted)
-
-
-def _due(live: LiveJob) -> None:
-    live.retry = None
-    live.report(RetryDue())
-
-
-def _work(live: LiveJob, work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` as what is under way for this job; all that is logged meanwhile says for which."""
-    job = live.job
-    context = contextvars.copy_context()
-    context.run(
-        structlog.contextvars.bind_contextvars,
-        request_id=job.request_id,
-        partition=job.partition,
-        attempt=job.attempt,
-        task_id=job.task_id,
-    )
-    task = asyncio.create_task(work, name=job.request_id, context=context)
-    live.work = task
-    began = live.job.phase
-    task.add_done_callback(lambda done: _done(live, done, began))
-
-
-def _done(live: LiveJob, task: asyncio.Task[None], began: Phase) -> None:
+def _work_done(live: LiveJob, task: asyncio.Task[None], began: Phase) -> None:
     current = live.work is task
     if current:
         live.work = None
@@ -122,4 +148,14 @@ def _done(live: LiveJob, task: asyncio.Task[None], began: Phase) -> None:
         log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
         # A creation that was canceled meanwhile was left to end, so that its answer tells what there is to cancel.
         if current and live.job.phase in (began, Phase.CANCELING):
-            live.book.crashed(live, error)
+            live.loop.work_failed(live, error)
+
+
+def _retry_due(live: LiveJob) -> None:
+    live.retry_timer = None
+    live.report(RetryDue())
+
+
+def _spread(live: LiveJob) -> float:
+    """Between 0.5 and 1, so that tasks that are taken over together are not polled together."""
+    return 0.5 + (hash(live.job.request_id) & 1023) / 2046

@@ -1,4 +1,4 @@
-"""Room for what costs: a bounded number of streams and calls, and of creations, at once; first come, first served."""
+"""A limited number of streams and synchronous calls, and of task creations, at once. First come, first served."""
 
 from __future__ import annotations
 
@@ -9,55 +9,55 @@ from service.domain.change import Slot
 
 
 class AdmissionSlots:
-    """Counts turns given out. Single-threaded: every call is on the event loop."""
+    """Counts the slots that are taken. One per process; every call is on the event loop."""
 
     def __init__(self, limits: dict[Slot, int]) -> None:
         self._limits = limits
         self._taken = dict.fromkeys(limits, 0)
-        self._waiting: dict[Slot, OrderedDict[object, Callable[[], None]]] = {turn: OrderedDict() for turn in limits}
+        self._waiting: dict[Slot, OrderedDict[object, Callable[[], None]]] = {slot: OrderedDict() for slot in limits}
         self._closed = False
 
     def __repr__(self) -> str:
-        parts = (f"{t}: {self._taken[t]} of {self._limits[t]}, {len(self._waiting[t])} waiting" for t in self._limits)
+        parts = (f"{s}: {self._taken[s]} of {self._limits[s]}, {len(self._waiting[s])} waiting" for s in self._limits)
         return f"<AdmissionSlots {'; '.join(parts)}>"
 
     @property
     def closed(self) -> bool:
-        """Whether no more turns are given, also not to one who holds one."""
+        """Whether no more slots are given: the process is about to stop."""
         return self._closed
 
-    def taken(self, turn: Slot) -> int:
-        """How many hold a turn."""
-        return self._taken[turn]
+    def taken(self, slot: Slot) -> int:
+        """How many hold a slot of this kind."""
+        return self._taken[slot]
 
-    def try_take(self, turn: Slot) -> bool:
-        """Take a turn if there is room and nobody waits."""
-        if self._closed or self._waiting[turn] or self._taken[turn] >= self._limits[turn]:
+    def try_take(self, slot: Slot) -> bool:
+        """Take a slot if one is free and nobody waits for it."""
+        if self._closed or self._waiting[slot] or self._taken[slot] >= self._limits[slot]:
             return False
-        self._taken[turn] += 1
+        self._taken[slot] += 1
         return True
 
-    def wait(self, turn: Slot, who: object, granted: Callable[[], None]) -> None:
-        """Queue up; `granted` is called with the turn already taken."""
-        self._waiting[turn][who] = granted
-        self._serve(turn)
+    def wait(self, slot: Slot, who: object, granted: Callable[[], None]) -> None:
+        """Wait in line. `granted` is called once, perhaps at once, with the slot already taken."""
+        self._waiting[slot][who] = granted
+        self._serve(slot)
 
-    def leave(self, turn: Slot, who: object) -> None:
+    def leave(self, slot: Slot, who: object) -> None:
         """Stop waiting."""
-        self._waiting[turn].pop(who, None)
+        self._waiting[slot].pop(who, None)
 
-    def give_back(self, turn: Slot) -> None:
-        """Return a turn; the next in line is served."""
-        self._taken[turn] -= 1
-        self._serve(turn)
+    def give_back(self, slot: Slot) -> None:
+        """Return a slot; the next in line gets it."""
+        self._taken[slot] -= 1
+        self._serve(slot)
 
     def close(self) -> None:
-        """Give no more turns: the process is about to stop."""
+        """Give no more slots."""
         self._closed = True
 
-    def _serve(self, turn: Slot) -> None:
-        waiting = self._waiting[turn]
-        while waiting and not self._closed and self._taken[turn] < self._limits[turn]:
+    def _serve(self, slot: Slot) -> None:
+        waiting = self._waiting[slot]
+        while waiting and not self._closed and self._taken[slot] < self._limits[slot]:
             _, granted = waiting.popitem(last=False)
-            self._taken[turn] += 1
+            self._taken[slot] += 1
             granted()

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 _SHOWN = frozenset({"reason", "delay_seconds", "status", "asset_id", "reused"})
 
 
-def tell(job: Job, event: Event) -> None:
+def log_event(job: Job, event: Event) -> None:
     """Log what an operator wants to know of a job that goes on: at warning what went wrong, the rest at debug."""
     level = log.warning if event.type in ("retrying", "interrupted") else log.debug
     level(

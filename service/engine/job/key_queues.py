@@ -6,40 +6,40 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from service.engine.job.live_job import LiveJob
+    from service.engine.live_job import LiveJob
 
 
 class KeyQueues:
-    """One line per key. Without ordering, and for jobs without a key, there is no line to wait in."""
+    """One queue for each key. Without ordering, and for jobs without a key, nothing waits."""
 
     def __init__(self, *, by_key: bool) -> None:
         self._by_key = by_key
-        self._lanes: dict[bytes, deque[LiveJob]] = {}
+        self._queues: dict[bytes, deque[LiveJob]] = {}
 
     def __repr__(self) -> str:
-        return f"<KeyQueues of {len(self._lanes)} keys>"
+        return f"<KeyQueues of {len(self._queues)} keys>"
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        return len(self._queues)
 
     def enter(self, live: LiveJob) -> bool:
-        """Line up; True when the job may begin at once."""
-        # One whose end is asked for already has nothing to wait for.
+        """Add a job to the queue of its key. True when it may begin at once."""
+        # A job that is to be canceled already has nothing to wait for.
         if not self._by_key or live.job.key is None or live.job.ending is not None:
             return True
-        lane = self._lanes.setdefault(live.job.key, deque())
-        lane.append(live)
-        return lane[0] is live
+        queue = self._queues.setdefault(live.job.key, deque())
+        queue.append(live)
+        return queue[0] is live
 
     def leave(self, live: LiveJob) -> LiveJob | None:
-        """The job has ended; returns the one that may begin now."""
+        """Remove a job that has ended. Returns the one that may begin now, if any."""
         key = live.job.key
-        lane = self._lanes.get(key) if key is not None else None
-        if key is None or lane is None or live not in lane:
+        queue = self._queues.get(key) if key is not None else None
+        if key is None or queue is None or live not in queue:
             return None
-        first = lane[0] is live
-        lane.remove(live)
-        if not lane:
-            del self._lanes[key]
+        first = queue[0] is live
+        queue.remove(live)
+        if not queue:
+            del self._queues[key]
             return None
-        return lane[0] if first else None
+        return queue[0] if first else None

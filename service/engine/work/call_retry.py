@@ -13,7 +13,7 @@ from service.platform.errors import PlatformError
 
 if TYPE_CHECKING:
     from service.engine.context import Context
-    from service.engine.job.live_job import LiveJob
+    from service.engine.live_job import LiveJob
 
 _LEASE_LOOK_SECONDS = 0.2
 

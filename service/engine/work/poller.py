@@ -1,4 +1,4 @@
-"""One poller for all tasks: a heap of who is due when, and a bounded number of looks at once."""
+"""One poller for the tasks of all jobs: a heap of who is due when, and a bounded number of polls at once."""
 
 from __future__ import annotations
 
@@ -12,44 +12,42 @@ import structlog
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
-    from service.engine.job.live_job import LiveJob
+    from service.engine.live_job import LiveJob
 
 log = structlog.get_logger()
 
+Poll = Callable[["LiveJob"], Awaitable[float | None]]
+"""Polls the task of a job once; returns the seconds until the next poll, None for no more. It is `poll_task`."""
+
 _AFTER_ERROR_SECONDS = 30.0
-
-Look = Callable[["LiveJob"], Awaitable[float | None]]
-"""Looks at a job's task; answers with the seconds until the next look, None for no more."""
-
-
 _TIMER_SECONDS = 0.001  # uvloop's timers are no finer: waiting for less would spin
-_BURST_SECONDS = 0.05  # what a late timer has missed is made up for, no more
-_LOOKS_PER_SECOND = 400.0
-"""A look costs 0.6 to 1.3 ms of CPU: this many leave a good part of a core to everything else. Beyond it looks come
-later than their jobs ask for; 10,000 young tasks would want 5,000 a second."""
+_BURST_SECONDS = 0.05  # how much of what a late timer has missed is made up for
+_POLLS_PER_SECOND = 400.0
+"""A poll costs 0.6 to 1.3 ms of CPU: this many leave a good part of a core to everything else. Above this rate polls
+come later than their jobs ask for; 10,000 young tasks would want 5,000 a second."""
 
 
 class Poller:
-    """Started once per process; holds no more than a heap entry per watched job."""
+    """Started once per process; holds no more than a heap entry for each watched job."""
 
-    def __init__(self, look: Look, *, at_once: int, per_second: float = _LOOKS_PER_SECOND) -> None:
-        self._look = look
+    def __init__(self, poll: Poll, *, at_once: int, per_second: float = _POLLS_PER_SECOND) -> None:
+        self._poll = poll
         self._room = asyncio.Semaphore(at_once)
         self._spacing = 1 / per_second
-        self._next_look = 0.0
+        self._next_poll = 0.0
         self._due: list[tuple[float, int, LiveJob]] = []
         self._watched: dict[LiveJob, int] = {}
         self._count = 0
         self._wake = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
-        self._looks: set[asyncio.Task[None]] = set()
+        self._polls: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Begin looking; called on the running loop."""
+        """Begin to poll. Called on the running loop."""
         self._loop_task = asyncio.create_task(self._run(), name="poller")
 
     def watch(self, live: LiveJob, seconds: float) -> None:
-        """Look at this job's task after `seconds`, and then as often as the look says."""
+        """Poll the task of this job after `seconds`, and then as often as each poll says."""
         self._count += 1
         self._watched[live] = self._count
         due = asyncio.get_running_loop().time() + seconds
@@ -58,15 +56,15 @@ class Poller:
             self._wake.set()
 
     def forget(self, live: LiveJob) -> None:
-        """Look no more. A look that is under way is left to end; its report finds the job moved on."""
+        """Poll no more. A poll under way is left to end; its report comes too late and changes nothing."""
         self._watched.pop(live, None)
 
     def __len__(self) -> int:
         return len(self._watched)
 
     async def close(self) -> None:
-        """Stop; looks under way are cut."""
-        tasks = [*self._looks, *([self._loop_task] if self._loop_task else [])]
+        """Stop; polls under way are canceled."""
+        tasks = [*self._polls, *([self._loop_task] if self._loop_task else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -85,7 +83,7 @@ class Poller:
                 heapq.heappop(self._due)
                 continue
             now = loop.time()
-            delay = max(due, self._next_look) - now
+            delay = max(due, self._next_poll) - now
             if delay > _TIMER_SECONDS:
                 try:
                     async with asyncio.timeout(delay):
@@ -94,16 +92,16 @@ class Poller:
                     pass
                 continue
             heapq.heappop(self._due)
-            self._next_look = max(self._next_look, now - _BURST_SECONDS) + self._spacing
+            self._next_poll = max(self._next_poll, now - _BURST_SECONDS) + self._spacing
             await self._room.acquire()
             task = asyncio.create_task(self._one(live, number))
-            self._looks.add(task)
-            task.add_done_callback(self._looks.discard)
+            self._polls.add(task)
+            task.add_done_callback(self._polls.discard)
 
     async def _one(self, live: LiveJob, number: int) -> None:
         again: float | None = _AFTER_ERROR_SECONDS
         try:
-            again = await self._look(live)
+            again = await self._poll(live)
         except Exception as error:
             log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
         finally:

@@ -18,7 +18,7 @@ from service.platform.values import StreamEnded, StreamStarted, StreamText
 if TYPE_CHECKING:
     from contracts.fragments import FragmentEncoder
     from service.engine.context import Context
-    from service.engine.job.live_job import LiveJob
+    from service.engine.live_job import LiveJob
 
 
 class Unfit(Exception):

@@ -1,31 +1,28 @@
-"""Asynchronous tasks: created once per attempt whatever happens, looked at, canceled."""
+"""Asynchronous tasks: created once for each attempt, whatever happens, and canceled."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.domain.facts import TaskCanceled, TaskLost, TaskMade, TaskNotMade, TaskSeen
+from service.domain.facts import TaskCanceled, TaskMade, TaskNotMade
 from service.domain.identity import attempt_id
-from service.domain.job import Job, Phase
-from service.domain.schedule import look_interval
-from service.engine.work.analysis import analysis_call, outcome_of
+from service.domain.job import Phase
+from service.engine.work.analysis import analysis_call
 from service.engine.work.call_retry import CallRetry, lease_held, pause
-from service.engine.work.failures import failure_of, platform_error
+from service.engine.work.failures import failure_of
 from service.failpoints import Point, failpoint
-from service.platform.errors import Conflict, NotFound, PlatformError, RateLimited, Rejected
+from service.platform.errors import Conflict, PlatformError, Rejected
 from service.platform.values import Task
 
 if TYPE_CHECKING:
     from service.engine.context import Context
-    from service.engine.job.live_job import LiveJob
+    from service.engine.live_job import LiveJob
 
 # The platform's clock and ours may differ by this much when a task is looked for.
 _SKEW_SECONDS = 300.0
-# A list or a replica may lag behind a creation: only so many 404s in a row say that a task is gone.
-_MISSING = 3
 
 
-async def make_task(live: LiveJob, context: Context, *, look_first: bool) -> None:
+async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> None:
     """Create the claimed task.
 
     Whenever an earlier call may have made it, the platform's list is read first: whether the platform honours
@@ -35,7 +32,7 @@ async def make_task(live: LiveJob, context: Context, *, look_first: bool) -> Non
     name = attempt_id(context.settings.topics.requests, job.partition, job.offset, job.request_id, job.attempt)
     call = analysis_call(job, live.request)
     patience = CallRetry(live, context, "analysis")
-    unsure = look_first
+    unsure = find_first
     while True:
         posted = False
         try:
@@ -92,48 +89,6 @@ async def _find(live: LiveJob, context: Context, name: str) -> Task | None:
         asset_id=job.asset_id,
         video_url=video.url if job.asset_id is None and video is not None and video.type == "url" else None,
         created_after=started_ms / 1000 - _SKEW_SECONDS,
-    )
-
-
-async def poll_task(live: LiveJob, context: Context) -> float | None:
-    """One look of the poller; returns the seconds until the next, None when the task has ended."""
-    job = live.job
-    if job.task_id is None or job.phase is not Phase.WATCHING:
-        return None
-    poll = context.settings.poll
-    try:
-        task = await context.platform.get_task(job.task_id)
-    except NotFound as error:
-        live.missing += 1
-        if live.missing < _MISSING:
-            return poll.initial_seconds
-        live.report(TaskLost(platform_error(error)))
-        return None
-    except PlatformError as error:
-        context.metrics.retries.labels("analysis", failure_of(error).kind).inc()
-        return max(poll.max_seconds, error.retry_after_seconds if isinstance(error, RateLimited) else 0.0)
-    live.looks += 1
-    live.missing = 0
-    if task.status != job.task_status or task.ended:
-        live.report(_seen(task))
-    if task.ended and (task.status != "ready" or task.result is not None):
-        return None
-    return _interval(job, live.looks, context)
-
-
-def _interval(job: Job, looks: int, context: Context) -> float:
-    age = context.clock.time() - (job.attempt_started_ms or job.accepted_ms) / 1000
-    poll = context.settings.poll
-    return look_interval(age, poll.initial_seconds, poll.max_seconds, job.request_id, looks)
-
-
-def _seen(task: Task) -> TaskSeen:
-    return TaskSeen(
-        status=task.status,
-        outcome=None if task.result is None else outcome_of(task.result),
-        code=task.error_code,
-        message=task.error_message,
-        duration=task.video_seconds,
     )
 
 

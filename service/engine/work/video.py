@@ -25,7 +25,7 @@ from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
     from service.engine.context import Context
-    from service.engine.job.live_job import LiveJob
+    from service.engine.live_job import LiveJob
 
 log = structlog.get_logger()
 

@@ -12,10 +12,10 @@ from service.platform.errors import PlatformError
 
 if TYPE_CHECKING:
     from service.engine.context import Context
-    from service.engine.job.live_job import LiveJob
+    from service.engine.live_job import LiveJob
 
 
-async def run_call(live: LiveJob, context: Context) -> None:
+async def run_sync(live: LiveJob, context: Context) -> None:
     """Make the call; repeated within the attempt only while it certainly cost nothing."""
     call = analysis_call(live.job, live.request)
     patience = CallRetry(live, context, "analysis")

@@ -1,0 +1,45 @@
+"""Two rules on what follows a change: the slot that it may take at once, and the actions that still apply.
+
+Both are called by the engine (`service.engine.job.loop`) and by the model that the property tests run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from service.domain.change import Action, CancelTask, Change, MakeTask, Slot, WaitSlot
+from service.domain.facts import SlotGranted
+from service.domain.job import Job, Phase
+from service.domain.policy import Policy
+from service.domain.transition import transition
+
+if TYPE_CHECKING:
+    from contracts.requests import AnalyzeRequest
+
+
+def wanted_slot(change: Change) -> Slot | None:
+    """The slot that the job waits for after this change. None: it waits for none."""
+    return next((action.slot for action in change.actions if isinstance(action, WaitSlot)), None)
+
+
+def granted_at_once(change: Change, request: AnalyzeRequest, policy: Policy, now_ms: int) -> Change:
+    """`change` together with the claim of the next attempt, for a slot that was free: one record instead of two."""
+    claimed = transition(change.job, request, SlotGranted(), policy, now_ms)
+    others = tuple(action for action in change.actions if not isinstance(action, WaitSlot))
+    return Change(
+        claimed.job, change.events + claimed.events, others + claimed.actions, save=True, completion=claimed.completion
+    )
+
+
+def still_due(decided: Job, actions: Sequence[Action], now: Job) -> Sequence[Action]:
+    """The actions of a durable change that are still to begin. `decided`: the job after the change; `now`: as it is.
+
+    Facts that came while the change was written may have moved the job on; then its actions no longer apply. One case
+    is left: a job whose creation was claimed and that was canceled since. If no task can exist, none is created.
+    """
+    if decided.phase is now.phase and decided.attempt == now.attempt:
+        return actions
+    if decided.phase is Phase.CREATING and now.phase is Phase.CANCELING:
+        return [CancelTask() if action == MakeTask(find_first=False) else action for action in actions]
+    return ()
