@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from contracts.platform_limits import DIRECT_UPLOAD_BYTES
+
 IdempotencyMode = Literal["honour", "ignore", "conflict"]
 
 
@@ -81,7 +83,7 @@ class EmulatorOptions:
     """Asset creations a minute before 429; None is no limit."""
     analyze_rpm: int | None = None
     """Analyses and task creations a minute before 429; None is no limit."""
-    direct_limit_bytes: int = 200_000_000
+    direct_limit_bytes: int = DIRECT_UPLOAD_BYTES
     url_limit_bytes: int = 4_000_000_000
     base64_limit_bytes: int = 30_000_000
     """Of the encoded text."""

@@ -118,7 +118,8 @@ class AssetCalls(PagedCalls):
                 found.append(asset)
             return False
 
-        walk = Walk(read, self._asset_id, self._asset_created, created_after + min(self._clock_offset, 0.0))
+        oldest = created_after + min(self._clock_offset, 0.0)
+        walk = Walk(read, self._asset_id, self._asset_created, oldest, every_row=False)
         await walk.run(visit)
         if not walk.complete:
             raise SearchIncomplete("the platform's list of assets could not be read to its end")

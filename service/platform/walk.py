@@ -29,12 +29,19 @@ class Walk:
         id_of: Callable[[Row], str | None],
         created_of: Callable[[Row], float | None],
         oldest: float,
+        *,
+        every_row: bool = True,
     ) -> None:
-        """`oldest`: rows created before it don't matter; seconds since the epoch by the platform's clock."""
+        """`oldest`: rows created before it don't matter; seconds since the epoch by the platform's clock.
+
+        `every_row` False: a row that can't be told from others (it has no id) is passed over, else the reading is not
+        complete.
+        """
         self._read = read
         self._id_of = id_of
         self._created_of = created_of
         self._oldest = oldest
+        self._every_row = every_row
         self._seen: set[str] = set()
         self._unreadable = False
         self._pages: int | None = None
@@ -134,11 +141,11 @@ class Walk:
         return not page.rows or self._too_old(page)
 
     async def _show(self, page: Page, visit: Visit) -> bool:
-        self._unreadable = self._unreadable or page.unreadable > 0
+        self._unreadable = self._unreadable or (self._every_row and page.unreadable > 0)
         for row in page.rows:
             row_id = self._id_of(row)
             if row_id is None:
-                self._unreadable = True
+                self._unreadable = self._every_row
             elif row_id not in self._seen:
                 self._seen.add(row_id)
                 self.rows_read += 1

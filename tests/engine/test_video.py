@@ -15,7 +15,7 @@ from service.footage.remote import url_footage
 from service.kafka.logs.asset_log import AssetNote
 from service.kafka.logs.claim import Claim
 from service.platform.errors import Rejected
-from service.platform.values import Asset
+from service.platform.marks import AssetMark
 from tests.domain.builders import job_in, request_of
 from tests.engine.bench import URL, Bench, analyze, passed, settled, until
 from tests.engine.fake_platform import After, not_found, not_sent, rate_limited, rejected, server_failed, unknown
@@ -23,6 +23,7 @@ from tests.engine.fake_platform import After, not_found, not_sent, rate_limited,
 pytestmark = pytest.mark.unit
 
 IDENTITY = url_footage(URL).identity
+MARK = AssetMark(IDENTITY, "reelwire")
 NAME = f"{asset_token(IDENTITY)}-v.mp4"
 
 
@@ -92,7 +93,7 @@ async def test_an_asset_that_fails_fails_the_job(bench: Bench) -> None:
 
 async def test_a_failed_asset_of_ours_is_not_used_again(bench: Bench) -> None:
     bench.platform.new_asset_status = "failed"
-    bench.platform.add_asset(NAME)
+    bench.platform.add_asset(NAME, mark=MARK)
     bench.platform.new_asset_status = "ready"
     await bench.take(analyze())
     assert (await bench.completed())["asset_id"] == "asset-2"
@@ -119,7 +120,7 @@ def gone() -> Rejected:
 @pytest.mark.parametrize("mode", ["stream", "sync", "async"])
 async def test_an_asset_that_is_gone_is_uploaded_once_more(bench: Bench, mode: str) -> None:
     bench.platform.script({"stream": "stream", "sync": "analyze", "async": "create_task"}[mode], gone())
-    bench.platform.add_asset(NAME)
+    bench.platform.add_asset(NAME, mark=MARK)
     await bench.assets._sender.send(bench.assets.record(noted(bench, "asset-1")))
     await settled()
     await bench.take(analyze(mode=mode))
@@ -139,7 +140,7 @@ async def test_an_asset_that_is_gone_twice_fails_the_job(bench: Bench) -> None:
 
 
 async def test_a_lost_asset_is_not_taken_from_its_note_again_after_a_crash(bench: Bench) -> None:
-    bench.platform.add_asset(NAME)
+    bench.platform.add_asset(NAME, mark=MARK)
     bench.assets._tail.ready.clear()  # the assets are still being read when the job goes on
     request = request_of(mode="stream", video={"type": "url", "url": URL})
     bench.restore(job_in(Phase.ACCEPTED, request, partition=0, key=b"k", attempt=1, lost_asset_id="asset-1"))
@@ -182,7 +183,7 @@ async def test_a_file_that_can_not_be_had_fails_the_job(tmp_path: Path, path: st
 async def test_more_than_one_request_can_carry_is_refused_before_it_is_sent(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.engine.work.video.DIRECT_BYTES", 3)
+    monkeypatch.setattr("service.engine.work.asset_upload.DIRECT_UPLOAD_BYTES", 3)
     await bench.take(analyze(video={"type": "base64_string", "base64_string": base64.b64encode(b"video").decode()}))
     error = (await bench.completed())["error"]
     assert (error["code"], error["retryable"]) == ("upload_failed", False)
@@ -198,20 +199,6 @@ async def test_a_claim_that_ran_out_is_had_again_before_anything_is_sent(
     await bench.take(analyze())
     await bench.completed()
     assert bench.platform.count("find_assets") == 2
-    assert bench.platform.count("create_asset") == 1
-
-
-async def test_another_video_is_never_taken_for_this_one_by_a_platform_that_ignores_its_filter(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = bench.platform.add_asset("somebody-elses.mp4")
-
-    async def everything(_filename_contains: str) -> list[Asset]:
-        return list(bench.platform.assets.values())
-
-    monkeypatch.setattr(bench.platform, "find_assets", everything)
-    await bench.take(analyze())
-    assert (await bench.completed())["asset_id"] != other.id
     assert bench.platform.count("create_asset") == 1
 
 

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 
 from service.clock import Clock
-from service.errors import PartitionError
 from service.kafka.logs.asset_note import AssetNote, decode_note, encode_note
 from service.kafka.logs.asset_tail import AssetTail
 from service.kafka.logs.claim import Claim, ClaimFailed
@@ -101,8 +100,8 @@ class AssetLog:
     async def acquire(self, identity: str) -> AssetNote | Claim:
         """The asset of a video, or the sole right to upload it; waits while somebody else is uploading.
 
-        Who gets a `Claim` must release it, whatever happens, after the note is durable. Raises `ReadFailed`,
-        `ClaimFailed` or `LeaseLost`; may be cancelled at any time.
+        Who gets a `Claim` must release it, whatever happens, after the note is durable. Raises `ReadFailed` or
+        `ClaimFailed` (both `RetryLater`), or `LeaseLost`; may be cancelled at any time.
         """
         while True:
             note = await self.current(identity)
@@ -219,7 +218,7 @@ class AssetLog:
         """The partition of everything about a video, so that the log orders its claims."""
         count = self._tail.partitions
         if not count:
-            raise PartitionError("the assets topic has not been read yet")
+            raise ReadFailed("the assets topic has not been read yet")
         return fingerprint(identity.encode()) % count
 
     def _entries(self) -> int:

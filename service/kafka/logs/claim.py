@@ -12,7 +12,7 @@ from uuid import uuid4
 import structlog
 
 from service.clock import Clock
-from service.errors import PartitionError
+from service.errors import PartitionError, RetryLater
 from service.kafka.logs.claims import ClaimRecord, claim_key
 from service.kafka.ports import DeliveryFailed, LeaseLost, LiveSender, OutRecord
 from service.telemetry.events import LogEvent
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 _RENEWALS = 3  # within the time a claim lasts
 
 
-class ClaimFailed(PartitionError):
+class ClaimFailed(RetryLater):
     """A claim could not be written, or was not seen in the log in time."""
 
 
