@@ -42,7 +42,9 @@ class AssetCalls(PagedCalls):
         `SourceChanged`. An upload that makes no headway for the read timeout ends as `OutcomeUnknown`.
         """
         part = FilePart(source, filename, content_type, self._sent(on_progress))
-        return await self._create("create_asset_direct", _form(self._fields("direct", filename, mark, request_id), part))
+        return await self._create(
+            "create_asset_direct", _form(self._fields("direct", filename, mark, request_id), part)
+        )
 
     def _fields(self, method: str, filename: str, mark: AssetMark, request_id: str) -> list[tuple[str, str]]:
         metadata = mark.metadata(self._secret) | {"request_id": request_id}

@@ -36,7 +36,7 @@ from service.platform.transport import FOREIGN_ERRORS, open_client, timeouts, un
 from service.settings import PlatformSettings
 from service.telemetry.metrics import Metrics
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_BODY_BYTES = 32 * 1024 * 1024
 """Of one object. The longest text the platform generates (98,304 tokens) has well below 1 MiB."""
 MAX_PAGE_BYTES = 64 * 1024 * 1024
 """Of a page of a list, which holds up to 50 whole objects."""

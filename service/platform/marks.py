@@ -48,7 +48,9 @@ def mark_of(metadata: object, secret: str) -> tuple[AssetMark | None, bool]:
         return None, False
     mark = AssetMark(_text(metadata, _IDENTITY) or "", _text(metadata, _OWNER) or "", _text(metadata, _TENANT))
     proof = _text(metadata, _PROOF)
-    return mark, proof is not None and hmac.compare_digest(proof.encode("utf-8", "replace"), mark._proof(secret).encode())
+    return mark, proof is not None and hmac.compare_digest(
+        proof.encode("utf-8", "replace"), mark._proof(secret).encode()
+    )
 
 
 def _text(metadata: Mapping[Any, Any], name: str) -> str | None:

@@ -22,7 +22,17 @@ _loads = orjson.loads
 class EventReader:
     """Reads one stream. After `ended` it takes no more; any `StreamBroken` it raises is final."""
 
-    __slots__ = ("_carry", "_max_line_bytes", "_odd_text", "_on_unknown", "_reader", "_tail", "_tail_bytes", "ended", "started")
+    __slots__ = (
+        "_carry",
+        "_max_line_bytes",
+        "_odd_text",
+        "_on_unknown",
+        "_reader",
+        "_tail",
+        "_tail_bytes",
+        "ended",
+        "started",
+    )
 
     def __init__(self, max_line_bytes: int, reader: AnswerReader, on_unknown: Callable[[], None]) -> None:
         self.started = False

@@ -31,9 +31,7 @@ def task_of(body: dict[str, Any], reader: AnswerReader) -> Task:
     )
 
 
-def analysis_of(
-    body: dict[str, Any], warning: tuple[str | None, str | None], reader: AnswerReader
-) -> Analysis | None:
+def analysis_of(body: dict[str, Any], warning: tuple[str | None, str | None], reader: AnswerReader) -> Analysis | None:
     """The analysis in an answer to `/analyze` or in a task's `result`; None when it holds no text."""
     data = reader.text(body.get("data"), "data")
     if data is None:

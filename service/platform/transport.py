@@ -29,14 +29,14 @@ _NEVER_CONNECTED = (
 FOREIGN_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError)
 """Everything the HTTP libraries raise; the transport lets some of aiohttp's own through."""
 
-
 READER = "reelwire.reader"
 """Where `_Transport` leaves aiohttp's reader of the body, in a response's extensions."""
 
 
 class _Transport(AiohttpTransport):
-    """Also hands out aiohttp's own reader: for a stream that trickles, the four generators that httpx and the
-    transport lay over it cost as much per read as all the rest. Without it everything works, only slower.
+    """Also hands out aiohttp's own reader, which streams are read from; without it they are only slower to read.
+
+    Why, and what it stands on: docs/decisions/0012-streams-are-read-below-httpx.md.
     """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

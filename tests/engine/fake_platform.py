@@ -40,9 +40,7 @@ def server_failed() -> ServerFailed:
 
 
 def rate_limited(seconds: float = 3) -> RateLimited:
-    return RateLimited(
-        "slow down", retry_after_seconds=seconds, answer=platform_answer(429)
-    )
+    return RateLimited("slow down", retry_after_seconds=seconds, answer=platform_answer(429))
 
 
 def rejected(status: int = 400, code: str | None = "parameter_invalid") -> Rejected:
@@ -196,7 +194,7 @@ class FakePlatform:
         proven: bool = True,
     ) -> Asset:
         """An asset of the account; `status` is what its creation answers."""
-        asset_id = f"asset-{len(self.assets) + 1}"
+        asset_id = f"asset-{len(self.names) + 1}"  # of one that is deleted no other has the id
         asset = Asset(
             asset_id,
             self.new_asset_status,

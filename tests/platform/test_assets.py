@@ -281,7 +281,9 @@ async def test_an_upload_that_can_not_be_written_is_never_sent(
     assert platform.seen == []
 
 
-def row(asset_id: str, metadata: Any = None, created_at: str = "2026-03-04T05:00:00Z", **members: Any) -> dict[str, Any]:
+def row(
+    asset_id: str, metadata: Any = None, created_at: str = "2026-03-04T05:00:00Z", **members: Any
+) -> dict[str, Any]:
     return {"_id": asset_id, "status": "ready", "created_at": created_at, "user_metadata": metadata, **members}
 
 

@@ -329,9 +329,7 @@ async def test_what_can_not_be_written_is_an_error_of_the_request_and_never_sent
 
 
 @pytest.mark.parametrize("number", [2**63, 2**64, -(2**70), 10**40])
-async def test_an_integer_of_any_size_is_sent_as_it_is(
-    platform: Scripted, client: PlatformClient, number: int
-) -> None:
+async def test_an_integer_of_any_size_is_sent_as_it_is(platform: Scripted, client: PlatformClient, number: int) -> None:
     platform.respond = answer(202, {"task_id": "t", "status": "queued"})
     call = replace(CALL, response_format={"maximum": number})
     await client.create_task(call, custom_id="c", idempotency_key="k")

@@ -125,9 +125,7 @@ class AssetUpload:
         oldest = now - context.settings.assets.reuse_hours * 3600
         given_up = now - context.settings.platform.asset_timeout_seconds
         try:
-            listed = await context.platform.find_assets(
-                self._token, self.mark, created_after=oldest - _SKEW_SECONDS
-            )
+            listed = await context.platform.find_assets(self._token, self.mark, created_after=oldest - _SKEW_SECONDS)
         except NotFound:
             return None  # a platform without a list of assets: there is nothing to be found there
         usable = [
