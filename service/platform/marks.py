@@ -34,9 +34,10 @@ class AssetMark:
         members = {_IDENTITY: self.identity, _OWNER: self.owner}
         if self.tenant is not None:
             members[_TENANT] = self.tenant
-        return members | {_PROOF: self._proof(secret)}
+        return members | {_PROOF: self.proof(secret)}
 
-    def _proof(self, secret: str) -> str:
+    def proof(self, secret: str) -> str:
+        """The code that only a holder of the API key can make."""
         parts = (self.identity, self.owner, "-" if self.tenant is None else f"+{self.tenant}")
         data = "\0".join(parts).encode("utf-8", "surrogatepass")
         return hmac.new(secret.encode(), data, hashlib.sha256).hexdigest()
@@ -48,9 +49,8 @@ def mark_of(metadata: object, secret: str) -> tuple[AssetMark | None, bool]:
         return None, False
     mark = AssetMark(_text(metadata, _IDENTITY) or "", _text(metadata, _OWNER) or "", _text(metadata, _TENANT))
     proof = _text(metadata, _PROOF)
-    return mark, proof is not None and hmac.compare_digest(
-        proof.encode("utf-8", "replace"), mark._proof(secret).encode()
-    )
+    right = mark.proof(secret).encode()
+    return mark, proof is not None and hmac.compare_digest(proof.encode("utf-8", "replace"), right)
 
 
 def _text(metadata: Mapping[Any, Any], name: str) -> str | None:

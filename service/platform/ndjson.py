@@ -126,7 +126,7 @@ class EventReader:
             events.append(StreamText(joined))
 
     def _odd(self, line: bytes) -> StreamEvent | str | None:
-        """A line off the fast path: blank, without a type, or with half characters. Raises `StreamBroken` for any other."""
+        """A line off the fast path: blank, without a type, or with half characters. Others raise `StreamBroken`."""
         if not line.strip():
             return None
         try:

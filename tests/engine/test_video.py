@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -411,7 +412,7 @@ async def test_a_file_that_is_still_being_written_may_be_sent_again_when_it_is_c
 ) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"" if what == "empty" else b"x" * 1000)
-    changes = {
+    changes: dict[str, Callable[[], object]] = {
         "empty": lambda: None,
         "grows": lambda: path.write_bytes(b"x" * 2000),
         "shrinks": lambda: path.write_bytes(b"x" * 500),
@@ -431,7 +432,7 @@ async def test_a_file_that_is_still_being_written_may_be_sent_again_when_it_is_c
 
         bench.platform.on_call = change
         whole = bench.platform.create_asset_direct
-        bench.platform.create_asset_direct = read  # type: ignore[method-assign, assignment]
+        bench.platform.create_asset_direct = read  # type: ignore[method-assign]
         video = {"type": "file", "path": str(path)}
         error = (await ran(bench, "r-1", video=video))["error"]
         assert (error["code"], error["retryable"]) == ("source_unreadable", True)
