@@ -111,7 +111,8 @@ class FileThreads:
         """Start a thread if work waits that nobody will take soon. The lock is held."""
         now = monotonic()
         busy = sum(call.over_at > now for call in self._running)
-        if len(self._queue) > self._idle and busy + self._idle < AT_ONCE:
+        hung = len(self._running) - busy
+        if len(self._queue) > self._idle and busy + self._idle < AT_ONCE and hung < MOST_HUNG:
             self._idle += 1
             threading.Thread(target=self._serve, name=f"files of {self._root}", daemon=True).start()
 

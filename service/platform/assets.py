@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 from service.platform.errors import OutcomeUnknown, PlatformError, SearchIncomplete, Unsendable
 from service.platform.exchange import Call, escaped, json_call
+from service.platform.headway import Headway
 from service.platform.marks import AssetMark, mark_of
 from service.platform.multipart import FilePart, Form, UploadSource
 from service.platform.paging import Page, PagedCalls, Row
@@ -76,25 +75,17 @@ class AssetCalls(PagedCalls):
             headers={"content-type": form.content_type, "content-length": str(form.length)},
             content=form,
         )
-        headway = asyncio.timeout(None)
-        form.pulled = partial(self._watch, headway)
+        headway = form.headway = Headway(self._settings.read_timeout_seconds, limit)
         async with aclosing(form):
             try:
-                async with headway, self._exchange(self._uploads, call) as response:
+                async with headway.timer, self._exchange(self._uploads, call) as response:
                     return self._asset(await self._object(response, call.max_bytes))
             except TimeoutError:
-                raise OutcomeUnknown("the platform stopped taking the upload") from None
+                raise OutcomeUnknown("the platform stopped taking the upload, or it took too long") from None
             except PlatformError:
                 if form.failure is not None:  # the body could not be made: that is the cause, not the connection
                     raise form.failure from None
                 raise
-
-    def _watch(self, headway: asyncio.Timeout) -> None:
-        """A piece is asked for: the next one, or after the last the answer, has the read timeout to follow.
-
-        The HTTP library waits for ever to write, and its read timeout would end any upload that takes longer.
-        """
-        headway.reschedule(asyncio.get_running_loop().time() + self._settings.read_timeout_seconds)
 
     async def get_asset(self, asset_id: str) -> Asset:
         """The asset as it is now. `NotFound` when the platform has it no longer."""

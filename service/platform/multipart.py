@@ -11,6 +11,7 @@ from typing import Protocol
 
 from service.errors import ReelwireError
 from service.platform.errors import SourceChanged
+from service.platform.headway import Headway
 
 
 class UploadSource(Protocol):
@@ -64,8 +65,8 @@ class Form:
             self._end = b"\r\n" + self._end
         self._size = size
         self.length = len(self._head) + size + len(self._end)
-        self.pulled: Callable[[], None] = lambda: None
-        """Called whenever more of the body is asked for: the upload makes headway."""
+        self.headway: Headway | None = None
+        """Is told when more of the body is asked for, and when it was given."""
         self._body = self._chunks()
         self._resting = asyncio.Event()
         self._resting.set()
@@ -74,12 +75,15 @@ class Form:
         return self
 
     async def __anext__(self) -> bytes:
-        self.pulled()
         self._resting.clear()
+        if self.headway is not None:
+            self.headway.asked()
         try:
             return await anext(self._body)
         finally:
             self._resting.set()
+            if self.headway is not None:
+                self.headway.given()
 
     async def aclose(self) -> None:
         """Close the source. The request must be over; its writer may still be on its way out of here."""
