@@ -17,9 +17,9 @@ SLICE_CHARS = CHUNK_BYTES // 3 * 4
 
 
 async def base64_footage(encoded: str) -> Footage:
-    """Bytes given with the request. Their identity is their SHA-256, so every spelling of them is one video.
+    """Bytes given with the request. Their identity is their SHA-256, however they are encoded.
 
-    The request holds them already; nothing is copied to keep, they are decoded again slice by slice when read.
+    The decoded bytes are not kept: they are decoded again, slice by slice, each time they are read.
     """
     size, digest = _measured(encoded) if len(encoded) <= SMALL_CHARS else await asyncio.to_thread(_measured, encoded)
     if size == 0:
@@ -46,7 +46,7 @@ def _measured(encoded: str) -> tuple[int, str]:
 
 
 def _decoded(encoded: str, start: int) -> bytes:
-    """One slice, strictly: the standard alphabet only, padding (all of it or none) only at the very end."""
+    """One slice: the standard alphabet only, and padding (all of it or none) only at the very end."""
     part = encoded[start : start + SLICE_CHARS]
     if start + SLICE_CHARS >= len(encoded):
         if not part.endswith("="):

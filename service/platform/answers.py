@@ -75,7 +75,7 @@ def refusal(answer: PlatformAnswer, retry_after_seconds: float) -> PlatformError
         return NotAuthorized(words, answer=answer)
     if 300 <= status < 400:
         return ServerFailed(f"{words}; redirects are never followed, check platform.base_url", answer=answer)
-    if status >= 500 or status in (408, 425):
+    if status >= 500 or status in (407, 408, 425):
         return ServerFailed(words, answer=answer)
     if status == 404:
         return NotFound(words, answer=answer)

@@ -50,7 +50,7 @@ class RateLimited(PlatformError):
 
 
 class ServerFailed(PlatformError):
-    """5xx (also 408, 425 and redirects, which are never followed): the same call may work later.
+    """5xx (also 408, 425, a proxy's 407, and redirects, which are never followed): the same call may work later.
 
     After a 5xx the work may have been done all the same; after the others it was not.
     """

@@ -1,4 +1,4 @@
-"""A multipart/form-data body made while it is sent: fields first, the file last, its length known beforehand."""
+"""A multipart/form-data body that is made while it is sent: fields first, the file last, its length known before."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Form:
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self.failure: ReelwireError | None = None
-        """Why the body could not be made; the HTTP libraries bury what an iterator raises."""
+        """Why the body could not be made. The HTTP libraries raise an error of their own instead of what we raise."""
         self._file = file
         self._head = b"".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n'.encode()
@@ -86,7 +86,7 @@ class Form:
                 self.headway.given()
 
     async def aclose(self) -> None:
-        """Close the source. The request must be over; its writer may still be on its way out of here."""
+        """Close the source. The request must be over; the task that wrote it may still be leaving `__anext__`."""
         await self._resting.wait()
         await self._body.aclose()
 
@@ -112,5 +112,5 @@ class Form:
 
 
 def _quoted(name: str) -> str:
-    """A name inside quotes, escaped as browsers do."""
+    """A name inside quotes, escaped as browsers do it."""
     return name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")

@@ -1,7 +1,7 @@
-"""The lines of a generation stream, as events. Pure: bytes in, events out.
+"""The lines of a generation stream, as events. No I/O: bytes in, events out.
 
-Lines end at byte 0x0A and nowhere else: U+2028 and its kin may stand raw inside a JSON string, where
-other line splitters would cut. The path of a text line is the hottest of the service: one slice, one decode.
+Lines end at byte 0x0A only. U+2028 and similar characters may be raw inside a JSON string, and other line splitters
+cut there. A text line takes the hottest path of the service: one slice, one decode.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class EventReader:
         self._max_line_bytes = max_line_bytes
         self._reader = reader
         self._on_unknown = on_unknown
-        self._tail: list[bytes] = []  # of a line whose end has not come; joined once, however many reads it takes
+        self._tail: list[bytes] = []  # parts of a line whose end has not come; joined once, however many they are
         self._tail_bytes = 0
         self._odd_text = False  # texts may hold halves of characters
         self._carry = ""  # half of a surrogate pair that a text was cut in
@@ -48,7 +48,7 @@ class EventReader:
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events whose lines end in `data`, texts that follow one another joined. Often empty."""
         if not self._tail and data.find(b"\n") == len(data) - 1 <= self._max_line_bytes:
-            return self._events([data])  # one whole line: what a stream that trickles looks like
+            return self._events([data])  # one whole line: the usual read of a slow stream
         cut = data.rfind(b"\n")
         if cut < 0:
             self._keep(data)
@@ -65,7 +65,7 @@ class EventReader:
         if len(head) > self._max_line_bytes:
             for number, line in enumerate(lines):
                 if len(line) > self._max_line_bytes:
-                    self._events(lines[:number])  # for what they tell: that it started, or how it broke
+                    self._events(lines[:number])  # they may say that it started, or how it broke
                     raise self._broken("line_too_long")
         return self._events(lines)
 
@@ -169,7 +169,7 @@ class EventReader:
         return None
 
     def _whole(self, joined: str) -> str:
-        """`joined` without lone surrogates: a pair cut in two is put together again, half of one held back."""
+        """`joined` without lone surrogates. A pair cut in two is joined; a first half at the end is kept for later."""
         joined = self._carry + joined
         self._carry = ""
         if joined and "\ud800" <= joined[-1] <= "\udbff":

@@ -68,6 +68,7 @@ async def test_every_shape_of_an_error_body_is_understood(
     [
         (400, Rejected, False),
         (404, NotFound, False),
+        (407, ServerFailed, False),
         (408, ServerFailed, False),
         (409, Conflict, False),
         (413, Rejected, False),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import traceback
+from collections.abc import Callable
+
 import aiohttp
 import httpx
 import pytest
@@ -9,10 +13,11 @@ from httpx_aiohttp import AiohttpTransport
 
 from service.platform import transport
 from service.platform.client import PlatformClient
+from service.platform.errors import NotSent, PlatformError
 from service.platform.transport import READER, open_client
 from service.platform.values import StreamEnded, StreamEvent, StreamStarted, StreamText
 from tests.platform.conftest import CALL
-from tests.platform.scripted import Scripted, chunks
+from tests.platform.scripted import Scripted, answer, chunks, hang, hang_up
 from tests.platform.test_stream import END, START, line
 
 
@@ -48,3 +53,44 @@ async def test_a_stream_is_the_same_with_and_without_it(
     assert events[0] == StreamStarted("g")
     assert "".join(event.text for event in events if isinstance(event, StreamText)) == "a\u2028éc"
     assert events[-1] == StreamEnded("stop", "g", 2)
+
+
+async def refused_by_proxy(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def test_a_proxys_password_is_in_no_message(
+    make_client: Callable[..., PlatformClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await asyncio.start_server(refused_by_proxy, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for scheme in ("http", "https"):
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://user:hunter2@127.0.0.1:{port}")
+    monkeypatch.setenv("no_proxy", "")
+    for address in ("https://platform.invalid/v1.3", "http://platform.invalid/v1.3"):
+        with pytest.raises(PlatformError) as caught:
+            await make_client(base_url=address).get_task("t")
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+        assert "407" in str(caught.value)
+    server.close()
+    with pytest.raises(NotSent) as refused:
+        await make_client(base_url="https://platform.invalid/v1.3").get_task("t")
+    assert "hunter2" not in str(refused.value)
+
+
+async def test_a_lost_connection_is_told_in_words(
+    platform: Scripted, make_client: Callable[..., PlatformClient]
+) -> None:
+    client = make_client(read_timeout_seconds=0.2)
+    told = []
+    for respond in (hang, hang_up, answer(200, b"x", "Transfer-Encoding: nonsense")):
+        platform.respond = respond
+        with pytest.raises(PlatformError) as caught:
+            await client.get_task("t")
+        told.append(str(caught.value))
+    with pytest.raises(NotSent) as unknown:
+        await make_client(base_url="http://nowhere.invalid/v1.3").get_task("t")
+    told.append(str(unknown.value))
+    assert not [words for words in told if any(mark in words for mark in ("Error", "<", "(", "http:"))], told
