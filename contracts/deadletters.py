@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.instants import rfc3339
 
 Header = tuple[str, bytes | None]
-"""A Kafka header; its value may be null, which aiokafka reads and writes as None."""
+"""A Kafka header. A name that is not UTF-8 is text with `surrogateescape`; a null value is None."""
 
 TOPIC = "dlq.original.topic"
 PARTITION = "dlq.original.partition"
@@ -19,14 +20,23 @@ MESSAGE = "dlq.error.message"
 FAILED_AT = "dlq.failed_at"
 SERVICE_VERSION = "dlq.service.version"
 REDRIVE_COUNT = "dlq.redrive.count"
+LAST_OFFSET = "dlq.original.last_offset"
+VALUE_SHA256 = "dlq.value.sha256"
+VALUE_SIZE = "dlq.value.size"
 
 HEADER_NAMES = (TOPIC, PARTITION, OFFSET, TIMESTAMP, CODE, MESSAGE, FAILED_AT, SERVICE_VERSION, REDRIVE_COUNT)
 """In the order they are written, behind the original ones."""
 
+OPTIONAL_HEADER_NAMES = (LAST_OFFSET, VALUE_SHA256, VALUE_SIZE)
+"""Behind the others, where they say something: a range of offsets that can't be read; a value that was left out."""
+
 ROOM_BYTES = 64 * 1024
 """How much larger than the requests topic's the dead-letter topic's record limit is."""
 
-_OURS = frozenset(HEADER_NAMES)
+MAX_MESSAGE_BYTES = 2048
+"""Of `dlq.error.message`; a longer one is cut."""
+
+_OURS = frozenset(HEADER_NAMES + OPTIONAL_HEADER_NAMES)
 
 
 class NotADeadLetter(ValueError):
@@ -45,11 +55,15 @@ def dead_letter_headers(
     failed_at: float,
     service_version: str,
     redrive_count: int,
+    last_offset: int | None = None,
+    left_out: bytes | None = None,
 ) -> tuple[Header, ...]:
     """The headers of a dead letter: the original ones untouched and first, then ours.
 
     A redriven record comes with ours of its last failure; the new ones replace them. `failed_at` is seconds since
-    the epoch; `redrive_count` is how often the record has been sent again (see `redrive_count_of`).
+    the epoch; `redrive_count` is how often the record has been sent again (see `redrive_count_of`). `last_offset` is
+    given when the dead letter stands for a range of offsets. `left_out` is the original value when the dead letter is
+    written without it.
     """
     ours = {
         TOPIC: topic,
@@ -62,10 +76,22 @@ def dead_letter_headers(
         SERVICE_VERSION: service_version,
         REDRIVE_COUNT: str(redrive_count),
     }
+    if last_offset is not None:
+        ours[LAST_OFFSET] = str(last_offset)
+    if left_out is not None:
+        ours[VALUE_SHA256] = hashlib.sha256(left_out).hexdigest()
+        ours[VALUE_SIZE] = str(len(left_out))
     return (
         *without_ours(original_headers),
-        *((name, ours[name].encode("utf-8", "backslashreplace")) for name in HEADER_NAMES),
+        *((name, _encoded(text)) for name, text in ours.items()),
     )
+
+
+def _encoded(text: str) -> bytes:
+    raw = text.encode("utf-8", "backslashreplace")
+    if len(raw) <= MAX_MESSAGE_BYTES:
+        return raw
+    return raw[: MAX_MESSAGE_BYTES - 3].decode("utf-8", "ignore").encode() + "…".encode()
 
 
 def without_ours(headers: Iterable[Header]) -> tuple[Header, ...]:
@@ -96,6 +122,16 @@ class DeadLetterInfo:
     service_version: str
     redrive_count: int
     original_headers: tuple[Header, ...]
+    last_offset: int | None = None
+    """Of a range that could not be read; None for a record."""
+    value_size: int | None = None
+    """Bytes of the original value when the dead letter is without it; the SHA-256 is in `value_sha256`."""
+    value_sha256: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the dead letter holds the whole record, so that it can be sent again."""
+        return self.last_offset is None and self.value_size is None
 
     @classmethod
     def from_headers(cls, headers: Iterable[Header]) -> DeadLetterInfo:
@@ -117,12 +153,21 @@ class DeadLetterInfo:
                 service_version=texts[SERVICE_VERSION],
                 redrive_count=int(texts[REDRIVE_COUNT]),
                 original_headers=without_ours(given),
+                last_offset=_number(texts.get(LAST_OFFSET)),
+                value_size=_number(texts.get(VALUE_SIZE)),
+                value_sha256=texts.get(VALUE_SHA256),
             )
         except KeyError as error:
             raise NotADeadLetter(f"header {error.args[0]} is missing") from None
-        except ValueError as error:
-            raise NotADeadLetter(f"a dlq header can't be read: {error}") from None
+        except ValueError:
+            raise NotADeadLetter(
+                "a dlq header can't be read: it is not UTF-8, or no number where one is needed"
+            ) from None
 
     def redrive_headers(self) -> tuple[Header, ...]:
         """The headers for sending the record again: the original ones, and the count one higher."""
         return (*self.original_headers, (REDRIVE_COUNT, str(self.redrive_count + 1).encode()))
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)

@@ -7,7 +7,7 @@ from typing import Any
 from contracts import deadletters, events
 from contracts.codes import DeadLetterCode
 from contracts.model import Message
-from contracts.requests import AnalyzeRequest, CancelRequest
+from contracts.request_models import AnalyzeRequest, CancelRequest
 
 Schema = dict[str, Any]
 
@@ -81,6 +81,14 @@ def dead_letter_schema() -> Schema:
         deadletters.FAILED_AT: {"type": "string", "format": "date-time"},
         deadletters.SERVICE_VERSION: {"type": "string", "minLength": 1},
         deadletters.REDRIVE_COUNT: {"type": "string", "pattern": "^[0-9]+$"},
+        deadletters.LAST_OFFSET: number
+        | {"description": "For a range of offsets whose records can't be read: the last of them."},
+        deadletters.VALUE_SHA256: {
+            "type": "string",
+            "pattern": "^[0-9a-f]{64}$",
+            "description": "For a dead letter without its value, which its topic would not take: of the value, in hex.",
+        },
+        deadletters.VALUE_SIZE: number | {"description": "Bytes of that value."},
     }
     return {
         "title": "DeadLetterHeaders",

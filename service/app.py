@@ -21,7 +21,8 @@ from service.kafka.logs.asset_log import AssetLog
 from service.kafka.membership.lease import GroupLease
 from service.kafka.membership.ownership import Ownership
 from service.kafka.partition.runtime import PartitionWriter, State
-from service.kafka.topics import check_topics, create_topics
+from service.kafka.record_limits import TopicLimits
+from service.kafka.topics import create_topics, examine_topics
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.sender import IdempotentSender
 from service.kafka.writing.writer import TransactionalWriter
@@ -61,6 +62,8 @@ class Service:
         self._metrics = Metrics()
         self._health = Health(self._clock)
         self._pace = TransactionPace(self._clock)
+        self._limits = TopicLimits()
+        self._lease = GroupLease(session_timeout_ms=settings.kafka.session_timeout_ms, clock=self._clock)
         self._ownership: Ownership | None = None
         self._stop = asyncio.Event()
 
@@ -86,7 +89,7 @@ class Service:
 
     async def _serve(self, closing: AsyncExitStack) -> None:
         settings, metrics, clock = self._settings, self._metrics, self._clock
-        lease = GroupLease(session_timeout_ms=settings.kafka.session_timeout_ms, clock=clock)
+        lease = self._lease
         platform = PlatformClient(
             settings.platform,
             self._key,
@@ -96,7 +99,7 @@ class Service:
             may_pay=lease.may_pay,
         )
         closing.push_async_callback(platform.aclose)
-        sender = IdempotentSender(settings=settings, metrics=metrics, clock=clock, lease=lease)
+        sender = IdempotentSender(settings=settings, metrics=metrics, clock=clock, lease=lease, limits=self._limits)
         closing.push_async_callback(sender.close)
         assets = AssetLog(settings, sender, metrics, clock)
         closing.push_async_callback(assets.close)
@@ -104,12 +107,19 @@ class Service:
             return
         await assets.start()
         context = Context.of(
-            settings, clock=clock, metrics=metrics, platform=platform, assets=assets, sender=sender, lease=lease
+            settings,
+            clock=clock,
+            metrics=metrics,
+            platform=platform,
+            assets=assets,
+            sender=sender,
+            lease=lease,
+            limits=self._limits,
         )
         engine = Engine(context)
         engine.start()
         closing.push_async_callback(engine.close)
-        ownership = Ownership(settings, engine, self._make_writer, metrics, clock, lease=lease)
+        ownership = Ownership(settings, engine, self._make_writer, metrics, clock, lease=lease, limits=self._limits)
         self._ownership = ownership
         closing.push_async_callback(ownership.stop)
         serving = asyncio.create_task(ownership.run(), name="ownership")
@@ -133,19 +143,32 @@ class Service:
     def _make_writer(self, partition: int) -> PartitionWriter:
         settings, metrics, clock = self._settings, self._metrics, self._clock
         if settings.kafka.delivery == "exactly_once" or self._ownership is None:
-            return TransactionalWriter(partition, settings=settings, metrics=metrics, clock=clock, pace=self._pace)
+            return TransactionalWriter(
+                partition, settings=settings, metrics=metrics, clock=clock, pace=self._pace, limits=self._limits
+            )
         consumer = self._ownership.group.consumer
         offsets = ConsumerOffsets(consumer, call_timeout_seconds=settings.kafka.call_timeout_seconds)
         return AtLeastOnceWriter(
-            partition, settings=settings, metrics=metrics, clock=clock, offsets=offsets, pace=self._pace
+            partition,
+            settings=settings,
+            metrics=metrics,
+            clock=clock,
+            offsets=offsets,
+            lease=self._lease,
+            pace=self._pace,
+            limits=self._limits,
         )
 
     async def _topics_fit(self) -> None:
         """Wait for the broker, then hold the topics against the settings. Raises `ProcessError` if they differ."""
         if self._settings.topics.create:
             await self._patiently(lambda: create_topics(self._settings))
-        findings = await self._patiently(lambda: check_topics(self._settings))
-        wrong = [finding for finding in findings if finding.severity == "error"]
+        report = await self._patiently(lambda: examine_topics(self._settings))
+        self._limits.learn(report.limits)
+        wrong = [finding for finding in report.findings if finding.severity == "error"]
+        for finding in report.findings:
+            if finding.severity == "warning":
+                log.warning(LogEvent.TOPIC_DIFFERS, topic=finding.topic, problem=finding.problem, todo=finding.advice)
         if wrong:
             raise ProcessError("the topics do not fit:\n" + "\n".join(f"- {finding}" for finding in wrong))
 

@@ -63,17 +63,24 @@ class Engine:
         """Live jobs of the process."""
         return sum(len(book) for book in self._books)
 
+    def held_bytes(self) -> int:
+        """Bytes of the requests of these jobs."""
+        return sum(book.held_bytes for book in self._books)
+
+    def room_bytes(self) -> int:
+        return self._context.settings.jobs.max_held_bytes - self.held_bytes()
+
     def intake_closed(self) -> str | None:
         """Why no new request is taken on just now.
 
-        Above the limit of jobs intake stays closed until a fifth of them has ended: pausing a partition throws
-        its prefetched records away, so it must not flutter.
+        Above the limit of jobs, or of their bytes, intake stays closed until a fifth of them has ended: pausing a
+        partition throws its prefetched records away, so it must not flutter.
         """
         if self._draining:
             return "draining"
-        limit = self._context.settings.jobs.max_in_flight
-        held = self.held()
-        self._full = held >= limit or (self._full and held > limit * _REOPEN_SHARE)
+        jobs = self._context.settings.jobs
+        share = max(self.held() / jobs.max_in_flight, self.held_bytes() / jobs.max_held_bytes)
+        self._full = share >= 1 or (self._full and share > _REOPEN_SHARE)
         if self._full:
             return "full"
         platform = self._context.platform

@@ -7,20 +7,24 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from service.kafka.logs.asset_tail import OnRecord
+from service.kafka.logs.finished import decode_finished, encode_finished
 from service.kafka.ports import (
     DeliveryFailed,
+    FinishedRecord,
+    InRecord,
     Lease,
     LeaseLost,
     OutRecord,
+    RecordLimits,
     RecordPosition,
-    RecordTooLarge,
     WriterClosed,
     WriteUnit,
 )
-from service.kafka.writing.group_commit import WriterDeath, record_bytes
-
-LARGEST_BYTES = 8 * 1024 * 1024 + 64 * 1024
-"""The largest record by default, as with default settings."""
+from service.kafka.record_limits import TopicLimits
+from service.kafka.writing.futures import consume, fail
+from service.kafka.writing.group_commit import WriterDeath
+from service.kafka.writing.too_large import too_large
 
 
 @dataclass(slots=True)
@@ -31,11 +35,21 @@ class MemoryLog:
     input_offsets: dict[int, int] = field(default_factory=dict)
     """The group's next offset of each input partition."""
 
+    followers: dict[str, OnRecord] = field(default_factory=dict)
+    """Who is told of each record of a topic, in a later turn of the event loop."""
+
     def append(self, record: OutRecord) -> RecordPosition:
         """Write one record, visible at once."""
         partition = self.records[record.topic, record.partition]
         partition.append(record)
-        return RecordPosition(record.topic, record.partition, len(partition) - 1)
+        place = RecordPosition(record.topic, record.partition, len(partition) - 1)
+        follower = self.followers.get(record.topic)
+        if follower is not None:
+            seen = InRecord(
+                place.topic, place.partition, place.offset, 0, record.key, record.value, tuple(record.headers)
+            )
+            asyncio.get_running_loop().call_soon(follower, seen, None)
+        return place
 
     def end(self, topic: str, partition: int) -> int:
         return len(self.records[topic, partition])
@@ -48,18 +62,59 @@ class MemoryLog:
         return self.records[place.topic, place.partition][place.offset]
 
 
+class MemoryTail:
+    """A `Tail` of the assets topic over a `MemoryLog` that is empty at the start."""
+
+    def __init__(self, log: MemoryLog, topic: str, on_record: OnRecord, *, partitions: int) -> None:
+        self.ready = asyncio.Event()
+        self.partitions = partitions
+        self.ready.set()
+        log.followers[topic] = on_record
+
+    def start(self) -> None:
+        """It follows from the beginning."""
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+
+
+class MemoryFinishedLog:
+    """The `FinishedLog` of a partition over a `MemoryLog`."""
+
+    def __init__(self, log: MemoryLog, topic: str, partition: int) -> None:
+        self.added: dict[str, int] = {}
+        self._log = log
+        self._topic = topic
+        self._partition = partition
+
+    def record(self, ended: FinishedRecord) -> OutRecord:
+        return OutRecord(self._topic, self._partition, ended.request_id.encode(), encode_finished(ended))
+
+    async def find(self, request_id: str) -> FinishedRecord | None:
+        offset = self.added.get(request_id)
+        if offset is None:
+            return None
+        return decode_finished(self._log.at(RecordPosition(self._topic, self._partition, offset)).value or b"")
+
+    def add(self, request_id: str, offset: int) -> None:
+        self.added[request_id] = offset
+
+    async def completion(self, record: FinishedRecord) -> OutRecord | None:
+        return self._log.at(record.completion)
+
+
 class MemoryWriter:
     """A `Writer` that commits what gathered within one turn of the event loop.
 
     `die_at(n)` makes the n-th commit from now fail; `fence()` is what a successor does.
     """
 
-    def __init__(self, log: MemoryLog, partition: int, *, limit_bytes: int = LARGEST_BYTES) -> None:
+    def __init__(self, log: MemoryLog, partition: int, *, limits: RecordLimits | None = None) -> None:
         self.partition = partition
         self.dead: asyncio.Future[WriterDeath] = asyncio.get_running_loop().create_future()
         self.commits = 0
         self._log = log
-        self._limit = limit_bytes
+        self._limits: RecordLimits = limits or TopicLimits()
         self._loop = asyncio.get_running_loop()
         self._pending: deque[tuple[WriteUnit, asyncio.Future[list[RecordPosition]]]] = deque()
         self._scheduled = False
@@ -75,11 +130,11 @@ class MemoryWriter:
 
     def submit(self, unit: WriteUnit) -> asyncio.Future[list[RecordPosition]]:
         future: asyncio.Future[list[RecordPosition]] = self._loop.create_future()
-        future.add_done_callback(_seen)
+        consume(future)
         if self._closing or self.dead.done():
             future.set_exception(WriterClosed())
-        elif any(record_bytes(record) > self._limit for record in unit.records):
-            future.set_exception(RecordTooLarge())
+        elif (refusal := too_large(unit.records, self._limits)) is not None:
+            future.set_exception(refusal)
         else:
             self._pending.append((unit, future))
             if not self._scheduled:
@@ -132,14 +187,15 @@ class MemoryWriter:
 class MemorySender:
     """A `LiveSender` that delivers at the next turn of the event loop; `fail_next` loses deliveries."""
 
-    def __init__(self, log: MemoryLog, lease: Lease, *, limit_bytes: int = LARGEST_BYTES) -> None:
-        self.limit_bytes = limit_bytes
+    def __init__(self, log: MemoryLog, lease: Lease, *, limits: RecordLimits | None = None) -> None:
+        self._limits: RecordLimits = limits or TopicLimits()
         self._log = log
         self._lease = lease
         self._loop = asyncio.get_running_loop()
         self._failing: Callable[[], BaseException] | None = None
         self._under_way: deque[tuple[asyncio.Future[RecordPosition], RecordPosition]] = deque()
         self._closed = False
+        self._healed = asyncio.Event()
 
     async def start(self) -> None:
         """Nothing to connect to."""
@@ -148,13 +204,13 @@ class MemorySender:
         if not self._lease.alive():
             raise LeaseLost
         future: asyncio.Future[RecordPosition] = self._loop.create_future()
-        future.add_done_callback(_seen)
+        consume(future)
         if self._closed:
             future.set_exception(DeliveryFailed("the sender was closed"))
-        elif record_bytes(record) > self.limit_bytes:
-            future.set_exception(RecordTooLarge())
+        elif (refusal := too_large((record,), self._limits)) is not None:
+            future.set_exception(refusal)
         elif self._failing is not None:
-            self._loop.call_soon(_fail, future, self._failing())
+            self._loop.call_soon(fail, future, self._failing())
         else:
             place = self._log.append(record)
             self._under_way.append((future, place))
@@ -163,6 +219,18 @@ class MemorySender:
 
     async def ready(self) -> None:
         """Always."""
+
+    def takes(self, topic: str, partition: int) -> bool:
+        return self._failing is None
+
+    async def prove(self, record: OutRecord) -> RecordPosition:
+        while True:
+            try:
+                return await self.send(record)
+            except DeliveryFailed:
+                self._healed.clear()
+                if self._failing is not None:
+                    await self._healed.wait()
 
     async def close(self) -> None:
         self._closed = True
@@ -177,13 +245,5 @@ class MemorySender:
     def fail_next(self, error: Callable[[], BaseException] | None) -> None:
         """Fail deliveries with what `error` makes, until called with None."""
         self._failing = error
-
-
-def _fail(future: asyncio.Future[RecordPosition], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
-
-
-def _seen(future: asyncio.Future[list[RecordPosition]] | asyncio.Future[RecordPosition]) -> None:
-    if not future.cancelled():
-        future.exception()
+        if error is None:
+            self._healed.set()

@@ -78,7 +78,8 @@ class Writer(Protocol):
 
         The future resolves when the unit is durable, with the places of `records` followed by those of the
         records of `then`; it fails with `WriterClosed` when the writer died first. Cancelling it changes nothing.
-        A unit that can never be sent (a record above the size limit) fails alone with `RecordTooLarge`.
+        A unit that can never be sent (a record above its topic's limit) fails alone with `RecordTooLarge`: nothing
+        of it is written, and the writer goes on. `RecordLimits.fits` tells before.
         """
         ...
 
@@ -88,7 +89,40 @@ class Writer(Protocol):
 
 
 class RecordTooLarge(PartitionError):
-    """A record is larger than its topic takes."""
+    """A record is larger than its topic takes.
+
+    `index` is the record's place among the records of its unit; 0 for a record that was sent alone.
+    """
+
+    def __init__(self, topic: str, size_bytes: int, limit_bytes: int, *, index: int = 0) -> None:
+        super().__init__(f"a record of {size_bytes} bytes is too large for {topic}, which takes {limit_bytes}")
+        self.topic = topic
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+        self.index = index
+
+
+class RecordLimits(Protocol):
+    """How large a record of each topic may be. One object per process; limits may change while it runs."""
+
+    def of(self, topic: str) -> int:
+        """The most bytes that a record of `topic` may have, as `size` counts them."""
+        ...
+
+    def size(self, record: OutRecord) -> int:
+        """Bytes of `record` with its key, headers and batch overhead, uncompressed.
+
+        Raises `ValueError` for a record without key and value.
+        """
+        ...
+
+    def fits(self, record: OutRecord) -> bool:
+        """Whether its topic takes `record`. Asked by whoever makes a record, before it is submitted or sent."""
+        ...
+
+
+UNIT_BYTES = 16 * 1024 * 1024
+"""Whoever gathers records into a unit ends it before it is larger, unless one record alone is."""
 
 
 class DeliveryFailed(RetryLater):
@@ -107,15 +141,29 @@ class LiveSender(Protocol):
 
         Raises or fails with `LeaseLost` when this process may have been taken for dead. Fails with `DeliveryFailed`,
         in bounded time, when the broker can't be reached; every later record under way then fails too, so an
-        attempt that stops at its first failure leaves no gap. A record above the size limit fails alone with
-        `RecordTooLarge`.
+        attempt that stops at its first failure leaves no gap. A record above its topic's limit fails alone with
+        `RecordTooLarge`, and nothing of it is sent.
         """
         ...
 
     async def ready(self) -> None:
         """Return when there is a producer and not too much under way.
 
-        Awaited before a new attempt is paid for, and between two reads of a stream: it is the back-pressure.
+        Awaited between two reads of a stream: it is the back-pressure. It does not say that a topic takes records.
+        """
+        ...
+
+    def takes(self, topic: str, partition: int) -> bool:
+        """False from a failed delivery to a partition until that partition has taken a record again. Cheap."""
+        ...
+
+    async def prove(self, record: OutRecord) -> RecordPosition:
+        """Write `record` and return when its topic has taken it, however long that lasts. It is written once.
+
+        Awaited before an attempt is paid for when the topic may refuse what follows: always before a repeated
+        attempt, and before a first one while `takes` is False. The record is the first of that attempt: a fragment
+        with sequence 0 and an empty text, which readers join like any other. Cancelling it is safe.
+        Raises `LeaseLost`, or `RecordTooLarge`: the record may then be in the topic, and the attempt is over.
         """
         ...
 
@@ -149,6 +197,10 @@ class FinishedRecord:
 class FinishedLog(Protocol):
     """The ended requests of one partition, within the dedup window."""
 
+    def record(self, ended: FinishedRecord) -> OutRecord:
+        """The record that remembers an ended request, to be written with its completion."""
+        ...
+
     async def find(self, request_id: str) -> FinishedRecord | None:
         """Look up an id; a hit in the index is verified by reading the record."""
         ...
@@ -170,6 +222,16 @@ class Step:
     after: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """What must be known of a live job while it is not in memory."""
+
+    digest: str
+    deadline_ms: int | None
+    offset: int
+    """Of the request's record in the requests topic."""
+
+
 class UnreadableJob(Exception):
     """A job record can't be read (a newer version, or damaged). It may be a paid task."""
 
@@ -177,12 +239,19 @@ class UnreadableJob(Exception):
 class PartitionJobs(Protocol):
     """The live jobs of one owned partition. Made by the engine at assignment, closed once, never reused."""
 
-    def restore(self, key: bytes, value: bytes) -> None:
-        """Take over one live job, in the topic's order, the last record of each key only. Raises `UnreadableJob`."""
+    def summary(self, key: bytes, value: bytes) -> JobSummary:
+        """What a job record says, without holding the job. Raises `UnreadableJob`."""
         ...
 
-    def resume(self) -> None:
-        """Restore is complete: go on with the jobs."""
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Take over one live job, in the topic's order, the last record of each key only. Raises `UnreadableJob`.
+
+        Before `resume` it is held; afterwards, for a job that was left in the log till now, it goes on at once.
+        """
+        ...
+
+    async def resume(self) -> None:
+        """Restore is complete: go on with the jobs. The event loop gets its turn between them."""
         ...
 
     def digest_of(self, request_id: str) -> str | None:
@@ -211,6 +280,10 @@ class JobHost(Protocol):
 
     def open(self, partition: int, writer: Writer, finished: FinishedLog) -> PartitionJobs:
         """A new, empty set of jobs for a newly owned partition."""
+        ...
+
+    def room_bytes(self) -> int:
+        """How many bytes of jobs may still be taken into memory; 0 or less when it is full. Cheap."""
         ...
 
     def intake_closed(self) -> str | None:

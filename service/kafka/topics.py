@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, NotControllerError, for_code
 
 from service.errors import ProcessError
 from service.kafka.connection import broker_unavailable, client_options, is_unreachable
-from service.kafka.topic_plan import Finding, TopicPlan, TopicState, findings, plan_topics
+from service.kafka.topic_plan import Finding, TopicPlan, TopicState, findings, limits_of, plan_topics
 from service.settings import Settings
 
 _NOT_YET = frozenset({3, 5, 6, 41})  # unknown topic, leader not available, not leader, not controller
@@ -47,12 +47,28 @@ async def create_topics(settings: Settings) -> list[TopicOutcome]:
     return [TopicOutcome(p.name, outcomes[p.name], states[p.name]) for p in plans]
 
 
-async def check_topics(settings: Settings) -> list[Finding]:
-    """How the cluster's topics differ from what the service needs. Raises `BrokerUnavailable`."""
+@dataclass(frozen=True, slots=True)
+class TopicReport:
+    """The topics as they are: how they differ from what the service needs, and the largest record of each."""
+
+    findings: tuple[Finding, ...]
+    limits: Mapping[str, int]
+
+
+async def examine_topics(settings: Settings) -> TopicReport:
+    """Read partition counts and configurations. Raises `BrokerUnavailable`.
+
+    Without the right to DESCRIBE_CONFIGS the counts are compared and the limits are left out.
+    """
     plans = plan_topics(settings)
     async with _admin(settings) as admin:
         states = await _states(admin, [plan.name for plan in plans])
-    return findings(plans, states, settings.topics.requests)
+    return TopicReport(tuple(findings(plans, states, settings.topics.requests)), limits_of(states))
+
+
+async def check_topics(settings: Settings) -> list[Finding]:
+    """How the cluster's topics differ from what the service needs. Raises `BrokerUnavailable`."""
+    return list((await examine_topics(settings)).findings)
 
 
 @asynccontextmanager
@@ -75,7 +91,7 @@ async def _create(admin: AIOKafkaAdminClient, plan: TopicPlan) -> Literal["creat
     while True:
         try:
             response = await admin.create_topics([topic])
-        except NotControllerError:
+        except NotControllerError:  # it has just moved
             await asyncio.sleep(_PAUSE_SECONDS)
             continue
         _, code, message = (*response.topic_errors[0], None)[:3]
@@ -104,6 +120,7 @@ def _has_leaders(topic: Mapping[str, Any]) -> bool:
 
 
 async def _states(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, TopicState]:
+    """The topics that exist. A configuration that we may not read is None."""
     described = await admin.describe_topics(list(names))
     counts = {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
     if not counts:
@@ -114,4 +131,4 @@ async def _states(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str,
         for code, _message, _kind, name, entries in response.resources:
             if code == 0:
                 configs[name] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
-    return {name: TopicState(name, count, configs.get(name, {})) for name, count in counts.items()}
+    return {name: TopicState(name, count, configs.get(name)) for name, count in counts.items()}

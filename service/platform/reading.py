@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 from prometheus_client import Counter
 
+from service.telemetry.redaction import MASK, clean
+
 MAX_WORD_CHARS = 256
 """Ids, statuses, codes. The platform's own have 24 to 40 characters."""
 MAX_MESSAGE_CHARS = 2_000
@@ -21,6 +23,7 @@ MAX_VIDEO_SECONDS = 10_000_000.0
 """116 days. Videos have at most hours; what is longer is a mistake."""
 MAX_COUNT = 2**53
 """Beyond it JSON numbers are not exact."""
+_LONGEST_MESSAGE = 40_000  # characters that are looked at; longer than what `clean` takes, so that it sees the cut
 _MAX_DIGITS = 30  # of an integer; Python refuses to read more than 4,300, and takes quadratic time for it
 
 
@@ -85,7 +88,7 @@ class AnswerReader:
         return None
 
     def message(self, value: object, member: str, limit: int = MAX_MESSAGE_CHARS) -> str | None:
-        """Words for people, cut to `limit` characters. What is no text is shown as JSON."""
+        """Words for people, without secrets, cut to `limit` characters. What is no text is shown as JSON."""
         if value is None:
             return None
         if not isinstance(value, str):
@@ -94,9 +97,9 @@ class AnswerReader:
             except TypeError:  # nested too deeply, or half of a surrogate pair in it
                 self._odd(member)
                 return None
-        words = repaired(value[: limit + len(self._secret)])
+        words = clean(repaired(value[:_LONGEST_MESSAGE]).strip())
         if self._secret:
-            words = words.replace(self._secret, "***")
+            words = words.replace(self._secret, MASK)
         return words[:limit]
 
     def seconds(self, value: object, member: str) -> float | None:

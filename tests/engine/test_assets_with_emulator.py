@@ -159,7 +159,7 @@ async def test_a_file_that_is_still_being_written_may_be_asked_for_again(
     assert completion["type"] == "completed"
     after = await file_footage(str(path), SourceSettings(file_roots=(tmp_path,)))
     assert before is None or before.identity != after.identity
-    asset = emulator.platform.assets[completion["asset_id"]]
+    asset = emulator.platform.assets.get(completion["asset_id"])
     assert asset.footage is not None
     assert asset.footage.size == len(whole)
 
@@ -189,5 +189,6 @@ async def test_a_schema_with_an_integer_of_any_size_is_sent(
         response_format={"type": "json_schema", "json_schema": schema},
     )
     batch = await wired.prepare(replace(wired.record({"request_id": "r-1"}), value=json.dumps(body).encode()))
-    batch.durable(await wired.writer.submit(batch.unit))
+    await wired.writer.submit(batch.unit)
+    await batch.durable()
     assert (await wired.completed())["type"] == "completed"

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from service.domain.change import Slot
-from tests.engine.bench import Bench, analyze, cancel, passed, settled, until
+from tests.engine.bench import Bench, analyze, cancel
 from tests.engine.fake_platform import After, not_found, rejected, server_failed, unknown
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
@@ -101,15 +102,16 @@ async def test_while_it_waits_to_try_again(bench: Bench) -> None:
 @pytest.mark.parametrize("options", [STREAM, ASYNC, {"upload": "inline", "mode": "sync"}])
 async def test_while_its_claim_is_written_nothing_is_paid_for(bench: Bench, options: dict[str, Any]) -> None:
     batch = await bench.prepare(bench.record(analyze(**options)))
-    places = await bench.writer.submit(batch.unit)
+    await bench.writer.submit(batch.unit)
     bench.writer.held = True
-    batch.durable(places)
+    await batch.durable()
     await settled()
     assert bench.live().job.attempt == 1
     later = await bench.prepare(bench.record(cancel()))
     durable = bench.writer.submit(later.unit)
     bench.writer.go()
-    later.durable(await durable)
+    await durable
+    await later.durable()
     await canceled(bench)
     assert bench.platform.calls == []
 
@@ -125,7 +127,8 @@ async def test_while_its_claim_is_durable_and_the_cancel_is_not_the_task_is_canc
     await settled()
     assert bench.platform.count("cancel_task") == 0
     bench.writer.go()
-    later.durable(await durable)
+    await durable
+    await later.durable()
     assert await canceled(bench) == "canceled by request"
     assert bench.platform.tasks["task-1"].status == "canceled"
 

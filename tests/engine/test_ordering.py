@@ -9,8 +9,9 @@ import pytest
 from service.clock import rfc3339
 from service.domain.job import Ending, Mode, Phase
 from tests.domain.builders import job_in, request_of
-from tests.engine.bench import Bench, analyze, cancel, passed, settled, until
+from tests.engine.bench import Bench, analyze, cancel
 from tests.engine.fake_platform import Held
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
@@ -102,7 +103,7 @@ async def test_one_that_is_being_canceled_at_a_takeover_is_not_held_up_by_others
     call = request_of(request_id="r-1", upload="inline", mode="sync")
     first = job_in(Phase.ACCEPTED, call, partition=0, offset=1, key=b"cam7")
     task = job_in(Phase.CANCELING, request_of(request_id="r-2"), partition=0, offset=2, key=b"cam7")
-    ordered.restore(first, task.but(mode=Mode.ASYNC, task_id="task-1", ending=Ending("no longer wanted")))
+    await ordered.restore(first, task.but(mode=Mode.ASYNC, task_id="task-1", ending=Ending("no longer wanted")))
     await until(lambda: ordered.completions("r-2"))
     assert ordered.platform.tasks["task-1"].status == "canceled"
     await ordered.take(cancel("r-1"))

@@ -13,18 +13,16 @@ import pytest
 
 from service.domain.identity import asset_token
 from service.domain.job import Phase
-from service.errors import PartitionError, RetryLater
 from service.footage.inline import base64_footage
 from service.footage.remote import url_footage
-from service.kafka.logs.asset_log import AssetNote
-from service.kafka.logs.claim import Claim, ClaimFailed
-from service.kafka.logs.point_reader import ReadFailed
+from service.kafka.asset_port import AssetNote, AssetsUnknown, UploadClaim
+from service.kafka.logs.claim import Claim
 from service.kafka.ports import LeaseLost
 from service.platform.errors import Rejected
 from service.platform.marks import AssetMark
 from service.platform.values import Asset
 from tests.domain.builders import job_in, request_of
-from tests.engine.bench import URL, Bench, analyze, passed, settled, until
+from tests.engine.bench import URL, Bench, analyze
 from tests.engine.fake_platform import (
     After,
     Seen,
@@ -35,6 +33,7 @@ from tests.engine.fake_platform import (
     server_failed,
     unknown,
 )
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
@@ -159,7 +158,7 @@ async def test_a_lost_asset_is_not_taken_from_its_note_again_after_a_crash(bench
     bench.platform.add_asset(NAME, mark=MARK)
     bench.assets._tail.ready.clear()  # the assets are still being read when the job goes on
     request = request_of(mode="stream", video={"type": "url", "url": URL})
-    bench.restore(job_in(Phase.ACCEPTED, request, partition=0, key=b"k", attempt=1, lost_asset_id="asset-1"))
+    await bench.restore(job_in(Phase.ACCEPTED, request, partition=0, key=b"k", attempt=1, lost_asset_id="asset-1"))
     await settled()
     await bench.assets._sender.send(bench.assets.record(noted(bench, "asset-1")))
     await settled()
@@ -449,10 +448,10 @@ async def test_a_file_that_is_still_being_written_may_be_sent_again_when_it_is_c
 async def test_an_assets_topic_that_can_not_be_read_is_waited_for(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failures = iter([ReadFailed("one"), ClaimFailed("two"), LeaseLost("three")])
+    failures = iter([AssetsUnknown("one"), LeaseLost("two"), AssetsUnknown("three")])
     acquire = bench.assets.acquire
 
-    async def failing(identity: str) -> AssetNote | Claim:
+    async def failing(identity: str) -> AssetNote | UploadClaim:
         for failure in failures:
             raise failure
         return await acquire(identity)
@@ -461,19 +460,12 @@ async def test_an_assets_topic_that_can_not_be_read_is_waited_for(
     assert (await ran(bench, "r-1"))["type"] == "completed"
 
 
-@pytest.mark.parametrize("failure", [ReadFailed, ClaimFailed])
 async def test_an_assets_topic_that_is_never_readable_ends_the_job(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def failing(_identity: str) -> AssetNote | Claim:
-        raise failure("no answer")
+    async def failing(_identity: str) -> AssetNote | UploadClaim:
+        raise AssetsUnknown("no answer")
 
     monkeypatch.setattr(bench.assets, "acquire", failing)
     error = (await ran(bench, "r-1"))["error"]
     assert (error["code"], error["retryable"]) == ("upload_failed", True)
-
-
-def test_only_what_the_engine_may_wait_for_comes_from_the_assets_border() -> None:
-    assert issubclass(ReadFailed, RetryLater)
-    assert issubclass(ClaimFailed, RetryLater)
-    assert not issubclass(ClaimFailed, PartitionError)

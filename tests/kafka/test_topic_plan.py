@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from service.kafka.topic_plan import Finding, TopicState, findings, plan_topics
+from contracts.topics import Role
+from service.kafka.topic_plan import Finding, TopicState, findings, limits_of, plan_topics
 from service.settings import AssetSettings, JobSettings, Settings, TopicSettings, load_settings
 
 pytestmark = pytest.mark.unit
@@ -31,12 +32,12 @@ def found(settings: Settings, states: dict[str, TopicState]) -> list[Finding]:
 
 def with_config(settings: Settings, topic: str, name: str, value: str) -> dict[str, TopicState]:
     states = as_planned(settings)
-    states[topic] = replace(states[topic], configs={**states[topic].configs, name: value})
+    states[topic] = replace(states[topic], configs={**(states[topic].configs or {}), name: value})
     return states
 
 
 def test_each_topic_is_kept_as_long_as_its_purpose_needs(settings: Settings) -> None:
-    plans = {plan.setting: plan.configs for plan in plan_topics(settings)}
+    plans = {plan.topic.role.value: plan.configs for plan in plan_topics(settings)}
     assert plans["completions"]["retention.ms"] == str(200 * HOUR_MS)
     assert plans["finished"]["retention.ms"] == str(100 * HOUR_MS)
     assert plans["assets"]["retention.ms"] == str(50 * HOUR_MS)
@@ -46,11 +47,20 @@ def test_each_topic_is_kept_as_long_as_its_purpose_needs(settings: Settings) -> 
     assert plans["assets"]["cleanup.policy"] == "compact,delete"
 
 
-def test_a_dead_letter_is_64_kib_larger_than_a_request_and_fits_everywhere_else_too(settings: Settings) -> None:
-    limits = {plan.setting: plan.max_message_bytes for plan in plan_topics(settings)}
+def test_topics_that_hold_a_whole_request_or_result_take_64_kib_more_than_a_request_and_nothing_asks_above_8_mib(
+    settings: Settings,
+) -> None:
+    limits = {plan.topic.role.value: plan.max_message_bytes for plan in plan_topics(settings)}
     requests = limits.pop("requests")
     assert requests == settings.kafka.max_message_bytes
-    assert set(limits.values()) == {requests + 64 * 1024}
+    assert limits["dead_letters"] == limits["completions"] == limits["jobs"] == requests + 64 * 1024 == 8 * 1024 * 1024
+    assert limits["fragments"] == limits["finished"] == 1_048_588
+
+
+@pytest.mark.parametrize("asked", [8 * 1024 * 1024, 50_000_000])
+def test_topics_create_never_asks_for_more_than_managed_clusters_allow(asked: int) -> None:
+    kafka = load_settings().kafka.model_copy(update={"max_message_bytes": asked})
+    assert all(plan.max_message_bytes <= 8 * 1024 * 1024 for plan in plan_topics(load_settings(kafka=kafka)))
 
 
 def test_topics_as_planned_give_no_finding(settings: Settings) -> None:
@@ -88,22 +98,51 @@ def test_the_assets_topic_may_have_any_number_of_partitions(settings: Settings) 
     assert found(settings, states) == []
 
 
-def test_a_topic_that_takes_less_than_is_written_to_it_is_an_error(settings: Settings) -> None:
-    states = with_config(settings, settings.topics.dead_letters, "max.message.bytes", "1048588")
-    (finding,) = found(settings, states)
-    assert finding.severity == "error"
-    assert "max.message.bytes is 1048588" in finding.problem
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("limit", ["1000000", "100"])
+def test_a_topic_that_takes_less_than_planned_is_a_warning_that_says_what_follows(
+    settings: Settings, role: Role, limit: str
+) -> None:
+    name = getattr(settings.topics, role.value)
+    (finding,) = found(settings, with_config(settings, name, "max.message.bytes", limit))
+    assert (finding.severity, finding.topic) == ("warning", name)
+    assert finding.problem.startswith(f"max.message.bytes is {limit}, less than ")
+    assert ": " in finding.problem
 
 
-def test_a_requests_topic_that_takes_less_is_a_warning(settings: Settings) -> None:
-    (finding,) = found(settings, with_config(settings, settings.topics.requests, "max.message.bytes", "1000000"))
-    assert finding.severity == "warning"
+def test_a_brokers_default_limit_everywhere_is_enough_to_start(settings: Settings) -> None:
+    states = {
+        name: replace(state, configs={**(state.configs or {}), "max.message.bytes": "1048588"})
+        for name, state in as_planned(settings).items()
+    }
+    severities = {finding.topic: finding.severity for finding in found(settings, states)}
+    topics = settings.topics
+    assert severities == dict.fromkeys(
+        (topics.requests, topics.completions, topics.dead_letters, topics.jobs), "warning"
+    )
 
 
-def test_a_requests_topic_whose_records_would_not_fit_the_dead_letters_is_an_error(settings: Settings) -> None:
+def test_a_requests_topic_whose_records_would_not_fit_the_dead_letters_is_a_warning(settings: Settings) -> None:
     (finding,) = found(settings, with_config(settings, settings.topics.requests, "max.message.bytes", "99000000"))
-    assert finding.severity == "error"
-    assert "dead letters" in finding.problem
+    assert (finding.severity, finding.topic) == ("warning", settings.topics.dead_letters)
+    assert "without its value" in finding.problem
+
+
+def test_a_configuration_that_may_not_be_read_is_a_warning_that_names_the_right(settings: Settings) -> None:
+    states = as_planned(settings)
+    states[settings.topics.jobs] = replace(states[settings.topics.jobs], configs=None)
+    (finding,) = found(settings, states)
+    assert (finding.severity, finding.topic) == ("warning", settings.topics.jobs)
+    assert "DESCRIBE_CONFIGS" in finding.advice
+    assert settings.topics.jobs not in limits_of(states)
+
+
+def test_limits_are_the_clusters_and_a_little_lower_where_the_topic_compresses_by_itself(settings: Settings) -> None:
+    topic = settings.topics.completions
+    states = with_config(settings, topic, "max.message.bytes", "2000000")
+    assert limits_of(states)[topic] == 2_000_000
+    states[topic] = replace(states[topic], configs={**(states[topic].configs or {}), "compression.type": "gzip"})
+    assert 1_900_000 < limits_of(states)[topic] < 2_000_000
 
 
 def test_compaction_where_events_are_and_deletion_where_jobs_are_are_errors(settings: Settings) -> None:

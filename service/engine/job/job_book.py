@@ -11,25 +11,32 @@ from service.domain.change import Event
 from service.domain.facts import Begin, CancelAsked, DeadlinePassed
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
 from service.engine.job.actions import Actions
+from service.engine.job.fitting import progress_record
 from service.engine.job.key_queues import KeyQueues
 from service.engine.job.loop import JobLoop
 from service.engine.live_job import LiveJob
-from service.kafka.connection import largest_record_bytes
 from service.kafka.ports import (
     FinishedLog,
     InRecord,
+    JobSummary,
+    OutRecord,
     RecordPosition,
     RecordTooLarge,
     Step,
     UnreadableJob,
     Writer,
 )
-from service.kafka.writing.group_commit import record_bytes
+from service.slices import Slices
 
 if TYPE_CHECKING:
     from service.engine.context import Context
 
 _CANCEL_REASON = "canceled by request"
+
+_STATE_ROOM = bytes(1_024)
+"""What a job's record may grow by: the ids of its asset and task, times and counters."""
+_EVENT_ROOM = bytes(4_096)
+"""What the smallest completion and a piece of text take beside key, headers and metadata."""
 
 
 class JobBook:
@@ -50,16 +57,24 @@ class JobBook:
         self._context = context
         self._actions = actions
         self._finished = finished
-        self._loop = JobLoop(partition, writer, context, actions, self._ended)
+        self._loop = JobLoop(partition, writer, finished, context, actions, self._ended)
         self._live: dict[str, LiveJob] = {}
         self._queues = KeyQueues(by_key=context.settings.jobs.ordering == "key")
         self._closed = False
+        self._resumed = False
 
     def __repr__(self) -> str:
         return f"<JobBook partition {self.partition}: {len(self._live)} live{', closed' if self._closed else ''}>"
 
     def __len__(self) -> int:
         return len(self._live)
+
+    def summary(self, key: bytes, value: bytes) -> JobSummary:
+        try:
+            job = decode_job(value)
+        except UnreadableJobRecord as error:
+            raise UnreadableJob(str(error)) from error
+        return JobSummary(job.digest, job.deadline_ms, job.offset)
 
     def restore(self, key: bytes, value: bytes) -> None:
         try:
@@ -71,13 +86,22 @@ class JobBook:
             live.request  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
         except (ValueError, TypeError) as error:
             raise UnreadableJob(str(error)) from error
+        live.forget_request()
         self._hold(live)
-
-    def resume(self) -> None:
-        """Go on with every restored job, the oldest first."""
-        for live in sorted(self._live.values(), key=lambda live: live.job.offset):
+        if self._resumed:
             self._start_deadline(live)
             self._enter(live)
+
+    async def resume(self) -> None:
+        """Go on with every restored job, the oldest first."""
+        slices = Slices()
+        for live in sorted(self._live.values(), key=lambda live: live.job.offset):
+            if self._closed:
+                return
+            self._start_deadline(live)
+            self._enter(live)
+            await slices.turn()
+        self._resumed = True
 
     def find(self, request_id: str) -> LiveJob | None:
         """The live job with this id."""
@@ -108,10 +132,8 @@ class JobBook:
         )
         live = LiveJob(job, self._loop, analyze)
         live.fresh = True
-        records = (self._context.records.job(job), self._loop.record(live, job, Event("accepted"), now_ms))
-        if record_bytes(records[0]) > largest_record_bytes(self._context.settings.kafka):
-            # Refused by the writer, it would take the whole batch along, again after every takeover.
-            raise RecordTooLarge("the job of this request, with its key, fits no record of the jobs topic")
+        records = (self._context.records.job(job), self._accepted_record(live))
+        self._check_sizes(job, records)
         self._hold(live)  # last: what could not be accepted must not count as live
         return Step(records, lambda: self._accepted(live))
 
@@ -121,7 +143,8 @@ class JobBook:
             return None
         if live.job.phase is Phase.ENDED:
             event = Event("cancel_ignored", {"reason": "finished"}, (record.offset,))
-            return Step((self._loop.record(live, live.job, event, self._context.now_ms()),), lambda: None)
+            ignored = progress_record(live, live.job, event, self._context)
+            return Step((() if ignored is None else (ignored,)), lambda: None)
         if live.fresh:
             # Accepted in the same batch: the job becomes durable with its end already asked for.
             live.job = live.job.but(ending=Ending(_CANCEL_REASON))
@@ -148,12 +171,38 @@ class JobBook:
         self._live.clear()
         self._on_closed(self)
 
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory the jobs of this partition take. Cheap: admission asks for it."""
+        return self._loop.held_bytes
+
     def count(self, phase: Phase) -> int:
         """How many jobs are in a phase."""
         return sum(live.job.phase is phase for live in self._live.values())
 
+    def _accepted_record(self, live: LiveJob) -> OutRecord:
+        return self._context.records.event(live.job, Event("accepted"), live.request, self._context.clock.time())
+
+    def _check_sizes(self, job: Job, records: tuple[OutRecord, OutRecord]) -> None:
+        """Raise `RecordTooLarge` for a request whose outputs could fit no record, because of its key or its metadata.
+
+        Refused by the writer, it would take the whole batch along, again after every takeover.
+        """
+        limits, topics = self._context.limits, self._context.settings.topics
+        state, accepted = records
+        room = OutRecord(state.topic, job.partition, state.key, (state.value or b"") + _STATE_ROOM, state.headers)
+        value = (accepted.value or b"") + _EVENT_ROOM
+        outputs = (
+            OutRecord(topic, job.partition, accepted.key, value, accepted.headers)
+            for topic in (topics.completions, topics.progress, topics.fragments)
+        )
+        for record in (room, *outputs):
+            if not limits.fits(record):
+                raise RecordTooLarge(record.topic, limits.size(record), limits.of(record.topic))
+
     def _hold(self, live: LiveJob) -> None:
         self._live[live.job.request_id] = live
+        live.counted(yes=True)
         self._context.metrics.jobs.labels(live.job.phase).inc()
 
     def _start_deadline(self, live: LiveJob) -> None:
@@ -170,11 +219,14 @@ class JobBook:
         """Begin a job, or let it wait for the others of its key."""
         if self._queues.enter(live):
             live.report(Begin(restored=live.restored))
+        else:
+            live.forget_request()
 
     def _ended(self, live: LiveJob, positions: list[RecordPosition]) -> None:
         """The completion is durable: remember the id, let the next job of its key begin."""
         self._finished.add(live.job.request_id, positions[-1].offset)
         self._live.pop(live.job.request_id, None)
+        live.counted(yes=False)
         if live.deadline_timer is not None:
             live.deadline_timer.cancel()
         following = self._queues.leave(live)

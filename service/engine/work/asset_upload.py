@@ -16,7 +16,7 @@ from service.engine.work.call_retry import CallRetry, lease_held
 from service.engine.work.failures import platform_error
 from service.failpoints import Point, failpoint
 from service.footage.footage import Footage
-from service.kafka.logs.asset_log import Claim
+from service.kafka.asset_port import UploadClaim
 from service.kafka.ports import RecordPosition
 from service.platform.errors import NotFound, PlatformError, Rejected, SourceChanged, Unsendable
 from service.platform.marks import AssetMark
@@ -41,7 +41,7 @@ class ClaimOver(Exception):
 class AssetUpload:
     """Made for one job and one claim. The claim is the caller's to release."""
 
-    def __init__(self, live: LiveJob, context: Context, footage: Footage, mark: AssetMark, claim: Claim) -> None:
+    def __init__(self, live: LiveJob, context: Context, footage: Footage, mark: AssetMark, claim: UploadClaim) -> None:
         self.mark = mark
         self.claim = claim
         self._live = live
@@ -90,7 +90,7 @@ class AssetUpload:
                 found = await self._find()
                 if found is not None:
                     return found, True
-                await lease_held(self._context)
+                await lease_held(self._live, self._context)
                 if not self.claim.held():
                     raise ClaimOver
                 failpoint(Point.BEFORE_UPLOAD)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.domain.facts import TaskCanceled, TaskMade, TaskNotMade
 from service.domain.identity import attempt_id
-from service.domain.job import Phase
-from service.engine.work.analysis import analysis_call
+from service.engine.work.analysis import analysis_call, gate_closed
 from service.engine.work.call_retry import CallRetry, lease_held, pause
 from service.engine.work.failures import failure_of
 from service.failpoints import Point, failpoint
@@ -35,7 +34,7 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
     job = live.job
     name = attempt_id(context.settings.topics.requests, job.partition, job.offset, job.request_id, job.attempt)
     call = analysis_call(job, live.request)
-    patience = CallRetry(live, context, "analysis")
+    retry = CallRetry(live, context, "analysis")
     unsure = find_first
     searches = 0
     settled_at = _started_seconds(live) + _SETTLED_SECONDS
@@ -52,15 +51,18 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
                     await pause(live, unsettled)
                     continue
                 unsure = False
-            if live.job.phase is Phase.CANCELING:
+            if live.canceling():
                 live.report(TaskCanceled("no task was created"))
                 return
-            closed = context.platform.paused("analyze")
-            if closed:
-                # Waited for here and not at the gate, so that a cancel is heard.
-                await pause(live, closed)
+            closed = gate_closed(context)
+            if closed is not None:
+                if not await retry.wait_closed(closed.retry_after_seconds or 0.0):
+                    live.report(TaskNotMade(closed, looked_for=True))
+                    return
                 continue
-            await lease_held(context)
+            await lease_held(live, context)
+            if live.canceling():
+                continue
             posted = True
             task = await context.platform.create_task(call, custom_id=name, idempotency_key=name)
             failpoint(Point.AFTER_POST)
@@ -77,7 +79,7 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
             if posted:
                 unsure = error.may_have_happened or isinstance(error, Conflict)
                 settled_at = context.clock.time() + _SETTLED_SECONDS
-            if not await patience.wait(error):
+            if not await retry.wait(error):
                 await _give_up(live, context, name, error)
                 return
 
@@ -116,7 +118,7 @@ def _started_seconds(live: LiveJob) -> float:
 async def cancel_task(live: LiveJob, context: Context, *, find: bool) -> None:
     """Cancel the task on the platform, so that nobody pays for what nobody wants."""
     job = live.job
-    patience = CallRetry(live, context, "analysis")
+    retry = CallRetry(live, context, "analysis")
     task_id = job.task_id
     while True:
         try:
@@ -131,7 +133,7 @@ async def cancel_task(live: LiveJob, context: Context, *, find: bool) -> None:
                 return
             outcome = await context.platform.cancel_task(task_id)
         except PlatformError as error:
-            if isinstance(error, Rejected) or not await patience.wait(error):
+            if isinstance(error, Rejected) or not await retry.wait(error):
                 live.report(TaskCanceled(f"the task could not be canceled: {error}"))
                 return
         else:

@@ -11,11 +11,10 @@ from service.domain.facts import VideoFailed, VideoReady
 from service.engine.work.asset_ready import VideoRefused, ready_asset
 from service.engine.work.asset_upload import AssetUpload, ClaimOver
 from service.engine.work.failures import platform_error
-from service.errors import RetryLater
 from service.footage.errors import SourceError, SourceNotAllowed, SourceNotFound
 from service.footage.footage import Footage, tenant_identity
 from service.footage.resolve import resolve
-from service.kafka.logs.asset_log import AssetNote, Claim
+from service.kafka.asset_port import AssetNote, AssetsUnknown, UploadClaim
 from service.kafka.ports import LeaseLost
 from service.platform.errors import Rejected
 from service.platform.marks import AssetMark
@@ -127,7 +126,7 @@ async def _claimed_asset(live: LiveJob, context: Context, upload: AssetUpload, b
             await asyncio.wait((durable,))
 
 
-async def _note_or_claim(context: Context, identity: str) -> AssetNote | Claim:
+async def _note_or_claim(context: Context, identity: str) -> AssetNote | UploadClaim:
     """Ask the assets topic until it answers: without it a video might be uploaded twice.
 
     Raises `VideoRefused` when it gives no answer for as long as the policy's patience while the broker is there.
@@ -139,7 +138,7 @@ async def _note_or_claim(context: Context, identity: str) -> AssetNote | Claim:
         except LeaseLost as error:  # the broker is away, or another process has our partitions
             failing_since = None
             reason = str(error)
-        except RetryLater as error:
+        except AssetsUnknown as error:
             reason = str(error)
             now = context.clock.monotonic()
             failing_since = now if failing_since is None else failing_since

@@ -8,9 +8,13 @@ from service.clock import Clock
 from service.kafka.logs.index import FingerprintIndex, Keys, Offsets, fingerprint
 from service.kafka.logs.point_reader import PointReader
 from service.kafka.ports import FinishedRecord, OutRecord, RecordPosition
+from service.kafka.reading.fetched import UnreadableRange
 from service.telemetry.metrics import Metrics
 
 VERSION = 1
+
+NO_OFFSET = -1
+"""Of a completion whose place is not known, because the record that says it can't be read."""
 
 
 def encode_finished(record: FinishedRecord) -> bytes:
@@ -44,11 +48,6 @@ def decode_finished(value: bytes) -> FinishedRecord | None:
         return None
 
 
-def finished_record(topic: str, partition: int, record: FinishedRecord) -> OutRecord:
-    """What the end of a job writes to the finished topic. The key alone is enough to restore the index."""
-    return OutRecord(topic, partition, record.request_id.encode(), encode_finished(record))
-
-
 class KafkaFinishedLog:
     """The `FinishedLog` of one owned partition: an index in memory over records in Kafka."""
 
@@ -65,6 +64,7 @@ class KafkaFinishedLog:
         self.partition = partition
         self._index = FingerprintIndex()
         self._window_ms = dedup_hours * 3_600_000
+        self._topic = finished.topic
         self._finished = finished
         self._completions = completions
         self._entries = metrics.dedup_entries.labels(partition=str(partition))
@@ -73,12 +73,20 @@ class KafkaFinishedLog:
     def __len__(self) -> int:
         return len(self._index)
 
+    def record(self, ended: FinishedRecord) -> OutRecord:
+        # The key alone is enough to restore the index.
+        return OutRecord(self._topic, self.partition, ended.request_id.encode(), encode_finished(ended))
+
     async def find(self, request_id: str) -> FinishedRecord | None:
         """Look up an id; a hit is verified by reading the record. Raises `ReadFailed` (try again later)."""
         offset = self._index.get(fingerprint(request_id.encode()))
         if offset is None:
             return None
         record = await self._finished.at(self.partition, offset)
+        if isinstance(record, UnreadableRange):
+            # Most likely it is this id: 64 bits agree. Taking it for a new request might pay for it twice.
+            place = RecordPosition(self._topic, self.partition, NO_OFFSET)
+            return FinishedRecord(request_id, "", place, int(self._clock.time() * 1000))
         if record is None or record.value is None:
             return None
         finished = decode_finished(record.value)
@@ -95,8 +103,10 @@ class KafkaFinishedLog:
     async def completion(self, record: FinishedRecord) -> OutRecord | None:
         """The completion, byte for byte; None when it is gone. Raises `ReadFailed`."""
         place = record.completion
+        if place.offset == NO_OFFSET:
+            return None
         found = await self._completions.at(place.partition, place.offset)
-        if found is None or found.value is None:
+        if found is None or isinstance(found, UnreadableRange) or found.value is None:
             return None
         return OutRecord(place.topic, place.partition, found.key, found.value, found.headers)
 

@@ -10,8 +10,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.errors import RetryLater
-from service.kafka.connection import client_options
-from service.kafka.ports import InRecord
+from service.kafka.connection import new_consumer
+from service.kafka.reading.fetched import Fetched, next_offset
+from service.kafka.reading.fetching import decode_with
 from service.settings import KafkaSettings
 
 _FETCH_BYTES = 64 * 1024  # a batch larger than this is still sent whole
@@ -32,14 +33,17 @@ class PointReader:
         isolation: Literal["read_committed", "read_uncommitted"] = "read_committed",
     ) -> None:
         self._settings = settings
-        self._topic = topic
+        self.topic = topic
         self._isolation = isolation
         self._lock = asyncio.Lock()
         self._consumer: AIOKafkaConsumer | None = None
 
-    async def at(self, partition: int, offset: int) -> InRecord | None:
-        """The record at this offset; None when retention or compaction has removed it. Raises `ReadFailed`."""
-        where = TopicPartition(self._topic, partition)
+    async def at(self, partition: int, offset: int) -> Fetched | None:
+        """The record at this offset, or the range around it that can't be read. Raises `ReadFailed`: try again.
+
+        None when retention or compaction has removed it.
+        """
+        where = TopicPartition(self.topic, partition)
         async with self._lock:
             try:
                 async with asyncio.timeout(self._settings.call_timeout_seconds):
@@ -49,14 +53,14 @@ class PointReader:
                     found = await self._first(consumer, where)
             except (KafkaError, TimeoutError) as error:
                 await self._drop()
-                raise ReadFailed(f"{self._topic}/{partition}@{offset} can't be read: {error!r}") from error
-        if found is None or found.offset != offset:
+                raise ReadFailed(f"{self.topic}/{partition}@{offset} can't be read: {error!r}") from error
+        if found is None or not found.offset <= offset < next_offset(found):
             return None
         return found
 
     async def beginnings(self, partitions: Sequence[int]) -> dict[int, int]:
         """The log start offsets. Raises `ReadFailed`."""
-        places = [TopicPartition(self._topic, partition) for partition in partitions]
+        places = [TopicPartition(self.topic, partition) for partition in partitions]
         async with self._lock:
             try:
                 async with asyncio.timeout(self._settings.call_timeout_seconds):
@@ -64,14 +68,14 @@ class PointReader:
                     found: dict[TopicPartition, int] = await consumer.beginning_offsets(places)
             except (KafkaError, TimeoutError) as error:
                 await self._drop()
-                raise ReadFailed(f"the beginning of {self._topic} is unknown: {error!r}") from error
+                raise ReadFailed(f"the beginning of {self.topic} is unknown: {error!r}") from error
         return {where.partition: offset for where, offset in found.items()}
 
     async def close(self) -> None:
         async with self._lock:
             await self._drop()
 
-    async def _first(self, consumer: AIOKafkaConsumer, where: TopicPartition) -> InRecord | None:
+    async def _first(self, consumer: AIOKafkaConsumer, where: TopicPartition) -> Fetched | None:
         """The first record from the position on; None at the end of the partition or before its beginning."""
         asked = await consumer.position(where)
         end: int | None = None
@@ -79,11 +83,8 @@ class PointReader:
             batches = await consumer.getmany(where, timeout_ms=100, max_records=1)
             for records in batches.values():
                 consumer.pause(where)  # else it goes on fetching, and the next read waits behind that
-                record = records[0]
-                return InRecord(
-                    record.topic, record.partition, record.offset, record.timestamp, record.key, record.value,
-                    tuple(record.headers),
-                )  # fmt: skip
+                found: Fetched = records[0]
+                return found
             if await consumer.position(where) < asked:
                 return None
             if end is None:
@@ -93,8 +94,8 @@ class PointReader:
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                **client_options(self._settings),
+            consumer = new_consumer(
+                self._settings,
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
                 isolation_level=self._isolation,
@@ -103,6 +104,7 @@ class PointReader:
             )
             try:
                 await consumer.start()
+                decode_with(consumer, max_batch_bytes=self._settings.max_batch_bytes)
             except BaseException:
                 await consumer.stop()
                 raise

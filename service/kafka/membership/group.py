@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -25,16 +24,18 @@ from aiokafka.errors import (
 
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError
-from service.kafka.connection import client_options
+from service.kafka.connection import new_consumer
 from service.kafka.membership.assignor import private_sticky_assignor
 from service.kafka.membership.lease import GroupLease
+from service.kafka.reading.fetched import Fetched
+from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-_FETCH_BYTES = 4 * 1024 * 1024
+_FETCH_BYTES = 1024 * 1024  # of one partition; a larger batch is sent whole
 _AGAIN_SECONDS = 1.0
 _PROBE_SECONDS = 5.0
 _STOP_SECONDS = 10.0
@@ -52,7 +53,7 @@ _HOPELESS = (
     UnsupportedVersionError,
 )
 
-Records = Mapping[TopicPartition, Sequence[Any]]
+Records = Mapping[TopicPartition, Sequence[Fetched]]
 
 
 class Group:
@@ -89,6 +90,7 @@ class Group:
             try:
                 async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                     await consumer.start()
+                    decode_with(consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
             except _HOPELESS as error:
                 await consumer.stop()
                 raise ProcessError(f"Kafka refuses us: {error!r}") from error
@@ -106,11 +108,10 @@ class Group:
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         kafka = self._settings.kafka
-        options = client_options(kafka)
-        # A join is answered when all members have joined, which takes up to the rebalance timeout.
-        options["request_timeout_ms"] = max(kafka.request_timeout_ms, kafka.rebalance_timeout_ms + 5_000)
-        return AIOKafkaConsumer(
-            **options,
+        return new_consumer(
+            kafka,
+            # A join is answered when all members have joined, which takes up to the rebalance timeout.
+            request_timeout_ms=max(kafka.request_timeout_ms, kafka.rebalance_timeout_ms + 5_000),
             group_id=kafka.group_id,
             auto_offset_reset="none",
             isolation_level="read_committed",
@@ -120,7 +121,7 @@ class Group:
             heartbeat_interval_ms=kafka.heartbeat_interval_ms,
             rebalance_timeout_ms=kafka.rebalance_timeout_ms,
             max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_bytes=4 * _FETCH_BYTES,
+            fetch_max_bytes=8 * _FETCH_BYTES,
         )
 
     async def stop(self) -> None:

@@ -21,7 +21,8 @@ from service.kafka.partition.restore import Superseded
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, State
 from service.kafka.partition.takeover import Readers, Takeover
 from service.kafka.partition.takeover_budget import TakeoverBudget
-from service.kafka.ports import InRecord, JobHost
+from service.kafka.ports import JobHost, RecordLimits
+from service.kafka.record_limits import TopicLimits
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
@@ -45,6 +46,7 @@ class Ownership:
         *,
         lease: GroupLease | None = None,
         owner: str | None = None,
+        limits: RecordLimits | None = None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
@@ -60,6 +62,7 @@ class Ownership:
             metrics,
             clock,
             owner=owner or settings.kafka.client_id,
+            limits=limits or TopicLimits(),
         )
         self._budget = TakeoverBudget(clock)
         self._tending: dict[int, asyncio.Task[None]] = {}
@@ -260,8 +263,7 @@ class Ownership:
         if runtime.failed.done():
             # Whoever fenced us, the group has just given it to us again: no reason to ask the group once more.
             raise PartitionError(f"it had failed before: {runtime.failed.result()}")
-        markers = self._takeover.marker_records(self._takeover.new_marker(), runtime.partition)
-        await runtime.renew(markers, 2 * self._settings.kafka.call_timeout_seconds)
+        await self._takeover.renew(runtime)
         self._metrics.takeovers.labels(outcome="renewed").inc()
         log.info(LogEvent.PARTITION_RENEWED, partition=runtime.partition)
 
@@ -308,7 +310,7 @@ class Ownership:
                 runtime = self._holdings.runtimes.get(where.partition)
                 if runtime is None or not self._holdings.serving(where.partition):
                     continue  # a takeover or a renewal ends with a seek, so these will be read again
-                runtime.offer([_in_record(record) for record in records])
+                runtime.offer(records)
 
     def _out_of_range(self, partition: int) -> None:
         runtime = self._holdings.runtimes.get(partition)
@@ -328,15 +330,3 @@ class Ownership:
     def _end(self, error: ProcessError) -> None:
         if not self._fatal.done():
             self._fatal.set_result(error)
-
-
-def _in_record(record: Any) -> InRecord:
-    return InRecord(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        tuple(record.headers),
-    )

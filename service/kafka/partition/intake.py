@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import structlog
@@ -15,66 +14,36 @@ from contracts.events import CancelIgnored, Duplicate
 from contracts.requests import AnalyzeRequest, CancelRequest, ParsedRequest, RejectedRecord, parse_request
 from service.clock import Clock, rfc3339
 from service.domain.identity import event_id, event_source
-from service.kafka.connection import largest_record_bytes
 from service.kafka.logs.point_reader import ReadFailed
-from service.kafka.partition.dead_letter import dead_letter
+from service.kafka.partition.batch import Batch, Draft
+from service.kafka.partition.dead_letter import code_of, dead_letter, range_letter
+from service.kafka.partition.parked import ParkedJobs
 from service.kafka.ports import (
     FinishedLog,
     FinishedRecord,
     InRecord,
     OutRecord,
     PartitionJobs,
-    RecordPosition,
-    Step,
-    WriteUnit,
+    RecordLimits,
+    RecordTooLarge,
 )
+from service.kafka.reading.fetched import Fetched, UnreadableRange
 from service.settings import Settings
+from service.slices import Slices
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
 
+BATCH_BYTES = 4 * 1024 * 1024
+"""A batch ends with the record that brings its unit to this size. The largest possible unit is one record more."""
+
 _AGAIN_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One batch of records: the unit to write, and what follows when it is durable."""
-
-    unit: WriteUnit
-    steps: tuple[Step, ...]
-    count: int
-    outcomes: tuple[str, ...]
-    on_durable: Callable[[Batch], None]
-
-    def durable(self, places: Sequence[RecordPosition]) -> None:
-        """Called once the unit is durable: the jobs go on, in the order of their records."""
-        self.on_durable(self)
-        for step in self.steps:
-            step.after()
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A batch in the making."""
-
-    records: list[OutRecord]
-    steps: list[Step]
-    outcomes: list[str]
-
-    def take(self, step: Step, outcome: str) -> None:
-        self.records.extend(step.records)
-        self.steps.append(step)
-        self.outcomes.append(outcome)
-
-    def write(self, outcome: str, *records: OutRecord) -> None:
-        self.records.extend(records)
-        self.outcomes.append(outcome)
-
-
 class Intake:
-    """Turns batches of one partition into units. Called by the runtime's intake task alone."""
+    """Turns the records of one partition into batches. Called by the runtime's intake task alone."""
 
     def __init__(
         self,
@@ -83,6 +52,8 @@ class Intake:
         settings: Settings,
         jobs: PartitionJobs,
         finished: FinishedLog,
+        parked: ParkedJobs,
+        limits: RecordLimits,
         quarantined: frozenset[bytes],
         metrics: Metrics,
         clock: Clock,
@@ -90,38 +61,55 @@ class Intake:
         self._partition = partition
         self._topics = settings.topics
         self._max_request_bytes = settings.jobs.max_request_bytes
-        self._limit_bytes = largest_record_bytes(settings.kafka)
+        self._limits = limits
         self._jobs = jobs
         self._finished = finished
+        self._parked = parked
         self._quarantined = quarantined
         self._metrics = metrics
         self._clock = clock
         self._source = event_source(settings.topics.requests)
 
-    async def prepare(self, records: Sequence[InRecord]) -> Batch:
-        """The unit of a batch. Jobs are taken on in memory as it is made; waits while Kafka can't be read."""
-        draft = _Draft([], [], [])
-        for record in records:
-            try:
-                parsed = parse_request(record.value, record.headers, max_bytes=self._max_request_bytes)
-            except RejectedRecord as rejected:
-                self._reject(draft, record, rejected.code, rejected.message, rejected.request_id)
-                continue
-            except Exception as error:
-                log.error(LogEvent.PARSER_FAILED, partition=record.partition, offset=record.offset, exc_info=error)
-                self._reject(draft, record, DeadLetterCode.INVALID, f"could not be parsed: {error!r}", None)
-                continue
-            request = parsed.request
-            if isinstance(request, CancelRequest):
-                await self._cancel(draft, request, record, parsed)
-            else:
-                await self._analyze(draft, request, record, parsed)
-        unit = WriteUnit(draft.records, input_offset=records[-1].offset + 1)
-        return Batch(unit, tuple(draft.steps), len(records), tuple(draft.outcomes), self._count)
+    async def batches(self, records: Sequence[Fetched]) -> AsyncGenerator[Batch]:
+        """The records in batches, each to be made durable before the next is asked for.
 
-    async def _analyze(self, draft: _Draft, request: AnalyzeRequest, record: InRecord, parsed: ParsedRequest) -> None:
+        Jobs are taken on in memory as a batch is made. Waits while Kafka can't be read. The event loop gets its turn
+        between records.
+        """
+        draft = Draft(self._limits, self._count)
+        slices = Slices()
+        for record in records:
+            await self._take(draft, record)
+            draft.consumed(record)
+            if draft.bytes >= BATCH_BYTES:
+                yield draft.batch()
+                draft = Draft(self._limits, self._count)
+            await slices.turn()
+        if draft.count:
+            yield draft.batch()
+
+    async def _take(self, draft: Draft, record: Fetched) -> None:
+        if isinstance(record, UnreadableRange):
+            self._pass_over(draft, record)
+            return
+        try:
+            parsed = parse_request(record.value, record.headers, max_bytes=self._max_request_bytes, key=record.key)
+        except RejectedRecord as rejected:
+            self._reject(draft, record, rejected.code, rejected.message, rejected.request_id)
+            return
+        except Exception as error:
+            log.error(LogEvent.PARSER_FAILED, partition=record.partition, offset=record.offset, exc_info=error)
+            message = f"could not be parsed: {type(error).__name__}; report this record"
+            self._reject(draft, record, DeadLetterCode.INVALID, message, None)
+            return
+        if isinstance(parsed.request, CancelRequest):
+            await self._cancel(draft, parsed.request, record, parsed)
+        else:
+            await self._analyze(draft, parsed.request, record, parsed)
+
+    async def _analyze(self, draft: Draft, request: AnalyzeRequest, record: InRecord, parsed: ParsedRequest) -> None:
         request_id = request.request_id
-        live = self._jobs.digest_of(request_id)
+        live = self._jobs.digest_of(request_id) or self._parked.digest_of(request_id)
         if live is not None or request_id.encode() in self._quarantined:
             draft.write("duplicate", self._duplicate(request, record, parsed, same_body=live == parsed.digest))
             return
@@ -133,15 +121,19 @@ class Intake:
         again = await self._completion_again(finished)
         draft.write("duplicate", event, *again)
 
-    def _accept(self, draft: _Draft, record: InRecord, parsed: ParsedRequest) -> None:
+    def _accept(self, draft: Draft, record: InRecord, parsed: ParsedRequest) -> None:
+        code = DeadLetterCode.INVALID
         try:
             step = self._jobs.accept(parsed, record)
+        except RecordTooLarge as error:
+            code, message = DeadLetterCode.TOO_LARGE, f"the job of this request can't be kept: {error}"
         except Exception as error:
             log.error(LogEvent.ACCEPT_FAILED, partition=record.partition, offset=record.offset, exc_info=error)
-            message = f"could not be accepted: {error!r}"
-            self._reject(draft, record, DeadLetterCode.INVALID, message, parsed.request.request_id)
+            message = f"could not be accepted: {type(error).__name__}; report this record"
         else:
             draft.take(step, "accepted")
+            return
+        self._reject(draft, record, code, message, parsed.request.request_id)
 
     async def _completion_again(self, finished: FinishedRecord) -> list[OutRecord]:
         completion = await self._patiently(lambda: self._finished.completion(finished))
@@ -150,15 +142,16 @@ class Intake:
                 LogEvent.COMPLETION_GONE,
                 request_id=finished.request_id,
                 partition=self._partition,
-                todo="the completions topic keeps its records for less long than jobs.dedup_hours",
+                todo="keep records of the completions topic for at least jobs.dedup_hours",
             )
             return []
         return [
             OutRecord(self._topics.completions, self._partition, completion.key, completion.value, completion.headers)
         ]
 
-    async def _cancel(self, draft: _Draft, request: CancelRequest, record: InRecord, parsed: ParsedRequest) -> None:
+    async def _cancel(self, draft: Draft, request: CancelRequest, record: InRecord, parsed: ParsedRequest) -> None:
         request_id = request.request_id
+        await self._patiently(lambda: self._parked.load(request_id))
         step = self._jobs.cancel(request_id, record)
         if step is not None:
             draft.take(step, "cancel")
@@ -197,7 +190,7 @@ class Intake:
         return OutRecord(self._topics.progress, self._partition, key, value, headers)
 
     def _reject(
-        self, draft: _Draft, record: InRecord, code: DeadLetterCode, message: str, request_id: str | None
+        self, draft: Draft, record: InRecord, code: DeadLetterCode, message: str, request_id: str | None
     ) -> None:
         log.warning(
             LogEvent.RECORD_REJECTED,
@@ -207,15 +200,29 @@ class Intake:
             code=code,
             reason=message,
         )
-        self._metrics.dead_letters.labels(code=code).inc()
         letter = dead_letter(
             record,
             topic=self._topics.dead_letters,
             code=code,
             message=message,
             failed_at=self._clock.time(),
-            limit_bytes=self._limit_bytes,
+            limits=self._limits,
         )
+        self._metrics.dead_letters.labels(code=code).inc()
+        draft.write("dead_letter", letter)
+
+    def _pass_over(self, draft: Draft, gap: UnreadableRange) -> None:
+        """What can't be read is nobody's request: the dead letter names its place, and the offset moves on."""
+        log.error(
+            LogEvent.RECORD_REJECTED,
+            partition=gap.partition,
+            offset=gap.offset,
+            last_offset=gap.last_offset,
+            code=code_of(gap),
+            reason=gap.reason,
+        )
+        letter = range_letter(gap, topic=self._topics.dead_letters, failed_at=self._clock.time(), limits=self._limits)
+        self._metrics.dead_letters.labels(code=code_of(gap)).inc()
         draft.write("dead_letter", letter)
 
     def _count(self, batch: Batch) -> None:

@@ -1,21 +1,23 @@
 """Job records that can't be read: newer than this program, or damaged. They may be paid tasks.
 
 Such a record stays where it is, its id counts as live (a duplicate starts nothing), and a copy of it goes to the dead
-letters, once: a note beside it holds its digest. The rest of the partition goes on.
+letters, once: a note beside it holds its digest. Offsets whose records can't be had at all get a dead letter by place.
+The rest of the partition goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import orjson
 
 from contracts.codes import DeadLetterCode
-from service.kafka.partition.dead_letter import dead_letter
-from service.kafka.partition.restore import LogRecord
-from service.kafka.ports import InRecord, OutRecord
+from service.kafka.partition.dead_letter import dead_letter, range_letter
+from service.kafka.partition.live_records import LogRecord
+from service.kafka.ports import InRecord, OutRecord, RecordLimits
+from service.kafka.reading.fetched import UnreadableRange
 from service.settings import TopicSettings
 
 NOTE_PREFIX = b"!quarantine/"
@@ -37,32 +39,38 @@ class Quarantine:
     records: tuple[OutRecord, ...]
 
 
-def notes_among(live: Mapping[bytes, LogRecord]) -> dict[bytes, str]:
-    """Notes of earlier takeovers: job key to the digest of the record that was copied."""
-    notes: dict[bytes, str] = {}
-    for key, record in live.items():
-        if key.startswith(NOTE_PREFIX):
-            notes[key.removeprefix(NOTE_PREFIX)] = _noted_digest(record.value)
-    return notes
+def notes_among(records: Iterable[LogRecord]) -> dict[bytes, str]:
+    """Notes of earlier takeovers: what was copied (a job key, or a place) to the digest of the copy."""
+    return {
+        record.key.removeprefix(NOTE_PREFIX): _noted_digest(record.value)
+        for record in records
+        if record.key.startswith(NOTE_PREFIX)
+    }
 
 
 def quarantine(
     unreadable: Sequence[Unreadable],
+    gaps: Sequence[UnreadableRange],
     notes: Mapping[bytes, str],
     *,
     topics: TopicSettings,
     partition: int,
     now_ms: int,
-    limit_bytes: int,
+    limits: RecordLimits,
 ) -> Quarantine:
-    """What to write: a dead letter and a note for each record not yet noted, no note for one that is gone."""
+    """What to write: a dead letter and a note for each thing not yet noted, no note for one that is gone."""
     records: list[OutRecord] = []
-    keys = frozenset(item.record.key for item in unreadable)
+    found: set[bytes] = set()
+
+    def copy(key: bytes, raw: bytes, letter: OutRecord) -> None:
+        found.add(key)
+        digest = blake2b(raw, digest_size=16).hexdigest()
+        if notes.get(key) != digest:
+            note = orjson.dumps({"v": 1, "digest": digest, "at_ms": now_ms})
+            records.extend([letter, OutRecord(topics.jobs, partition, NOTE_PREFIX + key, note)])
+
     for item in unreadable:
         record = item.record
-        digest = blake2b(record.value, digest_size=16).hexdigest()
-        if notes.get(record.key) == digest:
-            continue
         original = InRecord(
             topics.jobs, partition, record.offset, record.timestamp_ms, record.key, record.value, record.headers
         )
@@ -72,12 +80,14 @@ def quarantine(
             code=DeadLetterCode.INVALID,
             message=f"unreadable job record: {item.reason}",
             failed_at=now_ms / 1000,
-            limit_bytes=limit_bytes,
+            limits=limits,
         )
-        note = orjson.dumps({"v": 1, "digest": digest, "at_ms": now_ms})
-        records += [letter, OutRecord(topics.jobs, partition, NOTE_PREFIX + record.key, note)]
-    records += [OutRecord(topics.jobs, partition, NOTE_PREFIX + key, None) for key in notes if key not in keys]
-    return Quarantine(keys, tuple(records))
+        copy(record.key, record.value, letter)
+    for gap in gaps:
+        letter = range_letter(gap, topic=topics.dead_letters, failed_at=now_ms / 1000, limits=limits)
+        copy(b"@%d" % gap.offset, gap.raw or b"", letter)
+    records += [OutRecord(topics.jobs, partition, NOTE_PREFIX + key, None) for key in notes if key not in found]
+    return Quarantine(frozenset(item.record.key for item in unreadable), tuple(records))
 
 
 def _noted_digest(value: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -13,7 +14,9 @@ from service.errors import PartitionError
 from service.failpoints import Point, failpoint
 from service.kafka.logs.finished import KafkaFinishedLog
 from service.kafka.partition.intake import Intake
-from service.kafka.ports import InRecord, OutRecord, PartitionJobs, Writer, WriteUnit
+from service.kafka.partition.parked import ParkedJobs
+from service.kafka.ports import OutRecord, PartitionJobs, Writer, WriteUnit
+from service.kafka.reading.fetched import Fetched, fetched_bytes, next_offset
 from service.kafka.writing.group_commit import WriterDeath
 from service.telemetry.events import LogEvent
 
@@ -24,6 +27,11 @@ HIGH_MARK = 1_000
 
 LOW_MARK = 200
 """The same, below which it goes on. Apart from `HIGH_MARK`, because a pause throws prefetched records away."""
+
+HIGH_MARK_BYTES = 8 * 1024 * 1024
+"""The same in bytes; one poll may bring the backlog above it by what one fetch holds."""
+
+LOW_MARK_BYTES = 2 * 1024 * 1024
 
 CLOSE_SECONDS = 30.0
 """Longest wait for the engine to let go of a partition's jobs."""
@@ -65,25 +73,32 @@ class PartitionRuntime:
         writer: PartitionWriter,
         jobs: PartitionJobs,
         finished: KafkaFinishedLog,
+        parked: ParkedJobs,
         intake: Intake,
         position: int,
+        marked_at: int,
     ) -> None:
         self.partition = partition
         self.writer = writer
         self.jobs = jobs
         self.finished = finished
         self.position = position  # of the input: the next record to hand to intake
+        self.marked_at = marked_at  # the offset of our last marker in the jobs partition
         self.backlog = 0  # records handed to intake and not yet durable
+        self.backlog_bytes = 0
         self.paused_by_backlog = False
         self.failed: asyncio.Future[PartitionError] = asyncio.get_running_loop().create_future()
         self._intake = intake
-        self._offered: asyncio.Queue[Sequence[InRecord]] = asyncio.Queue()
+        self._offered: asyncio.Queue[Sequence[Fetched]] = asyncio.Queue()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
         writer.dead.add_done_callback(self._writer_died)
         self._taking_in = asyncio.create_task(self._take_in(), name=f"intake-{partition}")
         self._taking_in.add_done_callback(self._ended)
+        self._parked = parked
+        self._loading = asyncio.create_task(parked.run(), name=f"parked-{partition}")
+        self._loading.add_done_callback(self._ended)
 
     def __repr__(self) -> str:
         condition = "closing" if self._closing else "failed" if self.failed.done() else "open"
@@ -92,26 +107,34 @@ class PartitionRuntime:
             f"{self.backlog} records under way, {len(self.jobs)} jobs>"
         )
 
-    def offer(self, records: Sequence[InRecord]) -> None:
+    def offer(self, records: Sequence[Fetched]) -> None:
         """Hand over records of the input, in order. What was handed over before is skipped. Never blocks."""
         fresh = [record for record in records if record.offset >= self.position]
         if not fresh or self._closing or self.failed.done():
             return
-        self.position = fresh[-1].offset + 1
+        self.position = next_offset(fresh[-1])
         self.backlog += len(fresh)
+        self.backlog_bytes += sum(map(fetched_bytes, fresh))
         self._idle.clear()
         self._offered.put_nowait(fresh)
 
     def too_far_ahead(self) -> bool:
-        """Whether intake should pause: above the high mark, until below the low one."""
-        self.paused_by_backlog = self.backlog > (LOW_MARK if self.paused_by_backlog else HIGH_MARK)
+        """Whether intake should pause: above a high mark, until below both low ones."""
+        if self.paused_by_backlog:
+            self.paused_by_backlog = self.backlog > LOW_MARK or self.backlog_bytes > LOW_MARK_BYTES
+        else:
+            self.paused_by_backlog = self.backlog > HIGH_MARK or self.backlog_bytes > HIGH_MARK_BYTES
         return self.paused_by_backlog
 
-    async def renew(self, markers: Sequence[OutRecord], limit_seconds: float) -> None:
-        """Write ownership markers through the writer we have. Raises `PartitionError` when that fails."""
+    async def renew(self, markers: Sequence[OutRecord], limit_seconds: float) -> int:
+        """Write ownership markers through the writer we have, that of the jobs partition first; returns its offset.
+
+        Raises `PartitionError` when that fails.
+        """
         try:
             async with asyncio.timeout(limit_seconds):
-                await self.writer.submit(WriteUnit(markers))
+                self.marked_at = (await self.writer.submit(WriteUnit(markers)))[0].offset
+                return self.marked_at
         except TimeoutError as error:
             raise PartitionError(f"no marker could be written within {limit_seconds:g} s") from error
 
@@ -134,8 +157,9 @@ class PartitionRuntime:
     async def close(self) -> None:
         """Stop intake, let go of the jobs, write what was submitted. Never raises; bounded in time."""
         self._closing = True
-        self._taking_in.cancel()
-        await asyncio.wait({self._taking_in})
+        for task in (self._taking_in, self._loading):
+            task.cancel()
+        await asyncio.wait({self._taking_in, self._loading})
         await close_jobs(self.jobs, self.partition)
         await self.writer.close()
 
@@ -147,20 +171,28 @@ class PartitionRuntime:
         while True:
             records = await self._offered.get()
             failpoint(Point.BEFORE_INTAKE)
-            batch = await self._intake.prepare(records)
-            try:
-                # A close leaves the writer to its unit: it may be half written.
-                places = await asyncio.shield(self.writer.submit(batch.unit))
-            except (PartitionError, ValueError) as error:
-                cause = error if isinstance(error, PartitionError) else PartitionError(str(error))
-                # A dead writer tells more through `dead`, whose callback has run or is about to.
-                asyncio.get_running_loop().call_soon(self.fail, cause)
-                return
-            failpoint(Point.AFTER_INTAKE)
-            batch.durable(places)
-            self.backlog -= batch.count
+            async with aclosing(self._intake.batches(records)) as batches:
+                async for batch in batches:
+                    if not await self._write(batch.unit):
+                        return
+                    failpoint(Point.AFTER_INTAKE)
+                    await batch.durable()
+                    self.backlog -= batch.count
+                    self.backlog_bytes -= batch.bytes
             if not self.backlog:
                 self._idle.set()
+
+    async def _write(self, unit: WriteUnit) -> bool:
+        """Make a unit durable; False when that failed, which fails the partition."""
+        try:
+            # A close leaves the writer to its unit: it may be half written.
+            await asyncio.shield(self.writer.submit(unit))
+        except (PartitionError, ValueError) as error:
+            cause = error if isinstance(error, PartitionError) else PartitionError(str(error))
+            # A dead writer tells more through `dead`, whose callback has run or is about to.
+            asyncio.get_running_loop().call_soon(self.fail, cause)
+            return False
+        return True
 
     def _writer_died(self, dead: asyncio.Future[WriterDeath]) -> None:
         if dead.cancelled():

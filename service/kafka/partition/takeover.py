@@ -13,15 +13,27 @@ import structlog
 from service.clock import Clock
 from service.errors import PartitionError
 from service.failpoints import Point, failpoint
-from service.kafka.connection import largest_record_bytes
 from service.kafka.logs.finished import KafkaFinishedLog
 from service.kafka.logs.point_reader import PointReader
-from service.kafka.marker import PRIVATE_PREFIX, Marker
+from service.kafka.marker import MARKER_KEY, Marker
+from service.kafka.partition.ended_jobs import EndedJobs
 from service.kafka.partition.intake import Intake
-from service.kafka.partition.quarantine import Quarantine, Unreadable, notes_among, quarantine
-from service.kafka.partition.restore import LogReader, LogRecord, StillWanted, Superseded
+from service.kafka.partition.job_restore import restore_jobs
+from service.kafka.partition.live_records import LiveRecords, read_live
+from service.kafka.partition.parked import ParkedJobs
+from service.kafka.partition.quarantine import Quarantine
+from service.kafka.partition.restore import LogReader, StillWanted, Superseded
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, close_jobs
-from service.kafka.ports import JobHost, OutRecord, PartitionJobs, UnreadableJob, WriteUnit
+from service.kafka.ports import (
+    FinishedRecord,
+    InRecord,
+    JobHost,
+    OutRecord,
+    PartitionJobs,
+    RecordLimits,
+    RecordPosition,
+    WriteUnit,
+)
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
@@ -30,7 +42,6 @@ log = structlog.get_logger()
 
 _JOBS_AT_ONCE = 8
 _FINISHED_AT_ONCE = 2  # live jobs of every partition come before the dedup index of any
-_RESTORE_SLICE = 200  # jobs restored before the event loop gets its turn
 
 
 class GroupWord(Protocol):
@@ -54,17 +65,20 @@ class GroupWord(Protocol):
 class Readers:
     """The shared readers of single records."""
 
+    jobs: PointReader
     finished: PointReader
     completions: PointReader
 
     @classmethod
     def of(cls, settings: Settings) -> Readers:
         return cls(
+            PointReader(settings.kafka, settings.topics.jobs),
             PointReader(settings.kafka, settings.topics.finished),
             PointReader(settings.kafka, settings.topics.completions),
         )
 
     async def close(self) -> None:
+        await self.jobs.close()
         await self.finished.close()
         await self.completions.close()
 
@@ -83,8 +97,10 @@ class Takeover:
         clock: Clock,
         *,
         owner: str,
+        limits: RecordLimits,
     ) -> None:
         self._settings = settings
+        self._limits = limits
         self._host = host
         self._make_writer = make_writer
         self._group = group
@@ -120,17 +136,27 @@ class Takeover:
                     raise Superseded
                 marker = self.new_marker()
                 with self._timed("marker"):
-                    await self._write(writer, self.marker_records(marker, partition))
-                with self._timed("jobs"):
-                    async with LogReader(self._settings.kafka) as reader:
-                        live = await reader.last_of_each_key(
-                            marker, self._settings.topics.jobs, partition, wanted, _in_restore
-                        )
+                    marked = await self._write(writer, self.marker_records(marker, partition))
                 finished = self._finished_log(partition)
                 jobs = self._host.open(partition, writer, finished)
+                with self._timed("jobs"):
+                    async with LogReader(self._settings.kafka) as reader:
+                        live = await read_live(
+                            reader,
+                            marker,
+                            self._settings.topics.jobs,
+                            partition,
+                            wanted,
+                            room_bytes=self._host.room_bytes(),
+                            summarize=jobs.summary,
+                            on_batch=_in_restore,
+                        )
+                        if self._settings.kafka.delivery == "at_least_once":
+                            await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
+                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._host.room_bytes, self._clock)
                 with self._timed("restore"):
-                    shut_away = await self._restore(partition, writer, jobs, live)
-                jobs.resume()
+                    shut_away = await self._restore(partition, writer, jobs, parked, live)
+                await jobs.resume()
             position = await self._while_ours(self._look_back(marker, partition, finished, wanted), writer, wanted)
         except BaseException as error:
             if jobs is not None:
@@ -146,6 +172,7 @@ class Takeover:
             LogEvent.PARTITION_TAKEN,
             partition=partition,
             jobs=len(jobs),
+            parked=len(parked),
             finished=len(finished),
             quarantined=len(shut_away.keys),
             offset=position,
@@ -156,13 +183,61 @@ class Takeover:
             settings=self._settings,
             jobs=jobs,
             finished=finished,
+            parked=parked,
+            limits=self._limits,
             quarantined=shut_away.keys,
             metrics=self._metrics,
             clock=self._clock,
         )
         return PartitionRuntime(
-            partition, writer=writer, jobs=jobs, finished=finished, intake=intake, position=position
+            partition,
+            writer=writer,
+            jobs=jobs,
+            finished=finished,
+            parked=parked,
+            intake=intake,
+            position=position,
+            marked_at=marked[0].offset,
         )
+
+    async def renew(self, runtime: PartitionRuntime) -> None:
+        """Write our marker again after a rebalance that has left us the partition. Raises `PartitionError`.
+
+        With transactions a marker that can be written proves that nobody has taken the partition over in between.
+        Without them the log is asked: a marker of another process between our last and our new one.
+        """
+        limit = 2 * self._settings.kafka.call_timeout_seconds
+        before, partition = runtime.marked_at, runtime.partition
+        marked = await runtime.renew(self.marker_records(self.new_marker(), partition), limit)
+        if self._settings.kafka.delivery == "exactly_once":
+            return
+        async with LogReader(self._settings.kafka) as reader:
+            async for records in reader.since(self._settings.topics.jobs, partition, before + 1, lambda: True):
+                others = [r for r in records if isinstance(r, InRecord) and r.key == MARKER_KEY and r.offset < marked]
+                if others:
+                    raise PartitionError(f"another process has owned partition {partition} in between")
+
+    async def _end_what_has_ended(
+        self,
+        reader: LogReader,
+        marker: Marker,
+        live: LiveRecords,
+        jobs: PartitionJobs,
+        finished: KafkaFinishedLog,
+        writer: PartitionWriter,
+        wanted: StillWanted,
+    ) -> None:
+        """Take from `live` the jobs whose completion is published, and write what was missing of their end."""
+        search = EndedJobs(finished.partition, self._settings.topics, reader, self._readers.completions, wanted)
+        for ended in await search.among(live, jobs.summary, marker):
+            request_id, now_ms = ended.key.decode(), int(self._clock.time() * 1000)
+            note = finished.record(FinishedRecord(request_id, ended.digest, ended.completion, now_ms))
+            tombstone = OutRecord(self._settings.topics.jobs, finished.partition, ended.key, None)
+            places = await self._write(writer, [tombstone] if ended.is_noted else [tombstone, note])
+            if not ended.is_noted:
+                finished.add(request_id, places[1].offset)
+            live.replace(ended.key, None)
+            log.info(LogEvent.JOB_ENDED_BEFORE, partition=finished.partition, request_id=request_id)
 
     async def _look_back(self, marker: Marker, partition: int, finished: KafkaFinishedLog, wanted: StillWanted) -> int:
         """Where intake goes on, and, for `finished`, which requests have ended."""
@@ -203,44 +278,27 @@ class Takeover:
             clock=self._clock,
         )
 
-    async def _write(self, writer: PartitionWriter, records: list[OutRecord]) -> None:
+    async def _write(self, writer: PartitionWriter, records: list[OutRecord]) -> list[RecordPosition]:
         limit = 2 * self._settings.kafka.call_timeout_seconds
         try:
             async with asyncio.timeout(limit):
-                await writer.submit(WriteUnit(records))
+                return await writer.submit(WriteUnit(records))
         except TimeoutError as error:
             raise PartitionError(f"nothing could be written within {limit:g} s") from error
 
     async def _restore(
-        self, partition: int, writer: PartitionWriter, jobs: PartitionJobs, live: dict[bytes, LogRecord]
+        self, partition: int, writer: PartitionWriter, jobs: PartitionJobs, parked: ParkedJobs, live: LiveRecords
     ) -> Quarantine:
-        unreadable: list[Unreadable] = []
-        for count, record in enumerate(live.values(), start=1):
-            if record.key.startswith(PRIVATE_PREFIX):
-                continue
-            try:
-                jobs.restore(record.key, record.value)
-            except UnreadableJob as error:
-                unreadable.append(Unreadable(record, str(error)))
-            if not count % _RESTORE_SLICE:
-                await asyncio.sleep(0)
-        found = quarantine(
-            unreadable,
-            notes_among(live),
+        """Hand the live jobs over, and make durable what is said of those that can't be read."""
+        found = await restore_jobs(
+            live,
+            jobs,
+            parked,
             topics=self._settings.topics,
             partition=partition,
             now_ms=int(self._clock.time() * 1000),
-            limit_bytes=largest_record_bytes(self._settings.kafka),
+            limits=self._limits,
         )
-        for item in unreadable:
-            log.error(
-                LogEvent.JOB_QUARANTINED,
-                partition=partition,
-                request_id=item.record.key.decode("utf-8", "replace"),
-                offset=item.record.offset,
-                reason=item.reason,
-                todo="run the version that wrote it, or see docs/decisions; it may be a paid task",
-            )
         self._metrics.quarantined.labels(partition=str(partition)).set(len(found.keys))
         if found.records:
             await self._write(writer, list(found.records))

@@ -7,15 +7,18 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from service.clock import Clock
-from service.kafka.connection import largest_record_bytes
-from service.kafka.ports import OutRecord, RecordPosition, RecordTooLarge, WriterClosed, WriteUnit
+from service.kafka.ports import UNIT_BYTES, RecordPosition, WriterClosed, WriteUnit
+from service.kafka.record_limits import TopicLimits
+from service.kafka.writing.batches import batch_options
+from service.kafka.writing.futures import consume
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.producer import ProducerFailed
+from service.kafka.writing.too_large import too_large
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
@@ -23,7 +26,6 @@ from service.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 _GROUP_RECORDS = 2_000
-_GROUP_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,6 @@ class Entry:
     since: float
 
 
-def record_bytes(record: OutRecord) -> int:
-    """An upper bound of what the record takes in a batch of its own. Raises for a record no topic can hold."""
-    if record.key is None and record.value is None:
-        raise ValueError("a record needs a key or a value")
-    size: int = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, list(record.headers))
-    return size
-
-
 class GroupCommitWriter(ABC):
     """A `Writer` over one task. A subclass says how a group becomes durable.
 
@@ -61,7 +55,14 @@ class GroupCommitWriter(ABC):
     """
 
     def __init__(
-        self, partition: int, *, settings: Settings, metrics: Metrics, clock: Clock, pace: TransactionPace | None = None
+        self,
+        partition: int,
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock,
+        pace: TransactionPace | None = None,
+        limits: TopicLimits | None = None,
     ) -> None:
         self.partition = partition
         self.dead: asyncio.Future[WriterDeath] = asyncio.get_running_loop().create_future()
@@ -70,7 +71,7 @@ class GroupCommitWriter(ABC):
         self._clock = clock
         self._pace = pace or TransactionPace(clock)
         self._linger = settings.writer.linger_ms / 1000
-        self._limit = largest_record_bytes(settings.kafka)
+        self._limits = limits or TopicLimits()
         self._pending: deque[Entry] = deque()
         self._pending_bytes = 0
         self._pending_records = 0
@@ -118,23 +119,22 @@ class GroupCommitWriter(ABC):
 
     def submit(self, unit: WriteUnit) -> asyncio.Future[list[RecordPosition]]:
         future: asyncio.Future[list[RecordPosition]] = self._loop.create_future()
-        future.add_done_callback(_seen)
+        consume(future)
         if self._task is None or self._closing or self.dead.done():
             future.set_exception(WriterClosed())
             return future
         try:
-            sizes = [record_bytes(record) for record in unit.records]
+            refusal = too_large(unit.records, self._limits)
         except ValueError as error:
             future.set_exception(error)
             return future
-        largest = max(sizes, default=0)
-        if largest > self._limit:
-            future.set_exception(RecordTooLarge(f"a record of {largest} bytes; the largest possible is {self._limit}"))
+        if refusal is not None:
+            future.set_exception(refusal)
             return future
-        size = sum(sizes)
+        size = sum(self._limits.size(record) for record in unit.records)
         self._pending.append(Entry(unit, future, size, self._loop.time()))
         self._pending_bytes += size
-        self._pending_records += len(sizes)
+        self._pending_records += len(unit.records)
         if len(self._pending) == 1 or self._full():
             self._wake.set()
         return future
@@ -147,11 +147,15 @@ class GroupCommitWriter(ABC):
         limit = self._settings.kafka.call_timeout_seconds
         done, _ = await asyncio.wait({self._task}, timeout=limit)
         if not done:
-            await self._die(ProducerFailed("close", f"not written within {limit:g} s"))
+            await self.die(ProducerFailed("close", f"not written within {limit:g} s"))
             await asyncio.wait({self._task}, timeout=limit)  # its producer is gone, so its call ends
 
+    def _batch_options(self) -> dict[str, Any]:
+        """The options of the producer that depend on the topics' limits, as they are known now."""
+        return batch_options(self._settings.topics, self._limits, self._settings.writer.compression)
+
     def _full(self) -> bool:
-        return self._pending_records >= _GROUP_RECORDS or self._pending_bytes >= _GROUP_BYTES
+        return self._pending_records >= _GROUP_RECORDS or self._pending_bytes >= UNIT_BYTES
 
     async def _run(self) -> None:
         while await self._gathered():
@@ -160,8 +164,9 @@ class GroupCommitWriter(ABC):
             try:
                 places = await self._write([entry.unit for entry in group])
             except Exception as error:  # noqa: BLE001 — whatever it was, the producer can't be trusted again
+                self._learn(error)
                 self._pending.extendleft(reversed(group))
-                await self._die(error)
+                await self.die(error)
                 return
             self._metrics.transactions.labels(outcome="committed").inc()
             self._metrics.transaction_seconds.observe(self._clock.monotonic() - begun)
@@ -197,7 +202,7 @@ class GroupCommitWriter(ABC):
         while self._pending:
             entry = self._pending[0]
             count = len(entry.unit.records)
-            if group and (records + count > _GROUP_RECORDS or size + entry.size > _GROUP_BYTES):
+            if group and (records + count > _GROUP_RECORDS or size + entry.size > UNIT_BYTES):
                 break
             group.append(self._pending.popleft())
             records += count
@@ -206,7 +211,19 @@ class GroupCommitWriter(ABC):
         self._pending_bytes -= size
         return group
 
-    async def _die(self, error: BaseException) -> None:
+    def _learn(self, error: BaseException) -> None:
+        """The next writer of this partition must not send again what was refused for its size."""
+        if not isinstance(error, ProducerFailed):
+            return
+        sizes: dict[str, int] = {}
+        for record in error.too_large:
+            sizes[record.topic] = sizes.get(record.topic, 0) + self._limits.size(record)
+        for topic, size in sizes.items():
+            limit = self._limits.refused(topic, size)
+            log.warning(LogEvent.RECORD_REFUSED, topic=topic, bytes=size, limit_bytes=limit)
+
+    async def die(self, error: BaseException) -> None:
+        """Let go of the producer and fail whatever waits. Called after a failed call; a second call changes nothing."""
         if self.dead.done():
             return
         fenced = isinstance(error, ProducerFailed) and error.fenced
@@ -219,9 +236,3 @@ class GroupCommitWriter(ABC):
             if not entry.future.done():
                 entry.future.set_exception(WriterClosed(f"the writer of partition {self.partition} died: {reason}"))
         await self._abandon(fenced=fenced)
-
-
-def _seen(future: asyncio.Future[list[RecordPosition]]) -> None:
-    """A submitter may have gone: its error is no news."""
-    if not future.cancelled():
-        future.exception()

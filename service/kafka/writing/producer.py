@@ -9,30 +9,60 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    RecordListTooLargeError,
+)
 from aiokafka.structs import OffsetAndMetadata
 
 from service.errors import PartitionError
-from service.kafka.connection import is_unreachable
+from service.kafka.connection import is_unreachable, new_producer
 from service.kafka.ports import OutRecord, RecordPosition
+from service.kafka.writing.futures import consume
+from service.kafka.writing.raw_batch import send_record
+from service.settings import KafkaSettings
 
 T = TypeVar("T")
 
 _KILL_SECONDS = 5.0
 
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What a broker answers to a batch above `max.message.bytes`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A record that was handed to a producer, and aiokafka's future of its delivery."""
+
+    record: OutRecord
+    delivery: asyncio.Future[Any]
+
 
 class ProducerFailed(PartitionError):
     """A call of a producer failed or took too long: this producer is dead.
 
-    `fenced`: a newer producer has its identity. `unreachable`: no broker answered.
+    `fenced`: a newer producer has its identity. `unreachable`: no broker answered. `too_large`: the records of the
+    batches that a broker refused for their size.
     """
 
-    def __init__(self, operation: str, reason: str, *, fenced: bool = False, unreachable: bool = False) -> None:
+    def __init__(
+        self,
+        operation: str,
+        reason: str,
+        *,
+        fenced: bool = False,
+        unreachable: bool = False,
+    ) -> None:
         super().__init__(f"{operation}: {reason}")
+        self.too_large: tuple[OutRecord, ...] = ()
         self.operation = operation
         self.fenced = fenced
         self.unreachable = unreachable
@@ -52,9 +82,10 @@ def failure_of(operation: str, error: BaseException) -> ProducerFailed:
 class BoundedProducer:
     """One aiokafka producer, never reused after a failure. Not for concurrent use: one task calls it."""
 
-    def __init__(self, options: Mapping[str, Any], *, call_timeout_seconds: float) -> None:
-        self._limit = call_timeout_seconds
-        self._producer = AIOKafkaProducer(**options)
+    def __init__(self, settings: KafkaSettings, options: Mapping[str, Any]) -> None:
+        """`options` are all of aiokafka's; of `settings` the limit of a call counts."""
+        self._limit = settings.call_timeout_seconds
+        self._producer = new_producer(settings, options)
 
     @property
     def raw(self) -> AIOKafkaProducer:
@@ -77,35 +108,47 @@ class BoundedProducer:
             await asyncio.shield(self.kill())
             raise
 
+    def never_expire(self) -> None:
+        """Repeat a batch also when its partition has had no leader for long. Called after `start`, before any record.
+
+        Otherwise aiokafka fails such a batch, although an earlier request may have written it.
+        """
+        self._producer._message_accumulator._batch_ttl = float("inf")  # noqa: SLF001
+
     async def begin(self) -> None:
         await self._limited("begin", self._producer.begin_transaction())
 
-    async def send(self, records: Iterable[OutRecord]) -> list[asyncio.Future[Any]]:
-        """Hand over `records` in order; the delivery futures, each to be awaited with `delivered`."""
-        futures: list[asyncio.Future[Any]] = []
+    async def send(self, records: Iterable[OutRecord]) -> list[Sent]:
+        """Hand over `records` in order. What is returned must be awaited with `delivered`.
+
+        Waits while an earlier batch of the same partition is being gathered, so memory beyond the records is bounded.
+        """
+        sent: list[Sent] = []
         try:
-            await self._limited("send", self._send(records, futures))
+            await self._limited("send", self._send(records, sent))
         except ProducerFailed:
-            _consume(futures)
+            consume(*(one.delivery for one in sent))
             raise
-        return futures
+        return sent
 
-    async def _send(self, records: Iterable[OutRecord], futures: list[asyncio.Future[Any]]) -> None:
+    async def _send(self, records: Iterable[OutRecord], sent: list[Sent]) -> None:
         for record in records:
-            future = await self._producer.send(
-                record.topic, record.value, record.key, record.partition, headers=list(record.headers)
-            )
-            futures.append(future)
+            delivery = await send_record(self._producer, record)
+            sent.append(Sent(record, delivery))
 
-    async def delivered(self, futures: Sequence[asyncio.Future[Any]]) -> list[RecordPosition]:
+    async def delivered(self, sent: Sequence[Sent]) -> list[RecordPosition]:
         """Wait for every delivery; raises if a single one failed, since a commit would not tell."""
-        if not futures:
+        if not sent:
             return []
+        futures = [one.delivery for one in sent]
         _done, pending = await asyncio.wait(futures, timeout=self._limit)
-        _consume(futures)
-        failed = next((error for f in futures if f.done() and (error := f.exception()) is not None), None)
-        if failed is not None:
-            raise self._failure("delivery", failed) from failed
+        consume(*futures)
+        errors = {at: error for at, f in enumerate(futures) if f.done() and (error := f.exception()) is not None}
+        if errors:
+            first = next(iter(errors.values()))
+            failure = self._failure("delivery", first)
+            failure.too_large = tuple(sent[at].record for at, error in errors.items() if isinstance(error, TOO_LARGE))
+            raise failure from first
         if pending:
             raise ProducerFailed("delivery", f"no answer within {self._limit:g} s", unreachable=True)
         return [RecordPosition(m.topic, m.partition, m.offset) for m in (future.result() for future in futures)]
@@ -131,7 +174,7 @@ class BoundedProducer:
             stopping.cancel()
         await self.kill()
         await asyncio.wait({stopping}, timeout=_KILL_SECONDS)
-        _consume([stopping])
+        consume(stopping)
 
     async def kill(self) -> None:
         """Close at once: nothing more is sent, every open delivery fails. Never raises; bounded; repeatable."""
@@ -142,7 +185,7 @@ class BoundedProducer:
             task.cancel()
         closing = asyncio.ensure_future(producer.client.close())
         await asyncio.wait({closing}, timeout=_KILL_SECONDS)
-        _consume([closing])
+        consume(closing)
         left = self._tasks()
         for task in left:  # a cancelled sender awaits its requests: the second cancel reaches it
             task.cancel()
@@ -159,9 +202,9 @@ class BoundedProducer:
         accumulator.fail_all(KafkaError("the producer was closed"))
         for batches in list(accumulator._batches.values()):  # noqa: SLF001
             for batch in batches:
-                _consume([batch.future, batch._drain_waiter])  # noqa: SLF001
+                consume(batch.future, batch._drain_waiter)  # noqa: SLF001
         for batch in list(accumulator._pending_batches):  # noqa: SLF001
-            _consume([batch.future, batch._drain_waiter])  # noqa: SLF001
+            consume(batch.future, batch._drain_waiter)  # noqa: SLF001
         accumulator._batches.clear()  # noqa: SLF001
 
     def _tasks(self) -> set[asyncio.Task[Any]]:
@@ -181,7 +224,7 @@ class BoundedProducer:
         if manager is None:
             return
         waiters = [manager._transaction_waiter, *(entry[2] for entry in manager._pending_txn_offsets)]  # noqa: SLF001
-        _consume([waiter for waiter in waiters if waiter is not None])
+        consume(*(waiter for waiter in waiters if waiter is not None))
 
     async def _limited(self, operation: str, call: Awaitable[T], *, limit: float | None = None) -> T:
         seconds = self._limit if limit is None else limit
@@ -200,12 +243,5 @@ class BoundedProducer:
         return failure_of(operation, died or error)
 
 
-def _consume(futures: Iterable[asyncio.Future[Any]]) -> None:
-    """Mark errors as seen, also those still to come."""
-    for future in futures:
-        future.add_done_callback(_seen)
-
-
-def _seen(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()
+MakeProducer = Callable[[KafkaSettings, Mapping[str, Any]], BoundedProducer]
+"""Makes a producer from the settings of the connection and aiokafka's own options."""

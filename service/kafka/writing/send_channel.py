@@ -11,15 +11,58 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
+import structlog
 from aiokafka import TopicPartition
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidTimestampError,
+    InvalidTopicError,
+    PolicyViolationError,
+    TopicAuthorizationFailedError,
+)
 
-from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition, RecordTooLarge
-from service.kafka.writing.group_commit import record_bytes
-from service.kafka.writing.producer import BoundedProducer
+from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition
+from service.kafka.record_limits import TopicLimits
+from service.kafka.writing.futures import fail
+from service.kafka.writing.producer import TOO_LARGE, BoundedProducer
+from service.kafka.writing.too_large import too_large
+from service.telemetry.events import LogEvent
+
+log = structlog.get_logger()
 
 _RATE_WINDOW_SECONDS = 0.1
+
+_NOT_WRITTEN = (
+    *TOO_LARGE,
+    TopicAuthorizationFailedError,
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    PolicyViolationError,
+    InvalidTimestampError,
+)
+"""Answers after which it is certain that nothing of a batch is in the topic."""
+
+
+class Refused(DeliveryFailed):
+    """The broker has refused a batch at its first sending: nothing of it is in the topic."""
+
+
+class ChannelOwner(Protocol):
+    """Who is told what becomes of the records. Called on the event loop; must not block or raise."""
+
+    def broken(self, reason: BaseException) -> None:
+        """Called once: the channel is dead, and its producer must be killed."""
+        ...
+
+    def delivered(self, topic: str, partition: int, count: int) -> None:
+        """`count` records of a partition are in the topic."""
+        ...
+
+    def undelivered(self, topic: str, partition: int) -> None:
+        """The partition did not take a record; `broken` follows."""
+        ...
 
 
 def pause_between_requests(records_per_second: float) -> float:
@@ -44,23 +87,21 @@ class _Batch:
 
 
 class SendChannel:
-    """A started producer and what is under way on it. `on_broken` is called once, with the reason."""
+    """A started producer and what is under way on it. Dead after the first failure, never reused."""
 
     def __init__(
         self,
         producer: BoundedProducer,
         *,
         lease: Lease,
-        limit_bytes: int,
-        on_broken: Callable[[BaseException], None],
-        on_delivered: Callable[[str, int], None],
+        limits: TopicLimits,
+        owner: ChannelOwner,
     ) -> None:
         self.producer = producer
         self.under_way_bytes = 0
         self._lease = lease
-        self._limit = limit_bytes
-        self._on_broken = on_broken
-        self._on_delivered = on_delivered
+        self._limits = limits
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._client = producer.raw.client
         self._topics: set[str] = set()
@@ -85,8 +126,8 @@ class SendChannel:
             return future
         headers = list(record.headers)
         size = len(record.value or b"") + len(record.key or b"") + 64
-        if size > self._limit // 2 and record_bytes(record) > self._limit:
-            fail(future, RecordTooLarge())
+        if 2 * size > self._limits.of(record.topic) and (refusal := too_large((record,), self._limits)) is not None:
+            fail(future, refusal)
             return future
         batch = self._open.get((record.topic, record.partition))
         if (
@@ -102,9 +143,12 @@ class SendChannel:
         self._counted += 1
         return future
 
-    def oldest_since(self) -> float | None:
-        """When the oldest batch under way was begun, by the loop's clock."""
-        return next(iter(self._under_way.values()), None)
+    def give_up_late(self, limit_seconds: float) -> None:
+        """Give up when the oldest batch was begun longer ago than this."""
+        oldest, since = next(iter(self._under_way.items()), (None, 0.0))
+        if oldest is not None and self._loop.time() - since > limit_seconds:
+            self._owner.undelivered(*oldest.batch.tp)
+            self.give_up(DeliveryFailed(f"not delivered within {limit_seconds:g} s"))
 
     async def delivered(self, limit_seconds: float) -> None:
         """Wait until nothing is under way, at most that long."""
@@ -124,7 +168,7 @@ class SendChannel:
         for batch in under_way:
             for future in batch.futures:
                 fail(future, reason)
-        self._on_broken(reason)
+        self._owner.broken(reason)
 
     def _next_batch(self, tp: TopicPartition) -> _Batch:
         if tp.topic not in self._topics:
@@ -159,7 +203,15 @@ class SendChannel:
         error = done.exception()
         if error is not None:
             self._under_way[batch] = 0.0
-            self.give_up(DeliveryFailed(f"not delivered: {error}"))
+            topic, partition = batch.batch.tp
+            if isinstance(error, TOO_LARGE):
+                limit = self._limits.refused(topic, batch.size)
+                log.warning(LogEvent.RECORD_REFUSED, topic=topic, bytes=batch.size, limit_bytes=limit)
+            self._owner.undelivered(topic, partition)
+            # A batch that was sent before may have been written then, whatever the last answer was.
+            certain = isinstance(error, _NOT_WRITTEN) and batch.batch.retry_count == 1
+            reason = f"{topic} does not take the record: {type(error).__name__}: {error}"
+            self.give_up(Refused(reason) if certain else DeliveryFailed(reason))
             return
         self.under_way_bytes -= batch.size
         meta = done.result()
@@ -168,11 +220,4 @@ class SendChannel:
             if not future.done():
                 future.set_result(RecordPosition(topic, partition, offset))
             offset += 1
-        self._on_delivered(topic, len(batch.futures))
-
-
-def fail(future: asyncio.Future[RecordPosition], error: BaseException) -> None:
-    """Fail a future whose owner may never look at it."""
-    if not future.done():
-        future.set_exception(error)
-        future.exception()
+        self._owner.delivered(topic, partition, len(batch.futures))

@@ -1,18 +1,23 @@
-"""The fragment sender: live records, the moment they arrive, through one producer that is replaced when it breaks."""
+"""The sender of live records: one idempotent producer for the whole process, replaced when it breaks."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from typing import Any
 
 import structlog
 
 from service.clock import Clock
-from service.kafka.connection import largest_record_bytes, producer_options
+from service.kafka.connection import producer_options
 from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition
-from service.kafka.writing.producer import BoundedProducer, ProducerFailed
-from service.kafka.writing.send_channel import SendChannel, fail
+from service.kafka.record_limits import TopicLimits
+from service.kafka.writing.batches import batch_options
+from service.kafka.writing.futures import fail
+from service.kafka.writing.producer import BoundedProducer, MakeProducer, ProducerFailed
+from service.kafka.writing.proof import TopicProofs
+from service.kafka.writing.send_channel import SendChannel
 from service.settings import Settings
+from service.supervision import Supervised, Supervisor
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
@@ -21,7 +26,7 @@ log = structlog.get_logger()
 READY_BELOW_BYTES = 16 * 1024 * 1024
 """What may be under way before `ready` makes callers wait; at four times as much, `send` fails."""
 
-_LOOK_SECONDS = 0.5
+_CHECK_SECONDS = 0.5
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -33,32 +38,47 @@ class IdempotentSender:
     fails with it, nothing of it is sent afterwards, and `send` fails until the next producer has connected.
     """
 
-    def __init__(self, *, settings: Settings, metrics: Metrics, clock: Clock, lease: Lease) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock,
+        lease: Lease,
+        limits: TopicLimits | None = None,
+        supervisor: Supervisor | None = None,
+        make_producer: MakeProducer = BoundedProducer,
+    ) -> None:
         self._settings = settings
+        self._limits = limits or TopicLimits()
         self._metrics = metrics
         self._clock = clock
         self._lease = lease
         self._alive = lease.alive
+        self._supervisor = supervisor or Supervisor(metrics)
+        self._make_producer = make_producer
         self._limit_seconds = settings.kafka.call_timeout_seconds
         self._loop = asyncio.get_running_loop()
         self._channel: SendChannel | None = None
-        self._changed = asyncio.Event()
+        self._changed = asyncio.Event()  # for those who wait in `ready`
+        self._broke = asyncio.Event()  # for the task that replaces the producer
         self._broken_producer: BoundedProducer | None = None
-        self._replacing: asyncio.Task[None] | None = None
-        self._look: asyncio.TimerHandle | None = None
+        self._tending: Supervised | None = None
+        self._refusing: set[tuple[str, int]] = set()
+        self._proofs = TopicProofs(self._connect_patiently)
         self._closed = False
 
     def __repr__(self) -> str:
         if self._closed:
             return "<IdempotentSender, closed>"
         if self._channel is None:
-            return f"<IdempotentSender, {'between producers' if self._replacing else 'not started'}>"
+            return f"<IdempotentSender, {'between producers' if self._tending else 'not started'}>"
         return f"<IdempotentSender, open, {self._channel.under_way_bytes} bytes under way>"
 
     async def start(self) -> None:
         """Connect. Raises `ProducerFailed` within the call limit."""
         self._channel = await self._connect()
-        self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_late)
+        self._tending = self._supervisor.keep("live sender", self._tend)
 
     def send(self, record: OutRecord) -> asyncio.Future[RecordPosition]:
         if not self._alive():
@@ -66,7 +86,8 @@ class IdempotentSender:
         channel = self._channel
         if channel is None or channel.under_way_bytes > 4 * READY_BELOW_BYTES:
             future: asyncio.Future[RecordPosition] = self._loop.create_future()
-            fail(future, DeliveryFailed("no producer just now" if channel is None else "too much is under way"))
+            reason = "there is no connection to Kafka" if channel is None else "too much is on its way to Kafka"
+            fail(future, DeliveryFailed(reason))
             return future
         return channel.add(record)
 
@@ -75,16 +96,28 @@ class IdempotentSender:
             self._changed.clear()
             await self._changed.wait()
 
+    def takes(self, topic: str, partition: int) -> bool:
+        return (topic, partition) not in self._refusing
+
+    async def prove(self, record: OutRecord) -> RecordPosition:
+        if not self._alive():
+            raise LeaseLost
+        if self._closed:
+            raise DeliveryFailed("the sender was closed")
+        return await self._proofs.prove(record)
+
+    def give_up(self, reason: BaseException) -> None:
+        """Drop the producer and connect a new one; what is under way fails with `reason`."""
+        if self._channel is not None:
+            self._channel.give_up(reason)
+
     async def close(self) -> None:
         """Wait for what is under way, bounded in time, then disconnect. Never raises."""
         self._closed = True
         self._changed.set()
-        if self._look is not None:
-            self._look.cancel()
-        if self._replacing is not None:
-            self._replacing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._replacing
+        if self._tending is not None:
+            await self._tending.stop()
+        await self._proofs.close()
         if self._broken_producer is not None:
             await self._broken_producer.kill()
         channel, self._channel = self._channel, None
@@ -93,51 +126,88 @@ class IdempotentSender:
             channel.give_up(DeliveryFailed("the sender was closed"))
             await channel.producer.kill()
 
-    async def _connect(self) -> SendChannel:
-        producer = BoundedProducer(producer_options(self._settings.kafka), call_timeout_seconds=self._limit_seconds)
-        topics = self._settings.topics
-        await producer.start([topics.fragments, topics.progress])
-        return SendChannel(
-            producer,
-            lease=self._lease,
-            limit_bytes=largest_record_bytes(self._settings.kafka),
-            on_broken=self._broken,
-            on_delivered=self._delivered,
-        )
+    # What the channel tells
 
-    def _delivered(self, topic: str, count: int) -> None:
+    def delivered(self, topic: str, partition: int, count: int) -> None:
+        self._refusing.discard((topic, partition))
         if topic == self._settings.topics.fragments:
             self._metrics.fragments.inc(count)
         self._changed.set()
 
-    def _broken(self, reason: BaseException) -> None:
+    def undelivered(self, topic: str, partition: int) -> None:
+        self._refusing.add((topic, partition))
+
+    def broken(self, reason: BaseException) -> None:
         broken, self._channel = self._channel, None
         if self._closed or broken is None:
             return
         log.warning(LogEvent.SENDER_REPLACED, reason=str(reason))
         self._broken_producer = broken.producer
-        self._replacing = asyncio.create_task(self._replace(broken.producer), name="sender-replacement")
+        self._broke.set()
 
-    async def _replace(self, broken: BoundedProducer) -> None:
-        await broken.kill()
+    # Producers
+
+    async def _tend(self) -> None:
+        """Give up what is late, which aiokafka would repeat for ever, and replace a producer that is broken."""
+        while True:
+            if self._channel is None:
+                await self._replace()
+            else:
+                self._channel.give_up_late(self._limit_seconds)
+            await self._until_broken()
+
+    async def _until_broken(self) -> None:
+        """Return when there is no producer, and at the latest when it is time to look again."""
+        end = self._loop.time() + _CHECK_SECONDS
+        while self._channel is not None and (left := end - self._loop.time()) > 0:
+            self._broke.clear()
+            handle = self._loop.call_later(left, self._broke.set)
+            await self._broke.wait()
+            handle.cancel()
+
+    async def _replace(self) -> None:
+        if self._broken_producer is not None:
+            await self._broken_producer.kill()
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 self._channel = await self._connect()
-                self._broken_producer = None
             except ProducerFailed as error:
                 if pause == _FIRST_PAUSE_SECONDS:
                     log.warning(LogEvent.SENDER_WAITING, reason=str(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
                 continue
+            self._broken_producer = None
             self._changed.set()
             return
 
-    def _look_for_late(self) -> None:
-        """Break a producer that is late: by itself it repeats a request for ever."""
-        channel = self._channel
-        since = channel.oldest_since() if channel is not None else None
-        if channel is not None and since is not None and self._loop.time() - since > self._limit_seconds:
-            channel.give_up(DeliveryFailed(f"not delivered within {self._limit_seconds:g} s"))
-        self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_late)
+    async def _connect(self) -> SendChannel:
+        topics = self._settings.topics
+        producer = self._make_producer(self._settings.kafka, self._options())
+        await producer.start([topics.fragments, topics.progress])
+        return SendChannel(producer, lease=self._lease, limits=self._limits, owner=self)
+
+    async def _connect_patiently(self, topic: str) -> SendChannel:
+        """A channel for one partition of `topic` whose producer repeats a request until it is answered."""
+        producer = self._make_producer(self._settings.kafka, self._options())
+        await producer.start([topic])
+        producer.never_expire()
+        return SendChannel(producer, lease=self._lease, limits=self._limits, owner=_OwnerOfProof(self))
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            **producer_options(self._settings.kafka),
+            **batch_options(self._settings.topics, self._limits, self._settings.writer.live_compression),
+        }
+
+
+class _OwnerOfProof:
+    """Tells the sender what became of records that prove a topic; their producer is none of the sender's."""
+
+    def __init__(self, sender: IdempotentSender) -> None:
+        self.delivered = sender.delivered
+        self.undelivered = sender.undelivered
+
+    def broken(self, reason: BaseException) -> None:
+        """The proof itself lets go of the producer."""

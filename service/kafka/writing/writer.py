@@ -8,9 +8,10 @@ from service.clock import Clock
 from service.failpoints import Point, failpoint
 from service.kafka.connection import transactional_options, written_topics
 from service.kafka.ports import OutRecord, RecordPosition, WriteUnit
+from service.kafka.record_limits import TopicLimits
 from service.kafka.writing.group_commit import GroupCommitWriter
 from service.kafka.writing.pace import TransactionPace
-from service.kafka.writing.producer import BoundedProducer
+from service.kafka.writing.producer import BoundedProducer, MakeProducer
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 
@@ -23,11 +24,19 @@ class TransactionalWriter(GroupCommitWriter):
     """
 
     def __init__(
-        self, partition: int, *, settings: Settings, metrics: Metrics, clock: Clock, pace: TransactionPace | None = None
+        self,
+        partition: int,
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock,
+        pace: TransactionPace | None = None,
+        limits: TopicLimits | None = None,
+        make_producer: MakeProducer = BoundedProducer,
     ) -> None:
-        super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace)
-        self._producer = BoundedProducer(
-            transactional_options(settings.kafka, partition), call_timeout_seconds=settings.kafka.call_timeout_seconds
+        super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace, limits=limits)
+        self._producer = make_producer(
+            settings.kafka, {**transactional_options(settings.kafka, partition), **self._batch_options()}
         )
 
     async def _open(self) -> None:
@@ -36,8 +45,8 @@ class TransactionalWriter(GroupCommitWriter):
     async def _write(self, units: Sequence[WriteUnit]) -> list[list[RecordPosition]]:
         producer = self._producer
         await producer.begin()
-        futures = await producer.send(record for unit in units for record in unit.records)
-        placed = iter(await producer.delivered(futures))
+        sent = await producer.send(record for unit in units for record in unit.records)
+        placed = iter(await producer.delivered(sent))
         places = [[next(placed) for _ in unit.records] for unit in units]
         further = [list(unit.then(found)) if unit.then else [] for unit, found in zip(units, places, strict=True)]
         if any(further):
@@ -52,8 +61,8 @@ class TransactionalWriter(GroupCommitWriter):
     async def _write_further(
         self, places: list[list[RecordPosition]], further: list[list[OutRecord]]
     ) -> list[list[RecordPosition]]:
-        futures = await self._producer.send(record for records in further for record in records)
-        placed = iter(await self._producer.delivered(futures))
+        sent = await self._producer.send(record for records in further for record in records)
+        placed = iter(await self._producer.delivered(sent))
         return [found + [next(placed) for _ in records] for found, records in zip(places, further, strict=True)]
 
     async def _send_offset(self, units: Sequence[WriteUnit]) -> None:

@@ -6,16 +6,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
 
 import pytest
 
 from service.clock import SystemClock
-from service.kafka.logs.asset_log import AssetLog, AssetNote, Claim
+from service.kafka.asset_port import AssetNote
+from service.kafka.logs.asset_log import AssetLog
+from service.kafka.logs.claim import Claim
 from service.kafka.ports import LeaseLost
 from service.kafka.writing.sender import IdempotentSender
 from service.settings import AssetSettings
 from service.telemetry.metrics import Metrics
+from tests.kafka.ownership.world import Eventually, World
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +38,7 @@ def note(identity: str, *, asset_id: str = "asset-1", used_hours_ago: float = 0.
 
 
 @pytest.fixture
-async def open_log(world: Any) -> AsyncIterator[Opener]:
+async def open_log(world: World) -> AsyncIterator[Opener]:
     """Another process's asset log; `lease` lets a test take its lease away."""
     async with AsyncExitStack() as stack:
 
@@ -54,7 +56,7 @@ async def open_log(world: Any) -> AsyncIterator[Opener]:
         yield make
 
 
-async def write(world: Any, log: AssetLog, noted: AssetNote) -> None:
+async def write(world: World, log: AssetLog, noted: AssetNote) -> None:
     """What a unit of a writer does."""
     record = log.record(noted)
     await world.write(record.topic, record.key, record.value, record.partition)
@@ -73,7 +75,7 @@ async def until_known(log: AssetLog, identity: str) -> AssetNote:
     return found
 
 
-async def test_a_note_is_found_by_every_process_and_after_a_restart(world: Any, open_log: Opener) -> None:
+async def test_a_note_is_found_by_every_process_and_after_a_restart(world: World, open_log: Opener) -> None:
     first, second = await open_log(), await open_log()
     await first.ready()
     assert await first.current("video") is None
@@ -85,7 +87,7 @@ async def test_a_note_is_found_by_every_process_and_after_a_restart(world: Any, 
     assert await third.acquire("video") == noted
 
 
-async def test_of_two_processes_one_wins_and_the_other_waits_for_its_note(world: Any, open_log: Opener) -> None:
+async def test_of_two_processes_one_wins_and_the_other_waits_for_its_note(world: World, open_log: Opener) -> None:
     logs = [await open_log(), await open_log()]
     races = [asyncio.create_task(log.acquire("video")) for log in logs]
     done, waiting = await asyncio.wait(races, return_when=asyncio.FIRST_COMPLETED, timeout=20)
@@ -101,7 +103,7 @@ async def test_of_two_processes_one_wins_and_the_other_waits_for_its_note(world:
     assert not claim.held()
 
 
-async def test_many_jobs_of_many_processes_make_one_upload(world: Any, open_log: Opener) -> None:
+async def test_many_jobs_of_many_processes_make_one_upload(world: World, open_log: Opener) -> None:
     logs = [await open_log() for _ in range(3)]
     uploads: list[str] = []
 
@@ -174,7 +176,7 @@ async def test_a_claim_that_is_cancelled_while_it_is_made_is_given_up(open_log: 
 
 
 async def test_an_invalidated_asset_is_forgotten_everywhere_unless_a_newer_one_is_there(
-    world: Any, open_log: Opener, eventually: Any
+    world: World, open_log: Opener, eventually: Eventually
 ) -> None:
     first, second = await open_log(), await open_log()
     await first.ready()
@@ -192,7 +194,7 @@ async def test_an_invalidated_asset_is_forgotten_everywhere_unless_a_newer_one_i
     await claim.release()
 
 
-async def test_an_asset_unused_for_longer_than_the_window_is_uploaded_again(world: Any, open_log: Opener) -> None:
+async def test_an_asset_unused_for_longer_than_the_window_is_uploaded_again(world: World, open_log: Opener) -> None:
     log = await open_log()
     await log.ready()
     await write(world, log, note("stale", used_hours_ago=169))

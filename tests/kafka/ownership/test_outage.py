@@ -11,6 +11,8 @@ from service.kafka.ports import OutRecord, WriteUnit
 from service.sandbox.broker.broker import Broker
 from service.sandbox.broker.local import LocalBroker
 from service.settings import Settings
+from tests.kafka.ownership.conftest import MakeWorld
+from tests.kafka.ownership.world import Eventually
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +23,7 @@ def on(broker: Broker, settings: Settings, **changes: Any) -> Settings:
 
 
 async def test_everything_waits_for_a_broker_that_is_away_and_goes_on_when_it_is_back(
-    settings: Settings, make_world: Any, eventually: Any
+    settings: Settings, make_world: MakeWorld, eventually: Eventually
 ) -> None:
     async with LocalBroker() as broker, make_world(on(broker, settings, call_timeout_seconds=4.0)) as world:
         async with world.member() as member:
@@ -34,6 +36,7 @@ async def test_everything_waits_for_a_broker_that_is_away_and_goes_on_when_it_is
             lost = member.host.jobs(0).writer.submit(unit)
             await eventually(lambda: member.ownership.partitions()[0] is not State.SERVING, "the writer gives up")
             assert lost.done()
+            assert member.task is not None
             assert not member.task.done()
             await broker.start()
             await member.serves(0, 1)
@@ -45,13 +48,14 @@ async def test_everything_waits_for_a_broker_that_is_away_and_goes_on_when_it_is
 
 
 async def test_a_member_started_before_its_broker_waits_for_it(
-    settings: Settings, make_world: Any, eventually: Any
+    settings: Settings, make_world: MakeWorld, eventually: Eventually
 ) -> None:
     async with LocalBroker() as broker, make_world(on(broker, settings)) as world:
         broker.kill()
         async with world.member() as member:
             await eventually(lambda: member.ownership.group._away_since is not None)
             assert not member.ownership.joined
+            assert member.task is not None
             assert not member.task.done()
             await broker.start()
             await member.serves(0, 1)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from contracts.deadletters import DeadLetterInfo
+from tests.kafka.ownership.world import Eventually, World
 
 pytestmark = pytest.mark.integration
 
 
-async def test_an_unreadable_job_stays_counts_as_live_and_is_copied_once(world: Any, eventually: Any) -> None:
+async def test_an_unreadable_job_stays_counts_as_live_and_is_copied_once(world: World, eventually: Eventually) -> None:
     await world.write(world.topics.jobs, b"good", b'{"v":1,"digest":"d"}')
     offset = await world.write(world.topics.jobs, b"new", b'{"v":7,"task_id":"t1"}')
     for _ in range(2):
@@ -31,7 +30,7 @@ async def test_an_unreadable_job_stays_counts_as_live_and_is_copied_once(world: 
     assert [r.value for r in jobs if r.key == b"new"] == [b'{"v":7,"task_id":"t1"}']
 
 
-async def test_a_record_that_changes_is_copied_again_and_the_note_goes_with_the_record(world: Any) -> None:
+async def test_a_record_that_changes_is_copied_again_and_the_note_goes_with_the_record(world: World) -> None:
     await world.write(world.topics.jobs, b"new", b'{"v":7}')
     async with world.member() as member:
         await member.serves(0, 1)

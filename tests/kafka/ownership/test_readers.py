@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
+import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -13,12 +13,15 @@ from aiokafka.structs import TopicPartition
 from service.kafka.connection import client_options, transactional_options
 from service.kafka.logs.point_reader import PointReader
 from service.kafka.marker import Marker
+from service.kafka.partition.live_records import LeftInLog, LiveRecords, LogRecord, read_live
 from service.kafka.partition.restore import LogReader, Superseded
+from service.kafka.ports import InRecord, JobSummary
+from tests.kafka.ownership.world import World
 
 pytestmark = pytest.mark.integration
 
 
-async def _delete_below(world: Any, topic: str, offset: int) -> None:
+async def _delete_below(world: World, topic: str, offset: int) -> None:
     admin = AIOKafkaAdminClient(**client_options(world.settings.kafka))
     await admin.start()
     try:
@@ -27,7 +30,7 @@ async def _delete_below(world: Any, topic: str, offset: int) -> None:
         await admin.close()
 
 
-async def test_a_record_is_read_from_its_place_and_many_readers_take_turns(world: Any) -> None:
+async def test_a_record_is_read_from_its_place_and_many_readers_take_turns(world: World) -> None:
     topic = world.topics.finished
     places = [
         (partition, await world.write(topic, b"k%d" % number, b"v%d-%d" % (number, partition), partition))
@@ -37,13 +40,13 @@ async def test_a_record_is_read_from_its_place_and_many_readers_take_turns(world
     reader = PointReader(world.settings.kafka, topic)
     try:
         found = await asyncio.gather(*(reader.at(partition, offset) for partition, offset in reversed(places)))
-        read = [None if record is None else (record.partition, record.offset, record.value) for record in found]
+        read = [(r.partition, r.offset, r.value) if isinstance(r, InRecord) else None for r in found]
         assert read == [(p, o, b"v%d-%d" % (o, p)) for p, o in reversed(places)]
     finally:
         await reader.close()
 
 
-async def test_a_record_that_is_gone_or_was_never_there_is_none(world: Any) -> None:
+async def test_a_record_that_is_gone_or_was_never_there_is_none(world: World) -> None:
     topic = world.topics.finished
     for number in range(3):
         await world.write(topic, b"k", b"v%d" % number)
@@ -53,14 +56,14 @@ async def test_a_record_that_is_gone_or_was_never_there_is_none(world: Any) -> N
         await _delete_below(world, topic, 2)
         assert await reader.at(0, 0) is None
         last = await reader.at(0, 2)
-        assert last is not None
+        assert isinstance(last, InRecord)
         assert last.value == b"v2"
         assert await reader.beginnings([0, 1]) == {0: 2, 1: 0}
     finally:
         await reader.close()
 
 
-async def test_a_record_of_an_aborted_transaction_is_none(world: Any) -> None:
+async def test_a_record_of_an_aborted_transaction_is_none(world: World) -> None:
     producer = AIOKafkaProducer(**transactional_options(world.settings.kafka, 9))
     await producer.start()
     try:
@@ -76,7 +79,7 @@ async def test_a_record_of_an_aborted_transaction_is_none(world: Any) -> None:
         await reader.close()
 
 
-async def test_a_read_ends_at_its_own_marker_and_not_at_that_of_another(world: Any) -> None:
+async def test_a_read_ends_at_its_own_marker_and_not_at_that_of_another(world: World) -> None:
     topic = world.topics.jobs
     mine, other = Marker.new("me", 1), Marker.new("other", 1)
     for record in (None, other.record(topic, 0), None, mine.record(topic, 0), None):
@@ -89,12 +92,35 @@ async def test_a_read_ends_at_its_own_marker_and_not_at_that_of_another(world: A
             await anext(unwanted)
 
 
-async def test_what_is_left_of_a_log_is_the_last_record_of_each_key_in_order(world: Any) -> None:
+async def _live(world: World, *, room_bytes: int) -> LiveRecords:
     topic = world.topics.jobs
-    for key, value in ((b"a", b"1"), (b"b", b"1"), (b"c", b"1"), (b"a", b"2"), (b"b", None)):
-        await world.write(topic, key, value)
-    marker = Marker.new("me", 1)
-    await world.write(topic, marker.record(topic, 0).key, marker.record(topic, 0).value)
+    marker = Marker.new("me", 1).record(topic, 0)
+    await world.write(topic, marker.key, marker.value)
     async with LogReader(world.settings.kafka) as reader:
-        left = await reader.last_of_each_key(marker, topic, 0, lambda: True, lambda: None)
-    assert [(key, record.value, record.offset) for key, record in left.items()] == [(b"c", b"1", 2), (b"a", b"2", 3)]
+        return await read_live(
+            reader,
+            Marker(orjson.loads(marker.value or b"")["id"], "me", 1),
+            topic,
+            0,
+            lambda: True,
+            room_bytes=room_bytes,
+            summarize=lambda key, value: JobSummary(value.decode(), None, 0),
+            on_batch=lambda: None,
+        )
+
+
+async def test_what_is_left_of_a_log_is_the_last_record_of_each_key_in_order(world: World) -> None:
+    for key, value in ((b"a", b"1"), (b"b", b"1"), (b"c", b"1"), (b"a", b"2"), (b"b", None)):
+        await world.write(world.topics.jobs, key, value)
+    live = await _live(world, room_bytes=1_000)
+    assert list(live.by_key) == [b"c", b"a"]
+    assert [(r.value, r.offset) for r in live.by_key.values() if isinstance(r, LogRecord)] == [(b"1", 2), (b"2", 3)]
+
+
+async def test_what_exceeds_the_bound_is_known_by_its_place_only(world: World) -> None:
+    for key, value in ((b"a", b"x" * 60), (b"b", b"y" * 60), (b"a", None), (b"c", b"z" * 90), (b"d", b"w" * 5)):
+        await world.write(world.topics.jobs, key, value)
+    live = await _live(world, room_bytes=100)
+    assert live.by_key[b"b"] == LeftInLog(b"b", 1, 60, JobSummary("y" * 60, None, 0))
+    assert [type(record) for record in live.by_key.values()] == [LeftInLog, LogRecord, LogRecord]
+    assert live.held_bytes == 95

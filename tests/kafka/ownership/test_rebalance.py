@@ -12,12 +12,19 @@ from service.kafka.connection import transactional_options
 from service.kafka.partition.takeover_budget import MAX_FAILURES
 from service.kafka.ports import OutRecord, WriteUnit
 from service.kafka.writing.group_commit import GroupCommitWriter
+from tests.kafka.ownership.world import Eventually, Member, World, says
 
 pytestmark = pytest.mark.integration
 
 
+def position_of(member: Member) -> int | None:
+    """The next offset that partition 0 hands to intake."""
+    runtime = member.ownership.runtime(0)
+    return None if runtime is None else runtime.position
+
+
 async def test_an_open_transaction_of_a_dead_owner_is_settled_and_nothing_of_it_is_restored(
-    world: Any, eventually: Any
+    world: World, eventually: Eventually
 ) -> None:
     await world.write(world.topics.jobs, b"old", b'{"v":1,"digest":"d"}')
     dead = AIOKafkaProducer(**transactional_options(world.settings.kafka, 0))
@@ -35,7 +42,7 @@ async def test_an_open_transaction_of_a_dead_owner_is_settled_and_nothing_of_it_
 
 
 async def test_two_members_share_the_partitions_and_the_retained_one_is_renewed_not_taken_over(
-    world: Any, eventually: Any
+    world: World, eventually: Eventually
 ) -> None:
     async with world.member() as first:
         await first.serves(0, 1)
@@ -61,7 +68,7 @@ async def test_two_members_share_the_partitions_and_the_retained_one_is_renewed_
 
 
 async def test_nothing_may_be_paid_for_between_a_rebalance_and_the_end_of_what_it_took_away(
-    world: Any, eventually: Any
+    world: World, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world.member() as first:
         await first.serves(0, 1)
@@ -72,7 +79,7 @@ async def test_nothing_may_be_paid_for_between_a_rebalance_and_the_end_of_what_i
             await let_go.wait()
 
         for jobs in first.host.opened:
-            jobs.close = slowly
+            monkeypatch.setattr(jobs, "close", slowly)
         async with world.member() as second:
             await eventually(lambda: len(second.serving()) == 1, "the second has its partition")
             await eventually(lambda: len(first.serving()) == 1, "the first keeps the other")
@@ -83,7 +90,7 @@ async def test_nothing_may_be_paid_for_between_a_rebalance_and_the_end_of_what_i
 
 
 async def test_a_takeover_ends_at_once_when_the_partition_is_lost_since_its_jobs_are_running_already(
-    world: Any, eventually: Any
+    world: World, eventually: Eventually
 ) -> None:
     first = world.member()
     turns = first.ownership._takeover._finished_turn
@@ -102,7 +109,7 @@ async def test_a_takeover_ends_at_once_when_the_partition_is_lost_since_its_jobs
         await first.serves(0, 1)
 
 
-async def test_a_member_that_is_fenced_goes_back_through_the_group(world: Any, eventually: Any) -> None:
+async def test_a_member_that_is_fenced_goes_back_through_the_group(world: World, eventually: Eventually) -> None:
     async with world.member() as member:
         await member.serves(0, 1)
         thief = AIOKafkaProducer(**transactional_options(world.settings.kafka, 0))
@@ -118,13 +125,13 @@ async def test_a_member_that_is_fenced_goes_back_through_the_group(world: Any, e
     assert await world.committed() == 1
 
 
-async def test_a_writer_that_dies_costs_a_full_takeover_in_place(world: Any, eventually: Any) -> None:
+async def test_a_writer_that_dies_costs_a_full_takeover_in_place(world: World, eventually: Eventually) -> None:
     async with world.member() as member:
         await member.serves(0, 1)
         await world.request("a")
         await eventually(lambda: member.host.jobs(0).begun == ["a"])
         writer: GroupCommitWriter = next(writer for writer in member.writers if writer.partition == 0)
-        await writer._die(RuntimeError("a failed batch"))
+        await writer.die(RuntimeError("a failed batch"))
         await eventually(lambda: member.host.jobs(0).restored == ["a"] and member.serving() == [0, 1])
         assert member.value("reelwire_group_rejoins_total") == 0
         await world.request("b")
@@ -132,7 +139,7 @@ async def test_a_writer_that_dies_costs_a_full_takeover_in_place(world: Any, eve
 
 
 async def test_a_partition_that_can_never_be_taken_over_ends_the_process_after_a_number_of_tries(
-    world: Any, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.kafka.partition.takeover_budget._DELAYS_SECONDS", (0.0,))
     member = world.member()
@@ -142,7 +149,7 @@ async def test_a_partition_that_can_never_be_taken_over_ends_the_process_after_a
         writer = next(writer for writer in member.writers if writer.partition == 0)
         made = len(member.writers)
         member.ownership._takeover._make_writer = _broken_writers(member)
-        await writer._die(RuntimeError("a failed batch"))
+        await writer.die(RuntimeError("a failed batch"))
         error = await member.failure()
         assert "partition 0 failed" in str(error)
         assert len(member.writers) == made + MAX_FAILURES
@@ -156,7 +163,7 @@ def _broken_writers(member: Any) -> Any:
         async def dies() -> None:
             await opened()
             asyncio.get_running_loop().call_soon(
-                lambda: tasks.append(asyncio.ensure_future(writer._die(RuntimeError("again"))))
+                lambda: tasks.append(asyncio.ensure_future(writer.die(RuntimeError("again"))))
             )
 
         writer._open = dies
@@ -166,7 +173,9 @@ def _broken_writers(member: Any) -> Any:
     return make
 
 
-async def test_an_offset_that_is_no_longer_in_the_topic_means_the_beginning(world: Any, eventually: Any) -> None:
+async def test_an_offset_that_is_no_longer_in_the_topic_means_the_beginning(
+    world: World, eventually: Eventually
+) -> None:
     async with world.member() as first:
         await first.serves(0, 1)
         for name in ("a", "b", "c"):
@@ -181,14 +190,14 @@ async def test_an_offset_that_is_no_longer_in_the_topic_means_the_beginning(worl
     assert await world.committed() == 50
     async with world.member() as second:
         await second.serves(0, 1)
-        await eventually(lambda: second.ownership.runtime(0).position == 3)
+        await eventually(lambda: position_of(second) == 3)
         found = await world.until_read(
-            world.topics.progress, lambda records: sum(b"duplicate" in r.value for r in records) == 3
+            world.topics.progress, lambda records: sum(says(r, b"duplicate") for r in records) == 3
         )
-        assert sum(b"accepted" in record.value for record in found) == 3
+        assert sum(says(record, b"accepted") for record in found) == 3
 
 
-async def test_stopping_leaves_the_group_at_once(world: Any) -> None:
+async def test_stopping_leaves_the_group_at_once(world: World) -> None:
     async with world.member() as first:
         await first.serves(0, 1)
     async with world.member(session_timeout_ms=45_000) as second:

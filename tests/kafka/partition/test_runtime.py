@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import pytest
 
 from service.errors import PartitionError
-from service.kafka.partition.intake import Batch
+from service.kafka.partition.batch import Batch
 from service.kafka.partition.runtime import PartitionRuntime
 from service.kafka.ports import InRecord, RecordPosition, Step, WriterClosed, WriteUnit
 from service.kafka.writing.group_commit import WriterDeath
@@ -41,11 +41,15 @@ class ScriptedIntake:
         self.begun: list[int] = []
         self.prepared: list[tuple[list[int], list[int]]] = []
 
-    async def prepare(self, records: Sequence[InRecord]) -> Batch:
+    async def batches(self, records: Sequence[InRecord]) -> AsyncGenerator[Batch]:
         offsets = [record.offset for record in records]
         self.prepared.append((offsets, list(self.begun)))
         steps = tuple(Step((), lambda offset=offset: self.begun.append(offset)) for offset in offsets)  # type: ignore[misc]
-        return Batch(WriteUnit([], input_offset=offsets[-1] + 1), steps, len(offsets), (), lambda batch: None)
+        yield Batch(WriteUnit([], input_offset=offsets[-1] + 1), steps, len(offsets), 0, (), lambda batch: None)
+
+
+class NoParked:
+    async def run(self) -> None: ...
 
 
 class NoJobs:
@@ -65,8 +69,14 @@ async def _turns() -> None:
 
 
 def _runtime(writer: HeldWriter, intake: ScriptedIntake) -> PartitionRuntime:
-    parts: dict[str, Any] = {"writer": writer, "jobs": NoJobs(), "finished": None, "intake": intake}
-    return PartitionRuntime(0, position=0, **parts)
+    parts: dict[str, Any] = {
+        "writer": writer,
+        "jobs": NoJobs(),
+        "finished": None,
+        "intake": intake,
+        "parked": NoParked(),
+    }
+    return PartitionRuntime(0, position=0, marked_at=0, **parts)
 
 
 async def test_a_batch_is_not_looked_at_before_the_one_before_it_is_durable_and_has_begun() -> None:

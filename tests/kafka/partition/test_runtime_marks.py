@@ -1,28 +1,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, cast
 
 import pytest
 
 from service.errors import PartitionError
 from service.kafka.memory import MemoryLog, MemoryWriter
-from service.kafka.partition.intake import Batch
-from service.kafka.partition.runtime import HIGH_MARK, LOW_MARK, Fenced, PartitionRuntime
+from service.kafka.partition.batch import Batch
+from service.kafka.partition.runtime import HIGH_MARK, HIGH_MARK_BYTES, LOW_MARK, Fenced, PartitionRuntime
 from service.kafka.ports import InRecord, OutRecord, Step, WriteUnit
+from service.kafka.reading.fetched import fetched_bytes
 
 pytestmark = pytest.mark.unit
 
 
 def record(offset: int) -> InRecord:
     return InRecord("requests", 0, offset, 0, b"k", b"v", ())
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 class NoJobs:
@@ -36,6 +31,10 @@ class NoJobs:
         self.closed = True
 
 
+class NoParked:
+    async def run(self) -> None: ...
+
+
 class Recorder:
     """An intake that notes what became durable; `gate` holds it up."""
 
@@ -44,11 +43,11 @@ class Recorder:
         self.gate.set()
         self.begun: list[int] = []
 
-    async def prepare(self, records: Sequence[InRecord]) -> Batch:
+    async def batches(self, records: Sequence[InRecord]) -> AsyncGenerator[Batch]:
         await self.gate.wait()
         steps = tuple(Step([], lambda offset=r.offset: self.begun.append(offset)) for r in records)  # type: ignore[misc]
         unit = WriteUnit([OutRecord("jobs", 0, b"k", b"v") for _ in records], input_offset=records[-1].offset + 1)
-        return Batch(unit, steps, len(records), (), lambda _: None)
+        yield Batch(unit, steps, len(records), sum(map(fetched_bytes, records)), (), lambda _: None)
 
 
 class Rig:
@@ -59,7 +58,14 @@ class Rig:
         self.intake = cast(Any, Recorder())
         finished: Any = None
         self.runtime = PartitionRuntime(
-            0, writer=self.writer, jobs=self.jobs, finished=finished, intake=self.intake, position=0
+            0,
+            writer=self.writer,
+            jobs=self.jobs,
+            finished=finished,
+            parked=cast(Any, NoParked()),
+            intake=self.intake,
+            position=0,
+            marked_at=0,
         )
 
 
@@ -101,6 +107,17 @@ async def test_intake_pauses_above_the_high_mark_until_below_the_low_one(rig: Ri
     assert not rig.runtime.too_far_ahead()
 
 
+async def test_intake_pauses_when_few_records_hold_many_bytes(rig: Rig) -> None:
+    rig.intake.gate.clear()
+    large = InRecord("requests", 0, 0, 0, b"k", b"v" * HIGH_MARK_BYTES, ())
+    rig.runtime.offer([large])
+    assert rig.runtime.too_far_ahead()
+    rig.intake.gate.set()
+    await rig.runtime.settled()
+    assert rig.runtime.backlog_bytes == 0
+    assert not rig.runtime.too_far_ahead()
+
+
 async def test_a_writer_that_is_fenced_says_so(rig: Rig) -> None:
     rig.writer.fence()
     assert isinstance(await rig.runtime.failed, Fenced)
@@ -119,10 +136,10 @@ async def test_a_writer_that_dies_of_something_else_is_no_fencing(rig: Rig) -> N
 
 
 async def test_a_fault_in_intake_fails_the_runtime(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(_: object) -> Batch:
+    def broken(_: object) -> AsyncGenerator[Batch]:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(rig.intake, "prepare", broken)
+    monkeypatch.setattr(rig.intake, "batches", broken)
     rig.runtime.offer([record(0)])
     assert "a fault" in str(await rig.runtime.failed)
 

@@ -98,7 +98,7 @@ async def test_start_is_bounded_when_the_address_accepts_and_never_answers(setti
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     mute = settings.kafka.model_copy(update={"bootstrap_servers": f"{host}:{port}"})
-    producer = BoundedProducer(transactional_options(mute, 0), call_timeout_seconds=0.5)
+    producer = BoundedProducer(mute, transactional_options(mute, 0))
     async with asyncio.timeout(PATIENCE_SECONDS):
         with pytest.raises(ProducerFailed, match="start: no answer") as caught:
             await producer.start()
@@ -111,7 +111,7 @@ async def test_start_is_bounded_when_the_address_accepts_and_never_answers(setti
 
 async def test_start_without_a_broker_says_that_it_is_unreachable(settings: Settings) -> None:
     nobody = settings.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1", "call_timeout_seconds": 5})
-    producer = BoundedProducer(transactional_options(nobody, 0), call_timeout_seconds=5)
+    producer = BoundedProducer(nobody, transactional_options(nobody, 0))
     with pytest.raises(ProducerFailed) as caught:
         await producer.start()
     assert caught.value.unreachable
@@ -124,7 +124,7 @@ async def test_aiokafka_commits_without_a_word_although_a_record_failed(
     """The trap that `delivered` is there for: should this fail, aiokafka has mended it."""
     narrow = f"{prefix}.narrow"
     await make_topics(narrow, configs={"max.message.bytes": "1000"})
-    producer = BoundedProducer(transactional_options(kafka, 0), call_timeout_seconds=20)
+    producer = BoundedProducer(kafka, transactional_options(kafka, 0))
     await producer.start()
     await producer.begin()
     futures = await producer.send([OutRecord(narrow, 0, b"k", b"x" * 5_000)])
@@ -194,11 +194,11 @@ async def test_closing_in_the_middle_of_a_commit_lets_the_commit_end(
 
 
 async def test_a_fenced_producer_says_so_at_every_later_call_too(settings: Settings, kafka: KafkaSettings) -> None:
-    first = BoundedProducer(transactional_options(kafka, 0), call_timeout_seconds=20)
+    first = BoundedProducer(kafka, transactional_options(kafka, 0))
     await first.start()
     await first.begin()
     await first.delivered(await first.send(unit(settings).records))
-    second = BoundedProducer(transactional_options(kafka, 0), call_timeout_seconds=20)
+    second = BoundedProducer(kafka, transactional_options(kafka, 0))
     await second.start()
     for call in (first.commit, first.begin, first.commit):
         with pytest.raises(ProducerFailed) as caught:

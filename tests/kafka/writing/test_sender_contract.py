@@ -13,6 +13,7 @@ import pytest
 from service.clock import SystemClock
 from service.kafka.memory import MemoryLog, MemorySender
 from service.kafka.ports import DeliveryFailed, LeaseLost, OutRecord, RecordTooLarge
+from service.kafka.record_limits import TopicLimits
 from service.kafka.topics import create_topics
 from service.kafka.writing.sender import IdempotentSender
 from service.settings import KafkaSettings, TopicSettings, load_settings
@@ -21,6 +22,7 @@ from service.telemetry.metrics import Metrics
 pytestmark = pytest.mark.integration
 
 PARTITIONS = 2
+LIMITS = TopicLimits()
 
 
 class SwitchLease:
@@ -72,7 +74,7 @@ async def harness(request: pytest.FixtureRequest, topic_settings: TopicSettings)
     topic = topic_settings.fragments
     if request.param == "memory":
         log = MemoryLog()
-        memory = MemorySender(log, lease)
+        memory = MemorySender(log, lease, limits=LIMITS)
 
         async def from_memory(partition: int) -> list[OutRecord]:
             return log.read(topic, partition)
@@ -80,24 +82,22 @@ async def harness(request: pytest.FixtureRequest, topic_settings: TopicSettings)
         def fail_in_memory() -> None:
             memory.fail_next(lambda: DeliveryFailed("broken"))
 
-        yield Harness(memory, lease, topic, from_memory, fail_in_memory, memory.limit_bytes)
+        yield Harness(memory, lease, topic, from_memory, fail_in_memory, LIMITS.of(topic))
         await memory.close()
         return
     kafka: KafkaSettings = request.getfixturevalue("kafka")
     settings = load_settings(kafka=kafka, topics=topic_settings)
     await create_topics(settings)
-    sender = IdempotentSender(settings=settings, metrics=Metrics(), clock=SystemClock(), lease=lease)
+    sender = IdempotentSender(settings=settings, metrics=Metrics(), clock=SystemClock(), lease=lease, limits=LIMITS)
     await sender.start()
 
     async def read(partition: int) -> list[OutRecord]:
         return await asyncio.to_thread(everything, kafka.bootstrap_servers, topic, partition)
 
     def break_deliveries() -> None:
-        channel = sender._channel
-        assert channel is not None
-        channel.give_up(DeliveryFailed("broken"))
+        sender.give_up(DeliveryFailed("broken"))
 
-    yield Harness(sender, lease, topic, read, break_deliveries, kafka.max_message_bytes + 65_536)
+    yield Harness(sender, lease, topic, read, break_deliveries, LIMITS.of(topic))
     await sender.close()
 
 
@@ -121,7 +121,7 @@ async def test_records_of_a_partition_keep_their_order_through_batches_and_turns
 
 
 async def test_a_record_that_fills_a_batch_alone_is_delivered_between_its_neighbours(harness: Harness) -> None:
-    values = [b"before", b"x" * 3_000_000, b"after"]
+    values = [b"before", b"x" * 1_000_000, b"after"]
     await asyncio.gather(*(harness.sender.send(harness.record(value)) for value in values))
     assert [record.value for record in await harness.read(0)] == values
 
@@ -169,3 +169,10 @@ async def test_a_closed_sender_has_delivered_what_was_sent_and_takes_nothing_mor
     assert all(future.done() and future.exception() is None for future in futures)
     with pytest.raises(DeliveryFailed):
         await harness.sender.send(harness.record(b"too late"))
+
+
+async def test_a_partition_counts_as_refusing_from_a_failed_delivery_to_the_next_good_one(harness: Harness) -> None:
+    assert harness.sender.takes(harness.topic, 0)
+    await harness.sender.prove(harness.record(b""))
+    assert harness.sender.takes(harness.topic, 0)
+    assert await harness.read(0) == [harness.record(b"")]

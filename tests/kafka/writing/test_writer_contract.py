@@ -14,6 +14,7 @@ import pytest
 from service.clock import SystemClock
 from service.kafka.memory import MemoryLog, MemoryWriter
 from service.kafka.ports import OutRecord, RecordPosition, RecordTooLarge, WriterClosed, WriteUnit
+from service.kafka.record_limits import TopicLimits
 from service.kafka.topics import create_topics
 from service.kafka.writing.group_commit import GroupCommitWriter
 from service.kafka.writing.producer import ProducerFailed
@@ -21,6 +22,7 @@ from service.kafka.writing.writer import TransactionalWriter
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter
 from service.settings import JobSettings, KafkaSettings, Settings, TopicSettings, load_settings
 from service.telemetry.metrics import Metrics
+from tests.kafka.writing.test_sender_contract import SwitchLease
 
 pytestmark = pytest.mark.integration
 
@@ -104,7 +106,7 @@ class Harness:
 
 def memory_harness(topics: TopicSettings) -> Harness:
     log = MemoryLog()
-    writer = MemoryWriter(log, PARTITION, limit_bytes=LARGEST + 65_536)
+    writer = MemoryWriter(log, PARTITION, limits=TopicLimits(default_bytes=LARGEST + 65_536))
 
     async def read(topic: str) -> list[tuple[int, OutRecord]]:
         return list(enumerate(log.read(topic, PARTITION)))
@@ -134,8 +136,7 @@ async def harness(request: pytest.FixtureRequest, topic_settings: TopicSettings)
     small = kafka.model_copy(update={"max_message_bytes": 20_000})
     jobs = JobSettings(max_request_bytes=10_000)
     await create_topics(load_settings(kafka=small, topics=topic_settings, jobs=jobs))  # they take 85 kB
-    large = kafka.model_copy(update={"max_message_bytes": LARGEST})
-    settings = load_settings(kafka=large, topics=topic_settings, jobs=jobs)
+    settings = load_settings(kafka=kafka, topics=topic_settings)
     offsets = MemoryOffsets()
     successors: list[GroupCommitWriter] = []
     writer = make_writer(request.param, settings, offsets)
@@ -173,8 +174,23 @@ async def harness(request: pytest.FixtureRequest, topic_settings: TopicSettings)
 
 def make_writer(kind: str, settings: Settings, offsets: MemoryOffsets) -> GroupCommitWriter:
     if kind == "transactional":
-        return TransactionalWriter(PARTITION, settings=settings, metrics=Metrics(), clock=SystemClock())
-    return AtLeastOnceWriter(PARTITION, settings=settings, metrics=Metrics(), clock=SystemClock(), offsets=offsets)
+        return TransactionalWriter(
+            PARTITION, settings=settings, metrics=Metrics(), clock=SystemClock(), limits=unaware_limits()
+        )
+    return AtLeastOnceWriter(
+        PARTITION,
+        settings=settings,
+        metrics=Metrics(),
+        clock=SystemClock(),
+        limits=unaware_limits(),
+        offsets=offsets,
+        lease=SwitchLease(),
+    )
+
+
+def unaware_limits() -> TopicLimits:
+    """What a writer believes that does not know the topics' own, lower limits."""
+    return TopicLimits(default_bytes=LARGEST + 65_536)
 
 
 def group_offset(settings: Settings) -> int | None:

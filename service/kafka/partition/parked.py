@@ -1,0 +1,110 @@
+"""Live jobs that are not in memory: they stay in the jobs topic until there is room for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from service.clock import Clock
+from service.kafka.logs.point_reader import PointReader, ReadFailed
+from service.kafka.partition.live_records import LeftInLog
+from service.kafka.ports import InRecord, PartitionJobs, UnreadableJob
+from service.telemetry.events import LogEvent
+
+log = structlog.get_logger()
+
+_LOOK_SECONDS = 0.25
+_AGAIN_SECONDS = 1.0
+
+
+class ParkedJobs:
+    """The parked jobs of one owned partition, oldest first.
+
+    Nobody writes to a parked job, so its record stays the last one of its key, and compaction keeps it at its offset.
+    """
+
+    def __init__(
+        self, partition: int, reader: PointReader, jobs: PartitionJobs, room_bytes: Callable[[], int], clock: Clock
+    ) -> None:
+        self._partition = partition
+        self._reader = reader
+        self._jobs = jobs
+        self._room_bytes = room_bytes
+        self._clock = clock
+        self._parked: dict[bytes, LeftInLog] = {}
+        self._lost: dict[bytes, LeftInLog] = {}
+        self._lock = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        counts = f"{len(self._parked)} in the log, {len(self._lost)} unreadable"
+        return f"<ParkedJobs of partition {self._partition}: {counts}>"
+
+    def __len__(self) -> int:
+        return len(self._parked)
+
+    def park(self, job: LeftInLog) -> None:
+        """Leave a job in the log. Called by the takeover, in the order of the log."""
+        self._parked[job.key] = job
+
+    def digest_of(self, request_id: str) -> str | None:
+        """The digest of a parked job's request; None when the id is not parked here."""
+        key = request_id.encode()
+        job = self._parked.get(key) or self._lost.get(key)
+        return None if job is None else job.summary.digest
+
+    async def load(self, request_id: str) -> None:
+        """Take a job into memory now, whether there is room or not; does nothing if it is not parked.
+
+        Raises `ReadFailed` when Kafka does not answer.
+        """
+        job = self._parked.get(request_id.encode())
+        if job is not None:
+            await self._load(job)
+
+    async def run(self) -> None:
+        """Load jobs as there is room, and each one whose deadline has come. Returns when none is left."""
+        while self._parked:
+            job = self._next()
+            if job is None:
+                await asyncio.sleep(_LOOK_SECONDS)
+                continue
+            try:
+                await self._load(job)
+            except ReadFailed as error:
+                log.warning(LogEvent.PARKED_JOB_WAITS, partition=self._partition, reason=str(error))
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _next(self) -> LeftInLog | None:
+        now_ms = self._clock.time() * 1000
+        for job in self._parked.values():
+            if job.summary.deadline_ms is not None and job.summary.deadline_ms <= now_ms:
+                return job
+        oldest = next(iter(self._parked.values()))
+        return oldest if oldest.size <= self._room_bytes() or not len(self._jobs) else None
+
+    async def _load(self, job: LeftInLog) -> None:
+        async with self._lock:
+            if job.key not in self._parked:
+                return
+            record = await self._reader.at(self._partition, job.offset)
+            reason = "its record is gone" if record is None else None
+            if isinstance(record, InRecord):
+                try:
+                    self._jobs.restore(job.key, record.value or b"")
+                except Exception as error:  # noqa: BLE001 — whatever it was, it concerns this record alone
+                    reason = str(error) if isinstance(error, UnreadableJob) else f"{type(error).__name__}: {error}"
+            elif record is not None:
+                reason = record.reason
+            del self._parked[job.key]
+            if reason is not None:
+                self._lost[job.key] = job
+                log.error(
+                    LogEvent.JOB_QUARANTINED,
+                    partition=self._partition,
+                    request_id=job.key.decode("utf-8", "replace"),
+                    offset=job.offset,
+                    reason=reason,
+                    todo="read docs/decisions/0002; it may be a paid task",
+                )

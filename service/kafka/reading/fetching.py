@@ -1,0 +1,175 @@
+"""A consumer of aiokafka whose records are decoded by us.
+
+aiokafka decodes header names as UTF-8, decompresses without a limit, and at the first batch that it can't read it ends
+its fetcher or fetches the same bytes for ever. `decode_with` lets it fetch and keep its books as before, but takes the
+bytes out of each response before it sees them. This leans on the inside of aiokafka 0.14;
+`tests/kafka/test_aiokafka_internals.py` holds what it leans on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.protocol.fetch import FetchRequest
+
+from service.kafka.reading.batches import Fetch, Piece, Prepared, gap_piece, prepare, read
+from service.kafka.reading.damage import DamageSearch
+from service.kafka.reading.fetched import Fetched, next_offset
+from service.kafka.reading.response import Part, take_bytes
+from service.telemetry.events import LogEvent
+
+log = structlog.get_logger()
+
+BUDGET_BYTES = 8 * 1024 * 1024
+"""Decompressed bytes that one fetch keeps for its reader. What is beyond is fetched again later."""
+
+STANDS_SECONDS = 5.0
+"""A position that has records behind it and gets none for that long is looked at for damage."""
+
+_AFTER_FAULT_SECONDS = 1.0
+_INLINE_BYTES = 64 * 1024  # more than that is decompressed in a thread
+
+
+def decode_with(consumer: AIOKafkaConsumer, *, max_batch_bytes: int) -> None:
+    """Make a started consumer give `Fetched` records. Called before it is assigned anything.
+
+    `getmany` then gives an `InRecord` for each record, and an `UnreadableRange` for what can't be read, in the order of
+    their offsets. A batch that holds more than `max_batch_bytes` when it is decompressed is such a range.
+    """
+    _Decoding(consumer._fetcher, max_batch_bytes)  # noqa: SLF001
+
+
+class _Client:
+    """The client of a fetcher, with the bytes of each response to a fetch kept for us."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._parts: dict[int, list[Part]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def send(self, node_id: Any, request: Any) -> Any:
+        response = await self._client.send(node_id, request)
+        if isinstance(request, FetchRequest):
+            self._parts[id(request)] = take_bytes(request, response)
+        return response
+
+    def parts_of(self, request: Any) -> list[Part]:
+        return self._parts.pop(id(request), [])
+
+
+class _Decoding:
+    """Stands in for one method of one fetcher."""
+
+    def __init__(self, fetcher: Any, max_batch_bytes: int) -> None:
+        self._fetcher = fetcher
+        self._max_batch_bytes = max_batch_bytes
+        self._committed_only = bool(fetcher._isolation_level)  # noqa: SLF001
+        self._search = DamageSearch(fetcher._client)  # noqa: SLF001
+        self._standing: dict[TopicPartition, tuple[int, float]] = {}
+        self._client = fetcher._client = _Client(fetcher._client)  # noqa: SLF001
+        self._process = fetcher._proc_fetch_request  # noqa: SLF001
+        fetcher._proc_fetch_request = self._fetch  # noqa: SLF001
+
+    async def _fetch(self, assignment: Any, node_id: int, request: Any) -> bool:
+        """One fetch; True when there is something new to read. A cancellation ends it as if nothing had come."""
+        try:
+            news: bool = await self._process(assignment, node_id, request)
+            budget = BUDGET_BYTES
+            for part in self._client.parts_of(request):
+                where = TopicPartition(part.topic, part.partition)
+                if not self._wanted(assignment, where, part.offset):
+                    continue
+                if part.data and budget <= 0:
+                    continue  # its position has not moved, so it is fetched again
+                prepared = await self._prepared(part, where, budget)
+                if prepared.pieces and self._wanted(assignment, where, part.offset):
+                    budget -= prepared.bytes
+                    self._hand_over(assignment, where, part.offset, prepared.pieces)
+                    news = True
+        except asyncio.CancelledError:
+            return False
+        except Exception as error:
+            # Raised here, it would end aiokafka's fetcher without a word. The same is fetched again.
+            log.error(LogEvent.DECODING_FAILED, exc_info=error)
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(_AFTER_FAULT_SECONDS)
+            return False
+        return news
+
+    def _wanted(self, assignment: Any, where: TopicPartition, offset: int) -> bool:
+        """Whether the partition is still read from that position. It may have been sought or given away meanwhile."""
+        if not assignment.active or where in self._fetcher._records:  # noqa: SLF001
+            return False
+        state = assignment.state_value(where)
+        return bool(state.has_valid_position and state.position == offset)
+
+    def _hand_over(self, assignment: Any, where: TopicPartition, offset: int, pieces: Sequence[Piece]) -> None:
+        fetcher = self._fetcher
+        fetcher._records[where] = FetchResult(  # noqa: SLF001
+            where,
+            assignment=assignment,
+            partition_records=_Records(offset, pieces),
+            backoff=fetcher._prefetch_backoff,  # noqa: SLF001
+        )
+
+    async def _prepared(self, part: Part, where: TopicPartition, budget: int) -> Prepared:
+        aborted = (part.aborted or ()) if self._committed_only else None
+        fetch = Fetch(part.topic, part.partition, part.offset, part.end, part.data, aborted)
+        if len(part.data) <= _INLINE_BYTES:
+            prepared = self._prepare(fetch, budget)
+        else:
+            prepared = await asyncio.to_thread(self._prepare, fetch, budget)
+        if prepared.pieces:
+            self._standing.pop(where, None)
+        elif prepared.damaged is not None or self._stands(part, where):
+            gap = await self._search.gap(fetch, prepared.damaged, stable_end=part.stable_end)
+            self._standing.pop(where, None)
+            if gap is not None:
+                prepared.pieces.append(gap_piece(gap))
+        return prepared
+
+    def _prepare(self, fetch: Fetch, budget: int) -> Prepared:
+        return prepare(fetch, budget_bytes=budget, max_batch_bytes=self._max_batch_bytes)
+
+    def _stands(self, part: Part, where: TopicPartition) -> bool:
+        """Whether nothing has come from this position for long, though the log goes on behind it."""
+        if part.offset >= part.stable_end or not part.may_be_damage:
+            self._standing.pop(where, None)
+            return False
+        now = asyncio.get_running_loop().time()
+        offset, since = self._standing.setdefault(where, (part.offset, now))
+        if offset != part.offset:
+            self._standing[where] = (part.offset, now)
+            return False
+        return now - since >= STANDS_SECONDS
+
+
+class _Records:
+    """The records of one fetch, read as they are asked for; takes the place of aiokafka's `PartitionRecords`."""
+
+    def __init__(self, offset: int, pieces: Sequence[Piece]) -> None:
+        self.next_fetch_offset = offset
+        self._iterator = self._read(deque(pieces))
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Fetched:
+        return next(self._iterator)
+
+    def _read(self, pieces: deque[Piece]) -> Iterator[Fetched]:
+        while pieces:
+            piece = pieces.popleft()  # its bytes are let go of when it has been read
+            for fetched in read(piece):
+                self.next_fetch_offset = next_offset(fetched)
+                yield fetched
+            self.next_fetch_offset = max(self.next_fetch_offset, piece.next_offset)
