@@ -144,6 +144,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=r,
         )
+        self.platform_nonsense = Counter(
+            "reelwire_platform_nonsense_total",
+            "Members of the platform's answers that made no sense and were taken as absent, repaired or cut",
+            ["member"],
+            registry=r,
+        )
         self.platform_paused = Gauge(
             "reelwire_platform_paused",
             "1 while calls of a category wait for a rate limit of the platform",
