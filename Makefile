@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format bench contracts docs soak lock clean
+.PHONY: help setup demo test lint format bench contracts docs soak fuzz coverage lock clean
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,14 @@ demo: $(STAMP) ## a real video through local Kafka, the emulator and the service
 test: $(STAMP) ## the whole test suite, on a real Apache Kafka, in two workers (ARGS="tests/domain -n0" for a part)
 	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
 
-soak: $(STAMP) ## long runs: ten seeds of the 500 requests, outages
+soak: $(STAMP) ## long runs of 500 requests: ten seeds, and ten with brokers killed (SOAK_DELIVERY=at_least_once)
 	@$(BIN)/python -m pytest -m soak --timeout=3600 $(ARGS)
+
+fuzz: $(STAMP) ## 100,000 mutated records into the running service (ARGS="--records 2000 --seed 7")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+coverage: $(STAMP) ## the test suite once more, with a report of what it runs through (ARGS as for test)
+	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml $(ARGS)
 
 lint: $(STAMP) ## formatting, linting, strict types, who may import whom, generated contracts
 	@$(BIN)/ruff format --check .

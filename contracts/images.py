@@ -1,4 +1,4 @@
-"""Images: as the input of an analysis, and as references beside a prompt or a segment definition."""
+"""Images: as the input of an analysis, and as references in a prompt or a segment definition."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Literal, Protocol, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from contracts.base64_content import Base64
 from contracts.model import Message
+from contracts.patterns import IMAGE_NAME, REFERENCE_NAME
 from contracts.rejection import rule
-from contracts.video import AssetId, Base64, HttpsUrl, check_base64
+from contracts.video import AssetId, HttpsUrl
 
 _PLACEHOLDER = re.compile(r"<@([A-Za-z0-9_-]+)>")
 
 
 class Named(Protocol):
-    """Anything with a name to be referred to."""
+    """Anything that is referred to by its name."""
 
     @property
     def name(self) -> str: ...
@@ -26,11 +28,6 @@ class _Picture(Message):
     url: HttpsUrl | None = Field(default=None, repr=False)
     asset_id: AssetId | None = None
     base64_string: Base64 | None = Field(default=None, repr=False)
-
-    @field_validator("base64_string")
-    @classmethod
-    def _whole(cls, value: str | None) -> str | None:
-        return None if value is None else check_base64(value)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -42,17 +39,17 @@ class _Picture(Message):
 class ImageInput(_Picture):
     """One image of an analysis of images."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$", max_length=128)]
+    name: Annotated[str, StringConstraints(pattern=IMAGE_NAME.regex, max_length=128)]
 
 
 class MediaSource(_Picture):
     """A reference image; its name may hold hyphens."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=128)]
+    name: Annotated[str, StringConstraints(pattern=REFERENCE_NAME.regex, max_length=128)]
     media_type: Literal["image"]
 
 
-MediaSources = Annotated[tuple[MediaSource, ...], Field(strict=False, max_length=4)]
+MediaSources = Annotated[tuple[MediaSource, ...], Field(strict=False, max_length=4, fail_fast=True)]
 
 
 class PromptV2(Message):

@@ -1,4 +1,7 @@
-"""Why a record is refused, in words its sender can act on."""
+"""Why a record is refused, in words its sender can act on: the member, and what it must be.
+
+The words are ours, never the validation library's, and no value of the record is repeated.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from contracts.codes import DeadLetterCode
+from contracts.patterns import PATTERNS
 
 MAX_MESSAGE_CHARS = 500
 _SHOWN = 3
@@ -19,11 +23,19 @@ _WORDS = {
     "dict_type": "must be a JSON object",
     "tuple_type": "must be an array",
     "list_type": "must be an array",
+    "json_invalid": "is not JSON",
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
     "union_tag_not_found": "needs a member `type`",
     "finite_number": "must be a finite number",
+    "int_from_float": "must be an integer",
+    "int_parsing": "must be an integer",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
+    "path_type": "must be a path",
+    "none_required": "must be left out",
 }
+_OTHERWISE = "is not valid; the schemas and the reference pages say what is"
 
 
 class RejectedRecord(Exception):
@@ -56,7 +68,7 @@ def explain(error: ValidationError) -> str:
 
 def _line(item: ErrorDetails) -> str:
     path = member_path(item["loc"])
-    text = _text(item)
+    text = violation_words(item)
     if path == "max_tokens" and item["type"] in ("int_type", "literal_error"):
         text = "must be an integer or 'unlimited'"
     if not path:
@@ -82,7 +94,11 @@ def member_path(location: tuple[int | str, ...]) -> str:
     return path
 
 
-def _text(item: ErrorDetails) -> str:
+def violation_words(item: ErrorDetails) -> str:
+    """What is wrong with one value, as the end of the sentence `<name>: …`; never the validation library's words.
+
+    Settings use it as well, whose values are read from text.
+    """
     context = item.get("ctx", {})
     match item["type"]:
         case "rule":
@@ -94,17 +110,25 @@ def _text(item: ErrorDetails) -> str:
         case "union_tag_invalid":
             return f"its `type` must be one of {context['expected_tags']}"
         case "string_too_short":
-            return f"must have at least {context['min_length']} character(s)"
+            return (
+                "must not be empty"
+                if context["min_length"] == 1
+                else f"must have at least {context['min_length']} characters"
+            )
         case "string_too_long":
             return f"must have at most {context['max_length']} characters"
         case "too_short" | "too_long":
             bound = context.get("min_length", context.get("max_length"))
-            return f"must have at {'least' if item['type'] == 'too_short' else 'most'} {bound} item(s)"
+            items = "item" if bound == 1 else "items"
+            return f"must have at {'least' if item['type'] == 'too_short' else 'most'} {bound} {items}"
         case "string_pattern_mismatch":
-            return f"must match {context['pattern']}"
+            known = PATTERNS.get(str(context["pattern"]))
+            return f"must match {context['pattern']}" if known is None else f"must be {known.words}"
+        case "greater_than":
+            return f"must be greater than {context['gt']}"
         case "greater_than_equal":
             return f"must be at least {context['ge']}"
         case "less_than_equal":
             return f"must be at most {context['le']}"
         case _:
-            return item["msg"]
+            return _OTHERWISE

@@ -1,26 +1,26 @@
-"""Which members of an analysis go together. Decided by the request alone; circumstances come later."""
+"""Which members of a request go together: what can be decided by the request alone.
+
+`requests` asks after the models have checked each member. What depends on the file or the platform is decided later,
+by the service.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from contracts.images import names_repeat, placeholders
+from contracts.limits import (
+    MAX_INLINE_BASE64_CHARS,
+    MAX_SYNCHRONOUS_SECONDS,
+    MAX_WINDOW_SECONDS,
+    MIN_SEGMENT_TOKENS,
+    MIN_WINDOW_SECONDS,
+)
+from contracts.request_models import AnalyzeRequest
 from contracts.response_format import SegmentFormat
 from contracts.video import AssetVideo, Base64Video, FileVideo, ObjectVideo
 
-if TYPE_CHECKING:
-    from contracts.requests import AnalyzeRequest
-
 SEGMENTING = "time_based_metadata"
-MIN_WINDOW_SECONDS = 1
-MAX_WINDOW_SECONDS = 2 * 3600
-MAX_SYNCHRONOUS_SECONDS = 3600
-MIN_TOKENS = 512
-MIN_SEGMENT_TOKENS = 2048
-MAX_TOKENS = 98_304
-MAX_METADATA_BYTES = 16 * 1024
-MAX_INLINE_BASE64_BYTES = 30_000_000
 
 
 def first_conflict(request: AnalyzeRequest) -> str | None:
@@ -131,5 +131,5 @@ def _upload(r: AnalyzeRequest) -> Iterator[str]:
         yield f"upload: inline is for url and base64_string; use auto for a {r.video.type}"
     if isinstance(r.video, AssetVideo):
         yield "upload: inline is for url and base64_string; an asset is there already, leave upload out"
-    if isinstance(r.video, Base64Video) and len(r.video.base64_string) > MAX_INLINE_BASE64_BYTES * 4 // 3 + 4:
+    if isinstance(r.video, Base64Video) and len(r.video.base64_string) > MAX_INLINE_BASE64_CHARS:
         yield "upload: inline takes up to 30 MB of base64_string; use auto"

@@ -1,26 +1,25 @@
-"""Requests, as producers send them."""
+"""Reading records of the requests topic. Programs that only need the models find them here as well."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
 import orjson
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator, model_validator
-from pydantic_core import to_json
+from pydantic import Field, TypeAdapter, ValidationError
 
-from contracts.cloudevents import Trace, trace_of, unwrap
 from contracts.codes import DeadLetterCode
-from contracts.images import ImageInput, PromptV2
-from contracts.instants import RFC3339_PATTERN, parse_rfc3339
-from contracts.model import Message
-from contracts.rejection import RejectedRecord, explain, rule
-from contracts.request_rules import MAX_METADATA_BYTES, MAX_TOKENS, MIN_TOKENS, first_conflict
-from contracts.response_format import JsonSchemaFormat, ResponseFormat, SegmentFormat
+from contracts.envelope import unwrap
+from contracts.headers import Header, headers_size
+from contracts.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_KEY_BYTES, MAX_RESPONSE_FORMAT_BYTES
+from contracts.rejection import RejectedRecord, explain
+from contracts.request_models import AnalyzeRequest, CancelRequest, Mode, Request, RequestId
+from contracts.request_rules import first_conflict
+from contracts.response_format import JsonSchemaFormat, SegmentFormat
+from contracts.trace import trace_of
 from contracts.video import AssetVideo, Base64Video, FileVideo, ObjectVideo, UrlVideo, Video
 
 __all__ = [
@@ -34,112 +33,15 @@ __all__ = [
     "ObjectVideo",
     "ParsedRequest",
     "RejectedRecord",
+    "Request",
     "SegmentFormat",
     "UrlVideo",
     "Video",
+    "digest_of",
+    "dump_request",
     "load_request",
     "parse_request",
 ]
-
-REQUEST_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
-TENANT_PATTERN = r"^[A-Za-z0-9._:-]{1,64}$"
-
-Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
-RequestId = Annotated[str, StringConstraints(pattern=REQUEST_ID_PATTERN)]
-Mode = Literal["stream", "sync", "async", "auto"]
-Upload = Literal["auto", "inline"]
-OnInterrupt = Literal["restart", "async", "fail"]
-ModelName = Literal["pegasus1.5", "pegasus1.6"]
-AnalysisMode = Literal["general", "time_based_metadata"]
-Deadline = Annotated[str, Field(json_schema_extra={"format": "date-time", "pattern": RFC3339_PATTERN})]
-
-
-class _Request(Message):
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, data: Any) -> Any:
-        """Many serialisers write what is not set as null."""
-        if isinstance(data, dict) and None in data.values():
-            return {name: value for name, value in data.items() if value is not None}
-        return data
-
-
-class AnalyzeRequest(_Request):
-    """Ask for an analysis. A null counts as an absent member; unknown members are ignored."""
-
-    type: Literal["analyze"] = "analyze"
-    request_id: RequestId
-    """The identity of the job, within its partition: send one id with one key."""
-    video: Video | None = None
-    """Where the video comes from; exactly one of video and image."""
-    image: Annotated[tuple[ImageInput, ...], Field(strict=False, min_length=1, max_length=20)] | None = None
-    """Images instead of a video; pegasus1.6 only, and with `prompt`."""
-    prompt: Annotated[str, StringConstraints(min_length=1)] | None = None
-    prompt_v2: PromptV2 | None = None
-    """A prompt with reference images; instead of `prompt`."""
-    mode: Mode = "auto"
-    """How the answer is had: as it is generated, in one response, as a task, or what suits."""
-    upload: Upload = "auto"
-    """`auto` makes an asset, once; `inline` hands url or base64 to the analysis itself."""
-    model_name: ModelName = "pegasus1.5"
-    temperature: Annotated[float, Field(ge=0, le=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)] | Literal["unlimited"] | None = None
-    """Length of the answer; at least 2048 with time_based_metadata, and only there `unlimited` (pegasus1.6)."""
-    response_format: ResponseFormat | None = None
-    start_time: Annotated[float, Field(ge=0)] | None = None
-    """Seconds, on the file's own clock."""
-    end_time: Annotated[float, Field(ge=0)] | None = None
-    """Seconds; at least one and at most 7200 after `start_time`."""
-    analysis_mode: AnalysisMode = "general"
-    min_segment_duration: Annotated[float, Field(ge=2)] | None = None
-    max_segment_duration: Annotated[float, Field(ge=2)] | None = None
-    on_interrupt: OnInterrupt = "restart"
-    """What becomes of a stream that a crash cut off."""
-    deadline: Deadline | None = None
-    """RFC 3339 with an offset; past it the job is given up."""
-    tenant: Tenant | None = None
-    """For whom the analysis is; echoed on every event but fragments."""
-    metadata: dict[str, Any] | None = None
-    """Echoed on every event but fragments; up to 16 KiB as compact UTF-8 JSON."""
-
-    @field_validator("deadline")
-    @classmethod
-    def _instant(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                parse_rfc3339(value)
-            except ValueError:
-                raise rule("must be RFC 3339 with an offset, such as 2026-03-04T05:00:00Z") from None
-        return value
-
-    @field_validator("metadata")
-    @classmethod
-    def _small(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None and len(to_json(value)) > MAX_METADATA_BYTES:
-            raise rule(f"must be at most {MAX_METADATA_BYTES} bytes as compact UTF-8 JSON")
-        return value
-
-    @model_validator(mode="after")
-    def _members_go_together(self) -> Self:
-        conflict = first_conflict(self)
-        if conflict is not None:
-            raise rule(conflict)
-        return self
-
-    @property
-    def deadline_at(self) -> datetime | None:
-        """The deadline as an instant in UTC."""
-        return None if self.deadline is None else parse_rfc3339(self.deadline)
-
-
-class CancelRequest(_Request):
-    """Ask for the end of a job; sent with the key of its request."""
-
-    type: Literal["cancel"]
-    request_id: RequestId
-
-
-Request = AnalyzeRequest | CancelRequest
 
 _MODELS: dict[str, type[AnalyzeRequest] | type[CancelRequest]] = {"analyze": AnalyzeRequest, "cancel": CancelRequest}
 _ID = TypeAdapter(RequestId)
@@ -151,40 +53,48 @@ class ParsedRequest:
     """A request read from a record.
 
     `body` is its compact JSON without unknown members, for a job record; `load_request` reads it.
-    `digest` tells whether two requests were given alike, whatever the order of members and the white space.
+    `digest` is equal for requests that were given alike, whatever the order of members and the white space.
     """
 
-    request: AnalyzeRequest | CancelRequest
+    request: Request
     body: bytes
     digest: str
     traceparent: str | None
     tracestate: str | None
 
 
-def parse_request(value: bytes | None, headers: Iterable[tuple[str, bytes | None]], *, max_bytes: int) -> ParsedRequest:
-    """Read a record of the requests topic; raises `RejectedRecord` and nothing else.
+def parse_request(
+    value: bytes | None, headers: Sequence[Header], *, max_bytes: int, key: bytes | None = None
+) -> ParsedRequest:
+    """Read a record of the requests topic; raises `RejectedRecord` and nothing else, whatever bytes it is given.
 
-    Bare JSON, or a CloudEvent in binary or structured mode. What kind of request it is, is said by the `type` inside
-    the data alone: `ce_type` and `ce_id` are the sender's own business and never checked.
+    Bare JSON, or a CloudEvent in binary or structured mode. The `type` inside the data alone says what kind of
+    request it is: `ce_type` and `ce_id` belong to the sender and are not checked. What a record may cost is bounded
+    before it is parsed (see `contracts.limits`); `max_bytes` is the limit on its value.
     """
-    if value is not None and len(value) > max_bytes:
-        raise RejectedRecord(DeadLetterCode.TOO_LARGE, f"value: {len(value)} bytes; at most {max_bytes} are taken")
-    given = tuple(headers)
-    data, attributes = unwrap(value, given)
+    _check_size(value, headers, key, max_bytes)
+    data, attributes = unwrap(value, headers)
     request = _validate(data)
-    trace: Trace = trace_of(given, attributes)
+    trace = trace_of(headers, attributes)
     return ParsedRequest(request, dump_request(request), digest_of(data), trace.traceparent, trace.tracestate)
 
 
-def dump_request(request: AnalyzeRequest | CancelRequest) -> bytes:
+def dump_request(request: Request) -> bytes:
     """Compact JSON of the members that were given."""
     body = request.model_dump_json(exclude_unset=True).encode()
     return body if "type" in request.model_fields_set else b'{"type":"analyze",' + body[1:]
 
 
-def load_request(body: bytes) -> AnalyzeRequest | CancelRequest:
-    """The request of a `ParsedRequest.body`. Raises `ValueError` when it is none."""
-    return _STORED.validate_json(body)
+def load_request(body: bytes) -> Request:
+    """The request of a `ParsedRequest.body`. Raises `ValueError`, with the reason, when it is none of this version."""
+    try:
+        request = _STORED.validate_json(body)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+    conflict = first_conflict(request) if isinstance(request, AnalyzeRequest) else None
+    if conflict is not None:
+        raise ValueError(conflict)
+    return request
 
 
 def digest_of(data: dict[str, Any]) -> str:
@@ -196,7 +106,19 @@ def digest_of(data: dict[str, Any]) -> str:
     return hashlib.sha256(canonical).hexdigest()[:32]
 
 
-def _validate(data: dict[str, Any]) -> AnalyzeRequest | CancelRequest:
+def _check_size(value: bytes | None, headers: Sequence[Header], key: bytes | None, max_bytes: int) -> None:
+    if value is not None and len(value) > max_bytes:
+        raise _too_large("value", f"{len(value)} bytes; at most {max_bytes} are taken")
+    if key is not None and len(key) > MAX_KEY_BYTES:
+        raise _too_large("key", f"{len(key)} bytes; at most {MAX_KEY_BYTES} are taken")
+    if len(headers) > MAX_HEADERS:
+        raise _too_large("headers", f"{len(headers)} of them; at most {MAX_HEADERS} are taken")
+    size = headers_size(headers)
+    if size > MAX_HEADER_BYTES:
+        raise _too_large("headers", f"{size} bytes; at most {MAX_HEADER_BYTES} are taken")
+
+
+def _validate(data: dict[str, Any]) -> Request:
     kind = data.get("type")
     kind = "analyze" if kind is None else kind
     if not isinstance(kind, str):
@@ -204,10 +126,33 @@ def _validate(data: dict[str, Any]) -> AnalyzeRequest | CancelRequest:
     model = _MODELS.get(kind)
     if model is None:
         raise RejectedRecord(DeadLetterCode.UNKNOWN_TYPE, "type: must be analyze or cancel", _id_of(data))
+    _check_response_format(data)
     try:
-        return model.model_validate(data)
+        request = model.model_validate(data)
     except ValidationError as error:
         raise RejectedRecord(DeadLetterCode.INVALID, explain(error), _id_of(data)) from None
+    conflict = first_conflict(request) if isinstance(request, AnalyzeRequest) else None
+    if conflict is not None:
+        raise RejectedRecord(DeadLetterCode.INVALID, conflict, request.request_id)
+    return request
+
+
+def _check_response_format(data: dict[str, Any]) -> None:
+    given = data.get("response_format")
+    try:
+        size = len(orjson.dumps(given))
+    except TypeError:  # an integer beyond 64 bits
+        size = len(json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > MAX_RESPONSE_FORMAT_BYTES:
+        raise _too_large(
+            "response_format",
+            f"{size} bytes as compact JSON; at most {MAX_RESPONSE_FORMAT_BYTES} are taken",
+            _id_of(data),
+        )
+
+
+def _too_large(what: str, why: str, request_id: str | None = None) -> RejectedRecord:
+    return RejectedRecord(DeadLetterCode.TOO_LARGE, f"{what}: {why}", request_id)
 
 
 def _id_of(data: dict[str, Any]) -> str | None:

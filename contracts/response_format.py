@@ -1,4 +1,4 @@
-"""What shape the answer shall have: text after a JSON Schema, or segments on the video's clock."""
+"""The form of the answer: JSON that follows a JSON Schema, or segments of the video."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MIN_RANGE_SECONDS = 2
 
 TimeFormat = Literal["seconds", "hh:mm:ss", "hh:mm:ss.fff"]
 Text = Annotated[str, StringConstraints(min_length=1)]
-EnumValues = Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=100)]
+EnumValues = Annotated[tuple[str, ...], Field(strict=False, fail_fast=True, min_length=1, max_length=100)]
 ScalarType = Literal["string", "number", "boolean", "integer"]
 
 
 class JsonSchemaFormat(Message):
-    """JSON after a schema, in the platform's subset of draft 2020-12. Property order is kept."""
+    """JSON that follows a schema, in the platform's subset of draft 2020-12. The order of properties is kept."""
 
     type: Literal["json_schema"]
     json_schema: dict[str, Any]
@@ -34,7 +34,7 @@ class JsonSchemaFormat(Message):
     def _in_subset(cls, value: dict[str, Any]) -> dict[str, Any]:
         violation = first_violation(value)
         if violation is not None:
-            raise rule(violation)
+            raise rule(str(violation))
         return value
 
 
@@ -68,7 +68,7 @@ class FieldItems(Message):
     """What an `array` or a `time_array` holds."""
 
     type: Literal["string", "number", "boolean", "integer", "object"]
-    fields: Annotated[tuple[InnerField, ...], Field(strict=False, min_length=1)] | None = None
+    fields: Annotated[tuple[InnerField, ...], Field(strict=False, fail_fast=True, min_length=1)] | None = None
 
 
 class SegmentField(Message):
@@ -122,9 +122,9 @@ class SegmentDefinition(Message):
 
     id: Text
     description: Text
-    fields: Annotated[tuple[SegmentField, ...], Field(strict=False)] | None = None
+    fields: Annotated[tuple[SegmentField, ...], Field(strict=False, fail_fast=True)] | None = None
     media_sources: MediaSources | None = None
-    time_ranges: Annotated[tuple[TimeRange, ...], Field(strict=False, min_length=1)] | None = None
+    time_ranges: Annotated[tuple[TimeRange, ...], Field(strict=False, fail_fast=True, min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -141,7 +141,9 @@ class SegmentFormat(Message):
     """Segments of the video; asynchronous only."""
 
     type: Literal["segment_definitions"]
-    segment_definitions: Annotated[tuple[SegmentDefinition, ...], Field(strict=False, min_length=1, max_length=20)]
+    segment_definitions: Annotated[
+        tuple[SegmentDefinition, ...], Field(strict=False, fail_fast=True, min_length=1, max_length=20)
+    ]
     segment_time_format: TimeFormat | None = None
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from typing import Any
 from contracts import deadletters, events
 from contracts.codes import DeadLetterCode
 from contracts.model import Message
-from contracts.requests import AnalyzeRequest, CancelRequest
+from contracts.request_models import AnalyzeRequest, CancelRequest
 
 Schema = dict[str, Any]
 

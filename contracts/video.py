@@ -1,4 +1,4 @@
-"""Where a video comes from: the platform's three sources and two of our own."""
+"""The sources of a video: three of the platform, and two of our own (files and object stores)."""
 
 from __future__ import annotations
 
@@ -6,32 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
+from contracts.base64_content import Base64
 from contracts.model import Message
+from contracts.patterns import ASSET_ID, HTTP_URL, HTTPS_URL, OBJECT_URI
 from contracts.rejection import rule
 
-ASSET_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"
-"""Ids are opaque, but go into paths unescaped; so only what needs no escaping."""
-
-BASE64_PATTERN = r"^[A-Za-z0-9+/]+={0,2}$"
-
-HttpUrl = Annotated[
-    str,
-    StringConstraints(pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f/?#]+[^\s\x00-\x1f\x7f]*$", max_length=8192),
-]
-HttpsUrl = Annotated[
-    str,
-    StringConstraints(pattern=r"^[Hh][Tt][Tt][Pp][Ss]://[^\s\x00-\x1f\x7f/?#]+[^\s\x00-\x1f\x7f]*$", max_length=8192),
-]
-AssetId = Annotated[str, StringConstraints(pattern=ASSET_ID_PATTERN)]
-Base64 = Annotated[str, StringConstraints(pattern=BASE64_PATTERN)]
-
-
-def check_base64(text: str) -> str:
-    """`text` if its length can be that of base64, padded or not; the alphabet is the pattern's business."""
-    stripped = len(text.rstrip("="))
-    if stripped % 4 == 1 or (len(text) != stripped and len(text) % 4):
-        raise rule("is not base64: its length can't be right; encode the whole content, padded or not")
-    return text
+HttpUrl = Annotated[str, StringConstraints(pattern=HTTP_URL.regex, max_length=8192)]
+HttpsUrl = Annotated[str, StringConstraints(pattern=HTTPS_URL.regex, max_length=8192)]
+AssetId = Annotated[str, StringConstraints(pattern=ASSET_ID.regex)]
 
 
 class _Source(Message):
@@ -59,11 +41,7 @@ class Base64Video(_Source):
 
     type: Literal["base64_string"]
     base64_string: Base64 = Field(repr=False)
-
-    @field_validator("base64_string")
-    @classmethod
-    def _whole(cls, value: str) -> str:
-        return check_base64(value)
+    """A prefix `data:…;base64,` is taken off."""
 
 
 class FileVideo(_Source):
@@ -84,7 +62,7 @@ class ObjectVideo(_Source):
     """An object in a store, below one of the allowed prefixes."""
 
     type: Literal["object"]
-    uri: Annotated[str, StringConstraints(pattern=r"^(s3|gs|az)://[^/\s]+/.+$", max_length=4096)]
+    uri: Annotated[str, StringConstraints(pattern=OBJECT_URI.regex, max_length=4096)]
 
 
 Video = Annotated[UrlVideo | AssetVideo | Base64Video | FileVideo | ObjectVideo, Field(discriminator="type")]

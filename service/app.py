@@ -63,6 +63,7 @@ class Service:
         self._health = Health(self._clock)
         self._pace = TransactionPace(self._clock)
         self._limits = TopicLimits()
+        self._lease = GroupLease(session_timeout_ms=settings.kafka.session_timeout_ms, clock=self._clock)
         self._ownership: Ownership | None = None
         self._stop = asyncio.Event()
 
@@ -88,7 +89,7 @@ class Service:
 
     async def _serve(self, closing: AsyncExitStack) -> None:
         settings, metrics, clock = self._settings, self._metrics, self._clock
-        lease = GroupLease(session_timeout_ms=settings.kafka.session_timeout_ms, clock=clock)
+        lease = self._lease
         platform = PlatformClient(
             settings.platform,
             self._key,
@@ -106,7 +107,14 @@ class Service:
             return
         await assets.start()
         context = Context.of(
-            settings, clock=clock, metrics=metrics, platform=platform, assets=assets, sender=sender, lease=lease
+            settings,
+            clock=clock,
+            metrics=metrics,
+            platform=platform,
+            assets=assets,
+            sender=sender,
+            lease=lease,
+            limits=self._limits,
         )
         engine = Engine(context)
         engine.start()
@@ -146,6 +154,7 @@ class Service:
             metrics=metrics,
             clock=clock,
             offsets=offsets,
+            lease=self._lease,
             pace=self._pace,
             limits=self._limits,
         )

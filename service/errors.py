@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from service.telemetry.redaction import clean
+
 
 class ReelwireError(Exception):
-    """Something went wrong in Reelwire."""
+    """Something went wrong in Reelwire.
+
+    Messages often quote foreign text (a library's exception, a platform's answer), and are logged, shown and
+    published: secrets are taken out here, once for all of them.
+    """
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+        super().__init__(clean(message) if message else (self.__doc__ or "").strip().splitlines()[0])
 
 
 class RetryLater(ReelwireError):

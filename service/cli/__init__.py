@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 
 from service.cli.exits import Exit, exit_of, message_of
 from service.cli.group import reelwire
 from service.cli.quiet import quiet_logging, silence_stdout
+from service.cli.words import visible
+from service.telemetry.redaction import clean
 
 
 def main() -> None:
-    """Entry point: run the command, turn every error into one clear line and a documented exit code."""
+    """Entry point of the command. Every error becomes one line on stderr and one of the exit codes in `exits.py`."""
     debug = "--debug" in sys.argv[1:]
     quiet_logging(debug=debug)
     try:
@@ -20,15 +23,15 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(Exit.USAGE)
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except BrokenPipeError:  # the program that read our output has ended, as `head` does
         silence_stdout()
         sys.exit(Exit.FAILURE)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(Exit.INTERRUPTED)
-    except Exception as error:  # the border: whatever it is, the user gets a line
+    except Exception as error:  # noqa: BLE001 -- the outermost place: any error must become a line
         if debug:
-            raise
-        lines = message_of(error).splitlines() or [type(error).__name__]
+            click.echo(clean(traceback.format_exc()), err=True)
+        lines = visible(message_of(error)).splitlines() or ["failed without a message"]
         click.echo("\n".join(["reelwire: " + lines[0], *("          " + line for line in lines[1:])]), err=True)
         sys.exit(exit_of(error))
     sys.exit(code if isinstance(code, int) else Exit.OK)

@@ -1,4 +1,4 @@
-"""Exit codes of every command, and which error ends in which."""
+"""Exit codes of all commands, and which error leads to which code."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from enum import IntEnum
 
 from aiokafka.errors import KafkaError
 
-from service.errors import ProcessError, ReelwireError, SettingsError
+from service.cli.words import in_words
+from service.errors import ProcessError, SettingsError
 from service.kafka.connection import BrokerUnavailable
+from service.telemetry.redaction import clean
 
 
 class Exit(IntEnum):
-    """What a command's exit code tells."""
+    """The exit codes of all commands; `MEANINGS` explains them."""
 
     OK = 0
     FAILURE = 1
@@ -32,7 +34,7 @@ MEANINGS = {
 
 
 class CommandError(ProcessError):
-    """The command failed for a reason that a user can act on."""
+    """The command failed, and the message says what the user can do. `code` is the exit code."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILURE) -> None:
         self.code = code
@@ -55,9 +57,7 @@ def exit_of(error: BaseException) -> Exit:
 
 
 def message_of(error: BaseException) -> str:
-    """What to say about it: our errors speak for themselves, others are named."""
-    if isinstance(error, ReelwireError):
-        return str(error)
+    """The line that tells the user why the command failed."""
     if isinstance(error, KafkaError):
-        return f"Kafka answered {str(error) or type(error).__name__}; `reelwire doctor` looks closer"
-    return f"{type(error).__name__}: {error} (--debug shows where)"
+        return clean(f"Kafka refused: {in_words(error)}; `reelwire doctor` finds out more")
+    return clean(in_words(error))

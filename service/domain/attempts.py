@@ -1,7 +1,9 @@
 """Attempts: claiming one, what its failures mean, and what becomes of one that was cut off.
 
-Every call that may be billed is claimed durably under a new number first. What certainly cost nothing (no
-connection, 429, a key that is refused) is repeated within its attempt and never reaches these rules.
+Every call that may be billed is claimed first: its number is durable before it is sent. A request is paid for at most
+`Policy.max_attempts` times, whatever the reason: attempts that may have been billed without a result are counted in
+the job's record (`billed_failures`), also those that a crash cut off. What certainly cost nothing is not counted and
+keeps its number for the next claim; it is bounded by time.
 """
 
 from __future__ import annotations
@@ -20,31 +22,28 @@ from service.domain.change import (
     StopWork,
     WaitRetry,
     WaitSlot,
-    WatchTask,
 )
-from service.domain.facts import Failure, FailureKind, PlatformErrorDetail, TaskMade, TaskNotMade, TaskSeen
-from service.domain.job import Ending, Job, Mode, Phase
+from service.domain.facts import AnalysisFailed, Failure, FailureKind
+from service.domain.job import Job, Mode, Phase
 from service.domain.policy import Policy, backoff_seconds
 
 if TYPE_CHECKING:
     from contracts.requests import AnalyzeRequest
 
-TASK_IN_DOUBT = "whether a task was created could not be found out"
-
-# After these the platform may have worked, and billed, for nothing.
-_MAYBE_BILLED = frozenset({FailureKind.UNKNOWN, FailureKind.BROKEN})
 _PHASES = {Mode.STREAM: Phase.STREAMING, Mode.SYNC: Phase.CALLING, Mode.ASYNC: Phase.CREATING}
+_COST_NOTHING = frozenset({FailureKind.NOT_SENT, FailureKind.LIMITED, FailureKind.UNAUTHORIZED})
 
 
 def slot_of(job: Job) -> Slot:
-    """What the next attempt waits for."""
+    """The kind of slot that the next attempt needs."""
     return Slot.CREATE if job.mode is Mode.ASYNC else Slot.STREAM
 
 
 def claim(job: Job, now_ms: int) -> Change:
     """Begin the next attempt: its number is durable before anything that costs is sent."""
     mode = job.mode or Mode.ASYNC
-    job = job.but(attempt=job.attempt + 1, phase=_PHASES[mode], attempt_started_ms=now_ms)
+    attempt = job.attempt if job.attempt_unused else job.attempt + 1
+    job = job.but(attempt=attempt, attempt_unused=False, phase=_PHASES[mode], attempt_started_ms=now_ms)
     match mode:
         case Mode.STREAM:
             return Change(job, actions=(RunStream(),), save=True)
@@ -54,42 +53,62 @@ def claim(job: Job, now_ms: int) -> Change:
             return Change(job, actions=(MakeTask(find_first=False),), save=True)
 
 
-def interrupted(job: Job, request: AnalyzeRequest) -> Change:
-    """A crash, a rebalance or a lost lease has cut off a stream or call: the request says what follows."""
+def interrupted(job: Job, request: AnalyzeRequest, policy: Policy) -> Change:
+    """A crash, a rebalance or a lost lease has cut a stream or call off: the request says what follows.
+
+    The attempt counts as paid: a stream that was cut off is billed all the same.
+    """
     events = (Event("interrupted", attempt=job.attempt),)
-    match request.on_interrupt:
-        case "fail":
-            message = f"attempt {job.attempt} was cut off and the request asks to fail then (on_interrupt)"
-            return endings.failed(job, "interrupted", message, "analysis", retryable=True, events=events)
-        case "async":
-            job = job.but(mode=Mode.ASYNC)
-        case _:
-            pass
-    job = job.but(phase=Phase.READY)
+    billed = job.billed_failures + 1
+    if request.on_interrupt == "fail":
+        message = f"attempt {job.attempt} was cut off and the request asks to fail then (on_interrupt)"
+        return endings.failed(job, "interrupted", message, "analysis", retryable=True, events=events)
+    if billed >= policy.max_attempts:
+        message = f"attempt {job.attempt} was cut off; given up after {billed} attempts that may have been billed"
+        return endings.failed(job, _lost_code(job), message, "analysis", retryable=True, events=events)
+    mode = Mode.ASYNC if request.on_interrupt == "async" else job.mode
+    job = job.but(mode=mode, phase=Phase.READY, billed_failures=billed)
     return Change(job, events, (StopWork(), WaitSlot(slot_of(job))), save=True)
 
 
-def analysis_failed(job: Job, request: AnalyzeRequest, failure: Failure, policy: Policy, now_ms: int) -> Change:
-    """An attempt to stream or call has failed: another one, or the end."""
+def analysis_failed(job: Job, request: AnalyzeRequest, fact: AnalysisFailed, policy: Policy, now_ms: int) -> Change:
+    """An attempt to stream or to call has failed: another one, or the end."""
+    failure = fact.failure
+    billed, failing, waiting = job.billed_failures, job.failing_since_ms, job.waiting_since_ms
     if failure.kind is FailureKind.REJECTED:
         return rejected(job, request, failure)
-    billed = job.billed_failures + (failure.kind in _MAYBE_BILLED)
-    # Only 5xx in a row count against patience: after anything else the platform had worked, or attempts are counted.
-    since = (job.failing_since_ms or now_ms) if failure.kind is FailureKind.SERVER else None
-    if billed >= policy.max_attempts:
-        code = "outcome_unknown" if job.mode is Mode.SYNC else "stream_failed"
-        return _give_up(job, code, f"{failure.message}; given up after {billed} attempts", failure)
-    if since is not None and now_ms - since >= policy.patience_ms:
-        waited = (now_ms - since) // 1000
-        return _give_up(job, "platform_unavailable", f"{failure.message}; given up after {waited} s", failure)
+    if failure.kind is FailureKind.SERVER:
+        failing, limit_ms = failing or now_ms, policy.patience_ms
+        since = failing
+    elif failure.kind in _COST_NOTHING:
+        waiting, limit_ms = waiting or now_ms, policy.task_patience_ms
+        since = waiting
+    else:
+        # The platform has worked. So it is no longer failing; but it may have billed.
+        billed, failing, waiting, limit_ms, since = billed + 1, None, None, 0, None
+        if billed >= policy.max_attempts:
+            message = f"{failure.message}; given up after {billed} attempts that may have been billed"
+            return give_up(job, _lost_code(job), message, failure)
     delay = backoff_seconds(policy, job.failures + 1, f"{job.request_id}/{job.offset}", failure.retry_after_seconds)
-    job = job.but(phase=Phase.READY, failures=job.failures + 1, billed_failures=billed, failing_since_ms=since)
-    event = Event("retrying", {"reason": failure.message, "delay_seconds": round(delay, 3)}, (now_ms,))
-    return Change(job, (event,), (StopWork(), WaitRetry(delay)), save=True)
+    if since is not None:
+        waited_ms = now_ms - since
+        if waited_ms >= limit_ms:
+            message = f"{failure.message}; given up after {waited_ms // 1000} s"
+            return give_up(job, "platform_unavailable", message, failure)
+        delay = min(delay, (limit_ms - waited_ms) / 1000)
+    job = job.but(
+        phase=Phase.READY,
+        failures=job.failures + 1,
+        billed_failures=billed,
+        failing_since_ms=failing,
+        waiting_since_ms=waiting,
+        attempt_unused=failure.kind in _COST_NOTHING and not fact.published,
+    )
+    return Change(job, (retrying(failure.message, delay, now_ms),), (StopWork(), WaitRetry(delay)), save=True)
 
 
 def rejected(job: Job, request: AnalyzeRequest, failure: Failure) -> Change:
-    """The platform refuses the call. Only an asset of ours that is gone there is worth another try, once."""
+    """The platform refuses the call. Only an asset of ours that it has lost is worth another try, once."""
     gone = failure.platform is not None and (
         failure.platform.status == 404 or failure.platform.code == "resource_not_exist"
     )
@@ -102,50 +121,21 @@ def rejected(job: Job, request: AnalyzeRequest, failure: Failure) -> Change:
             job = job.but(phase=Phase.ACCEPTED, asset_id=None, duration=None, mode=None, lost_asset_id=lost)
             event = Event("retrying", {"reason": f"asset {lost} is gone", "delay_seconds": 0.0}, (lost,))
             return Change(job, (event,), (StopWork(), GetVideo()), save=True)
-    return endings.failed(job, "rejected", failure.message, "analysis", platform=failure.platform)
+    # Without an answer the request could not even be written: that is not the platform's word.
+    code = "internal_error" if failure.platform is None else "rejected"
+    return endings.failed(job, code, failure.message, "analysis", platform=failure.platform)
 
 
-def task_made(job: Job, fact: TaskMade) -> Change:
-    """The task exists: note its id before anything else."""
-    events = [Event("task_created", {"task_id": fact.task_id})]
-    if fact.status is not None:
-        events.append(Event("task_status", {"status": fact.status}, (fact.status,)))
-    job = job.but(phase=Phase.WATCHING, task_id=fact.task_id, task_status=fact.status)
-    return Change(job, tuple(events), (WatchTask(),), save=True)
-
-
-def task_not_made(job: Job, request: AnalyzeRequest, fact: TaskNotMade) -> Change:
-    """No task could be created in all the time there is: say whether one may exist all the same."""
-    if not fact.looked_for:
-        # Also when the last answer was a refusal: an earlier call may have made it, and another is not paid for.
-        message = f"{fact.failure.message}; {TASK_IN_DOUBT}"
-        return endings.failed(job, "outcome_unknown", message, "analysis", platform=fact.failure.platform)
-    if fact.failure.kind is FailureKind.REJECTED:
-        return rejected(job, request, fact.failure)
-    return _give_up(job, "platform_unavailable", f"{fact.failure.message}; no task was created", fact.failure)
-
-
-def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, now_ms: int) -> Change:
-    """A look at the task."""
-    events: tuple[Event, ...] = ()
-    if fact.status != job.task_status:
-        events = (Event("task_status", {"status": fact.status}, (fact.status,)),)
-        job = job.but(task_status=fact.status)
-    if job.duration is None and fact.duration is not None:
-        job = job.but(duration=fact.duration)
-    match fact.status:
-        case "ready" if fact.outcome is not None:
-            change = endings.completed(job, request, fact.outcome, now_ms)
-        case "failed":
-            said = PlatformErrorDetail(None, fact.code, fact.message)
-            change = endings.failed(job, "task_failed", fact.message or "the task failed", "analysis", platform=said)
-        case "canceled":
-            note = fact.code or fact.message or "no reason given"
-            change = endings.ended_as(job, Ending("the task was canceled on the platform"), note)
-        case _:
-            return Change(job, events, save=bool(events))
-    return Change(change.job, events, change.actions, completion=change.completion)
-
-
-def _give_up(job: Job, code: str, message: str, failure: Failure) -> Change:
+def give_up(job: Job, code: str, message: str, failure: Failure) -> Change:
+    """End the job after failures of the platform that may pass: the same request may succeed later."""
     return endings.failed(job, code, message, "analysis", retryable=True, platform=failure.platform)
+
+
+def retrying(reason: str, delay: float, now_ms: int) -> Event:
+    """The event that tells of a wait of `delay` seconds before a repetition."""
+    return Event("retrying", {"reason": reason, "delay_seconds": round(delay, 3)}, (now_ms,))
+
+
+def _lost_code(job: Job) -> str:
+    """The code for attempts that may have been billed: what a synchronous call has cost can't be known."""
+    return "outcome_unknown" if job.mode is Mode.SYNC else "stream_failed"

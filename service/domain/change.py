@@ -67,13 +67,20 @@ class StopWork:
 
 
 @dataclass(frozen=True, slots=True)
+class StopWaiting:
+    """Cut every wait of this job short, also one of its work. A wait outside of work is answered by `RetryDue`."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelTask:
     """Cancel the task on the platform. Answered by `TaskCanceled`. `find`: its id is not known, look for it first."""
 
     find: bool = False
 
 
-Action = GetVideo | WaitSlot | WaitRetry | RunStream | RunSync | MakeTask | WatchTask | StopWork | CancelTask
+Action = (
+    GetVideo | WaitSlot | WaitRetry | RunStream | RunSync | MakeTask | WatchTask | StopWork | StopWaiting | CancelTask
+)
 
 
 @dataclass(frozen=True, slots=True)

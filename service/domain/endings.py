@@ -56,15 +56,15 @@ def failed(
     events: tuple[Event, ...] = (),
 ) -> Change:
     """The job ends without a result."""
-    said = None
+    detail = None
     if platform is not None:
-        said = {"status": platform.status, "code": platform.code, "message": platform.message}
+        detail = {"status": platform.status, "code": platform.code, "message": platform.message}
     error = {
         "code": ErrorCode(code),  # the models are strict
         "message": message,
         "stage": Stage(stage),
         "retryable": retryable,
-        "platform": said,
+        "platform": detail,
     }
     return _end(job, Event("failed", {"error": error}), events)
 
@@ -73,19 +73,8 @@ def ended_as(job: Job, ending: Ending, note: str = "") -> Change:
     """The job ends because somebody, or its deadline, wanted it to."""
     reason = f"{ending.reason} ({note})" if note else ending.reason
     if ending.code is not None:
-        return failed(job, ending.code, reason, "request")
+        return failed(job, ending.code, reason, ErrorCode(ending.code).stage)
     return _end(job, Event("canceled", {"reason": reason}))
-
-
-def smaller(job: Job, completion: Event) -> Event | None:
-    """What to end with when `completion` fits no record: without its decoded data, else a failure; None: nothing is."""
-    if completion.type != "completed":
-        return None
-    if completion.members.get("data") is not None:
-        members = {**completion.members, "data": None, "data_error": "left out: the completion is too large"}
-        return Event("completed", members)
-    message = "the result is larger than a record of the completions topic"
-    return failed(job, "task_failed", message, "analysis").completion
 
 
 def _end(job: Job, completion: Event, events: tuple[Event, ...] = ()) -> Change:
@@ -93,11 +82,11 @@ def _end(job: Job, completion: Event, events: tuple[Event, ...] = ()) -> Change:
 
 
 def _decoded(request: AnalyzeRequest, outcome: Outcome) -> tuple[Any, str | None]:
-    """The text as JSON where a response format was asked for. Only a generation that came to its end is whole."""
+    """The text as JSON, and why it could not be decoded; both None where no response format was asked for."""
     if request.response_format is None:
         return None, None
     try:
-        # The one refuses numbers beyond a double, the other keeps integers of any size and refuses what is
+        # orjson refuses numbers beyond a double. pydantic's parser keeps integers of any size, and refuses what is
         # nested deeper than an event can be written.
         orjson.loads(outcome.text)
         return from_json(outcome.text), None

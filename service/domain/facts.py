@@ -1,4 +1,4 @@
-"""What can happen to a job. Facts are made by the engine (or by restore and intake) and are all the domain knows."""
+"""What can happen to a job. Facts are reported by work, timers, intake and takeovers; the domain knows nothing else."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from enum import StrEnum
 
 
 class FailureKind(StrEnum):
-    """Ordered by what may have been billed."""
+    """Why a call failed; ordered by what may have been billed."""
 
-    NOT_SENT = "not_sent"  # certainly nothing happened: no connection
-    LIMITED = "limited"  # 429
-    UNAUTHORIZED = "unauthorized"  # 401, 403: our fault, not the request's
+    NOT_SENT = "not_sent"  # no connection: certainly nothing happened
+    LIMITED = "limited"  # 429: no quota
+    UNAUTHORIZED = "unauthorized"  # 401, or 403 for the whole account: our fault, not the request's
     SERVER = "server"  # 5xx before any result
-    REJECTED = "rejected"  # any other 4xx
+    REJECTED = "rejected"  # any other 4xx: meant for this request
     UNKNOWN = "unknown"  # sent, and no complete answer
     BROKEN = "broken"  # a stream that had begun was cut
-    UNDELIVERED = "undelivered"  # Kafka did not take a fragment
+    UNDELIVERED = "undelivered"  # Kafka did not take a fragment of the stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,12 @@ class VideoFailed:
 
 @dataclass(frozen=True, slots=True)
 class SlotGranted:
-    """There is room for the next attempt."""
+    """The job has the slot that it waited for."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallDelayed:
-    """A call that cost nothing will be repeated within the same attempt."""
+    """A call failed and will be repeated within the same attempt, by the work that reports this."""
 
     stage: str
     reason: str
@@ -111,9 +111,17 @@ class AnalysisEnded:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisFailed:
-    """An attempt to stream or to call has failed."""
+    """An attempt to stream, or a synchronous call, has failed. `published`: a fragment of it may be in the topic."""
 
     failure: Failure
+    published: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTooLarge:
+    """The text of a stream is larger than any completion can be; the stream was left."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,7 @@ class AttemptCut:
 
 @dataclass(frozen=True, slots=True)
 class TaskMade:
-    """The task's id is known."""
+    """The task exists and its id is known."""
 
     task_id: str
     status: str | None
@@ -139,7 +147,7 @@ class TaskNotMade:
 
 @dataclass(frozen=True, slots=True)
 class TaskSeen:
-    """A look at the task. `outcome` when it is ready, `message`/`code` when failed or canceled."""
+    """A poll of the task. `outcome` when it is ready, `message` and `code` when it failed or was canceled."""
 
     status: str
     outcome: Outcome | None = None
@@ -153,6 +161,29 @@ class TaskLost:
     """The platform does not know the task any more."""
 
     platform: PlatformErrorDetail | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskGivenUp:
+    """The task is waited for no longer (`patience.task_given_up`). `running`: it may still run."""
+
+    reason: str
+    running: bool
+    platform: PlatformErrorDetail | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFailed:
+    """The work of the job has failed by an error of this program. `message` says what to report."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRefused:
+    """A change of the job can't be written: a record of it is larger than its topic takes."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +207,11 @@ class TaskCanceled:
 
 @dataclass(frozen=True, slots=True)
 class RetryDue:
-    """The wait before the next attempt is over."""
+    """The wait before a repetition is over, or was cut short."""
 
 
 Fact = (
     Begin | VideoReady | VideoFailed | SlotGranted | CallDelayed | StreamOpened | AnalysisEnded
-    | AnalysisFailed | AttemptCut | TaskMade | TaskNotMade | TaskSeen | TaskLost | CancelAsked | DeadlinePassed
-    | TaskCanceled | RetryDue
+    | AnalysisFailed | ResultTooLarge | AttemptCut | TaskMade | TaskNotMade | TaskSeen | TaskLost | TaskGivenUp
+    | WorkFailed | WriteRefused | CancelAsked | DeadlinePassed | TaskCanceled | RetryDue
 )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Two rules on what follows a change: the slot that it may take at once, and the actions that still apply.
+"""Rules on what follows a change: the slot it may take at once or must give back, and the actions that still apply.
 
-Both are called by the engine (`service.engine.job.loop`) and by the model that the property tests run.
+They are called by the engine (`service.engine.job.loop`) and by the model that the property tests run.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from service.domain.change import Action, CancelTask, Change, MakeTask, Slot, WaitSlot
+from service.domain.change import Action, CancelTask, Change, MakeTask, Slot, WaitRetry, WaitSlot
 from service.domain.facts import SlotGranted
 from service.domain.job import Job, Phase
 from service.domain.policy import Policy
@@ -16,6 +16,9 @@ from service.domain.transition import transition
 
 if TYPE_CHECKING:
     from contracts.requests import AnalyzeRequest
+
+
+_NEEDS_SLOT = frozenset({Phase.STREAMING, Phase.CALLING, Phase.CREATING})
 
 
 def wanted_slot(change: Change) -> Slot | None:
@@ -28,8 +31,18 @@ def granted_at_once(change: Change, request: AnalyzeRequest, policy: Policy, now
     claimed = transition(change.job, request, SlotGranted(), policy, now_ms)
     others = tuple(action for action in change.actions if not isinstance(action, WaitSlot))
     return Change(
-        claimed.job, change.events + claimed.events, others + claimed.actions, save=True, completion=claimed.completion
+        claimed.job,
+        change.events + claimed.events,
+        others + claimed.actions,
+        save=change.save or claimed.save,
+        completion=claimed.completion,
     )
+
+
+def gives_slot_back(change: Change) -> bool:
+    """Whether the job holds no slot after this change: only work at the platform needs one, a wait never does."""
+    waits = any(isinstance(action, WaitSlot | WaitRetry) for action in change.actions)
+    return waits or change.job.phase not in _NEEDS_SLOT
 
 
 def still_due(decided: Job, actions: Sequence[Action], now: Job) -> Sequence[Action]:

@@ -17,15 +17,15 @@ VERSION = 1
 
 
 class Phase(StrEnum):
-    """Where a job stands. All but `ENDED` are found in records."""
+    """Where a job stands. All but `ENDED` are found in records of the jobs topic."""
 
-    ACCEPTED = "accepted"  # durable, nothing begun
-    READY = "ready"  # the video is at hand; the next attempt waits for its turn
-    STREAMING = "streaming"  # attempt claimed; from here on it may be billed
+    ACCEPTED = "accepted"  # durable; its video is being brought to the platform
+    READY = "ready"  # the platform has the video; the next attempt waits for a slot, or until it may be repeated
+    STREAMING = "streaming"  # an attempt to stream is claimed; from here on it may be billed
     CALLING = "calling"  # the same for a synchronous response
-    CREATING = "creating"  # attempt claimed; a task may or may not exist
-    WATCHING = "watching"  # the task's id is known
-    CANCELING = "canceling"  # the task is being canceled, then the job ends as `ending` says
+    CREATING = "creating"  # an attempt to create a task is claimed; a task may or may not exist
+    WATCHING = "watching"  # the task's id is known, it is polled
+    CANCELING = "canceling"  # the task is being canceled; then the job ends as `ending` says
     ENDED = "ended"  # its completion is being written
 
 
@@ -70,9 +70,20 @@ class Job:
     attempt_started_ms: int | None = None
     task_id: str | None = None
     task_status: str | None = None
+    progress_ms: int | None = None
+    """When the task was created, or its status last changed."""
+    status_changes: int = 0
     failing_since_ms: int | None = None
+    """The first of the attempts in a row that the platform answered with an error of its own."""
+    waiting_since_ms: int | None = None
+    """The first of the attempts in a row that cost nothing: no connection, no quota, a refused key."""
     failures: int = 0
     billed_failures: int = 0
+    """Attempts that may have been billed and brought no result."""
+    work_failures: int = 0
+    """Errors of this program in the work of this job, since its last progress."""
+    attempt_unused: bool = False
+    """The attempt's number was claimed, but its call cost nothing: the next claim takes the same number."""
     lost_asset_id: str | None = None
     ending: Ending | None = None
 
@@ -93,8 +104,8 @@ class UnreadableJobRecord(ValueError):
 _PLAIN = (
     "request_id", "partition", "offset", "digest", "received_ms", "accepted_ms", "deadline_ms", "traceparent",
     "tracestate", "attempt", "asset_id", "duration", "upload_started_ms", "upload_ended_ms", "attempt_started_ms",
-    "task_id", "task_status", "failing_since_ms", "failures",
-    "billed_failures", "lost_asset_id",
+    "task_id", "task_status", "progress_ms", "status_changes", "failing_since_ms", "waiting_since_ms", "failures",
+    "billed_failures", "work_failures", "attempt_unused", "lost_asset_id",
 )  # fmt: skip
 
 

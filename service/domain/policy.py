@@ -1,4 +1,4 @@
-"""The numbers decisions are made with, and the decision how long to wait."""
+"""The numbers that decisions are made with, and the decision how long to wait before a call is repeated."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from dataclasses import dataclass
 class Policy:
     """Limits of one process, from its settings."""
 
-    max_attempts: int = 4  # attempts that may have been billed
-    patience_ms: int = 900_000  # how long a failing platform is waited for, per job
+    max_attempts: int = 4
+    """How often a request may be paid for, and how often its work may fail by an error of this program."""
+    patience_ms: int = 900_000
+    """How long a platform that answers with errors is waited for, per job."""
+    task_patience_ms: int = 86_400_000
+    """How long is waited without any error: for a task whose status stands still, for quota, a key or a connection."""
     retry_initial_seconds: float = 1
     retry_max_seconds: float = 60
 

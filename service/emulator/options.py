@@ -6,6 +6,16 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from contracts.platform_limits import DIRECT_UPLOAD_BYTES, INLINE_VIDEO_BYTES, URL_UPLOAD_BYTES
+from service.emulator.bounds import LONGEST_SECONDS, MOST_CHARACTERS, MOST_FRAGMENTS, number, whole_number
+
+# The settings that are whole numbers: the highest value, and whether there may be none.
+_WHOLE = {
+    "fragments": (MOST_FRAGMENTS, True),
+    "characters": (MOST_CHARACTERS, True),
+    "fragment_chars": (MOST_CHARACTERS, False),
+}
+
 IdempotencyMode = Literal["honour", "ignore", "conflict"]
 
 
@@ -37,19 +47,18 @@ class Pace:
     """Least length of a generated text; None is one overview and a sentence or two for each scene."""
 
     def changed(self, values: dict[str, Any]) -> Pace:
-        """A copy with `values`; raises `ValueError` naming an unknown member or a wrong value."""
+        """A copy with `values`; raises `ValueError` with a message for the caller."""
         known = {item.name for item in fields(self)}
+        checked: dict[str, Any] = {}
         for name, value in values.items():
             if name not in known:
-                raise ValueError(f"there is no setting {name!r}; there are {', '.join(sorted(known))}")
-            optional = name in {"fragments", "characters"}
-            whole = optional or name == "fragment_chars"
-            kinds = (int,) if whole else (int, float)
-            if value is None and optional:
-                continue
-            if isinstance(value, bool) or not isinstance(value, kinds) or value < (1 if whole else 0):
-                raise ValueError(f"{name} must be {'a whole number from 1' if whole else 'a number from 0'}")
-        return replace(self, **values)
+                raise ValueError(f"there is no setting {name}; there are {', '.join(sorted(known))}")
+            if name in _WHOLE:
+                most, optional = _WHOLE[name]
+                checked[name] = None if optional and value is None else whole_number(name, value, 1, most)
+            else:
+                checked[name] = number(name, value, 0, LONGEST_SECONDS * (1000 if name.endswith("_ms") else 1))
+        return replace(self, **checked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +90,15 @@ class EmulatorOptions:
     """Asset creations a minute before 429; None is no limit."""
     analyze_rpm: int | None = None
     """Analyses and task creations a minute before 429; None is no limit."""
-    direct_limit_bytes: int = 200_000_000
-    url_limit_bytes: int = 4_000_000_000
-    base64_limit_bytes: int = 30_000_000
-    """Of the encoded text."""
+    direct_limit_bytes: int = DIRECT_UPLOAD_BYTES
+    url_limit_bytes: int = URL_UPLOAD_BYTES
+    inline_limit_bytes: int = INLINE_VIDEO_BYTES
+    """Of a video inside an analysis, after its base64 was decoded."""
     fetch_timeout_seconds: float = 60.0
-    """For a video that is named by its url."""
+    """For a whole video that is named by its URL."""
     inspectors: int = 2
-    """Threads that look into videos."""
+    """Worker processes that look into videos."""
+    inspection_seconds: float = 15.0
+    """Of the wall clock: a worker that takes longer for a file is killed. A file is tried at most twice."""
+    silence_seconds: float = 60.0
+    """A connection on which no whole request begins for so long is closed, and so is one whose body stops coming."""

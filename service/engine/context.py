@@ -8,8 +8,8 @@ from typing import Self
 from service.clock import Clock
 from service.domain.policy import Policy
 from service.engine.records import RecordBuilder
-from service.kafka.logs.asset_log import AssetLog
-from service.kafka.ports import LiveSender, PayLease
+from service.kafka.asset_port import AssetNotes
+from service.kafka.ports import LiveSender, PayLease, RecordLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -24,9 +24,10 @@ class Context:
     clock: Clock
     metrics: Metrics
     platform: PlatformClient
-    assets: AssetLog
+    assets: AssetNotes
     sender: LiveSender
     lease: PayLease
+    limits: RecordLimits
     records: RecordBuilder
 
     @classmethod
@@ -37,9 +38,10 @@ class Context:
         clock: Clock,
         metrics: Metrics,
         platform: PlatformClient,
-        assets: AssetLog,
+        assets: AssetNotes,
         sender: LiveSender,
         lease: PayLease,
+        limits: RecordLimits,
     ) -> Self:
         """The context of these settings and clients; what follows from the settings is made here."""
         return cls(
@@ -51,6 +53,7 @@ class Context:
             assets=assets,
             sender=sender,
             lease=lease,
+            limits=limits,
             records=RecordBuilder(settings.topics),
         )
 
@@ -65,6 +68,7 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         max_attempts=jobs.max_attempts,
         patience_ms=int(jobs.patience_seconds * 1000),
+        task_patience_ms=int(jobs.task_patience_seconds * 1000),
         retry_initial_seconds=jobs.retry_initial_seconds,
         retry_max_seconds=jobs.retry_max_seconds,
     )

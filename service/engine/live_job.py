@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Sequence
+from typing import Protocol, TypeVar
 
 from contracts.requests import AnalyzeRequest, load_request
 from service.domain.change import Event, Slot
 from service.domain.facts import Fact
-from service.domain.job import Job
+from service.domain.job import Job, Phase
 from service.kafka.ports import OutRecord, RecordPosition
+
+T = TypeVar("T")
+
+_OBJECT_BYTES = 4 * 1024
+"""What a job takes in memory beside its request and texts: its objects, timers and index entries."""
+_PARSED_SHARE = 4
+"""A parsed request and the body of its call take about this many times the memory of the JSON."""
 
 
 class Loop(Protocol):
@@ -26,18 +33,31 @@ class Loop(Protocol):
         """The work of a job raised instead of reporting. Called when that work was still the job's own."""
         ...
 
+    async def without_slot(self, live: LiveJob, wait: Awaitable[T], *, take_again: bool) -> T:
+        """See `LiveJob.without_slot`."""
+        ...
+
+    def hold(self, size_bytes: int) -> None:
+        """The jobs of the partition hold so much more memory, or less if negative."""
+        ...
+
 
 class LiveJob:
     """A job of one partition. Thousands of these are held: keep it small.
 
-    Work (`service.engine.work`) reads `job` and `request`, calls `report`, and may set `wake`. The other members
-    belong to the loop (`service.engine.job`) and to the poller.
+    Work (`service.engine.work`) reads `job` and `request`, calls `report`, and may wait through `cut_short`. The other
+    members belong to the loop (`service.engine.job`) and to the poller.
     """
 
     __slots__ = (
+        "_counted",
         "_request",
+        "_texts_bytes",
         "completion",
+        "completion_bytes",
+        "cut_short",
         "deadline_timer",
+        "failing_since_ms",
         "fresh",
         "job",
         "loop",
@@ -47,7 +67,6 @@ class LiveJob:
         "retry_timer",
         "slot",
         "waits_for",
-        "wake",
         "work",
     )
 
@@ -55,6 +74,8 @@ class LiveJob:
         self.job = job
         self.loop = loop
         self._request = request
+        self._texts_bytes = 0
+        self._counted = False
         self.restored = restored  # read from the log at a takeover: what it was doing then was cut off
         self.fresh = False  # accepted, but not durable yet: no fact may be applied
         self.work: asyncio.Task[None] | None = None  # what is under way for it
@@ -64,8 +85,10 @@ class LiveJob:
         self.retry_timer: asyncio.TimerHandle | None = None
         self.polls = 0  # successful polls of its task
         self.missing = 0  # polls in a row for which the platform did not know its task
-        self.wake: asyncio.Event | None = None  # set by the loop when a cancel should cut a wait of its work short
+        self.failing_since_ms: int | None = None  # the first of the polls in a row that were answered by an error
+        self.cut_short: asyncio.Event | None = None  # set by the loop when a wait of the work is to end now
         self.completion: Event | None = None  # the completion that is being written
+        self.completion_bytes: int | None = None  # the size of its record
 
     def __repr__(self) -> str:
         return f"<LiveJob {self.job.request_id} {self.job.phase} attempt {self.job.attempt}>"
@@ -78,11 +101,39 @@ class LiveJob:
             if not isinstance(request, AnalyzeRequest):
                 raise TypeError(f"job {self.job.request_id} holds a {request.type} request")
             self._request = request
+            self._add(_PARSED_SHARE * len(self.job.body))
         return self._request
 
     def forget_request(self) -> None:
         """Free the parsed form, which takes several times the memory of the JSON that the job holds anyway."""
-        self._request = None
+        if self._request is not None:
+            self._request = None
+            self._add(-_PARSED_SHARE * len(self.job.body))
+
+    def canceling(self) -> bool:
+        """Whether the job is to end early: work under way makes nothing new, and says what there is to cancel."""
+        return self.job.phase is Phase.CANCELING
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory this job takes: its request, twice or more while it is parsed, its key, its texts."""
+        parsed = _PARSED_SHARE if self._request is not None else 0
+        return _OBJECT_BYTES + (1 + parsed) * len(self.job.body) + len(self.job.key or b"") + self._texts_bytes
+
+    def hold(self, size_bytes: int) -> None:
+        """Work holds so much more text for this job, or less if negative."""
+        self._texts_bytes += size_bytes
+        self._add(size_bytes)
+
+    def counted(self, *, yes: bool) -> None:
+        """Add this job to what its partition holds, or take it out."""
+        if yes is not self._counted:
+            self._counted = yes
+            self.loop.hold(self.held_bytes if yes else -self.held_bytes)
+
+    def _add(self, size_bytes: int) -> None:
+        if self._counted:
+            self.loop.hold(size_bytes)
 
     def report(self, fact: Fact, extra: Sequence[OutRecord] = ()) -> asyncio.Future[list[RecordPosition]] | None:
         """Tell the loop what happened. Returns at once, with the job's new state in place.
@@ -91,3 +142,11 @@ class LiveJob:
         there was nothing to write, or when the fact came too late for this job.
         """
         return self.loop.step(self, fact, extra)
+
+    async def without_slot(self, wait: Awaitable[T], *, take_again: bool = True) -> T:
+        """Await `wait`; a slot that the job holds is given back when that takes longer than a second.
+
+        Returns when the job has its slot again, or is being canceled; at once after `wait` without `take_again`. Work
+        calls it for every wait that may be long and needs nothing of the platform meanwhile.
+        """
+        return await self.loop.without_slot(self, wait, take_again=take_again)

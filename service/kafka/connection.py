@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaTimeoutError,
@@ -14,7 +14,9 @@ from aiokafka.errors import (
 )
 
 from contracts.deadletters import ROOM_BYTES
-from service.errors import RetryLater, SettingsError
+from service.errors import RetryLater
+from service.kafka.credentials import fingerprint, security_options
+from service.kafka.reconnection import keep_connected
 from service.settings import KafkaSettings, TopicSettings
 
 _BATCH_BYTES = 256 * 1024
@@ -42,21 +44,34 @@ def largest_record_bytes(settings: KafkaSettings) -> int:
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Options that consumers, producers and the admin client share. Raises `SettingsError` for unusable TLS files."""
-    options: dict[str, Any] = {
+    """Options that consumers, producers and the admin client share. Raises `SettingsError` for unusable TLS files.
+
+    A client that lives for long is made by `new_consumer` or `new_producer`, so that it outlives its brokers.
+    """
+    return {
         "bootstrap_servers": [part.strip() for part in settings.bootstrap_servers.split(",") if part.strip()],
         "client_id": settings.client_id,
         "request_timeout_ms": settings.request_timeout_ms,
-        "security_protocol": settings.security_protocol,
+        **security_options(settings),
     }
-    if settings.security_protocol in ("SSL", "SASL_SSL"):
-        options["ssl_context"] = _tls(settings)
-    if settings.security_protocol.startswith("SASL"):
-        options["sasl_mechanism"] = settings.sasl_mechanism
-        options["sasl_plain_username"] = settings.sasl_username
-        password = settings.sasl_password
-        options["sasl_plain_password"] = password.get_secret_value() if password else None
-    return options
+
+
+def new_consumer(settings: KafkaSettings, **options: Any) -> AIOKafkaConsumer:
+    """A consumer, not yet started, that finds its brokers again wherever they are. `options` come before ours."""
+    read = fingerprint(settings)
+    consumer = AIOKafkaConsumer(**{**client_options(settings), **options})
+    keep_connected(consumer._client, settings, read)  # noqa: SLF001
+    return consumer
+
+
+def new_producer(settings: KafkaSettings, options: Mapping[str, Any]) -> AIOKafkaProducer:
+    """A producer, not yet started, that finds its brokers again wherever they are.
+
+    `options` are all of its options, from `producer_options` or `transactional_options`.
+    """
+    producer = AIOKafkaProducer(**options)
+    keep_connected(producer.client, settings, ())  # whatever is on disk is read before the first connection
+    return producer
 
 
 def producer_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -92,14 +107,3 @@ def transactional_options(settings: KafkaSettings, partition: int) -> Mapping[st
 def written_topics(topics: TopicSettings) -> tuple[str, ...]:
     """The topics a partition's writer writes to, each with as many partitions as the requests topic."""
     return (topics.fragments, topics.completions, topics.progress, topics.dead_letters, topics.jobs, topics.finished)
-
-
-def _tls(settings: KafkaSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(settings.ssl_cafile) if settings.ssl_cafile else None)
-        if settings.ssl_certfile:
-            key = str(settings.ssl_keyfile) if settings.ssl_keyfile else None
-            context.load_cert_chain(str(settings.ssl_certfile), key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"kafka.ssl_*: can't read the certificates: {error}") from None
-    return context

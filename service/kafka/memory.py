@@ -7,8 +7,12 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from service.kafka.logs.asset_tail import OnRecord
+from service.kafka.logs.finished import decode_finished, encode_finished
 from service.kafka.ports import (
     DeliveryFailed,
+    FinishedRecord,
+    InRecord,
     Lease,
     LeaseLost,
     OutRecord,
@@ -31,11 +35,21 @@ class MemoryLog:
     input_offsets: dict[int, int] = field(default_factory=dict)
     """The group's next offset of each input partition."""
 
+    followers: dict[str, OnRecord] = field(default_factory=dict)
+    """Who is told of each record of a topic, in a later turn of the event loop."""
+
     def append(self, record: OutRecord) -> RecordPosition:
         """Write one record, visible at once."""
         partition = self.records[record.topic, record.partition]
         partition.append(record)
-        return RecordPosition(record.topic, record.partition, len(partition) - 1)
+        place = RecordPosition(record.topic, record.partition, len(partition) - 1)
+        follower = self.followers.get(record.topic)
+        if follower is not None:
+            seen = InRecord(
+                place.topic, place.partition, place.offset, 0, record.key, record.value, tuple(record.headers)
+            )
+            asyncio.get_running_loop().call_soon(follower, seen, None)
+        return place
 
     def end(self, topic: str, partition: int) -> int:
         return len(self.records[topic, partition])
@@ -46,6 +60,47 @@ class MemoryLog:
 
     def at(self, place: RecordPosition) -> OutRecord:
         return self.records[place.topic, place.partition][place.offset]
+
+
+class MemoryTail:
+    """A `Tail` of the assets topic over a `MemoryLog` that is empty at the start."""
+
+    def __init__(self, log: MemoryLog, topic: str, on_record: OnRecord, *, partitions: int) -> None:
+        self.ready = asyncio.Event()
+        self.partitions = partitions
+        self.ready.set()
+        log.followers[topic] = on_record
+
+    def start(self) -> None:
+        """It follows from the beginning."""
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+
+
+class MemoryFinishedLog:
+    """The `FinishedLog` of a partition over a `MemoryLog`."""
+
+    def __init__(self, log: MemoryLog, topic: str, partition: int) -> None:
+        self.added: dict[str, int] = {}
+        self._log = log
+        self._topic = topic
+        self._partition = partition
+
+    def record(self, ended: FinishedRecord) -> OutRecord:
+        return OutRecord(self._topic, self._partition, ended.request_id.encode(), encode_finished(ended))
+
+    async def find(self, request_id: str) -> FinishedRecord | None:
+        offset = self.added.get(request_id)
+        if offset is None:
+            return None
+        return decode_finished(self._log.at(RecordPosition(self._topic, self._partition, offset)).value or b"")
+
+    def add(self, request_id: str, offset: int) -> None:
+        self.added[request_id] = offset
+
+    async def completion(self, record: FinishedRecord) -> OutRecord | None:
+        return self._log.at(record.completion)
 
 
 class MemoryWriter:

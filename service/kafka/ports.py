@@ -228,6 +228,8 @@ class JobSummary:
 
     digest: str
     deadline_ms: int | None
+    offset: int
+    """Of the request's record in the requests topic."""
 
 
 class UnreadableJob(Exception):

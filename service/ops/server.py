@@ -1,4 +1,4 @@
-"""The HTTP server of the process: health, metrics, and the place of the platform's webhooks."""
+"""The HTTP server of the process: health, metrics, and the address of the platform's webhooks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from prometheus_client import ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from service.errors import ProcessError, SettingsError
+from service.ops.connections import MAX_BODY_BYTES, Connections, listen, note_served
 from service.ops.health import Health, Verdict, heartbeat
 from service.settings import HttpSettings
 from service.telemetry.events import LogEvent
 from service.telemetry.log import get_logger
 from service.telemetry.metrics import Metrics
+from service.telemetry.redaction import clean_members
 from service.version import VERSION
 
 log = get_logger()
@@ -30,7 +32,8 @@ def _json(body: object, status: int) -> web.Response:
 
 
 def _answer(verdict: Verdict) -> web.Response:
-    return _json(verdict.body, 200 if verdict.ok else 503)
+    # A condition's detail may quote a library: what is shown to whoever asks holds no secret.
+    return _json(clean_members(verdict.body), 200 if verdict.ok else 503)
 
 
 class OpsServer:
@@ -41,6 +44,7 @@ class OpsServer:
         self._health = health
         self._metrics = metrics
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
         self._heartbeat: asyncio.Task[None] | None = None
         self.port = settings.port
         metrics.info.labels(version=VERSION).set(1)
@@ -48,7 +52,7 @@ class OpsServer:
 
     def application(self) -> web.Application:
         """The routes; any other method of a path is answered with 405."""
-        app = web.Application(client_max_size=1024 * 1024)
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[note_served])
         app.add_routes(
             [
                 web.get("/health/live", self._live),
@@ -64,14 +68,22 @@ class OpsServer:
         """Bind and serve. Raises `SettingsError` that names the setting when the address can't be had."""
         self._runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=2)
         await self._runner.setup()
+        if self._runner.server is None:
+            raise RuntimeError("the runner was set up without a server")
+        connections = Connections(
+            self._runner.server,
+            self._metrics,
+            max_connections=self._settings.max_connections,
+            request_seconds=self._settings.request_timeout_seconds,
+        )
         host, port = self._settings.host, self._settings.port
         try:
-            await web.TCPSite(self._runner, host, port, reuse_address=True).start()
+            self._listener = await listen(connections, host, port)
         except OSError as error:
             await self._runner.cleanup()
             self._runner = None
             raise _unbindable(error, host, port) from None
-        self.port = self._runner.addresses[0][1]
+        self.port = self._listener.sockets[0].getsockname()[1]
         self._heartbeat = asyncio.create_task(heartbeat(self._health, self._metrics), name="heartbeat")
         log.info(LogEvent.HTTP_LISTENING, host=host, port=self.port)
 
@@ -81,6 +93,9 @@ class OpsServer:
             self._heartbeat.cancel()
             await asyncio.gather(self._heartbeat, return_exceptions=True)
             self._heartbeat = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

@@ -20,6 +20,7 @@ from service.platform.errors import (
     Rejected,
     ServerFailed,
 )
+from service.telemetry.redaction import clean
 
 MAX_MESSAGE_CHARS = 2000
 DAILY_SECONDS = 300
@@ -35,7 +36,7 @@ def read_answer(status: int, body: bytes, *, secret: str = "") -> PlatformAnswer
     try:
         code, message = said(orjson.loads(body))
     except orjson.JSONDecodeError:
-        code, message = None, body.decode("utf-8", "replace").strip() or None
+        code, message = None, _clean(body.decode("utf-8", "replace").strip() or None)
     if message is not None:
         message = message[:MAX_MESSAGE_CHARS]
         if secret:
@@ -44,21 +45,26 @@ def read_answer(status: int, body: bytes, *, secret: str = "") -> PlatformAnswer
 
 
 def said(body: Any) -> tuple[str | None, str | None]:
-    """Code and message of a decoded error body, `{"code","message"}` or `{"error":{"code","message"}}`."""
+    """Code and message of a decoded error body, `{"code","message"}` or `{"error":{"code","message"}}`.
+
+    Both are published: signatures of URLs and secrets of ours are taken out.
+    """
     if not isinstance(body, dict):
-        return None, None if body is None else json.dumps(body)
+        return None, None if body is None else _clean(json.dumps(body))
     inner = body.get("error")
     if isinstance(inner, str):
-        return _text(body.get("code")), inner
+        return _text(body.get("code")), _clean(inner)
     if isinstance(inner, dict):
         body = inner
     return _text(body.get("code")), _text(body.get("message"))
 
 
 def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value)
+    return _clean(value if value is None or isinstance(value, str) else json.dumps(value))
+
+
+def _clean(text: str | None) -> str | None:
+    return None if text is None else clean(text)
 
 
 def wait_seconds(headers: Mapping[str, str], now: float) -> float | None:

@@ -1,7 +1,6 @@
-"""Every setting of the service: one frozen model, read from `REELWIRE_*` and from a TOML file.
+"""Every setting of the service: one frozen model, read from variables `REELWIRE_*` and from a TOML file.
 
-Names that other people's programs rely on are fixed by the contract; the rest may grow. Units are in
-the names. A wrong value stops the start with the name of its variable.
+A name carries its unit. A wrong value stops the start with the name of its variable.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from service.errors import SettingsError
 from service.settings.kafka import KafkaSettings
+from service.settings.secrets import remember_secrets
 from service.settings.sections import (
     AssetSettings,
     HttpSettings,
@@ -139,4 +139,5 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError("\n".join([*lines, f"{name}: not a JSON object; set its members one by one"])) from None
     if lines:
         raise SettingsError("\n".join(lines))
+    remember_secrets(settings)
     return settings

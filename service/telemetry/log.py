@@ -16,7 +16,8 @@ import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 from service.settings import LogSettings, Settings
-from service.telemetry.redaction import redacted_value, secrets_of
+from service.settings.secrets import remember_secrets
+from service.telemetry.redaction import clean_value
 from service.telemetry.repetition import Folding
 
 # Libraries that log what is none of the operator's business below a warning.
@@ -24,21 +25,16 @@ _LIBRARIES_LEVEL = logging.WARNING
 
 
 def get_logger() -> FilteringBoundLogger:
-    """A logger for `log.info(E.NAME, key=value)`; may be made before `configure_logging` is called."""
+    """A logger for `log.info(LogEvent.NAME, key=value)`; may be made before `configure_logging` is called."""
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger
 
 
-class Redactor:
-    """The processor that every line passes last: see `service.telemetry.redaction`."""
-
-    def __init__(self, secrets: frozenset[str]) -> None:
-        self._secrets = secrets
-
-    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        for name, value in event.items():
-            event[name] = redacted_value(name, value, self._secrets)
-        return event
+def without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The processor that every line passes last, before it is rendered."""
+    for name, value in event.items():
+        event[name] = clean_value(name, value)
+    return event
 
 
 def _json(event: MutableMapping[str, Any], **_options: object) -> str:
@@ -46,7 +42,7 @@ def _json(event: MutableMapping[str, Any], **_options: object) -> str:
     return orjson.dumps(first | dict(event), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def processors(settings: LogSettings, secrets: frozenset[str], stream: TextIO) -> tuple[list[Processor], Processor]:
+def processors(settings: LogSettings, stream: TextIO) -> tuple[list[Processor], Processor]:
     """What every line goes through, and the renderer at its end."""
     chain: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -61,14 +57,15 @@ def processors(settings: LogSettings, secrets: frozenset[str], stream: TextIO) -
     else:
         chain.append(structlog.processors.format_exc_info)
         renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty())
-    chain.append(Redactor(secrets))
+    chain.append(without_secrets)
     return chain, renderer
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     """Send our events and the libraries' logs to `stream` (stderr). Called once, at the start."""
     out = stream or sys.stderr
-    chain, renderer = processors(settings.log, secrets_of(settings), out)
+    remember_secrets(settings)
+    chain, renderer = processors(settings.log, out)
     level = logging.getLevelNamesMapping()[settings.log.level]
     structlog.configure(
         processors=[*chain, renderer],

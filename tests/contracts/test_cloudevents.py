@@ -1,5 +1,7 @@
 """The codec agrees with the `cloudevents` package, in both directions and both modes."""
 
+import base64
+import contextlib
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -10,11 +12,12 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.cloudevents import encode, trace_of
+from contracts.cloudevents import encode
 from contracts.codes import DeadLetterCode
 from contracts.events import Accepted, Canceled, Fragment
 from contracts.examples import load
 from contracts.requests import ParsedRequest, RejectedRecord, parse_request
+from contracts.trace import trace_of
 
 pytestmark = pytest.mark.unit
 
@@ -157,31 +160,14 @@ def test_a_broken_envelope_is_refused_by_name(code: str, member: str, envelope: 
     assert error.message.startswith(f"{member}: ")
 
 
-@pytest.mark.parametrize("kind", [b"application/cloudevents-batch+json", b"application/cloudevents+avro"])
+@pytest.mark.parametrize(
+    "kind", [b"application/cloudevents-batch+json", b"application/cloudevents+avro", b"APPLICATION/CLOUDEVENTS-BATCH"]
+)
 def test_batches_and_other_formats_are_refused(kind: bytes) -> None:
     error = refused(b"[]", (("Content-Type", kind),))
 
     assert error.code is DeadLetterCode.NOT_JSON
     assert error.message.startswith("content-type: ")
-
-
-@pytest.mark.parametrize(
-    "parent",
-    [
-        b"",
-        b"\xff",
-        PARENT.upper().encode(),
-        b"ff" + PARENT[2:].encode(),
-        b"00-" + b"0" * 32 + b"-b7ad6b7169203331-01",
-        b"00-0af7651916cd43dd8448eb211c80319c-" + b"0" * 16 + b"-01",
-        PARENT.encode() + b"\n",
-        None,
-    ],
-)
-def test_a_malformed_trace_is_dropped_with_its_state(parent: bytes | None) -> None:
-    trace = trace_of((("traceparent", parent), ("tracestate", b"a=1")), {})
-
-    assert (trace.traceparent, trace.tracestate) == (None, None)
 
 
 def test_the_header_of_the_transport_prevails_over_the_extension() -> None:
@@ -192,8 +178,56 @@ def test_the_header_of_the_transport_prevails_over_the_extension() -> None:
     assert trace.traceparent == PARENT
 
 
-@pytest.mark.parametrize("state", [b"", b"a\x00", "a=ü".encode(), b"a" * 5000])
-def test_an_unusable_state_is_dropped_alone(state: bytes) -> None:
-    trace = trace_of((("traceparent", PARENT.encode()), ("tracestate", state)), {})
+@pytest.mark.parametrize(
+    "kind",
+    [
+        b"application/cloudevents",
+        b"Application/CloudEvents",
+        b"application/cloudevents; charset=utf-8",
+        b"application/cloudevents+json;charset=UTF-8",
+        b" APPLICATION/CLOUDEVENTS+JSON ",
+    ],
+)
+@pytest.mark.parametrize("name", ["content-type", "Content-Type", b"content-type", b"CONTENT-TYPE"])
+def test_structured_mode_is_known_however_its_content_type_is_written(name: str | bytes, kind: bytes) -> None:
+    value = json.dumps(ENVELOPE | {"data": DATA}).encode()
 
-    assert (trace.traceparent, trace.tracestate) == (PARENT, None)
+    parsed = parse_request(value, ((name, b"text/plain"), (name, kind)), max_bytes=1 << 20)
+
+    assert parsed.request.request_id == "r-1"
+
+
+def test_a_bare_request_that_is_called_an_event_is_refused() -> None:
+    assert refused(json.dumps(DATA).encode(), ((b"content-type", b"application/cloudevents"),)).code == "invalid"
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/json; charset=utf-8", "application/vnd.clip+json", None])
+@pytest.mark.parametrize(
+    "data", [{"data": DATA}, {"data_base64": base64.b64encode(json.dumps(DATA).encode()).decode()}]
+)
+def test_data_of_a_json_type_is_read(kind: str | None, data: dict[str, Any]) -> None:
+    envelope = ENVELOPE | data | {"datacontenttype": kind}
+
+    assert parse_request(json.dumps(envelope).encode(), STRUCTURED, max_bytes=1 << 20).request.request_id == "r-1"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "", "json", 7, ["application/json"]])
+def test_data_of_another_type_is_refused_by_name(kind: Any) -> None:
+    error = refused(json.dumps(ENVELOPE | {"data": DATA, "datacontenttype": kind}).encode())
+
+    assert error.code == "invalid"
+    assert error.message.startswith("datacontenttype: ")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.binary() | st.text() | st.sampled_from(["content-type", b"content-type", b"ce-specversion"]),
+            st.none() | st.binary() | st.sampled_from([b"application/cloudevents", b"application/json"]),
+        ),
+        max_size=6,
+    )
+)
+def test_no_header_raises_anything_but_a_rejection(headers: Any) -> None:
+    with contextlib.suppress(RejectedRecord):
+        parse_request(json.dumps(DATA).encode(), headers, max_bytes=1 << 20)

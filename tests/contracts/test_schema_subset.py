@@ -31,7 +31,7 @@ def rows(items: Any) -> dict[str, Any]:
         rows(thing(at=STAMP)),
         {
             "type": "object",
-            "properties": {"a": {"$ref": "#/$defs/b"}},
+            "properties": {"a": rows({"$ref": "#/$defs/b"})},
             "$defs": {"b": thing(c=STAMP)},
             "required": ["a"],
         },
@@ -41,6 +41,9 @@ def rows(items: Any) -> dict[str, Any]:
         thing(a={"type": ["string", "null"]}, b=rows(TEXT) | {"minItems": 1}),
         thing(end_time=TEXT),
         thing(minLength=TEXT, additionalProperties=TEXT),
+        STAMP,
+        thing(a={"$ref": "#/$defs/b"}) | {"$defs": {"b": STAMP}},
+        thing(a={"$ref": "#"}),
     ],
 )
 def test_a_schema_within_the_subset_is_taken(schema: dict[str, Any]) -> None:
@@ -62,7 +65,6 @@ def test_a_schema_within_the_subset_is_taken(schema: dict[str, Any]) -> None:
         ("$.a", thing(a=TEXT | {"format": "email"})),
         ("$.a", thing(a={"type": "timestamp"})),
         ("$.a", thing(a={"type": "timestamp", "format": "date-time"})),
-        ("$", STAMP),
         ("$.a.b", thing(a=thing(b=STAMP))),
         ("$.a[].b.c", thing(a=rows(thing(b=thing(c=STAMP))))),
         ("$.a[]", thing(a=rows(STAMP))),
@@ -78,11 +80,32 @@ def test_a_schema_within_the_subset_is_taken(schema: dict[str, Any]) -> None:
         ("$.a", thing(a={"$ref": "#/$defs/gone"})),
         ("$", {"properties": []}),
         ("$", {"anyOf": {}}),
+        ("$.a.$ref.c", thing(a={"$ref": "#/$defs/b"}) | {"$defs": {"b": thing(c=STAMP)}}),
+        ("$.a.b.$ref", thing(a=thing(b={"$ref": "#/$defs/c"})) | {"$defs": {"c": STAMP}}),
+        ("$.a", thing(a={"type": "integer", "minimum": "low"})),
+        ("$", {"allOf": [TEXT]}),
+        ("$", {"not": TEXT}),
     ],
 )
 def test_what_the_platform_would_refuse_is_found_with_its_place(where: str, schema: dict[str, Any]) -> None:
     violation = first_violation(schema)
 
     assert violation is not None
-    assert violation.startswith(f"at {where}")
-    assert violation.removeprefix(f"at {where}")[0] in ":."
+    assert violation.path == where or violation.path.startswith(f"{where}.")
+    assert str(violation).startswith(f"at {where}")
+
+
+@pytest.mark.parametrize("keyword", ["minLength", "maxLength", "additionalProperties", "uniqueItems", "maxItems"])
+def test_the_platform_answers_422_for_the_keywords_that_its_reference_names(keyword: str) -> None:
+    violation = first_violation(thing(a={keyword: 1}))
+
+    assert violation is not None
+    assert (violation.path, violation.status) == ("$.a", 422)
+
+
+def test_a_schema_of_any_depth_is_checked_without_recursion() -> None:
+    deep: dict[str, Any] = TEXT
+    for _ in range(5_000):
+        deep = {"anyOf": [deep]}
+
+    assert first_violation(deep) is None

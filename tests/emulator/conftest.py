@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from service.emulator import Emulator, EmulatorOptions, Pace
+from service.emulator.http.server import Emulator
+from service.emulator.options import EmulatorOptions, Pace
 from service.sandbox.footage import make_video
 
 FAST = Pace(
@@ -89,6 +90,11 @@ class Client:
         body = {"video": {"type": "asset_id", "asset_id": asset_id}, "prompt": "What happens?"} | members
         headers = {"Idempotency-Key": key} if key is not None else {}
         return await self.call("POST", "/analyze/tasks", json=body, headers=headers)
+
+    async def befall(self, operation: str, **do: Any) -> None:
+        """Add a fault for all later requests of an operation."""
+        rule: dict[str, Any] = {"operation": operation, "do": do}
+        assert (await self.call("POST", "/_emulator/faults", json=rule)).status == 201
 
 
 async def until(look: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:

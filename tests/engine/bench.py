@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -16,9 +15,10 @@ from service.engine.context import Context
 from service.engine.host import Engine
 from service.engine.job.job_book import JobBook
 from service.engine.live_job import LiveJob
+from service.kafka.connection import largest_record_bytes
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.finished import decode_finished, encode_finished
-from service.kafka.memory import MemoryLog, MemorySender, MemoryWriter
+from service.kafka.memory import MemoryLog, MemorySender, MemoryTail, MemoryWriter
 from service.kafka.partition.batch import Batch
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
@@ -28,19 +28,10 @@ from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
 from service.telemetry.metrics import Metrics
 from tests.engine.fake_platform import FakePlatform
+from tests.support.clock import LoopClock
+from tests.support.waiting import settled, until
 
-EPOCH = 1_790_000_000.0
 URL = "https://media.example.com/v.mp4"
-
-
-class LoopClock:
-    """The loop's time as both clocks."""
-
-    def time(self) -> float:
-        return EPOCH + asyncio.get_running_loop().time()
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 class SwitchedLease:
@@ -55,21 +46,15 @@ class SwitchedLease:
 
 
 class TailedLog(MemoryLog):
-    """Tells who follows a topic of each record, and knows the order of all records."""
+    """Knows the order of all records."""
 
     def __init__(self) -> None:
         super().__init__()
         self.order: list[OutRecord] = []
-        self.followers: dict[str, Callable[[InRecord, float | None], None]] = {}
 
     def append(self, record: OutRecord) -> RecordPosition:
         place = super().append(record)
         self.order.append(record)
-        follower = self.followers.get(record.topic)
-        if follower is not None:
-            headers = tuple(record.headers)
-            seen = InRecord(place.topic, place.partition, place.offset, 0, record.key, record.value, headers)
-            asyncio.get_running_loop().call_soon(follower, seen, None)
         return place
 
 
@@ -77,6 +62,10 @@ class HeldWriter(MemoryWriter):
     """Commits at the next turn of the loop, unless it is held."""
 
     held = False
+
+    def refuse_above(self, topic: str, size_bytes: int) -> None:
+        """Take no records of `topic` that are larger, although everybody else believes that it takes them."""
+        self._limits = TopicLimits({topic: size_bytes}, default_bytes=self._limits.of(""))
 
     def _commit(self) -> None:
         if self.held:
@@ -126,11 +115,11 @@ class MemoryFinished:
 
 def asset_log(settings: Settings, sender: MemorySender, metrics: Metrics, clock: Clock, log: TailedLog) -> AssetLog:
     """The real asset log, its topic in memory and already read."""
-    assets = AssetLog(settings, sender, metrics, clock)
-    assets._tail.partitions = 2
-    assets._tail.ready.set()
-    log.followers[settings.topics.assets] = assets._seen
-    return assets
+
+    def make_tail(*arguments: Any) -> MemoryTail:
+        return MemoryTail(log, settings.topics.assets, arguments[4], partitions=2)
+
+    return AssetLog(settings, sender, metrics, clock, make_tail=make_tail)
 
 
 class NothingParked:
@@ -150,6 +139,7 @@ class Bench:
         *,
         platform: PlatformClient | None = None,
         platform_settings: dict[str, Any] | None = None,
+        limits: dict[str, int] | None = None,
         **sections: Any,
     ) -> None:
         self.settings = load_settings(platform=platform_settings or {}, **sections)
@@ -157,7 +147,8 @@ class Bench:
         self.clock = LoopClock()
         self.log = TailedLog()
         self.lease = SwitchedLease()
-        self.sender = MemorySender(self.log, self.lease)
+        self.limits = TopicLimits(limits, default_bytes=largest_record_bytes(self.settings.kafka))
+        self.sender = MemorySender(self.log, self.lease, limits=self.limits)
         self.assets = asset_log(self.settings, self.sender, self.metrics, self.clock, self.log)
         self.platform = FakePlatform(self.clock)
         self.context = Context.of(
@@ -168,6 +159,7 @@ class Bench:
             assets=self.assets,
             sender=self.sender,
             lease=self.lease,
+            limits=self.limits,
         )
         self.engine = Engine(self.context)
         self.slots = self.engine.slots
@@ -199,7 +191,7 @@ class Bench:
 
     def open(self, partition: int = 0) -> JobBook:
         """Own a partition, with a writer and a book of its own. The last one opened is the bench's."""
-        self.writer = HeldWriter(self.log, partition)
+        self.writer = HeldWriter(self.log, partition, limits=self.limits)
         self.finished = MemoryFinished(self.log, self.settings.topics.finished, partition)
         self.book = self.engine.open(partition, self.writer, self.finished)
         self._intake = Intake(
@@ -208,7 +200,7 @@ class Bench:
             jobs=self.book,
             finished=self.finished,
             parked=cast(ParkedJobs, NothingParked()),
-            limits=TopicLimits(),
+            limits=self.limits,
             quarantined=frozenset(),
             metrics=self.metrics,
             clock=self.clock,
@@ -304,25 +296,3 @@ def analyze(request_id: str = "r-1", **members: Any) -> dict[str, Any]:
 
 def cancel(request_id: str = "r-1") -> dict[str, Any]:
     return {"type": "cancel", "request_id": request_id}
-
-
-async def until(condition: Callable[[], object], what: str = "", seconds: float = 3_600) -> None:
-    """Wait for a condition, in the loop's time."""
-    try:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"not within {seconds:g} s: {what or condition}") from None
-
-
-async def settled() -> None:
-    """Let everything run that is ready now; no time passes."""
-    for _ in range(60):
-        await asyncio.sleep(0)
-
-
-async def passed(seconds: float) -> None:
-    """Let the loop's time go on."""
-    until_then = asyncio.get_running_loop().time() + seconds
-    await until(lambda: asyncio.get_running_loop().time() >= until_then)

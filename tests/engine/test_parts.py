@@ -16,16 +16,27 @@ from service.engine.work.poller import Poller
 from service.kafka.ports import UnreadableJob
 from service.settings import TopicSettings
 from tests.domain.builders import job_of, request_of
-from tests.engine.bench import Bench, analyze, passed, settled, until
+from tests.engine.bench import Bench, analyze
 from tests.engine.fake_platform import Held
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
 STREAM: dict[str, Any] = {"upload": "inline", "mode": "stream"}
 
 
+class CountingLoop:
+    """The loop as the poller sees it: it is told of polls that fail."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def work_failed(self, live: LiveJob, error: BaseException) -> None:
+        self.failures += 1
+
+
 def live_of(job: Job | None = None) -> LiveJob:
-    return LiveJob(job or job_of(), cast("Loop", None))
+    return LiveJob(job or job_of(), cast("Loop", CountingLoop()))
 
 
 # Slots
@@ -113,6 +124,7 @@ async def test_a_poll_that_fails_is_repeated_and_one_that_is_forgotten_is_not() 
     poller.forget(live)
     await passed(200)
     assert (polls, len(poller)) == (3, 0)
+    assert cast("CountingLoop", live.loop).failures == 3
     await poller.close()
 
 
@@ -143,13 +155,13 @@ def test_records_carry_the_requests_key_and_ids_that_never_change() -> None:
     topics = TopicSettings()
     records = RecordBuilder(topics)
     job = job_of(key=b"cam7", attempt=3, traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
-    told = records.event(job, Event("interrupted", attempt=2), request_of(metadata={"a": 1}), 1.0)
+    told = records.event(job, Event("interrupted", attempt=2), request_of(metadata={"a": 1}, tenant="harbour"), 1.0)
     headers = dict(told.headers)
     assert (told.topic, told.partition, told.key) == (topics.progress, 2, b"cam7")
     assert headers["ce_id"] == b"2-7-interrupted-2"
     assert headers["ce_subject"] == b"r-1"
     assert (headers["traceparent"] or b"").startswith(b"00-1111")
-    assert b'"metadata":{"a":1}' in (told.value or b"")
+    assert b'"metadata":{"a":1},"tenant":"harbour"' in (told.value or b"")
     first = records.event(job, Event("canceled", {"reason": "x"}), request_of(), 1.0)
     second = records.event(job.but(attempt=4), Event("canceled", {"reason": "y"}), request_of(), 2.0)
     assert first.topic == topics.completions

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
 from aiokafka.producer.sender import Sender, SendProduceReqHandler
@@ -104,3 +105,12 @@ async def test_further_batches_of_one_partition_queue_behind_the_first(
     for batch in batches:
         assert batch._builder.append(timestamp=None, key=b"k", value=b"v", headers=[]) is not None
     assert [(await batch.future).offset for batch in batches] == [0, 1, 2]
+
+
+def test_a_client_connects_and_asks_for_metadata_by_the_names_that_reconnection_replaces() -> None:
+    """reconnection.py replaces both on the instance, and sets the credentials that each new connection is given."""
+    source = inspect.getsource(AIOKafkaClient)
+    assert "await self._metadata_update(self.cluster, topics)" in source
+    assert source.count("await self._get_conn(") == 2
+    for name in ("ssl_context", "sasl_plain_username", "sasl_plain_password"):
+        assert f"{name}=self._{name}" in inspect.getsource(AIOKafkaClient._get_conn)

@@ -1,4 +1,4 @@
-"""Runs soaks and tells their figures at the end of the session."""
+"""Runs soaks, and prints their figures at the end of the session."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast, get_args
 
 import pytest
 
-from service.sandbox.broker.broker import Broker
-from tests.soak.report import Plan, Result
+from service.sandbox.broker.broker import Broker, open_broker
+from service.settings import load_settings
+from tests.soak.report import Delivery, Plan, Result
 from tests.soak.run import Soak
 
 _RESULTS: list[Result] = []
@@ -30,25 +32,40 @@ def seeds_wanted() -> list[int]:
     return wanted
 
 
+def delivery_wanted() -> Delivery:
+    """`SOAK_DELIVERY=at_least_once` runs the services without transactions; the verdict then allows repeated events."""
+    wanted = os.environ.get("SOAK_DELIVERY", "exactly_once")
+    for known in get_args(Delivery):
+        if wanted == known:
+            return cast("Delivery", known)
+    raise pytest.UsageError(f"SOAK_DELIVERY is {wanted}; set it to exactly_once or at_least_once")
+
+
+async def _run(plan: Plan, shared: Broker, folder: Path) -> Result:
+    if not plan.outages:
+        return await Soak(plan, shared, folder).run()
+    async with await open_broker(load_settings()) as own:
+        return await Soak(plan, own, folder).run()
+
+
 @pytest.fixture
 def run_soak(broker: Broker, capfd: pytest.CaptureFixture[str]) -> RunSoak:
-    """Run a plan. What is broken (or all, with `SOAK_KEEP=1`) keeps its folder; the way to repeat it is told."""
+    """Run a plan. A broken run keeps its folder (`SOAK_KEEP=1`: every run), and prints how to repeat it."""
 
     def run(plan: Plan) -> Result:
         folder = Path(tempfile.mkdtemp(prefix=f"reelwire-soak-{plan.seed}-"))
-        soak = Soak(plan, broker.bootstrap_servers, folder)
         try:
             with ThreadPoolExecutor(1) as thread:
-                result = thread.submit(asyncio.run, soak.run()).result()
+                result = thread.submit(asyncio.run, _run(plan, broker, folder)).result()
         except BaseException as error:
-            error.add_note(f"logs and topics: {folder}; again: SOAK_SEEDS={plan.seed} make soak")
+            error.add_note(f"logs and topics: {folder}; again: {plan.again}")
             raise
         _RESULTS.append(result)
         with capfd.disabled():
             print(f"\nsoak {'clean' if not result.broken else 'BROKEN'}: {result.summary}", flush=True)
             if result.broken:
                 print(f"  logs, topics and what is broken: {folder}")
-                print(f"  again: SOAK_SEEDS={plan.seed} make soak", flush=True)
+                print(f"  again: {plan.again}", flush=True)
         if not result.broken and "SOAK_KEEP" not in os.environ:
             shutil.rmtree(folder, ignore_errors=True)
         return result

@@ -1,8 +1,11 @@
-"""The size of a soak, and what it came to."""
+"""The size of a soak run, and its result in figures."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal
+
+Delivery = Literal["exactly_once", "at_least_once"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,12 +15,21 @@ class Plan:
     seed: int
     requests: int = 500
     seconds: float = 45.0
-    """Requests and blows come within this time."""
+    """Requests and disturbances come within this time."""
     patience_seconds: float = 240.0
     """How long the last completion may take after that."""
     files: int = 8
     inline: int = 4
     partitions: int = 6
+    outages: bool = False
+    """The broker is killed and restarted too; it must be one of the run's own."""
+    delivery: Delivery = "exactly_once"
+
+    @property
+    def again(self) -> str:
+        """The command that repeats this run."""
+        kind = "brokers" if self.outages else "nothing"
+        return f'SOAK_SEEDS={self.seed} SOAK_DELIVERY={self.delivery} make soak ARGS="-k {kind}"'
 
     @property
     def idempotency(self) -> str:
@@ -44,11 +56,12 @@ class Summary:
     stops: int
     freezes: int
     points: int
-    fell: int
+    outages: int
+    exits: int
     takeovers: int
     attempts: int
     interrupted: int
-    stragglers: int
+    late_fragments: int
     uploads: int
     raced_uploads: int
     tasks: int
@@ -60,7 +73,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run has shown; clean when nothing is broken."""
+    """The result of a run; clean if `broken` is empty."""
 
     summary: Summary
     broken: list[str]

@@ -1,4 +1,4 @@
-"""One soak: a system of three processes, requests and blows at their times, and what came of it."""
+"""One soak run: three service processes, requests and disturbances at planned times, and the verdict."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import confluent_kafka
 import orjson
 
+from service.sandbox.broker.broker import Broker
 from service.sandbox.errors import ProgramError
 from service.sandbox.footage import make_video
 from service.sandbox.system import System, own_names
+from tests.harness import journal
+from tests.harness.evidence import Evidence, first_of_each
 from tests.harness.invariants import check_invariants
+from tests.harness.lag import GroupProgress
 from tests.harness.observer import Observer
 from tests.harness.request_producer import RequestProducer
-from tests.soak import journal, verdict
-from tests.soak.chaos import Chaos, make_chaos
+from tests.soak import verdict
+from tests.soak.chaos import Chaos, Outage, make_chaos
 from tests.soak.fleet import Fleet
 from tests.soak.report import Plan, Result, Summary
 from tests.soak.scenario import Clips, Planned, Scenario, make_scenario
@@ -47,33 +50,41 @@ _PACE = {
     "first_fragment_ms": 20,
     "sync_seconds": 0.5,
 }
-_T = TypeVar("_T", bound="Planned | Any")
+_T = TypeVar("_T", bound="Planned | Outage | Any")
 
 
 class Soak:
     """One run. `folder` gets videos, logs and, when something is broken, a dump of all topics."""
 
-    def __init__(self, plan: Plan, bootstrap_servers: str, folder: Path) -> None:
+    def __init__(self, plan: Plan, broker: Broker, folder: Path) -> None:
         self.plan = plan
         self.folder = folder
         self._videos = folder / "videos"
         names = own_names(f"soak{plan.seed}-{time.time_ns():x}", partitions=plan.partitions)
+        self._broker = broker
         self._system = System(
-            bootstrap_servers,
+            broker.bootstrap_servers,
             folder=folder,
-            environment={**_ENVIRONMENT, **names, "REELWIRE_JOBS__ORDERING": plan.ordering},
+            environment={
+                **_ENVIRONMENT,
+                **names,
+                "REELWIRE_JOBS__ORDERING": plan.ordering,
+                "REELWIRE_KAFKA__DELIVERY": plan.delivery,
+            },
             file_roots=(self._videos,),
             emulator_options=("--idempotency", plan.idempotency),
         )
         self._fleet = Fleet({name: self._system.service(name) for name in PROCESSES}, _SESSION_SECONDS)
         self._sent: list[Sent] = []
+        self._outages: list[tuple[float, float]] = []
+        """Wall-clock time of each outage, until the broker answered again."""
 
     async def run(self) -> Result:
-        """All of it; nothing is left running."""
+        """Run it to the end. Nothing is left running."""
         began = time.monotonic()
         plan = self.plan
         scenario = make_scenario(plan.seed, plan.requests, plan.seconds, await self._clips(), plan.partitions)
-        chaos = make_chaos(plan.seed, PROCESSES, plan.seconds, _SESSION_SECONDS)
+        chaos = make_chaos(plan.seed, PROCESSES, plan.seconds, _SESSION_SECONDS, outages=plan.outages)
         try:
             await self._system.start()
             await self._system.pace(**_PACE)
@@ -83,7 +94,7 @@ class Soak:
             self._fleet.note("all are ready")
             supervising = asyncio.create_task(self._fleet.supervise())
             try:
-                stuck = await self._live_through(scenario, chaos)
+                stuck = await self._send_and_disturb(scenario, chaos)
                 self._fleet.note("all has ended")
                 await self._fleet.stop_all()
                 result = await self._judge(scenario, stuck, began)
@@ -91,7 +102,7 @@ class Soak:
                 supervising.cancel()
                 with suppress(asyncio.CancelledError):
                     await supervising
-                (self.folder / "story.log").write_text("\n".join(self._fleet.story) + "\n")
+                (self.folder / "history.log").write_text("\n".join(self._fleet.history) + "\n")
             if result.broken:
                 (self.folder / "platform.json").write_bytes(orjson.dumps(await self._system.stats()))
                 (self.folder / "broken.log").write_text("\n".join(result.broken) + "\n")
@@ -116,8 +127,8 @@ class Soak:
         inline = tuple(path.read_bytes() for path in paths[self.plan.files :])
         return Clips(tuple(paths[: self.plan.files]), inline)
 
-    async def _live_through(self, scenario: Scenario, chaos: Chaos) -> list[str]:
-        """Send and strike at their times, then wait until all has ended; returns what has not."""
+    async def _send_and_disturb(self, scenario: Scenario, chaos: Chaos) -> list[str]:
+        """Send and disturb at the planned times, then wait until all has ended. Returns what has not ended."""
         request_producer = RequestProducer(self._system.settings())
         begin = asyncio.get_running_loop().time()
 
@@ -129,14 +140,31 @@ class Soak:
             self._fleet.note(f"fault {planned.rule}")
             await self._system.fault(planned.rule)
 
+        async def outage(planned: Outage) -> None:
+            await self._outage(planned)
+
         await asyncio.gather(
+            _at_times(begin, chaos.outages, outage),
             _at_times(begin, scenario.records, send),
-            _at_times(begin, chaos.blows, self._fleet.strike),
+            _at_times(begin, chaos.disturbances, self._fleet.apply),
             _at_times(begin, chaos.faults, fault),
         )
         await self._system.heal()
         self._fleet.note("all is sent, the chaos is over")
         return await self._until_settled(scenario)
+
+    async def _outage(self, planned: Outage) -> None:
+        """Take the broker away and bring it back. Returns when it answers again."""
+        self._fleet.note(f"broker: {planned.how}, {planned.seconds:g} s")
+        since = time.time()
+        if planned.how == "restart":
+            await self._broker.restart()
+        else:
+            self._broker.kill()
+            await asyncio.sleep(planned.seconds)
+            await self._broker.start()
+        self._outages.append((since, time.time()))
+        self._fleet.note("broker: answers again")
 
     async def _until_settled(self, scenario: Scenario) -> list[str]:
         async with Observer(self._system.settings()) as observer:
@@ -147,46 +175,38 @@ class Soak:
             try:
                 await observer.until(settled, "the end of every request", seconds=self.plan.patience_seconds)
                 async with asyncio.timeout(self.plan.patience_seconds):
-                    while (lag := await asyncio.to_thread(self._lag)) > 0:
-                        await asyncio.sleep(0.1)
+                    with GroupProgress(self._system.settings()) as group:
+                        while (lag := await asyncio.to_thread(group.lag)) > 0:
+                            await asyncio.sleep(0.1)
             except ProgramError:
                 return _missing(observer, scenario, self._sent)
             except TimeoutError:
                 return [f"{lag} records of the requests topic were never accepted"]
         return []
 
-    def _lag(self) -> int:
-        """Records that the group has not accepted yet."""
-        settings = self._system.settings()
-        topic = settings.topics.requests
-        consumer = confluent_kafka.Consumer(
-            {"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": settings.kafka.group_id, "log_level": 0}
-        )
-        try:
-            places = [confluent_kafka.TopicPartition(topic, number) for number in range(self.plan.partitions)]
-            committed = {place.partition: max(place.offset, 0) for place in consumer.committed(places, 10)}
-            return sum(consumer.get_watermark_offsets(p, 10)[1] - committed[p.partition] for p in places)
-        finally:
-            consumer.close()
-
     async def _judge(self, scenario: Scenario, stuck: list[str], began: float) -> Result:
         plan, settings, fleet = self.plan, self._system.settings(), self._fleet
-        seen = await Observer.of_everything(settings)
+        seen: Evidence = await Observer.of_everything(settings)
         raw = await Observer.of_everything(settings, "read_uncommitted")
         stats = await self._system.stats()
-        late = verdict.stragglers(seen)
-        raced, uploaded_again = verdict.uploads(stats, fleet.freezes)
+        fragments_differ = list(verdict.same_fragments(seen, raw))
+        if plan.delivery == "at_least_once":
+            # Everything may be there more than once; the contract tells readers to keep the first of each id.
+            seen = first_of_each(seen, settings.topics.requests)
+        disturbed = [*fleet.freezes, *self._outages]
+        late = verdict.late_fragments(seen)
+        raced, uploaded_again = verdict.uploads(stats, disturbed)
         broken = [
             *(f"no end: {name}" for name in stuck),
             *check_invariants(seen, stats, uploads_once=False),
-            *verdict.ended(seen, scenario, self._sent),
+            *verdict.ended(seen, scenario, self._sent, at_least_once=plan.delivery == "at_least_once"),
             *verdict.every_attempt_gapless(seen),
-            *verdict.same_fragments(seen, raw),
-            *verdict.unexplained_stragglers(late, fleet.freezes),
+            *fragments_differ,
+            *verdict.unexplained_late_fragments(late, disturbed),
             *verdict.paid(seen, stats),
             *(verdict.in_order(seen) if plan.ordering == "key" else ()),
             *uploaded_again,
-            *fleet.fell,
+            *fleet.exits,
             *fleet.wrong_exits,
         ]
         logs = [program.log_file for program in (*self._system.services.values(), self._system.emulator)]
@@ -205,11 +225,12 @@ class Soak:
             stops=fleet.stops,
             freezes=len(fleet.freezes),
             points=len(fleet.points),
-            fell=len(fleet.fell),
+            outages=len(self._outages),
+            exits=len(fleet.exits),
             takeovers=events["partition_taken"],
             attempts=sum(record.attempt for record in completions if record.body.get("mode") or record.attempt > 1),
             interrupted=sum(record.type == "interrupted" for records in seen.progress.values() for record in records),
-            stragglers=len(late),
+            late_fragments=len(late),
             uploads=sum(len(assets) for assets in stats["assets"]["by_sha256"].values()),
             raced_uploads=raced,
             tasks=sum(len(tasks) for tasks in stats["tasks"]["by_custom_id"].values()),

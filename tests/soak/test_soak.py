@@ -6,17 +6,33 @@ import os
 
 import pytest
 
-from tests.soak.conftest import RunSoak, seeds_wanted
+from service.sandbox.broker.broker import is_given
+from service.settings import load_settings
+from tests.soak.conftest import RunSoak, delivery_wanted, seeds_wanted
 from tests.soak.report import Plan
+
+REQUESTS = int(os.environ.get("SOAK_REQUESTS", "500"))
+OWN_BROKER = pytest.mark.skipif(is_given(load_settings()), reason="the given cluster is not ours to kill")
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", seeds_wanted())
 def test_nothing_is_lost_and_nothing_paid_twice_whatever_is_killed(seed: int, run_soak: RunSoak) -> None:
-    result = run_soak(Plan(seed=seed, requests=int(os.environ.get("SOAK_REQUESTS", "500"))))
+    result = run_soak(Plan(seed=seed, requests=REQUESTS, delivery=delivery_wanted()))
 
     assert result.broken == []
+
+
+@OWN_BROKER
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", seeds_wanted())
+def test_the_same_holds_while_brokers_are_killed_and_restarted(seed: int, run_soak: RunSoak) -> None:
+    result = run_soak(Plan(seed=seed, requests=REQUESTS, delivery=delivery_wanted(), outages=True))
+
+    assert result.broken == []
+    assert result.summary.outages >= 2
 
 
 @pytest.mark.acceptance

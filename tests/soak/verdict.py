@@ -1,5 +1,5 @@
-"""What a soak has shown, beyond the promises that hold for every run: each request ended as it may, and was paid for
-no more often than it says."""
+"""The verdict on a soak, beyond the promises that hold for every run: each request ended in an allowed way, and was
+paid for no more often than its attempts say."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ class Sent:
     place: RecordPosition
 
 
-def ended(seen: Evidence, scenario: Scenario, sent: Sequence[Sent]) -> Iterator[str]:
-    """Each request as it may, each record that is none in the dead letters with its code, each repetition counted."""
+def ended(seen: Evidence, scenario: Scenario, sent: Sequence[Sent], *, at_least_once: bool = False) -> Iterator[str]:
+    """Each request ended as it may, each record that is none is a dead letter with its code, each repeat was told.
+
+    With `at_least_once` a record may be read again after a crash, and is then told as a repeat of itself.
+    """
     for name, ends in scenario.ends().items():
         completions = seen.completions.get(name)
         if completions and (end := _end(completions[0].body)) not in ends:
@@ -43,7 +46,8 @@ def ended(seen: Evidence, scenario: Scenario, sent: Sequence[Sent]) -> Iterator[
     repeats = scenario.repeats()
     for name in scenario.ends():
         told = len(seen.events(name, "duplicate"))
-        if told != repeats.get(name, 0):
+        expected = repeats.get(name, 0)
+        if told < expected or (told > expected and not at_least_once):
             yield f"{name} was repeated {repeats.get(name, 0)} times, and {told} were told"
     for name, completions in seen.completions.items():
         body = completions[0].body
@@ -59,7 +63,7 @@ def every_attempt_gapless(seen: Evidence) -> Iterator[str]:
             yield f"fragments of {name}, attempt {attempt}, are numbered {numbers}"
 
 
-def stragglers(seen: Evidence) -> list[Record]:
+def late_fragments(seen: Evidence) -> list[Record]:
     """Fragments of a lower attempt than one that is before them in the log."""
     logs: dict[str, list[Record]] = defaultdict(list)
     for (name, _), records in seen.fragments.items():
@@ -74,8 +78,8 @@ def stragglers(seen: Evidence) -> list[Record]:
     return late
 
 
-def unexplained_stragglers(late: Sequence[Record], freezes: Freezes) -> Iterator[str]:
-    """A straggler needs a process that has just been frozen."""
+def unexplained_late_fragments(late: Sequence[Record], freezes: Freezes) -> Iterator[str]:
+    """A late fragment needs a process that was frozen just before, or an outage of the broker."""
     for record in late:
         if not _after_a_freeze(record.timestamp_ms / 1000, freezes):
             yield f"a fragment of {record.request_id}, attempt {record.attempt}, came late and nothing was frozen"

@@ -8,8 +8,8 @@ from service.cli.exits import Exit
 from service.cli.manual import epilog
 from service.cli.views.output import emit, json_option, note, table
 from service.settings import Settings, load_settings
+from service.settings.secrets import redacted
 from service.settings.sources import origins
-from service.telemetry.redaction import redacted
 
 
 @click.command(

@@ -1,4 +1,4 @@
-"""`reelwire dlq`: look into the dead letters, and send them again."""
+"""`reelwire dlq`: list and show dead letters, and send them to the requests topic again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.cli.exits import Exit
 from service.cli.manual import EPILOG, epilog
 from service.cli.reading.cluster import partition_counts, producer, send
 from service.cli.reading.dead_letter import DeadLetter, Filter, held, one, place_of, readable
-from service.cli.views.output import emit, json_option, note, table
+from service.cli.views.output import emit, json_option, note, say, table
 from service.settings import Settings, load_settings
 
 _SHOWN_CHARS = 80
@@ -22,7 +22,7 @@ _SHOWN_CHARS = 80
 
 @click.group("dlq", epilog=EPILOG)
 def command() -> None:
-    """Dead letters: records of the requests topic that are no requests, byte for byte, with the reason in headers."""
+    """Dead letters: copies of records that are not valid requests, with the reason in their headers."""
 
 
 def _since(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -62,7 +62,7 @@ async def _list(settings: Settings, wanted: Filter, as_json: bool) -> Counter[st
     rows = []
     async for letter in held(settings, wanted):
         info = letter.info
-        counts[info.code if info else "(no dead letter)"] += 1
+        counts[info.code if info else "(unknown)"] += 1
         if as_json:
             emit(letter.as_json())
         elif info:
@@ -70,7 +70,7 @@ async def _list(settings: Settings, wanted: Filter, as_json: bool) -> Counter[st
             redrives = info.redrive_count or ""
             rows.append((letter.place, info.failed_at, info.code, readable(letter.key), redrives, message))
         else:
-            rows.append((letter.place, "", "(no dead letter)", readable(letter.key), "", "its dlq headers are missing"))
+            rows.append((letter.place, "", "(unknown)", readable(letter.key), "", "its dlq headers are missing"))
     if rows:
         table(("place", "failed at", "code", "key", "redrives", "message"), rows)
     return counts
@@ -103,7 +103,7 @@ def show(place: str, raw: bool, as_json: bool) -> int:
             rows.append(("original", f"{letter.info.topic} {letter.info.partition}:{letter.info.offset}"))
         rows += [(f"header {name}", value) for name, value in headers]
         table(("", ""), rows)
-        click.echo(readable(letter.value) if letter.value is not None else "(null)")
+        say("(null)" if letter.value is None else readable(letter.value) or "")
     return Exit.OK
 
 
@@ -133,9 +133,9 @@ def redrive(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Send dead letters to the requests topic again: same partition, key, value and headers, and one count more.
+    """Send dead letters to the requests topic again, with the same partition, key, value and headers.
 
-    They stay in the dead-letter topic, so a second redrive sends them again; the service starts no known id twice.
+    The dead letters stay in their topic, so a second redrive sends them again. The service ignores a known request id.
     """
     if not (codes or key or since or places or everything):
         raise click.UsageError("say which ones: --code, --key, --since, --place, or --all")
@@ -152,7 +152,7 @@ def redrive(
 
 async def _redrive(settings: Settings, wanted: Filter, dry_run: bool, as_json: bool) -> int:
     count = (await partition_counts(settings, [settings.topics.requests]))[settings.topics.requests]
-    # All are read before the first is sent: what fails again comes back into the topic that is read.
+    # Read all before the first is sent: a record that fails again comes back into the topic that is being read.
     letters = [(letter, letter.info) async for letter in held(settings, wanted) if letter.info is not None]
     if dry_run:
         for letter, _ in letters:
@@ -167,7 +167,7 @@ async def _redrive(settings: Settings, wanted: Filter, dry_run: bool, as_json: b
                 key=letter.key,
                 value=letter.value,
                 headers=info.redrive_headers(),
-                # An id is known within its partition, and its sender may have chosen that in its own way.
+                # A request id is known in its partition only, and another partitioner may have chosen that one.
                 partition=info.partition if info.partition < count else None,
             )
             _tell(letter, placed, as_json)
@@ -180,4 +180,4 @@ def _tell(letter: DeadLetter, placed: tuple[int, int] | None, as_json: bool) -> 
         emit(letter.as_json() | {"sent_to": to})
     else:
         code = letter.info.code if letter.info else ""
-        click.echo(f"{letter.place} {code} {readable(letter.key) or '-'}" + (f" -> {to}" if to else ""))
+        say(f"{letter.place} {code} {readable(letter.key) or '-'}" + (f" -> {to}" if to else ""))

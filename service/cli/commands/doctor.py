@@ -1,4 +1,4 @@
-"""`reelwire doctor`: is everything there that the service needs, and what to do if not."""
+"""`reelwire doctor`: check everything that the service needs, and say what to do."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 import click
 from rich.text import Text
 
-from service.cli.checks.examine_kafka import examine_kafka
-from service.cli.checks.examine_platform import examine_file_roots, examine_platform
 from service.cli.checks.finding import Finding, verdict
+from service.cli.checks.kafka import check_kafka
+from service.cli.checks.platform import check_file_roots, check_platform
 from service.cli.manual import epilog
 from service.cli.views.output import console, emit, json_option
 from service.settings import Settings, load_settings
@@ -24,15 +24,15 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "unreachable": "red"
         "reelwire doctor", "reelwire doctor --json | jq 'select(.grade != \"ok\")'", "reelwire doctor --no-platform"
     ),
 )
-@click.option("--no-platform", is_flag=True, help="Leave the platform alone.")
+@click.option("--no-platform", is_flag=True, help="Do not call the platform.")
 @json_option
 def command(no_platform: bool, as_json: bool) -> int:
-    """Check settings, broker, topics, group, platform and file roots; each with what to do.
+    """Check settings, broker, topics, group, platform and file roots, and say what to do about each problem.
 
     Exit code 0 when the service can start (warnings included), 1 when something must be corrected, 3 when Kafka or the
     platform can't be reached.
     """
-    findings = asyncio.run(_examine(load_settings(), no_platform=no_platform))
+    findings = asyncio.run(_check(load_settings(), no_platform=no_platform))
     for finding in findings:
         if as_json:
             emit(finding.as_json())
@@ -41,10 +41,10 @@ def command(no_platform: bool, as_json: bool) -> int:
     return verdict(findings)
 
 
-async def _examine(settings: Settings, *, no_platform: bool) -> list[Finding]:
-    kafka = asyncio.create_task(examine_kafka(settings))
-    platform = [] if no_platform else [await examine_platform(settings)]
-    return [Finding("ok", "settings", "valid"), *await kafka, *platform, *examine_file_roots(settings)]
+async def _check(settings: Settings, *, no_platform: bool) -> list[Finding]:
+    kafka = asyncio.create_task(check_kafka(settings))
+    platform = [] if no_platform else [await check_platform(settings)]
+    return [Finding("ok", "settings", "valid"), *await kafka, *platform, *check_file_roots(settings)]
 
 
 def _show(finding: Finding) -> None:

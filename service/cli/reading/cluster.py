@@ -1,4 +1,4 @@
-"""What commands need of Kafka, each call with a limit, so that a dead broker is told within seconds."""
+"""Connections and calls to Kafka for commands. Each has a time limit, so a dead broker is reported in seconds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from contracts.deadletters import Header
 from service.cli.exits import CommandError, Exit
+from service.cli.words import in_words
 from service.kafka.connection import broker_unavailable, client_options, is_unreachable, producer_options
 from service.settings import Settings
 
@@ -22,14 +23,15 @@ SEND_SECONDS = 30.0
 
 @asynccontextmanager
 async def reachable(settings: Settings, seconds: float = CONNECT_SECONDS) -> AsyncIterator[None]:
-    """Limit what is done in the block to `seconds`, and turn every way of not answering into one error."""
+    """Limit the block to `seconds`. Raises `BrokerUnavailable` if no broker answers, `CommandError` if it refuses."""
     try:
         async with asyncio.timeout(seconds):
             yield
     except (KafkaError, TimeoutError, OSError) as error:
         if is_unreachable(error):
             raise broker_unavailable(settings.kafka, error) from None
-        raise CommandError(f"Kafka at {settings.kafka.bootstrap_servers} refused: {error}", Exit.UNREACHABLE) from error
+        where = f"Kafka at {settings.kafka.bootstrap_servers}"
+        raise CommandError(f"{where} refused: {in_words(error)}", Exit.UNREACHABLE) from error
 
 
 @asynccontextmanager
@@ -45,14 +47,14 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
-    """How many partitions each topic has; `CommandError` when one of them does not exist."""
+    """The number of partitions of each topic. Raises `CommandError` if one does not exist."""
     names = list(topics)
     async with admin(settings) as client, reachable(settings):
         described = await client.describe_topics(names)
     counts = {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
     missing = [name for name in names if not counts.get(name)]
     if missing:
-        raise CommandError(f"there is no topic {', '.join(missing)}; make it with: reelwire topics create")
+        raise CommandError(f"there is no topic {', '.join(missing)}; create it with: reelwire topics create")
     return counts
 
 
@@ -78,7 +80,7 @@ async def send(
     headers: Sequence[Header] = (),
     partition: int | None = None,
 ) -> tuple[int, int]:
-    """Produce one record; its partition and offset, once every replica in sync has it."""
+    """Send one record. Returns its partition and offset when all in-sync replicas have it."""
     async with reachable(settings, SEND_SECONDS):
         placed: Any = await client.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers))
     return placed.partition, placed.offset

@@ -1,4 +1,4 @@
-"""Reads the output topics as events."""
+"""A reader of the output topics that decodes events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How `submit --wait` shows a request: live on a terminal, as JSON lines, or as plain text."""
+"""The output of `submit --wait`: live on a terminal, JSON lines, or plain text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-import click
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -16,12 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.reading.output_record import OutputRecord, megabytes
-from service.cli.views.output import console, emit, note
+from service.cli.views.output import console, emit, note, say
 from service.cli.views.request_view import Change, RequestView, summary
+from service.cli.words import visible
 
 
 class Screen(Protocol):
-    """Shows what happens to one request; a context manager, because a live screen must be given back."""
+    """Shows one request. A context manager, because a live screen must be closed."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -29,16 +29,16 @@ class Screen(Protocol):
     ) -> None: ...
 
     def submitted(self, view: RequestView, place: Mapping[str, object]) -> None:
-        """Kafka has the request."""
+        """Called once, when the request is in Kafka."""
         ...
 
     def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
-        """An event changed the view."""
+        """Called for each event that changed the view."""
         ...
 
 
 def screen_for(*, as_json: bool) -> Screen:
-    """The screen that suits what stdout is."""
+    """The screen for this kind of stdout."""
     if as_json:
         return JsonScreen()
     return LiveScreen() if sys.stdout.isatty() else PlainScreen()
@@ -55,7 +55,7 @@ class _Open:
 
 
 class JsonScreen(_Open):
-    """Every event that counts, as a line."""
+    """One JSON line for each event that changed something."""
 
     def submitted(self, view: RequestView, place: Mapping[str, object]) -> None:
         emit(place)
@@ -65,7 +65,7 @@ class JsonScreen(_Open):
 
 
 class PlainScreen(_Open):
-    """The text on stdout as it comes, everything else on stderr."""
+    """The text of the answer on stdout as it comes, everything else on stderr."""
 
     def __init__(self) -> None:
         self._within_line = False
@@ -76,13 +76,12 @@ class PlainScreen(_Open):
     def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
         for change in changes:
             if change.kind == "text":
-                click.echo(change.text, nl=False)
-                sys.stdout.flush()
+                say(change.text, end="")
                 self._within_line = not change.text.endswith("\n")
                 continue
             self._end_line()
             if change.kind == "attempt":
-                click.echo(f"--- {change.text} ---")
+                say(f"--- {change.text} ---")
             elif change.kind == "end":
                 for name, value in summary(view):
                     note(f"{name}: {value}")
@@ -91,12 +90,12 @@ class PlainScreen(_Open):
 
     def _end_line(self) -> None:
         if self._within_line:
-            click.echo()
+            say("")
             self._within_line = False
 
 
 class LiveScreen:
-    """Phase, upload and the end of the text, redrawn in place; at the end the whole text and a table."""
+    """Phase, upload and the last lines of the text, redrawn in place. At the end the whole text and a table."""
 
     def __init__(self) -> None:
         self._console = console()
@@ -118,7 +117,7 @@ class LiveScreen:
     def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
         for change in changes:
             if change.kind in {"note", "attempt"}:
-                self._live.console.print(Text(f"  {change.text}", style="dim"))
+                self._live.console.print(Text(visible(f"  {change.text}"), style="dim"))
         if view.ended:
             self._live.update(Text(""))
             self._live.stop()
@@ -136,14 +135,14 @@ class LiveScreen:
             parts.append(row)
         if view.text:
             height = max(4, self._console.size.height - 6)
-            lines = Text(view.text).wrap(self._console, self._console.size.width)
+            lines = Text(visible(view.text)).wrap(self._console, self._console.size.width)
             parts.append(Text("\n").join(lines[-height:]))
         return Group(*parts)
 
     def _finish(self, view: RequestView) -> None:
         if view.text:
-            self._console.print(Text(view.text))
+            self._console.print(Text(visible(view.text)))
         table = Table.grid(padding=(0, 2))
         for name, value in summary(view):
-            table.add_row(Text(name, style="dim"), Text(value))
+            table.add_row(Text(name, style="dim"), Text(visible(value)))
         self._console.print(table)

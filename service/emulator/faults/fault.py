@@ -1,17 +1,18 @@
-"""What can go wrong on purpose: one fault, and the directive that asks for it inside a prompt.
-
-A directive is `[[emulate: name=value name=value]]` anywhere in a prompt, or in the description of a segment
-definition. Its names are the members of `Fault`, with `fail` for `status`. `times=N` lets it act on the first N
-requests with that directive only, counted for each idempotency key, custom id or prompt.
-"""
+"""What can go wrong on purpose: one fault, as a rule of the admin endpoint or a directive in a prompt asks for it."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
-_DIRECTIVE = re.compile(r"\s*\[\[\s*emulate:([^\]]*)\]\]\s*")
+from service.emulator.bounds import LONGEST_SECONDS, MOST_CHARACTERS, MOST_FRAGMENTS, number, whole_number
+
+_LONGEST_TEXT = 1_000
+_RANGES: dict[str, tuple[float, float]] = {
+    "status": (200, 599),
+    "fragments": (0, MOST_FRAGMENTS),
+    "characters": (0, MOST_CHARACTERS),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,12 @@ NO_FAULT = Fault()
 
 
 def fault_from(values: dict[str, Any]) -> Fault:
-    """Build a fault from JSON or a directive's text; raises `ValueError` naming what is wrong."""
+    """Build a fault from JSON or a directive's text; raises `ValueError` with a message for the caller."""
     given: dict[str, Any] = {}
     for name, value in values.items():
         member = "status" if name == "fail" else name
         if member not in _KINDS:
-            raise ValueError(f"a fault has no member {name!r}; it has {', '.join(_KINDS)}")
+            raise ValueError(f"a fault has no member {name}; it has {', '.join(_KINDS)}")
         given[member] = _converted(member, value)
     return Fault(**given)
 
@@ -106,37 +107,15 @@ def _converted(name: str, value: Any) -> Any:
     choices = get_args(kind)
     if choices:
         if value not in choices:
-            raise ValueError(f"{name} is one of {', '.join(choices)}, not {value!r}")
+            raise ValueError(f"{name} must be one of {', '.join(choices)}")
         return value
     if kind is bool:
         if str(value).lower() not in {"true", "false", "1", "0"}:
-            raise ValueError(f"{name} is true or false, not {value!r}")
+            raise ValueError(f"{name} must be true or false")
         return str(value).lower() in {"true", "1"}
-    try:
-        return kind(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is a {kind.__name__}, not {value!r}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Directive:
-    """What a prompt asks the emulator for, and the prompt without it."""
-
-    text: str
-    prompt: str
-    fault: Fault
-    times: int | None
-
-
-def directive_in(prompt: str) -> Directive | None:
-    """The first directive of a prompt; raises `ValueError` when it can't be read."""
-    found = _DIRECTIVE.search(prompt)
-    if found is None:
-        return None
-    values: dict[str, Any] = {}
-    for word in found.group(1).split():
-        name, equals, value = word.partition("=")
-        values[name] = value if equals else "true"
-    times = values.pop("times", None)
-    rest = _DIRECTIVE.sub(" ", prompt).strip()
-    return Directive(found.group(0), rest, fault_from(values), int(times) if times is not None else None)
+    if kind is str:
+        if not isinstance(value, str | int) or len(str(value)) > _LONGEST_TEXT or not str(value).isprintable():
+            raise ValueError(f"{name} must be a text of one line, of at most {_LONGEST_TEXT} characters")
+        return str(value)
+    least, most = _RANGES.get(name, (0, LONGEST_SECONDS * (1000 if name.endswith("_ms") else 1)))
+    return whole_number(name, value, least, most) if kind is int else number(name, value, least, most)

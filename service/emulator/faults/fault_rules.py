@@ -8,7 +8,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from service.emulator.faults.fault import NO_FAULT, Directive, Fault, fault_from
+from service.emulator.bounds import number, whole_number
+from service.emulator.faults.directive import Directive
+from service.emulator.faults.fault import NO_FAULT, Fault, fault_from
 
 OPERATIONS = (
     "asset_create",
@@ -88,30 +90,39 @@ class FaultRules:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _directives: Counter[str] = field(default_factory=Counter)
 
-    def add(self, given: dict[str, Any]) -> FaultRule:
-        """Add the rule that `given` describes (see docs of the admin endpoint); raises `ValueError`."""
+    def add(self, given: Any) -> FaultRule:
+        """Add the rule that `given` describes; raises `ValueError`.
+
+        Its members are those of `FaultRule`, with `operation` (one or a list), `nth` (for `skip` and `times` 1),
+        `seed` and `do` (the fault).
+        """
+        if not isinstance(given, dict):
+            raise ValueError("a rule must be a JSON object")
         wrong = given.keys() - _MATCHING
         if wrong:
             raise ValueError(f"a rule has no member {', '.join(sorted(wrong))}; it has {', '.join(sorted(_MATCHING))}")
         named = given.get("operation") or []
-        operations = frozenset([named] if isinstance(named, str) else named)
-        if not operations <= set(OPERATIONS):
-            raise ValueError(f"operation is one of {', '.join(OPERATIONS)}")
+        listed = named if isinstance(named, list) else [named]
+        if not all(isinstance(item, str) and item in OPERATIONS for item in listed):
+            raise ValueError(f"operation must be of {', '.join(OPERATIONS)}")
         action = given.get("do")
         if not isinstance(action, dict) or not action:
             raise ValueError("do must be an object with at least one member of a fault")
-        nth = given.get("nth")
-        number = next(self._numbers)
+        for name in ("path", "contains"):
+            if not isinstance(given.get(name), str | None):
+                raise ValueError(f"{name} must be a text")
+        nth, times = given.get("nth"), given.get("times")
+        index = next(self._numbers)
         rule = FaultRule(
-            number=number,
+            number=index,
             fault=fault_from(action),
-            operations=operations,
+            operations=frozenset(listed),
             path=given.get("path"),
             contains=given.get("contains"),
-            skip=int(nth) - 1 if nth is not None else int(given.get("skip", 0)),
-            times=1 if nth is not None else given.get("times"),
-            probability=float(given.get("probability", 1)),
-            rng=random.Random(int(given.get("seed", number))),
+            skip=whole_number("skip", given.get("skip", 0), 0) if nth is None else whole_number("nth", nth, 1) - 1,
+            times=1 if nth is not None else None if times is None else whole_number("times", times, 0),
+            probability=number("probability", given.get("probability", 1), 0, 1),
+            rng=random.Random(whole_number("seed", given.get("seed", index), 0)),
         )
         self.rules.append(rule)
         return rule

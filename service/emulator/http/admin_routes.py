@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
-import orjson
 from aiohttp import web
 
-from service.emulator.model.platform import PLATFORM
-from service.emulator.refusals import Refusal, json_response
+from service.emulator.http.answers import json_response
+from service.emulator.http.bodies import json_body
+from service.emulator.http.calls import PLATFORM
+from service.emulator.refusals import Refusal, invalid
+
+_BODY_BYTES = 1024 * 1024
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def _wrong(message: str) -> web.Response:
-    return json_response({"code": "parameter_invalid", "message": message}, 400)
+def _answering(handler: Handler) -> Handler:
+    """Answers what is wrong with a request: `Refusal`, or a `ValueError` whose message is for the caller."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ValueError as error:
+            return json_response({"code": "parameter_invalid", "message": str(error)}, 400)
+        except Refusal as refusal:
+            return json_response({"code": refusal.code, "message": refusal.message}, refusal.status)
+
+    return answer
 
 
 async def _body(request: web.Request) -> Any:
-    data = await request.read()
-    return orjson.loads(data) if data else {}
+    """The decoded body; `{}` without one."""
+    if not request.body_exists:
+        return {}
+    given, _ = await json_body(request, request.app[PLATFORM].options.silence_seconds, _BODY_BYTES)
+    return given
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    given = await _body(request)
+    if not isinstance(given, dict):
+        raise invalid("The request body must be a JSON object.")
+    return given
 
 
 async def _stats(request: web.Request) -> web.Response:
@@ -33,22 +59,25 @@ async def _faults(request: web.Request) -> web.Response:
 
 
 async def _add_faults(request: web.Request) -> web.Response:
-    """Takes one rule, a list of rules, or `{"rules": [...]}`."""
+    """Takes one rule, a list of rules, or `{"rules": [...]}`; all of them or none."""
     rules = request.app[PLATFORM].faults
+    given = await _body(request)
+    listed = given.get("rules", given) if isinstance(given, dict) else given
     before = len(rules.rules)
     try:
-        given = await _body(request)
-        listed = given.get("rules", given) if isinstance(given, dict) else given
         added = [rules.add(item) for item in (listed if isinstance(listed, list) else [listed])]
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValueError:
         del rules.rules[before:]
-        return _wrong(str(error))
+        raise
     return json_response({"rules": [rule.as_json() for rule in added]}, 201)
 
 
 async def _clear_faults(request: web.Request) -> web.Response:
-    number = request.query.get("id", "")
-    return json_response({"removed": request.app[PLATFORM].faults.clear(int(number) if number.isdigit() else None)})
+    """Removes the rule with the `id` of the query, or all without one."""
+    given = request.query.get("id")
+    if given and not (given.isascii() and given.isdigit() and len(given) < 10):
+        raise invalid("The id parameter must be the number of a rule.")
+    return json_response({"removed": request.app[PLATFORM].faults.clear(int(given) if given else None)})
 
 
 async def _settings(request: web.Request) -> web.Response:
@@ -57,31 +86,26 @@ async def _settings(request: web.Request) -> web.Response:
 
 async def _change_settings(request: web.Request) -> web.Response:
     platform = request.app[PLATFORM]
-    try:
-        platform.pace = platform.pace.changed(await _body(request))
-    except (ValueError, TypeError, AttributeError) as error:
-        return _wrong(str(error))
+    platform.pace = platform.pace.changed(await _object(request))
     return json_response(asdict(platform.pace))
 
 
 async def _finish(request: web.Request) -> web.Response:
     """`{"task_ids": [...]}`, or nothing for all tasks."""
-    try:
-        given = await _body(request)
-        return json_response({"finished": request.app[PLATFORM].finish_tasks(given.get("task_ids"))})
-    except (ValueError, TypeError, AttributeError) as error:
-        return _wrong(str(error))
-    except Refusal as refusal:
-        return json_response({"code": refusal.code, "message": refusal.message}, refusal.status)
+    task_ids = (await _object(request)).get("task_ids")
+    if task_ids is not None and not (isinstance(task_ids, list) and all(isinstance(item, str) for item in task_ids)):
+        raise invalid("The task_ids parameter must be an array of strings.")
+    return json_response({"finished": request.app[PLATFORM].tasks.finish(task_ids)})
 
 
 def admin_routes() -> list[web.RouteDef]:
+    """All of them, with their whole paths."""
     return [
-        web.get("/_emulator/stats", _stats),
-        web.get("/_emulator/faults", _faults),
-        web.post("/_emulator/faults", _add_faults),
-        web.delete("/_emulator/faults", _clear_faults),
-        web.get("/_emulator/settings", _settings),
-        web.post("/_emulator/settings", _change_settings),
-        web.post("/_emulator/tasks/finish", _finish),
+        web.get("/_emulator/stats", _answering(_stats)),
+        web.get("/_emulator/faults", _answering(_faults)),
+        web.post("/_emulator/faults", _answering(_add_faults)),
+        web.delete("/_emulator/faults", _answering(_clear_faults)),
+        web.get("/_emulator/settings", _answering(_settings)),
+        web.post("/_emulator/settings", _answering(_change_settings)),
+        web.post("/_emulator/tasks/finish", _answering(_finish)),
     ]

@@ -7,12 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
-from service.emulator.faults.stream_script import StreamScript, scripted, stream_lines
-from service.emulator.http.calls import Call, endpoint, gone, json_body
-from service.emulator.model.analysis_request import parse_analysis
-from service.emulator.model.generation import Generation
-from service.emulator.model.media_rules import refused_in_analysis, window_of
-from service.emulator.refusals import json_response
+from service.emulator.analysis.analysis_request import parse_analysis
+from service.emulator.analysis.media_rules import refused_in_analysis, window_of
+from service.emulator.generation.generation import Generation
+from service.emulator.http.answers import json_response
+from service.emulator.http.calls import Call, endpoint, gone
+from service.emulator.http.stream_script import StreamScript, scripted, stream_lines
 
 _NOTED_PROMPT = 200
 _BURST_LINES = 64
@@ -21,11 +21,11 @@ _STALL_LOOK_SECONDS = 0.05
 
 async def _analyze(call: Call) -> web.StreamResponse:
     platform, options = call.platform, call.platform.options
-    body, data = await json_body(call.request)
+    body, data = await call.json()
     if isinstance(body, dict) and body.get("stream") is False:
         call.operation = "analyze_sync"
     request = parse_analysis(
-        body, task=False, strict=options.strict_parameters, base64_limit=options.base64_limit_bytes
+        body, task=False, strict=options.strict_parameters, video_limit_bytes=options.inline_limit_bytes
     )
     call.note(prompt=request.prompt[:_NOTED_PROMPT], stream=request.stream)
     text = data.decode("utf-8", "replace") if platform.faults.rules else ""
@@ -35,7 +35,7 @@ async def _analyze(call: Call) -> web.StreamResponse:
     refusal = refused_in_analysis(footage, "sync", end - start)
     if refusal is not None:
         raise refusal
-    generation = platform.generation(footage, request, platform.pace, call.fault)
+    generation = platform.generations.of(footage, request, platform.pace, call.fault)
     call.note(generation_id=generation.generation_id, sha256=footage.sha256)
     return await (_stream if request.stream else _answer)(call, generation)
 

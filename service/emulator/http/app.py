@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
 from service.clock import Clock
 from service.emulator.http.admin_routes import admin_routes
 from service.emulator.http.analyze_routes import analyze_routes
+from service.emulator.http.answers import json_response, refusal_response
 from service.emulator.http.asset_routes import asset_routes
-from service.emulator.http.calls import mark_response
+from service.emulator.http.calls import PLATFORM, mark_response
+from service.emulator.http.connections import Connections
 from service.emulator.http.task_routes import task_routes
-from service.emulator.model.platform import PLATFORM, Platform
+from service.emulator.model.platform import Platform
 from service.emulator.model.restoring import restore
 from service.emulator.options import EmulatorOptions
-from service.emulator.refusals import Refusal, json_response, refusal_response
+from service.emulator.refusals import Refusal
 
 PREFIX = "/v1.3"
 _LATER = ("/assets/multipart-uploads", "/analyze/batches")
-_JSON_OVERHEAD_BYTES = 1024 * 1024
+_LONGEST_SHOWN = 200
 
 
-def create_app(options: EmulatorOptions, clock: Clock | None = None) -> web.Application:
+def create_app(options: EmulatorOptions, clock: Clock | None = None, *, connections: Connections) -> web.Application:
     """The application; it opens its files when it starts up and removes its temporary ones in its cleanup."""
-    app = web.Application(client_max_size=options.base64_limit_bytes + _JSON_OVERHEAD_BYTES, middlewares=[_unrouted])
+    # Bodies are read in pieces and bounded by those who read them, so aiohttp's own limit is off.
+    app = web.Application(client_max_size=0, middlewares=[connections.middleware(), _errors])
     platform = Platform(options, clock)
     app[PLATFORM] = platform
     app.cleanup_ctx.append(_lifetime)
@@ -44,18 +47,18 @@ async def _lifetime(app: web.Application) -> AsyncIterator[None]:
 
 
 @web.middleware
-async def _unrouted(request: web.Request, handler: object) -> web.StreamResponse:
-    """Answers in the platform's shape where no route is."""
-    if not callable(handler):
-        raise web.HTTPInternalServerError
+async def _errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Gives every error the platform's shape, also where no route is."""
     try:
-        response: web.StreamResponse = await handler(request)
-    except web.HTTPMethodNotAllowed:
-        body = {"code": "resource_not_exist", "message": f"{request.path} does not take {request.method}."}
-        return json_response(body, 405)
+        return await handler(request)
     except web.HTTPNotFound:
         path = request.path.removeprefix(PREFIX)
         later = " yet" if path.startswith(_LATER) else ""
-        message = f"The emulator does not offer {request.method} {path}{later}."
+        message = f"The emulator does not offer {request.method} {path[:_LONGEST_SHOWN]}{later}."
         return refusal_response("", Refusal(404, "resource_not_exist", message), flat=True)
-    return response
+    except web.HTTPException as error:
+        message = f"{request.method} {request.path[:_LONGEST_SHOWN]}: {error.reason}."
+        code = "resource_not_exist" if error.status == 405 else "parameter_invalid"
+        return json_response({"code": code, "message": message}, error.status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,15 +12,19 @@ from urllib.parse import unquote, urlsplit
 import orjson
 from aiohttp import BodyPartReader, MultipartReader, web
 
+from service.emulator.http.bodies import BodyClock, plain_text, readable
+from service.emulator.media.spool import Spooled
 from service.emulator.model.assets import cleaned
-from service.emulator.model.spool import Spooled
 from service.emulator.model.viewer import Viewer
+from service.emulator.options import EmulatorOptions
 from service.emulator.refusals import Refusal, invalid, missing
 
 _CHUNK_BYTES = 256 * 1024
 _FIELD_BYTES = 64 * 1024
+_MOST_PARTS = 100
 _KNOWN = frozenset({"method", "url", "filename", "enable_hls", "enable_thumbnail", "user_metadata", "file"})
 _MAX_SAFE = 2**53 - 1
+_MIME_TYPE = re.compile(r"[a-z0-9.+_-]{1,80}/[a-z0-9.+_-]{1,80}")
 
 
 @dataclass(slots=True)
@@ -36,55 +41,78 @@ class AssetForm:
     spooled: Spooled | None = None
 
 
-async def read_asset_form(request: web.Request, viewer: Viewer, limit_bytes: int, *, strict: bool) -> AssetForm:
-    """Read the form to its end; raises `Refusal`, and then leaves no file behind."""
-    if not request.content_type.startswith("multipart/form-data"):
-        raise Refusal(400, "content_type_invalid", "The content type must be multipart/form-data.")
-    fields: dict[str, str] = {}
+@dataclass(slots=True)
+class _Parts:
+    """What has been read so far."""
+
+    fields: dict[str, str] = field(default_factory=dict)
     spooled: Spooled | None = None
-    part_name, part_type = "", ""
+    file_name: str = ""
+    file_type: str = ""
+
+
+async def read_asset_form(request: web.Request, viewer: Viewer, options: EmulatorOptions) -> AssetForm:
+    """Read the form to its end; raises `Refusal`, and then leaves no file behind."""
+    if request.content_type != "multipart/form-data":
+        raise Refusal(400, "content_type_invalid", "The content type must be multipart/form-data.")
+    parts = _Parts()
     try:
-        try:
-            reader = await request.multipart()
-            while (part := await reader.next()) is not None:
-                if isinstance(part, MultipartReader):
-                    raise invalid("The form must not be nested.")
-                name = part.name or ""
-                if name == "file" and spooled is None and (part.filename or fields.get("method") == "direct"):
-                    part_name = part.filename or "upload"
-                    part_type = part.headers.get("Content-Type", "")
-                    spooled = await _spool(part, viewer, limit_bytes)
-                else:
-                    fields[name] = await _text(part, name)
-        except ValueError as error:
-            raise invalid(f"The form can't be read ({error}).") from None
-        form = _checked(fields, spooled, part_name, part_type, strict=strict)
+        with readable("form"):
+            await _read(request, viewer, options, parts)
+        form = _checked(parts, strict=options.strict_parameters)
     except BaseException:
-        if spooled is not None:
-            spooled.path.unlink(missing_ok=True)
+        _drop(parts.spooled)
         raise
+    if form.spooled is None:  # a file that came along with a URL
+        _drop(parts.spooled)
     return form
 
 
-async def _spool(part: BodyPartReader, viewer: Viewer, limit_bytes: int) -> Spooled:
+def _drop(spooled: Spooled | None) -> None:
+    if spooled is not None:
+        spooled.path.unlink(missing_ok=True)
+
+
+async def _read(request: web.Request, viewer: Viewer, options: EmulatorOptions, parts: _Parts) -> None:
+    clock = BodyClock(options.silence_seconds)
+    reader = await request.multipart()
+    for _ in range(_MOST_PARTS):
+        part = await clock.wait(reader.next())
+        if part is None:
+            return
+        if isinstance(part, MultipartReader):
+            raise invalid("The form must not be nested.")
+        name = plain_text(part.name or "")
+        direct = parts.fields.get("method") == "direct"
+        if name == "file" and parts.spooled is None and (part.filename or direct):
+            parts.file_name = plain_text(part.filename or "upload")
+            parts.file_type = part.headers.get("Content-Type", "")
+            parts.spooled = await _spool(part, viewer, options.direct_limit_bytes, clock)
+        else:
+            parts.fields[name] = await _text(part, name, clock)
+    raise invalid(f"The form has more than {_MOST_PARTS} parts.")
+
+
+async def _spool(part: BodyPartReader, viewer: Viewer, limit_bytes: int, clock: BodyClock) -> Spooled:
     async with viewer.spool(limit_bytes) as spool:
-        while chunk := await part.read_chunk(_CHUNK_BYTES):
+        while chunk := await clock.wait(part.read_chunk(_CHUNK_BYTES)):
+            clock.received(len(chunk))
             await spool.write(chunk)
         return await spool.finish()
 
 
-async def _text(part: BodyPartReader, name: str) -> str:
+async def _text(part: BodyPartReader, name: str, clock: BodyClock) -> str:
     data = bytearray()
-    while chunk := await part.read_chunk(_FIELD_BYTES):
+    while chunk := await clock.wait(part.read_chunk(_FIELD_BYTES)):
         data += chunk
+        clock.received(len(chunk))
         if len(data) > _FIELD_BYTES:
-            raise invalid(f"The {name} parameter is too long.")
+            raise invalid(f"The {name[:80]} parameter is too long.")
     return data.decode("utf-8", "replace")
 
 
-def _checked(
-    fields: dict[str, str], spooled: Spooled | None, part_name: str, part_type: str, *, strict: bool
-) -> AssetForm:
+def _checked(parts: _Parts, *, strict: bool) -> AssetForm:
+    fields = parts.fields
     unknown = sorted(fields.keys() - _KNOWN)
     if strict and unknown:
         raise Refusal(400, "parameter_unknown", f"Unknown parameters: {', '.join(unknown)}.")
@@ -93,32 +121,44 @@ def _checked(
         raise missing("method")
     if method not in {"direct", "url"}:
         raise invalid("The method parameter must be direct or url.")
-    url = fields.get("url") or None
-    if method == "url":
-        if url is None:
-            raise missing("url")
-        if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
-            raise invalid("The url parameter must be an http or https URL.")
-    elif spooled is None:
+    url = _checked_url(fields.get("url") or "") if method == "url" else None
+    if method == "direct" and parts.spooled is None:
         raise missing("file")
-    elif spooled.size == 0:
+    if method == "direct" and parts.spooled is not None and parts.spooled.size == 0:
         raise invalid("The file parameter is empty.")
-    own_name = PurePosixPath(unquote(urlsplit(url).path)).name if method == "url" and url else part_name
+    own_name = PurePosixPath(unquote(urlsplit(url).path)).name if url is not None else parts.file_name
     filename = fields.get("filename") or own_name or "upload"
     if len(filename) > 255:
         raise invalid("The filename parameter must be 1 to 255 characters.")
-    guessed = mimetypes.guess_type(filename)[0] or "application/octet-stream"
-    file_type = part_type if part_type and part_type != "application/octet-stream" else guessed
     return AssetForm(
         method=method,
-        url=url if method == "url" else None,
+        url=url,
         filename=filename,
-        file_type=file_type,
+        file_type=_file_type(parts.file_type, filename),
         hls=_flag(fields, "enable_hls"),
         thumbnail=_flag(fields, "enable_thumbnail"),
         metadata=_metadata(fields.get("user_metadata") or ""),
-        spooled=spooled if method == "direct" else None,
+        spooled=parts.spooled if method == "direct" else None,
     )
+
+
+def _checked_url(url: str) -> str:
+    if not url:
+        raise missing("url")
+    try:
+        whole = url.startswith(("http://", "https://")) and bool(urlsplit(url).hostname)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise invalid("The url parameter must be an http or https URL.")
+    return url
+
+
+def _file_type(given: str, filename: str) -> str:
+    named = given.partition(";")[0].strip().lower()
+    if _MIME_TYPE.fullmatch(named) and named != "application/octet-stream":
+        return named
+    return mimetypes.guess_type(filename)[0] or "application/octet-stream"
 
 
 def _flag(fields: dict[str, str], name: str) -> bool:
@@ -144,8 +184,8 @@ def checked_metadata(given: Any) -> dict[str, Any]:
         raise invalid("The user_metadata parameter must be a JSON object.")
     for name, value in given.items():
         texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        if not (value is None or isinstance(value, (str, int, float, bool)) or texts):
+        if not (value is None or isinstance(value, str | int | float | bool) or texts):
             raise invalid(f"The user_metadata.{name} parameter must be a string, number, boolean or array of strings.")
-        if isinstance(value, int) and abs(value) > _MAX_SAFE:
+        if isinstance(value, int | float) and abs(value) > _MAX_SAFE:
             raise invalid(f"The user_metadata.{name} parameter is too large a number; send it as a string.")
     return given

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
+
 from aiohttp import web
 
+from service.emulator.http.answers import json_response
 from service.emulator.http.asset_form import checked_metadata, read_asset_form
-from service.emulator.http.calls import Call, endpoint, json_body
+from service.emulator.http.calls import Call, endpoint
 from service.emulator.http.paging import page_of
 from service.emulator.model.assets import Asset, cleaned, matching_assets, merged
-from service.emulator.model.platform import new_id
 from service.emulator.parameters import Parameters
-from service.emulator.refusals import invalid, json_response
+from service.emulator.refusals import invalid
 
 _KINDS = frozenset({"image", "video", "audio", "document"})
 
@@ -18,8 +20,7 @@ _KINDS = frozenset({"image", "video", "audio", "document"})
 async def _create(call: Call) -> web.StreamResponse:
     platform = call.platform
     await call.befall(early=True)
-    limit = platform.options.direct_limit_bytes
-    form = await read_asset_form(call.request, platform.viewer, limit, strict=platform.options.strict_parameters)
+    form = await read_asset_form(call.request, platform.viewer, platform.options)
     spooled = form.spooled
     call.note(method=form.method, filename=form.filename, url=form.url)
     if spooled is not None:
@@ -34,7 +35,7 @@ async def _create(call: Call) -> web.StreamResponse:
     now = platform.now()
     wait = platform.pace.asset_ready_seconds if fault.asset_seconds is None else fault.asset_seconds
     asset = Asset(
-        id=new_id(),
+        id=secrets.token_hex(12),
         method=form.method,
         filename=form.filename,
         file_type=form.file_type,
@@ -46,7 +47,9 @@ async def _create(call: Call) -> web.StreamResponse:
         metadata=form.metadata,
     )
     call.note(asset_id=asset.id)
-    platform.add_asset(asset, spooled, fault)
+    if call.entry is not None:
+        platform.activity.created(call.entry)
+    platform.assets.add(asset, spooled, fault)
     # Creation always answers `processing`, whatever the size.
     return json_response(asset.brief(now) | {"status": "processing"}, 201)
 
@@ -57,7 +60,7 @@ async def _list(call: Call) -> web.StreamResponse:
     kinds = query.getall("asset_types", [])
     if not _KINDS.issuperset(kinds):
         raise invalid(f"The asset_types parameter must be of {', '.join(sorted(_KINDS))}.")
-    assets = list(call.platform.assets.values())
+    assets = call.platform.assets.all()
     found, info = page_of(matching_assets(assets, query.getall("asset_ids", []), kinds, query.get("filename")), query)
     now = call.platform.now()
     return json_response({"data": [asset.detail(now) for asset in found], "page_info": info})
@@ -65,33 +68,33 @@ async def _list(call: Call) -> web.StreamResponse:
 
 async def _get(call: Call) -> web.StreamResponse:
     await call.befall()
-    asset = call.platform.asset(call.request.match_info["asset_id"])
+    asset = call.platform.assets.get(call.request.match_info["asset_id"])
     return json_response(asset.detail(call.platform.now()))
 
 
 async def _delete(call: Call) -> web.StreamResponse:
     await call.befall()
-    call.platform.remove_asset(call.request.match_info["asset_id"])
+    call.platform.assets.remove(call.request.match_info["asset_id"])
     return web.Response(status=204)
 
 
 async def _metadata(call: Call) -> web.StreamResponse:
     await call.befall()
-    asset = call.platform.asset(call.request.match_info["asset_id"])
+    asset = call.platform.assets.get(call.request.match_info["asset_id"])
     if call.request.method == "DELETE":
         asset.metadata = {}
     else:
-        body, _ = await json_body(call.request)
+        body, _ = await call.json()
         given = checked_metadata(Parameters(body).raw("user_metadata"))
         asset.metadata = cleaned(given) if call.request.method == "PUT" else merged(asset.metadata, given)
-    call.platform.note_asset(asset)
+    call.platform.assets.note(asset)
     return web.Response(status=204)
 
 
 async def _references(call: Call) -> web.StreamResponse:
     """Indexes and entities, which an emulator of analyses has none of."""
     await call.befall()
-    call.platform.asset(call.request.match_info["asset_id"])
+    call.platform.assets.get(call.request.match_info["asset_id"])
     nothing: list[str] = []
     found, info = page_of(nothing, call.request.query)
     return json_response({"data": found, "page_info": info})

@@ -1,20 +1,25 @@
-"""What every endpoint does around its work: let in, befall with faults, note, and say no in the platform's shape."""
+"""What every endpoint does around its work: check the key, apply faults, log the call, answer errors in their shape."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from contracts.platform_limits import base64_characters
 from service.clock import rfc3339
-from service.emulator.faults.fault import NO_FAULT, Directive, Fault
+from service.emulator.faults.directive import Directive
+from service.emulator.faults.fault import NO_FAULT, Fault
+from service.emulator.http.answers import error_body, json_response, refusal_response
+from service.emulator.http.bodies import json_body
 from service.emulator.model.activity import Entry
-from service.emulator.model.platform import PLATFORM, Platform
-from service.emulator.refusals import Refusal, error_body, json_response, refusal_response
+from service.emulator.model.platform import Platform
+from service.emulator.refusals import Refusal
+
+PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
 
 _HANG_LOOK_SECONDS = 0.05
 _DEFAULT_CODES = {400: "parameter_invalid", 401: "api_key_invalid", 403: "api_not_allowed", 404: "resource_not_exist"}
@@ -25,6 +30,8 @@ _CATEGORIES = {
     "task_create": "analyze",
 }
 _SHOWN_LIMIT = 60
+_JSON_OVERHEAD_BYTES = 1024 * 1024
+"""Of a body besides its base64 video."""
 
 
 class _Answered(Exception):
@@ -46,6 +53,12 @@ class Call:
         if request.method == "POST":
             self.entry = platform.activity.begin(operation, rfc3339(platform.now()))
 
+    async def json(self) -> tuple[Any, bytes]:
+        """The decoded body and its bytes; raises `Refusal`."""
+        options = self.platform.options
+        limit = base64_characters(options.inline_limit_bytes) + _JSON_OVERHEAD_BYTES
+        return await json_body(self.request, options.silence_seconds, limit)
+
     def note(self, **facts: Any) -> None:
         """Add to the log entry of a POST."""
         if self.entry is not None:
@@ -61,7 +74,7 @@ class Call:
         self.fault = fault.over(self.fault)
         if not fault:
             return self.fault
-        self.note(fault=repr(fault))
+        self.note(fault={name: value for name, value in asdict(fault).items() if value is not None})
         if fault.delay_seconds is not None:
             await asyncio.sleep(fault.delay_seconds)
         if fault.hang_seconds is not None:
@@ -164,17 +177,6 @@ def _let_in(call: Call) -> None:
             f"You have exceeded the limit of {limit} requests a minute. Try again in {wait} seconds.",
             {"Retry-After": str(wait)},
         )
-
-
-async def json_body(request: web.Request) -> tuple[Any, bytes]:
-    """The decoded body and its bytes; raises `Refusal`."""
-    data = b""
-    with suppress(web.HTTPRequestEntityTooLarge):
-        data = await request.read()
-    try:
-        return orjson.loads(data), data
-    except orjson.JSONDecodeError:
-        raise Refusal(400, "parameter_invalid", "The request body is not valid JSON, or too large.") from None
 
 
 async def mark_response(request: web.Request, response: web.StreamResponse) -> None:

@@ -11,11 +11,12 @@ from service.emulator.refusals import invalid
 
 T = TypeVar("T")
 _DEFAULT, _MOST = 10, 50
+_MOST_PAGES = 1_000_000_000
 
 
 def page_of(found: Sequence[T], query: MultiMapping[str]) -> tuple[Sequence[T], dict[str, Any]]:
     """The asked-for part of `found` and its `page_info`; raises `Refusal` for a wrong page number."""
-    page = _whole(query, "page", 1, None)
+    page = _whole(query, "page", 1, _MOST_PAGES)
     limit = _whole(query, "page_limit", _DEFAULT, _MOST)
     info = {
         "page": page,
@@ -26,10 +27,11 @@ def page_of(found: Sequence[T], query: MultiMapping[str]) -> tuple[Sequence[T], 
     return found[(page - 1) * limit : page * limit], info
 
 
-def _whole(query: MultiMapping[str], name: str, default: int, most: int | None) -> int:
+def _whole(query: MultiMapping[str], name: str, default: int, most: int) -> int:
     given = query.get(name)
     if not given:
         return default
-    if not given.isascii() or not given.isdigit() or int(given) < 1 or (most is not None and int(given) > most):
-        raise invalid(f"The {name} parameter must be a whole number from 1{f' to {most}' if most else ''}.")
+    whole = given.isascii() and given.isdigit() and len(given) <= len(str(_MOST_PAGES))
+    if not whole or not 1 <= int(given) <= most:
+        raise invalid(f"The {name} parameter must be a whole number from 1 to {most}.")
     return int(given)

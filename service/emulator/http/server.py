@@ -14,7 +14,9 @@ from aiohttp import web
 
 from service.clock import Clock
 from service.emulator.http.app import PREFIX, create_app
-from service.emulator.model.platform import PLATFORM, Platform
+from service.emulator.http.calls import PLATFORM
+from service.emulator.http.connections import Connections
+from service.emulator.model.platform import Platform
 from service.emulator.options import EmulatorOptions, Pace
 from service.telemetry.events import LogEvent
 
@@ -32,6 +34,7 @@ class Emulator:
         self.options = options or EmulatorOptions()
         self._clock = clock
         self._runner: web.AppRunner | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._platform: Platform | None = None
 
     @property
@@ -52,7 +55,8 @@ class Emulator:
 
     async def start(self) -> None:
         """Serve; a port that was 0 is known from here on. Raises `OSError` if the port is taken."""
-        app = create_app(self.options, self._clock)
+        connections = Connections(self.options.silence_seconds)
+        app = create_app(self.options, self._clock, connections=connections)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -62,10 +66,14 @@ class Emulator:
             raise
         self.options = replace(self.options, port=runner.addresses[0][1])
         self._platform, self._runner = app[PLATFORM], runner
+        if runner.server is not None:
+            self._watch = asyncio.create_task(connections.watch(runner.server))
 
     async def stop(self) -> None:
         """Close every connection; what was under way is cut off."""
-        runner, self._runner = self._runner, None
+        if self._watch is not None:
+            self._watch.cancel()
+        runner, self._runner, self._watch = self._runner, None, None
         if runner is not None:
             await runner.cleanup()
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from typing import Any
+
+from service.emulator.model.journal import Journal
 
 Entry = dict[str, Any]
 
 
 class Activity:
-    """Entries are JSON objects that are completed while the request goes on; `on_done` is told of the finished ones."""
+    """Entries are JSON objects that are completed while the request goes on; finished ones go to the journal."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal) -> None:
         self.posts: list[Entry] = []
         self.operations: dict[str, Counter[str]] = defaultdict(Counter)
         self.streams: Counter[str] = Counter(started=0, ended=0, cut=0, disconnected=0, fragments=0)
         self.bytes: Counter[str] = Counter(received=0, fetched=0)
-        self.on_done: Callable[[Entry], None] = lambda entry: None
+        self._journal = journal
+        self._creations: dict[str, Entry] = {}
 
     def begin(self, operation: str, time: str) -> Entry:
+        """A new entry for a POST that has come in."""
         entry: Entry = {"seq": len(self.posts) + 1, "time": time, "operation": operation, "status": None}
         self.posts.append(entry)
         return entry
@@ -30,14 +33,26 @@ class Activity:
         self.operations[operation][str(outcome)] += 1
         if entry is not None:
             entry["operation"], entry["status"] = operation, outcome
-            self.on_done(entry)
+            self._journal.write("post", entry=entry)
 
     def restore(self, entry: Entry) -> None:
         """Take over an entry of an earlier run."""
         entry["seq"] = len(self.posts) + 1
         self.posts.append(entry)
+        self.created(entry)
+
+    def created(self, entry: Entry) -> None:
+        """Remember which entry has made an asset."""
+        if entry.get("asset_id"):
+            self._creations[entry["asset_id"]] = entry
+
+    def identified(self, asset_id: str, sha256: str | None) -> None:
+        """Add the content of an asset to its entry, once it is known."""
+        if (entry := self._creations.get(asset_id)) is not None:
+            entry["sha256"] = sha256
 
     def fetched(self, size: int) -> None:
+        """Count the bytes of a video that was named by its URL."""
         self.bytes["fetched"] += size
 
     def as_json(self) -> dict[str, Any]:

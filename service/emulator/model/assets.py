@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.clock import rfc3339
-from service.emulator.model.inspection import Footage
+from service.emulator.media.footage import Footage
 
 Metadata = dict[str, Any]
 
@@ -82,8 +82,8 @@ def _technical(footage: Footage, file_type: str) -> dict[str, Any]:
         "file_mime_type": file_type,
         "file_container_format": footage.container,
         "has_audio": footage.audio_codec is not None,
-        "total_video_streams": int(footage.video_codec is not None),
-        "total_audio_streams": int(footage.audio_codec is not None),
+        "total_video_streams": footage.video_streams,
+        "total_audio_streams": footage.audio_streams,
     }
     if footage.video_codec is not None:
         shown |= {
@@ -98,6 +98,7 @@ def _technical(footage: Footage, file_type: str) -> dict[str, Any]:
             "audio_codec": footage.audio_codec,
             "audio_sample_rate": footage.sample_rate,
             "audio_channels": footage.channels,
+            "audio_duration_seconds": footage.audio_duration,
         }
     return shown
 

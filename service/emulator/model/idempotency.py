@@ -14,6 +14,8 @@ from service.emulator.options import IdempotencyMode
 from service.emulator.refusals import Refusal, invalid
 
 _LONGEST = 255
+Scope = tuple[str, ...]
+"""Whose key it is (a digest of the API key), the path and the key."""
 
 
 @dataclass(slots=True)
@@ -30,11 +32,11 @@ class IdempotencyKeys:
     def __init__(self, mode: IdempotencyMode, keep_seconds: float) -> None:
         self._mode = mode
         self._keep = keep_seconds
-        self._known: dict[tuple[str, str, str], _Known] = {}
+        self._known: dict[Scope, _Known] = {}
 
-    def claim(self, scope: tuple[str, str, str], digest: str, now: float) -> dict[str, Any] | None:
+    def claim(self, scope: Scope, digest: str, now: float) -> dict[str, Any] | None:
         """The earlier answer; or None, then the caller works and calls `keep` or `release`. Raises `Refusal`."""
-        key = scope[2]
+        key = scope[-1]
         if not 1 <= len(key) <= _LONGEST or not all("!" <= char <= "~" for char in key):
             raise invalid("The Idempotency-Key header must be 1 to 255 visible ASCII characters.")
         known = self._known.get(scope)
@@ -47,13 +49,13 @@ class IdempotencyKeys:
             raise Refusal(409, "idempotency_conflict", "This Idempotency-Key was used before.")
         return known.answer
 
-    def keep(self, scope: tuple[str, str, str], answer: dict[str, Any]) -> None:
+    def keep(self, scope: Scope, answer: dict[str, Any]) -> None:
         self._known[scope].answer = answer
 
-    def restore(self, scope: tuple[str, str, str], digest: str, expires_at: float, answer: dict[str, Any]) -> None:
+    def restore(self, scope: Scope, digest: str, expires_at: float, answer: dict[str, Any]) -> None:
         self._known[scope] = _Known(digest, expires_at, answer)
 
-    def release(self, scope: tuple[str, str, str]) -> None:
+    def release(self, scope: Scope) -> None:
         """The work was not done: the key is free again."""
         known = self._known.get(scope)
         if known is not None and known.answer is None:

@@ -10,23 +10,27 @@ import orjson
 
 
 class Journal:
-    """Appends facts; a line that a crash cut off is dropped when it is read. Without a path it keeps nothing."""
+    """Appends facts. Without a path it keeps nothing."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._file: BinaryIO | None = None
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Every fact of earlier runs. To be read before the first `write`."""
+        """Every fact of earlier runs, without lines that a crash has cut off. To be read before the first `write`."""
         if self._path is None or not self._path.exists():
             return
         with self._path.open("rb") as lines:
             for line in lines:
-                if not line.endswith(b"\n"):
-                    break
-                yield orjson.loads(line)
+                try:
+                    fact = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    continue
+                if line.endswith(b"\n") and isinstance(fact, dict) and "fact" in fact:
+                    yield fact
 
     def write(self, fact: str, **members: Any) -> None:
+        """Append a fact. It survives the end of this process, though not of the machine."""
         if self._path is None:
             return
         if self._file is None:
@@ -36,6 +40,7 @@ class Journal:
         self._file.flush()
 
     def close(self) -> None:
+        """A later `write` opens it again."""
         if self._file is not None:
             self._file.close()
             self._file = None

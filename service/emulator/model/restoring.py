@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.emulator.analysis.analysis_request import parse_analysis
 from service.emulator.faults.fault import fault_from
-from service.emulator.model.analysis_request import parse_analysis
+from service.emulator.media.footage import footage_from
 from service.emulator.model.assets import Asset
-from service.emulator.model.inspection import Footage, Scene
 from service.emulator.model.platform import Platform
-from service.emulator.model.tasks import Task, TaskTimes, request_parameters
+from service.emulator.model.tasks import Task, TaskError, TaskTimes, request_parameters
 from service.emulator.options import Pace
 
 
@@ -17,63 +17,61 @@ def restore(platform: Platform) -> None:
     """Take over assets, tasks, keys and the log; what was not settled is looked at again."""
     contents: dict[str, str | None] = {}
     for fact in platform.journal.read():
-        match fact.pop("fact"):
-            case "asset":
-                platform.assets[fact["id"]] = Asset(**fact)
-            case "asset_deleted":
-                platform.assets.pop(fact["id"], None)
-            case "footage":
-                footage = _footage(fact)
-                platform.viewer.seen[footage.sha256] = footage
-            case "task":
-                contents[fact["id"]] = fact["sha256"]
-                platform.tasks[fact["id"]] = _task(platform, fact)
-            case "task_canceled" if fact["id"] in platform.tasks:
-                platform.tasks[fact["id"]].canceled_at = fact["at"]
-            case "task_finished" if fact["id"] in platform.tasks:
-                platform.tasks[fact["id"]].finish(fact["at"])
-            case "task_deleted":
-                platform.tasks.pop(fact["id"], None)
-            case "key":
-                scope = fact["scope"]
-                platform.keys.restore(
-                    (scope[0], scope[1], scope[2]), fact["digest"], fact["expires_at"], fact["answer"]
-                )
-            case "post":
-                platform.activity.restore(fact["entry"])
-    _settle(platform, contents)
-
-
-def _settle(platform: Platform, contents: dict[str, str | None]) -> None:
-    for asset in platform.assets.values():
-        footage = platform.viewer.seen.get(asset.sha256 or "")
-        if asset.failure is not None:
-            continue
-        if footage is not None:
-            asset.footage = footage
+        kind = str(fact.pop("fact"))
+        if kind.startswith("task"):
+            _task_fact(platform, kind, fact, contents)
         else:
-            platform.spawn(platform.settle_asset(asset, None))
-    for task in platform.tasks.values():
-        sha256 = contents[task.id]
-        footage = platform.viewer.seen.get(sha256 or "")
-        if footage is not None:
-            platform.give(task, footage)
-        else:
-            platform.spawn(platform.settle_task(task, None, sha256))
+            _other_fact(platform, kind, fact)
+    platform.assets.settle_restored()
+    platform.tasks.settle_restored(contents)
 
 
-def _footage(fact: dict[str, Any]) -> Footage:
-    scenes = tuple(Scene(**scene) for scene in fact.pop("scenes"))
-    return Footage(**fact, scenes=scenes)
+def _other_fact(platform: Platform, kind: str, fact: dict[str, Any]) -> None:
+    match kind:
+        case "asset":
+            platform.assets.restore(Asset(**fact))
+        case "asset_deleted":
+            platform.assets.restored_deletion(fact["id"])
+        case "footage":
+            footage = footage_from(fact)
+            platform.viewer.seen[footage.sha256] = footage
+        case "unreadable":
+            platform.viewer.unreadable[fact["sha256"]] = fact["reason"]
+        case "key":
+            platform.keys.restore(tuple(fact["scope"]), fact["digest"], fact["expires_at"], fact["answer"])
+        case "post":
+            platform.activity.restore(fact["entry"])
+
+
+def _task_fact(platform: Platform, kind: str, fact: dict[str, Any], contents: dict[str, str | None]) -> None:
+    if kind == "task":
+        contents[fact["id"]] = fact["sha256"]
+        platform.tasks.restore(_task(platform, fact))
+        return
+    task = platform.tasks.restored(fact["id"])
+    if task is None:
+        return
+    match kind:
+        case "task_content":
+            contents[task.id] = fact["sha256"]
+            task.done_at = fact["done_at"]
+        case "task_failed":
+            task.failure = TaskError(fact["message"], fact["code"])
+            task.done_at = fact["done_at"]
+        case "task_canceled":
+            task.canceled_at = fact["at"]
+        case "task_finished":
+            task.finish(fact["at"])
+        case "task_deleted":
+            platform.tasks.restored_deletion(task.id)
 
 
 def _task(platform: Platform, fact: dict[str, Any]) -> Task:
     body = fact["body"]
-    limit = platform.options.base64_limit_bytes
     times = TaskTimes(**fact["times"])
     return Task(
         id=fact["id"],
-        request=parse_analysis(body, task=True, strict=False, base64_limit=limit),
+        request=parse_analysis(body, task=True, strict=False, video_limit_bytes=platform.options.inline_limit_bytes),
         parameters=request_parameters(body),
         created_at=fact["created_at"],
         queued_until=times.queued_until,

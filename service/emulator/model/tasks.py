@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.clock import rfc3339
+from service.emulator.analysis.analysis_request import AnalysisRequest
 from service.emulator.faults.fault import NO_FAULT, Fault
-from service.emulator.model.analysis_request import AnalysisRequest
-from service.emulator.model.generation import Generation
-from service.emulator.model.inspection import Footage
+from service.emulator.generation.generation import Generation
+from service.emulator.media.footage import Footage
 from service.emulator.options import Pace
 
 _PARAMETERS = (

@@ -1,19 +1,25 @@
-"""From a source to its footage: fetched, decoded, inspected off the event loop, each content and url once at a time."""
+"""From a source to its footage: fetched, decoded and inspected off the event loop.
+
+What was found in a content is remembered by its SHA-256, also that nothing could be found: with a state directory a
+file that has killed a worker is not decoded again after a restart.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
+from service.emulator.media.footage import Footage, UnreadableFootage
+from service.emulator.media.inspectors import Inspectors
+from service.emulator.media.spool import Spool, Spooled
 from service.emulator.model.activity import Activity
-from service.emulator.model.inspection import Footage, UnreadableFootage, inspect
-from service.emulator.model.spool import Spool, Spooled
+from service.emulator.model.journal import Journal
 from service.emulator.options import EmulatorOptions
 from service.emulator.refusals import Refusal, invalid
 
@@ -22,21 +28,28 @@ _FETCHES = 16
 
 
 class Viewer:
-    """Keeps the footage of every content it has seen; the bytes are kept only if `blobs` is given."""
+    """`open` before use, `close` after. Files are kept only with a directory for blobs."""
 
-    def __init__(self, options: EmulatorOptions, activity: Activity, temporary: Path, blobs: Path | None) -> None:
+    def __init__(self, options: EmulatorOptions, activity: Activity, journal: Journal) -> None:
         self._options = options
         self._activity = activity
-        self._temporary = temporary
-        self._blobs = blobs
-        self._pool = ThreadPoolExecutor(options.inspectors, thread_name_prefix="emulator-inspector")
+        self._journal = journal
+        self._temporary = Path()
+        self._blobs: Path | None = None
+        self._inspectors = Inspectors(options.inspectors, options.inspection_seconds)
         self._fetch_slots = asyncio.Semaphore(_FETCHES)
         self._session: aiohttp.ClientSession | None = None
-        self._fetches: dict[str, asyncio.Task[Footage]] = {}
+        self._shared: dict[str, asyncio.Task[Footage]] = {}
         self.seen: dict[str, Footage] = {}
-        self.on_seen: Callable[[Footage], None] = lambda footage: None
+        self.unreadable: dict[str, str] = {}
+        """SHA-256 to the reason."""
+
+    def open(self, temporary: Path, blobs: Path | None) -> None:
+        """Name the directories; they must exist."""
+        self._temporary, self._blobs = temporary, blobs
 
     def spool(self, limit_bytes: int) -> Spool:
+        """A new file for bytes that come in."""
         return Spool(self._temporary, limit_bytes)
 
     async def look(self, spooled: Spooled) -> Footage:
@@ -49,20 +62,15 @@ class Viewer:
                 spooled.path.unlink(missing_ok=True)
 
     async def look_again(self, sha256: str) -> Footage:
-        """Inspect kept bytes, after a restart that came before the first look ended."""
+        """Inspect kept bytes, after a restart that came before the first look ended. Raises `Refusal`."""
         path = self._blobs / sha256 if self._blobs is not None else None
         if path is None or not path.exists():
             raise Refusal(400, "video_file_broken", "The video's bytes were lost in a restart.")
         return await self._inspected(path, sha256)
 
-    async def fetch(self, url: str, limit_bytes: int | None = None) -> Footage:
-        """Download and inspect; those who ask for one url at the same time share one download."""
-        known = self._fetches.get(url)
-        if known is None:
-            known = asyncio.create_task(self._fetch(url, limit_bytes or self._options.url_limit_bytes))
-            self._fetches[url] = known
-            known.add_done_callback(lambda task: self._forget(url, task))
-        return await asyncio.shield(known)
+    async def fetch(self, url: str) -> Footage:
+        """Download and inspect; those who ask for one URL at the same time share one download. Raises `Refusal`."""
+        return await self._share(f"url {url}", self._fetch(url))
 
     async def decode(self, text: str) -> Spooled:
         """The bytes of a base64 text as a file; raises `Refusal`."""
@@ -70,7 +78,7 @@ class Viewer:
             data = await asyncio.to_thread(base64.b64decode, text + "=" * (-len(text) % 4), validate=True)
         except (binascii.Error, ValueError):
             raise invalid("The video.base64_string parameter is not valid base64.") from None
-        async with self.spool(len(data)) as spool:
+        async with self.spool(self._options.inline_limit_bytes) as spool:
             await spool.write(data)
             spooled = await spool.finish()
         if self._blobs is not None:
@@ -78,15 +86,26 @@ class Viewer:
         return spooled
 
     async def close(self) -> None:
-        for task in list(self._fetches.values()):
+        """End what is under way, and the worker processes."""
+        for task in list(self._shared.values()):
             task.cancel()
-        await asyncio.gather(*self._fetches.values(), return_exceptions=True)
+        await asyncio.gather(*self._shared.values(), return_exceptions=True)
         if self._session is not None:
             await self._session.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        await self._inspectors.close()
 
-    def _forget(self, url: str, task: asyncio.Task[Footage]) -> None:
-        self._fetches.pop(url, None)
+    async def _share(self, name: str, work: Coroutine[Any, Any, Footage]) -> Footage:
+        """One work for all who want the same at the same time; who leaves does not stop it for the others."""
+        task = self._shared.get(name)
+        if task is None:
+            task = self._shared[name] = asyncio.create_task(work)
+            task.add_done_callback(lambda ended: self._forget(name, ended))
+        else:
+            work.close()
+        return await asyncio.shield(task)
+
+    def _forget(self, name: str, task: asyncio.Task[Footage]) -> None:
+        self._shared.pop(name, None)
         if not task.cancelled():
             task.exception()  # whoever waited has it; nobody may be left to
 
@@ -99,27 +118,32 @@ class Viewer:
         return kept
 
     async def _inspected(self, path: Path, sha256: str) -> Footage:
-        footage = self.seen.get(sha256)
-        if footage is not None:
+        if (footage := self.seen.get(sha256)) is not None:
             return footage
+        if (reason := self.unreadable.get(sha256)) is not None:
+            raise Refusal(400, "video_file_broken", reason)
         try:
-            footage = await asyncio.get_running_loop().run_in_executor(self._pool, inspect, path, sha256)
+            footage = await self._share(f"content {sha256}", self._inspectors.inspect(str(path), sha256))
         except UnreadableFootage as error:
+            if sha256 not in self.unreadable:
+                self.unreadable[sha256] = str(error)
+                self._journal.write("unreadable", sha256=sha256, reason=str(error))
             raise Refusal(400, "video_file_broken", str(error)) from None
-        self.seen[sha256] = footage
-        self.on_seen(footage)
+        if sha256 not in self.seen:
+            self.seen[sha256] = footage
+            self._journal.write("footage", **footage.as_json())
         return footage
 
-    async def _fetch(self, url: str, limit_bytes: int) -> Footage:
+    async def _fetch(self, url: str) -> Footage:
         async with self._fetch_slots:
-            spooled = await _translated(self._download(url, limit_bytes), url)
+            spooled = await _translated(self._download(url))
         return await self.look(spooled)
 
-    async def _download(self, url: str, limit_bytes: int) -> Spooled:
+    async def _download(self, url: str) -> Spooled:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=self._options.fetch_timeout_seconds)
             self._session = aiohttp.ClientSession(timeout=timeout)
-        async with self._session.get(url) as response, self.spool(limit_bytes) as spool:
+        async with self._session.get(url) as response, self.spool(self._options.url_limit_bytes) as spool:
             if response.status != 200:
                 raise invalid(f"The video's url answered {response.status}.")
             async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
@@ -129,7 +153,7 @@ class Viewer:
         return spooled
 
 
-async def _translated(download: Awaitable[Spooled], url: str) -> Spooled:
+async def _translated(download: Awaitable[Spooled]) -> Spooled:
     try:
         return await download
     except TimeoutError:

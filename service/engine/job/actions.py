@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, assert_never
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import structlog
 
@@ -17,6 +17,7 @@ from service.domain.change import (
     RunStream,
     RunSync,
     Slot,
+    StopWaiting,
     StopWork,
     WaitRetry,
     WaitSlot,
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from service.engine.work.poller import Poller
 
 log = structlog.get_logger()
+T = TypeVar("T")
+
+_HOLD_SECONDS = 1.0
+"""A wait that is shorter keeps its slot: to give it back could mean to wait behind thousands of others."""
 
 
 class Actions:
@@ -70,12 +75,13 @@ class Actions:
                     self._work(live, make_task(live, self._context, find_first=find_first))
                 case WatchTask():
                     failpoint(Point.AFTER_TASK_ID)
-                    live.forget_request()
                     self._poller.watch(live, self._context.settings.poll.initial_seconds * _spread(live))
                 case CancelTask(find=find):
                     self._work(live, cancel_task(live, self._context, find=find))
                 case StopWork():
                     pass  # the loop has called `stop` when it kept the change
+                case StopWaiting():
+                    self.stop_waiting(live)
                 case _:
                     assert_never(action)
 
@@ -91,6 +97,52 @@ class Actions:
         if live.retry_timer is not None:
             live.retry_timer.cancel()
             live.retry_timer = None
+
+    def stop_waiting(self, live: LiveJob) -> None:
+        """Cut every wait short. Work that waits goes on at once; a wait outside of work reports `RetryDue`."""
+        if live.cut_short is not None:
+            live.cut_short.set()
+        elif live.work is None and (live.waits_for is not None or live.retry_timer is not None):
+            self.stop(live)
+            _retry_due(live)
+
+    async def without_slot(self, live: LiveJob, wait: Awaitable[T], *, take_again: bool) -> T:
+        """See `LiveJob.without_slot`."""
+        waiting = asyncio.ensure_future(wait)
+        try:
+            done, _ = await asyncio.wait({waiting}, timeout=_HOLD_SECONDS)
+            slot = live.slot
+            if done or slot is None:
+                return await waiting
+            self.give_back_slot(live)
+            try:
+                return await waiting
+            finally:
+                if take_again and not waiting.cancelled():
+                    await self._take_again(live, slot)
+        finally:
+            waiting.cancel()
+
+    async def _take_again(self, live: LiveJob, slot: Slot) -> None:
+        """Wait for a slot on behalf of work; left when the wait is cut short, because a cancel needs none."""
+        if live.job.phase is Phase.CANCELING:
+            return
+        again = live.cut_short = asyncio.Event()
+
+        def granted() -> None:
+            live.waits_for = None
+            live.slot = slot
+            again.set()
+
+        live.waits_for = slot
+        try:
+            self._slots.wait(slot, live, granted)
+            await again.wait()
+        finally:
+            live.cut_short = None
+            if live.waits_for is not None:
+                self._slots.leave(slot, live)
+                live.waits_for = None
 
     def take_free_slot(self, live: LiveJob, slot: Slot) -> bool:
         """Whether the job holds `slot` now: it did before, or one was free. A slot of another kind is given back."""
@@ -141,14 +193,20 @@ class Actions:
 
 
 def _work_done(live: LiveJob, task: asyncio.Task[None], began: Phase) -> None:
+    """Work ends by reporting, which moves the job on. An exception, or an end without a report, is an error of ours."""
     current = live.work is task
     if current:
         live.work = None
-    if not task.cancelled() and (error := task.exception()) is not None:
+    if task.cancelled():
+        return
+    error = task.exception()
+    if error is not None:
         log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
-        # A creation that was canceled meanwhile was left to end, so that its answer tells what there is to cancel.
-        if current and live.job.phase in (began, Phase.CANCELING):
-            live.loop.work_failed(live, error)
+    elif live.job.phase is began:
+        error = RuntimeError("the work of this job ended without a report")
+    # A creation that was canceled meanwhile was left to end, so that its answer tells what there is to cancel.
+    if error is not None and current and live.job.phase in (began, Phase.CANCELING):
+        live.loop.work_failed(live, error)
 
 
 def _retry_due(live: LiveJob) -> None:

@@ -11,36 +11,32 @@ from service.domain.change import Event
 from service.domain.facts import Begin, CancelAsked, DeadlinePassed
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
 from service.engine.job.actions import Actions
+from service.engine.job.fitting import progress_record
 from service.engine.job.key_queues import KeyQueues
 from service.engine.job.loop import JobLoop
 from service.engine.live_job import LiveJob
-from service.kafka.connection import largest_record_bytes
 from service.kafka.ports import (
     FinishedLog,
     InRecord,
     JobSummary,
+    OutRecord,
     RecordPosition,
     RecordTooLarge,
     Step,
     UnreadableJob,
     Writer,
 )
-from service.kafka.record_limits import record_bytes
 from service.slices import Slices
 
 if TYPE_CHECKING:
     from service.engine.context import Context
 
 _CANCEL_REASON = "canceled by request"
-_JOB_BYTES = 4 * 1024
 
-
-def held_bytes_of(job: Job) -> int:
-    """What a job counts against `jobs.max_held_bytes`: its request and key, and what every job takes besides.
-
-    Only members that never change are counted, so that it is the same at the job's end.
-    """
-    return len(job.body) + len(job.key or b"") + _JOB_BYTES
+_STATE_ROOM = bytes(1_024)
+"""What a job's record may grow by: the ids of its asset and task, times and counters."""
+_EVENT_ROOM = bytes(4_096)
+"""What the smallest completion and a piece of text take beside key, headers and metadata."""
 
 
 class JobBook:
@@ -61,12 +57,11 @@ class JobBook:
         self._context = context
         self._actions = actions
         self._finished = finished
-        self._loop = JobLoop(partition, writer, context, actions, self._ended)
+        self._loop = JobLoop(partition, writer, finished, context, actions, self._ended)
         self._live: dict[str, LiveJob] = {}
         self._queues = KeyQueues(by_key=context.settings.jobs.ordering == "key")
         self._closed = False
         self._resumed = False
-        self.held_bytes = 0
 
     def __repr__(self) -> str:
         return f"<JobBook partition {self.partition}: {len(self._live)} live{', closed' if self._closed else ''}>"
@@ -79,7 +74,7 @@ class JobBook:
             job = decode_job(value)
         except UnreadableJobRecord as error:
             raise UnreadableJob(str(error)) from error
-        return JobSummary(job.digest, job.deadline_ms)
+        return JobSummary(job.digest, job.deadline_ms, job.offset)
 
     def restore(self, key: bytes, value: bytes) -> None:
         try:
@@ -91,6 +86,7 @@ class JobBook:
             live.request  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
         except (ValueError, TypeError) as error:
             raise UnreadableJob(str(error)) from error
+        live.forget_request()
         self._hold(live)
         if self._resumed:
             self._start_deadline(live)
@@ -136,11 +132,8 @@ class JobBook:
         )
         live = LiveJob(job, self._loop, analyze)
         live.fresh = True
-        records = (self._context.records.job(job), self._loop.record(live, job, Event("accepted"), now_ms))
-        if record_bytes(records[0]) > largest_record_bytes(self._context.settings.kafka):
-            # Refused by the writer, it would take the whole batch along, again after every takeover.
-            limit = largest_record_bytes(self._context.settings.kafka)
-            raise RecordTooLarge(records[0].topic, record_bytes(records[0]), limit)
+        records = (self._context.records.job(job), self._accepted_record(live))
+        self._check_sizes(job, records)
         self._hold(live)  # last: what could not be accepted must not count as live
         return Step(records, lambda: self._accepted(live))
 
@@ -150,7 +143,8 @@ class JobBook:
             return None
         if live.job.phase is Phase.ENDED:
             event = Event("cancel_ignored", {"reason": "finished"}, (record.offset,))
-            return Step((self._loop.record(live, live.job, event, self._context.now_ms()),), lambda: None)
+            ignored = progress_record(live, live.job, event, self._context)
+            return Step((() if ignored is None else (ignored,)), lambda: None)
         if live.fresh:
             # Accepted in the same batch: the job becomes durable with its end already asked for.
             live.job = live.job.but(ending=Ending(_CANCEL_REASON))
@@ -175,16 +169,40 @@ class JobBook:
             self._context.metrics.jobs.labels(live.job.phase).dec()
         await asyncio.gather(*works, return_exceptions=True)
         self._live.clear()
-        self.held_bytes = 0
         self._on_closed(self)
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory the jobs of this partition take. Cheap: admission asks for it."""
+        return self._loop.held_bytes
 
     def count(self, phase: Phase) -> int:
         """How many jobs are in a phase."""
         return sum(live.job.phase is phase for live in self._live.values())
 
+    def _accepted_record(self, live: LiveJob) -> OutRecord:
+        return self._context.records.event(live.job, Event("accepted"), live.request, self._context.clock.time())
+
+    def _check_sizes(self, job: Job, records: tuple[OutRecord, OutRecord]) -> None:
+        """Raise `RecordTooLarge` for a request whose outputs could fit no record, because of its key or its metadata.
+
+        Refused by the writer, it would take the whole batch along, again after every takeover.
+        """
+        limits, topics = self._context.limits, self._context.settings.topics
+        state, accepted = records
+        room = OutRecord(state.topic, job.partition, state.key, (state.value or b"") + _STATE_ROOM, state.headers)
+        value = (accepted.value or b"") + _EVENT_ROOM
+        outputs = (
+            OutRecord(topic, job.partition, accepted.key, value, accepted.headers)
+            for topic in (topics.completions, topics.progress, topics.fragments)
+        )
+        for record in (room, *outputs):
+            if not limits.fits(record):
+                raise RecordTooLarge(record.topic, limits.size(record), limits.of(record.topic))
+
     def _hold(self, live: LiveJob) -> None:
         self._live[live.job.request_id] = live
-        self.held_bytes += held_bytes_of(live.job)
+        live.counted(yes=True)
         self._context.metrics.jobs.labels(live.job.phase).inc()
 
     def _start_deadline(self, live: LiveJob) -> None:
@@ -201,12 +219,14 @@ class JobBook:
         """Begin a job, or let it wait for the others of its key."""
         if self._queues.enter(live):
             live.report(Begin(restored=live.restored))
+        else:
+            live.forget_request()
 
     def _ended(self, live: LiveJob, positions: list[RecordPosition]) -> None:
         """The completion is durable: remember the id, let the next job of its key begin."""
         self._finished.add(live.job.request_id, positions[-1].offset)
-        if self._live.pop(live.job.request_id, None) is not None:
-            self.held_bytes -= held_bytes_of(live.job)
+        self._live.pop(live.job.request_id, None)
+        live.counted(yes=False)
         if live.deadline_timer is not None:
             live.deadline_timer.cancel()
         following = self._queues.leave(live)

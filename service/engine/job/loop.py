@@ -20,20 +20,31 @@ happens here: the partition is taken over again, and the next owner reads the tr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from service.domain import endings
 from service.domain.change import Change, Event, StopWork
-from service.domain.facts import AnalysisFailed, Begin, Fact, Failure, FailureKind
-from service.domain.follow_up import granted_at_once, still_due, wanted_slot
+from service.domain.facts import Fact, WorkFailed, WriteRefused
+from service.domain.failures import internal_error
+from service.domain.follow_up import gives_slot_back, granted_at_once, still_due, wanted_slot
 from service.domain.job import Job, Phase
 from service.domain.transition import transition
+from service.engine.job.fitting import completion_record, progress_record
 from service.engine.job.job_metrics import count_ended, count_setbacks, log_event
 from service.failpoints import Point, failpoint
-from service.kafka.ports import OutRecord, RecordPosition, Writer, WriterClosed, WriteUnit
+from service.kafka.ports import (
+    FinishedLog,
+    FinishedRecord,
+    OutRecord,
+    RecordPosition,
+    RecordTooLarge,
+    Writer,
+    WriterClosed,
+    WriteUnit,
+)
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
@@ -42,9 +53,7 @@ if TYPE_CHECKING:
     from service.engine.live_job import LiveJob
 
 log = structlog.get_logger()
-
-_AFTER_CRASH_SECONDS = 30.0
-_NEEDS_SLOT = frozenset({Phase.STREAMING, Phase.CALLING, Phase.CREATING})
+T = TypeVar("T")
 
 WhenDurable = Callable[[list[RecordPosition]], None]
 Ended = Callable[["LiveJob", list[RecordPosition]], None]
@@ -54,13 +63,18 @@ Ended = Callable[["LiveJob", list[RecordPosition]], None]
 class JobLoop:
     """The loop of every job of one partition. Made with its `JobBook`, closed with it, never used again."""
 
-    def __init__(self, partition: int, writer: Writer, context: Context, actions: Actions, ended: Ended) -> None:
+    def __init__(
+        self, partition: int, writer: Writer, finished: FinishedLog, context: Context, actions: Actions, ended: Ended
+    ) -> None:
         self._partition = partition
         self._writer = writer
+        self._finished = finished
         self._context = context
         self._actions = actions
         self._ended = ended
         self._closed = False
+        self.held_bytes = 0
+        """About how much memory the jobs of this partition take; kept by `LiveJob`."""
 
     def close(self) -> None:
         """Apply no more facts. What was submitted to the writer may still become durable."""
@@ -70,46 +84,40 @@ class JobLoop:
         self, live: LiveJob, fact: Fact, extra: Sequence[OutRecord] = ()
     ) -> asyncio.Future[list[RecordPosition]] | None:
         """Apply one fact. Returns at once: a future that resolves when all is durable, None if nothing is written."""
-        if self._closed or live.fresh:
+        if self._closed or live.fresh or live.job.phase is Phase.ENDED:
             return None
-        now_ms = self._context.now_ms()
-        change = self._decide(live, fact, now_ms)
-        # Built before anything changes: if a record can't be built, the job is left as it was.
-        records = self._records(live, change, extra, now_ms)
+        try:
+            change = self._decide(live, fact)
+            completion, records = self._records(live, change, extra)
+        except Exception as error:
+            # It would be the same again for ever: a fact that can't be applied ends the job.
+            log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
+            too_large = isinstance(error, RecordTooLarge)
+            message = f"the state of this request can't be written: {error}" if too_large else describe(error)
+            change = internal_error(live.job, message)
+            completion, records = self._records(live, change, ())
         self._keep(live, fact, change)
-        if change.completion is not None:
+        if completion is not None:
             failpoint(Point.AFTER_RESULT)
-            return self._end(live, change.completion, records)
+            return self._end(live, completion, records)
         if not records:
             self._begin(live, change)
             return None
         return self._write(live, WriteUnit(records), lambda _: self._begin(live, change))
 
-    def record(self, live: LiveJob, job: Job, event: Event, now_ms: int) -> OutRecord:
-        """The record of an event of this job."""
-        return self._context.records.event(job, event, live.request, now_ms / 1000)
-
     def work_failed(self, live: LiveJob, error: BaseException) -> None:
-        """The work of a job raised what it should have reported: an error of this program.
+        self.step(live, WorkFailed(describe(error)))
 
-        An attempt that may have been billed counts as failed, so that the same error is not paid for without end.
-        Everything else begins again after a pause, as after a crash.
-        """
-        if live.job.phase in (Phase.STREAMING, Phase.CALLING):
-            message = f"an error of this program: {type(error).__name__}: {error}"
-            self.step(live, AnalysisFailed(Failure(FailureKind.UNKNOWN, message)))
-        elif not self._closed and live.retry_timer is None:
-            live.retry_timer = asyncio.get_running_loop().call_later(_AFTER_CRASH_SECONDS, self._begin_again, live)
+    async def without_slot(self, live: LiveJob, wait: Awaitable[T], *, take_again: bool) -> T:
+        return await self._actions.without_slot(live, wait, take_again=take_again)
 
-    def _begin_again(self, live: LiveJob) -> None:
-        live.retry_timer = None
-        if live.work is None:
-            self.step(live, Begin(restored=True))
+    def hold(self, size_bytes: int) -> None:
+        self.held_bytes += size_bytes
 
     # 1 decide
 
-    def _decide(self, live: LiveJob, fact: Fact, now_ms: int) -> Change:
-        policy = self._context.policy
+    def _decide(self, live: LiveJob, fact: Fact) -> Change:
+        policy, now_ms = self._context.policy, self._context.now_ms()
         change = transition(live.job, live.request, fact, policy, now_ms)
         slot = wanted_slot(change)
         if slot is None or not self._actions.take_free_slot(live, slot):
@@ -119,17 +127,25 @@ class JobLoop:
 
     # 2 records
 
-    def _records(self, live: LiveJob, change: Change, extra: Sequence[OutRecord], now_ms: int) -> list[OutRecord]:
-        """The records that become durable together. A completion is the first of them."""
-        job = change.job
-        records = [self.record(live, job, event, now_ms) for event in change.events]
-        records.extend(extra)
-        if change.completion is not None:
-            ending = self.record(live, job, change.completion, now_ms)
-            return [ending, *records, self._context.records.tombstone(job)]
-        if change.save:
-            records.append(self._context.records.job(job))
-        return records
+    def _records(
+        self, live: LiveJob, change: Change, extra: Sequence[OutRecord]
+    ) -> tuple[Event | None, list[OutRecord]]:
+        """The completion as it is published, and the records that become durable together: it is the first of them."""
+        context, job = self._context, change.job
+        told = (progress_record(live, job, event, context) for event in change.events)
+        records = [*(record for record in told if record is not None), *extra]
+        if change.completion is None:
+            if change.save:
+                records.append(self._state(job))
+            return None, records
+        completion, ending = completion_record(live, job, change.completion, context)
+        return completion, [ending, *records, context.records.tombstone(job)]
+
+    def _state(self, job: Job) -> OutRecord:
+        record, limits = self._context.records.job(job), self._context.limits
+        if not limits.fits(record):
+            raise RecordTooLarge(record.topic, limits.size(record), limits.of(record.topic))
+        return record
 
     # 3 memory
 
@@ -145,9 +161,7 @@ class JobLoop:
             metrics.jobs.labels(job.phase).inc()
         if any(isinstance(action, StopWork) for action in change.actions):
             self._actions.stop(live)
-        if job.phase is Phase.CANCELING and live.wake is not None:
-            live.wake.set()
-        if job.phase not in _NEEDS_SLOT:
+        if gives_slot_back(change):
             self._actions.give_back_slot(live)
 
     # 4 write
@@ -163,34 +177,53 @@ class JobLoop:
         error = durable.exception()
         if error is None:
             when_durable(durable.result())
-        elif not isinstance(error, WriterClosed):
-            # A dead writer is its owner's affair; a record that fits no topic is not.
-            log.error(
-                LogEvent.UNIT_REFUSED, partition=self._partition, request_id=live.job.request_id, error=str(error)
-            )
-            if live.job.phase is Phase.ENDED:
-                self._end_smaller(live)
+        elif not isinstance(error, WriterClosed):  # a dead writer is its owner's affair
+            self._refused(live, error)
+
+    def _refused(self, live: LiveJob, error: BaseException) -> None:
+        """The writer takes no such records: a topic's limit is lower than was known. The job ends all the same."""
+        job, context = live.job, self._context
+        log.error(LogEvent.UNIT_REFUSED, partition=self._partition, request_id=job.request_id, error=str(error))
+        if job.phase is not Phase.ENDED:
+            self.step(live, WriteRefused(f"the state of this request can't be written: {error}"))
+            return
+        below = live.completion_bytes
+        if live.completion is None or below is None:
+            return
+        completion, record = completion_record(live, job, live.completion, context, below_bytes=below)
+        if context.limits.size(record) < below:
+            self._end(live, completion, [record, context.records.tombstone(job)])
 
     def _begin(self, live: LiveJob, change: Change) -> None:
         self._actions.begin(live, still_due(change.job, change.actions, live.job))
+        if live.work is None:
+            live.forget_request()  # it only waits now
 
     # The end
 
     def _end(self, live: LiveJob, completion: Event, records: list[OutRecord]) -> asyncio.Future[list[RecordPosition]]:
         """Write a completion: the first of `records`, whose position is noted for the dedup window."""
         live.completion = completion
-        job, now_ms, builder = live.job, self._context.now_ms(), self._context.records
-        unit = WriteUnit(records, then=lambda positions: (builder.finished(job, positions[0], now_ms),))
-        return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms))
+        live.completion_bytes = self._context.limits.size(records[0])
+        job, now_ms, finished = live.job, self._context.now_ms(), self._finished
 
-    def _end_smaller(self, live: LiveJob) -> None:
-        """The completion fits no record."""
-        smaller = None if live.completion is None else endings.smaller(live.job, live.completion)
-        if smaller is not None:
-            record = self.record(live, live.job, smaller, self._context.now_ms())
-            self._end(live, smaller, [record, self._context.records.tombstone(live.job)])
+        def then(positions: Sequence[RecordPosition]) -> tuple[OutRecord]:
+            return (finished.record(FinishedRecord(job.request_id, job.digest, positions[0], now_ms)),)
+
+        unit = WriteUnit(records, then=then)
+        return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms))
 
     def _end_durable(self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int) -> None:
         failpoint(Point.AFTER_COMPLETION)
         count_ended(self._context.metrics, live.job, completion, now_ms)
         self._ended(live, positions)
+
+
+def describe(error: BaseException) -> str:
+    """An error of this program as it is published: what to report. Its text stays in the log, it may hold secrets."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [
+        frame for frame in frames if str(frame.f_globals.get("__name__", "")).startswith(("service.", "contracts."))
+    ]
+    place = f" in {ours[-1].f_globals['__name__']}.{ours[-1].f_code.co_name}" if ours else ""
+    return f"an error of this program: {type(error).__name__}{place}; please report it with the log of this request"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
 from contracts.requests import AnalyzeRequest
-from service.domain.facts import Outcome
+from service.domain.facts import Failure, FailureKind, Outcome
 from service.domain.job import Job
 from service.platform.call import AnalysisCall
 from service.platform.values import Analysis
+
+if TYPE_CHECKING:
+    from service.engine.context import Context
 
 
 def analysis_call(job: Job, request: AnalyzeRequest) -> AnalysisCall:
@@ -36,6 +39,17 @@ def _video(job: Job, given: dict[str, Any]) -> dict[str, Any]:
         return {"type": "asset_id", "asset_id": job.asset_id}
     kind = given["type"]
     return {"type": kind, kind: given[kind]}
+
+
+def gate_closed(context: Context) -> Failure | None:
+    """The failure of an analysis that need not be sent: the platform has said for how long it takes none.
+
+    Waited for outside of the client, so that the job holds no slot meanwhile and a cancel is heard.
+    """
+    seconds = context.platform.paused("analyze")
+    if not seconds:
+        return None
+    return Failure(FailureKind.LIMITED, "the platform takes no analyses for now", None, seconds)
 
 
 def outcome_of(analysis: Analysis) -> Outcome:

@@ -1,4 +1,4 @@
-"""Waiting for a platform that fails or refuses for now: visibly, and not for ever where work may be lost by it."""
+"""The waits of a call that is repeated within its attempt: told to the outside, without a slot, and never for ever."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from service.domain.facts import CallDelayed
-from service.domain.job import Phase
 from service.domain.policy import backoff_seconds
 from service.engine.work.failures import COST_NOTHING, failure_of
 from service.platform.errors import PlatformError
@@ -15,15 +14,15 @@ if TYPE_CHECKING:
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
 
-_LEASE_LOOK_SECONDS = 0.2
+_LEASE_CHECK_SECONDS = 0.2
 
 
 class CallRetry:
-    """The waits of one call and its repetitions.
+    """One call and its repetitions: uploads, creations of tasks, cancels. Streams and synchronous calls need none.
 
-    Calls that cost nothing (no connection, 429, a refused key) are repeated without end: the job's deadline is
-    the only limit, and the policy's patience once the job is being canceled. Others are repeated for as long as
-    the policy says, counted from the first failure.
+    A platform that answers with errors is given the policy's patience, counted from the first error. What costs
+    nothing (no connection, no quota, a refused key) is given the long patience of tasks; once the job is being
+    canceled, the short one too.
     """
 
     def __init__(self, live: LiveJob, context: Context, stage: str) -> None:
@@ -31,40 +30,63 @@ class CallRetry:
         self._context = context
         self._stage = stage
         self._failures = 0
-        self._since_ms: int | None = None
+        self._failing_since_ms: int | None = None
+        self._waiting_since_ms: int | None = None
 
     async def wait(self, error: PlatformError) -> bool:
-        """Wait before the next try; False when it is time to give up, then without a wait."""
-        context, job = self._context, self._live.job
+        """Wait before the next try. False when it is time to give up; then it has not waited."""
         failure = failure_of(error)
         self._failures += 1
-        if not isinstance(error, COST_NOTHING) or job.phase is Phase.CANCELING:
-            now_ms = context.now_ms()
-            self._since_ms = self._since_ms or now_ms
-            if now_ms - self._since_ms >= context.policy.patience_ms:
-                return False
-        seconds = backoff_seconds(
-            context.policy, self._failures, f"{job.request_id}/{job.offset}", failure.retry_after_seconds
-        )
+        left = self._seconds_left(free=isinstance(error, COST_NOTHING))
+        if left <= 0:
+            return False
+        context, job = self._context, self._live.job
+        seed = f"{job.request_id}/{job.offset}"
+        seconds = min(backoff_seconds(context.policy, self._failures, seed, failure.retry_after_seconds), left)
         context.metrics.retries.labels(self._stage, failure.kind).inc()
         self._live.report(CallDelayed(self._stage, failure.message, seconds))
         await pause(self._live, seconds)
         return True
 
+    async def wait_closed(self, seconds: float) -> bool:
+        """Wait while the platform takes no calls for `seconds`. False when it is time to give up."""
+        left = self._seconds_left(free=True)
+        if left <= 0:
+            return False
+        await pause(self._live, min(seconds, left))
+        return True
+
+    def _seconds_left(self, *, free: bool) -> float:
+        policy, now_ms = self._context.policy, self._context.now_ms()
+        self._waiting_since_ms = self._waiting_since_ms or now_ms
+        if free and not self._live.canceling():
+            return (self._waiting_since_ms + policy.task_patience_ms - now_ms) / 1000
+        self._failing_since_ms = self._failing_since_ms or now_ms
+        return (self._failing_since_ms + policy.patience_ms - now_ms) / 1000
+
 
 async def pause(live: LiveJob, seconds: float) -> None:
-    """Sleep, until the job is to be canceled at the longest."""
-    wake = live.wake = asyncio.Event()
+    """Sleep without a slot; return early when the job is to be canceled."""
+    await live.without_slot(_sleep(live, seconds))
+
+
+async def _sleep(live: LiveJob, seconds: float) -> None:
+    wake = live.cut_short = asyncio.Event()
     try:
         async with asyncio.timeout(seconds):
             await wake.wait()
     except TimeoutError:
         pass
     finally:
-        live.wake = None
+        live.cut_short = None
 
 
-async def lease_held(context: Context) -> None:
-    """Wait until this process may pay: taken for alive, and no partition of it in doubt."""
+async def lease_held(live: LiveJob, context: Context, *, take_again: bool = True) -> None:
+    """Wait, without a slot, until this process may pay: it is taken for alive, and no partition of it is in doubt."""
+    if not context.lease.may_pay():
+        await live.without_slot(_may_pay(context), take_again=take_again)
+
+
+async def _may_pay(context: Context) -> None:
     while not context.lease.may_pay():
-        await asyncio.sleep(_LEASE_LOOK_SECONDS)
+        await asyncio.sleep(_LEASE_CHECK_SECONDS)

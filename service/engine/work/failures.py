@@ -1,4 +1,4 @@
-"""The platform's errors in the domain's words: the one place where they are told apart."""
+"""The platform's errors in the domain's words. The one place that decides what an error means to a job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.platform.errors import (
     StreamBroken,
 )
 
-# What certainly cost nothing and is repeated for as long as the job lives.
+# What certainly cost nothing.
 COST_NOTHING = (NotSent, RateLimited, NotAuthorized)
 
 

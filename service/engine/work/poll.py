@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.domain.facts import TaskLost, TaskSeen
+from service.domain.facts import Failure, TaskGivenUp, TaskLost, TaskSeen
 from service.domain.job import Job, Phase
+from service.domain.patience import task_given_up, task_patience_left_seconds
 from service.domain.poll_schedule import poll_interval
 from service.engine.work.analysis import outcome_of
-from service.engine.work.failures import failure_of, platform_error
-from service.platform.errors import NotFound, PlatformError, RateLimited
+from service.engine.work.failures import COST_NOTHING, failure_of, platform_error
+from service.platform.errors import NotFound, PlatformError
 from service.platform.values import Task
 
 if TYPE_CHECKING:
@@ -25,25 +26,43 @@ async def poll_task(live: LiveJob, context: Context) -> float | None:
     job = live.job
     if job.task_id is None or job.phase is not Phase.WATCHING:
         return None
-    poll = context.settings.poll
+    failure: Failure | None = None
     try:
         task = await context.platform.get_task(job.task_id)
     except NotFound as error:
         live.missing += 1
-        if live.missing < _MISSING:
-            return poll.initial_seconds
-        live.report(TaskLost(platform_error(error)))
-        return None
+        if live.missing >= _MISSING:
+            live.report(TaskLost(platform_error(error)))
+            return None
+        wait = context.settings.poll.initial_seconds
     except PlatformError as error:
-        context.metrics.retries.labels("analysis", failure_of(error).kind).inc()
-        return max(poll.max_seconds, error.retry_after_seconds if isinstance(error, RateLimited) else 0.0)
-    live.polls += 1
-    live.missing = 0
-    if task.status != job.task_status or task.ended:
-        live.report(_seen(task))
-    if task.ended and (task.status != "ready" or task.result is not None):
+        failure = failure_of(error)
+        context.metrics.retries.labels("analysis", failure.kind).inc()
+        if not isinstance(error, COST_NOTHING):
+            live.failing_since_ms = live.failing_since_ms or context.now_ms()
+        wait = max(context.settings.poll.max_seconds, failure.retry_after_seconds or 0.0)
+    else:
+        live.polls += 1
+        live.missing, live.failing_since_ms = 0, None
+        if task.status != job.task_status or task.ended:
+            live.report(_seen(task))
+        wait = _interval(job, live.polls, context)
+    return _next_poll(live, context, wait, failure)
+
+
+def _next_poll(live: LiveJob, context: Context, wait: float, failure: Failure | None) -> float | None:
+    """Seconds until the next poll; None when the task has ended, or has been waited for long enough."""
+    job = live.job
+    if job.phase is not Phase.WATCHING:
         return None
-    return _interval(job, live.polls, context)
+    now_ms = context.now_ms()
+    verdict = task_given_up(job, context.policy, now_ms, failing_since_ms=live.failing_since_ms)
+    if verdict is None:
+        left = task_patience_left_seconds(job, context.policy, now_ms)
+        return min(wait, max(left, context.settings.poll.initial_seconds))
+    reason = verdict.reason if failure is None else f"{verdict.reason}: {failure.message}"
+    live.report(TaskGivenUp(reason, verdict.running, None if failure is None else failure.platform))
+    return None
 
 
 def _interval(job: Job, polls: int, context: Context) -> float:

@@ -104,6 +104,7 @@ class Poller:
             again = await self._poll(live)
         except Exception as error:
             log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
+            live.loop.work_failed(live, error)
         finally:
             self._room.release()
         if self._watched.get(live) != number:

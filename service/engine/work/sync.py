@@ -1,13 +1,13 @@
-"""A claimed synchronous analysis: one request, one response."""
+"""One try of a claimed synchronous analysis: one request, one response. Whether it is repeated the domain decides."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from service.domain.facts import AnalysisEnded, AnalysisFailed
-from service.engine.work.analysis import analysis_call, outcome_of
-from service.engine.work.call_retry import CallRetry, lease_held
-from service.engine.work.failures import COST_NOTHING, failure_of
+from service.engine.work.analysis import analysis_call, gate_closed, outcome_of
+from service.engine.work.call_retry import lease_held
+from service.engine.work.failures import failure_of
 from service.platform.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -16,19 +16,17 @@ if TYPE_CHECKING:
 
 
 async def run_sync(live: LiveJob, context: Context) -> None:
-    """Make the call; repeated within the attempt only while it certainly cost nothing."""
+    """Report `AnalysisEnded` or `AnalysisFailed`."""
     call = analysis_call(live.job, live.request)
-    patience = CallRetry(live, context, "analysis")
-    while True:
-        await lease_held(context)
-        try:
-            with context.metrics.streams.track_inprogress():
-                analysis = await context.platform.analyze(call)
-        except COST_NOTHING as error:
-            await patience.wait(error)
-        except PlatformError as error:
-            live.report(AnalysisFailed(failure_of(error)))
-            return
-        else:
-            live.report(AnalysisEnded(outcome_of(analysis)))
-            return
+    await lease_held(live, context)
+    closed = gate_closed(context)
+    if closed is not None:
+        live.report(AnalysisFailed(closed))
+        return
+    try:
+        with context.metrics.streams.track_inprogress():
+            analysis = await context.platform.analyze(call)
+    except PlatformError as error:
+        live.report(AnalysisFailed(failure_of(error)))
+    else:
+        live.report(AnalysisEnded(outcome_of(analysis)))

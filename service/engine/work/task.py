@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from service.domain.facts import TaskCanceled, TaskMade, TaskNotMade
 from service.domain.identity import attempt_id
-from service.domain.job import Phase
-from service.engine.work.analysis import analysis_call
-from service.engine.work.call_retry import CallRetry, lease_held, pause
+from service.engine.work.analysis import analysis_call, gate_closed
+from service.engine.work.call_retry import CallRetry, lease_held
 from service.engine.work.failures import failure_of
 from service.failpoints import Point, failpoint
 from service.platform.errors import Conflict, PlatformError, Rejected
@@ -31,7 +30,7 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
     job = live.job
     name = attempt_id(context.settings.topics.requests, job.partition, job.offset, job.request_id, job.attempt)
     call = analysis_call(job, live.request)
-    patience = CallRetry(live, context, "analysis")
+    retry = CallRetry(live, context, "analysis")
     unsure = find_first
     while True:
         posted = False
@@ -42,15 +41,18 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
                     live.report(TaskMade(found.id, found.status))
                     return
                 unsure = False
-            if live.job.phase is Phase.CANCELING:
+            if live.canceling():
                 live.report(TaskCanceled("no task was created"))
                 return
-            closed = context.platform.paused("analyze")
-            if closed:
-                # Waited for here and not at the gate, so that a cancel is heard.
-                await pause(live, closed)
+            closed = gate_closed(context)
+            if closed is not None:
+                if not await retry.wait_closed(closed.retry_after_seconds or 0.0):
+                    live.report(TaskNotMade(closed, looked_for=True))
+                    return
                 continue
-            await lease_held(context)
+            await lease_held(live, context)
+            if live.canceling():
+                continue
             posted = True
             task = await context.platform.create_task(call, custom_id=name, idempotency_key=name)
             failpoint(Point.AFTER_POST)
@@ -62,7 +64,7 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
                 return
             if posted:
                 unsure = error.may_have_happened or isinstance(error, Conflict)
-            if not await patience.wait(error):
+            if not await retry.wait(error):
                 await _give_up(live, context, name, error)
                 return
 
@@ -95,7 +97,7 @@ async def _find(live: LiveJob, context: Context, name: str) -> Task | None:
 async def cancel_task(live: LiveJob, context: Context, *, find: bool) -> None:
     """Cancel the task on the platform, so that nobody pays for what nobody wants."""
     job = live.job
-    patience = CallRetry(live, context, "analysis")
+    retry = CallRetry(live, context, "analysis")
     task_id = job.task_id
     while True:
         try:
@@ -110,7 +112,7 @@ async def cancel_task(live: LiveJob, context: Context, *, find: bool) -> None:
                 return
             outcome = await context.platform.cancel_task(task_id)
         except PlatformError as error:
-            if isinstance(error, Rejected) or not await patience.wait(error):
+            if isinstance(error, Rejected) or not await retry.wait(error):
                 live.report(TaskCanceled(f"the task could not be canceled: {error}"))
                 return
         else:

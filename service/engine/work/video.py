@@ -150,7 +150,7 @@ async def _found_or_uploaded(live: LiveJob, context: Context, footage: Footage, 
             found = await _find(context, token, live.job.lost_asset_id)
             if found is not None:
                 return found, True
-            await lease_held(context)
+            await lease_held(live, context)
             if not claim.held():
                 raise ClaimOver
             failpoint(Point.BEFORE_UPLOAD)

@@ -1,7 +1,7 @@
-"""The assets topic: what videos the platform has of ours, and who is uploading one just now.
+"""The assets topic: which videos the platform has, and who is uploading one at the moment.
 
-Every process reads all of it. It is read uncommitted: a note tells a fact of the platform, which is as true when the
-transaction around it is aborted, and an open transaction of a frozen process must not hold up the others' claims.
+Every process reads all of it. It is read uncommitted: a note states a fact of the platform, which stays true when the
+transaction around it is aborted, and an open transaction of a frozen process must not delay the claims of others.
 """
 
 from __future__ import annotations
@@ -12,28 +12,38 @@ from contextlib import suppress
 from dataclasses import replace
 
 from service.clock import Clock
-from service.errors import PartitionError
-from service.kafka.logs.asset_note import AssetNote, decode_note, encode_note
-from service.kafka.logs.asset_tail import AssetTail
-from service.kafka.logs.claim import Claim, ClaimFailed
+from service.kafka.asset_port import AssetNote, AssetsUnknown
+from service.kafka.logs.asset_note import decode_note, encode_note
+from service.kafka.logs.asset_tail import AssetTail, MakeTail
+from service.kafka.logs.claim import Claim
 from service.kafka.logs.claims import CLAIM_PREFIX, ClaimTable, read_claim
 from service.kafka.logs.index import FingerprintIndex, fingerprint
 from service.kafka.logs.point_reader import PointReader, ReadFailed
 from service.kafka.marker import PRIVATE_PREFIX
 from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender, OutRecord
 from service.settings import Settings
+from service.supervision import Supervisor
 from service.telemetry.metrics import Metrics
 
-__all__ = ["AssetLog", "AssetNote", "Claim", "ClaimFailed", "ReadFailed"]
+__all__ = ["AssetLog", "AssetNote", "Claim"]
 
 _CACHED = 4_096
 _TOUCH_SHARE = 24  # a use is noted when this part of the reuse window has passed since the last note
 
 
 class AssetLog:
-    """One per process. `current` and `acquire` wait until the log has been read once."""
+    """`AssetNotes` over Kafka. `current` and `acquire` wait until the log has been read once."""
 
-    def __init__(self, settings: Settings, sender: LiveSender, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sender: LiveSender,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        supervisor: Supervisor | None = None,
+        make_tail: MakeTail = AssetTail,
+    ) -> None:
         self._topic = settings.topics.assets
         self._ttl_seconds = settings.assets.claim_seconds
         self._reuse_ms = settings.assets.reuse_hours * 3_600_000
@@ -41,20 +51,21 @@ class AssetLog:
         self._sender = sender
         self._metrics = metrics
         self._clock = clock
+        self._supervisor = supervisor or Supervisor(metrics)
         self._indexes: dict[int, FingerprintIndex] = {}
         self._notes: OrderedDict[str, AssetNote | None] = OrderedDict()  # the most recently looked up
         self._claims = ClaimTable()
         self._signals: dict[str, asyncio.Event] = {}
-        self._flights: dict[str, asyncio.Event] = {}
+        self._acquiring: dict[str, asyncio.Event] = {}  # set when a job of this process lets go of the video
         self._reader = PointReader(settings.kafka, self._topic, isolation="read_uncommitted")
-        self._tail = AssetTail(settings, sender, clock, self._seen, self._trim)
+        self._tail = make_tail(settings, sender, clock, self._supervisor, self._take, self._trim)
 
     def __repr__(self) -> str:
         condition = "ready" if self._tail.ready.is_set() else "reading"
         return f"<AssetLog, {condition}, {self._entries()} assets, {len(self._claims)} claims>"
 
     async def start(self) -> None:
-        """Begin to read; returns at once. The group must be joined some time, since nothing is sent without a lease."""
+        """Begin to read; returns at once. It becomes ready after the group has been joined, which the lease needs."""
         self._tail.start()
 
     async def ready(self) -> None:
@@ -62,12 +73,11 @@ class AssetLog:
         await self._tail.ready.wait()
 
     async def close(self) -> None:
-        """Stop reading. Claims still held are left to run out."""
+        """Stop reading. Claims that are still held end by themselves, after their time."""
         await self._tail.close()
         await self._reader.close()
 
     async def current(self, identity: str) -> AssetNote | None:
-        """The asset of a video, if it may be reused. Raises `ReadFailed`: try again later."""
         await self.ready()
         note = await self._note(identity)
         if note is None or note.used_at_ms + self._reuse_ms < self._clock.time() * 1000:
@@ -75,55 +85,45 @@ class AssetLog:
         return note
 
     def record(self, note: AssetNote) -> OutRecord:
-        """The record of a note, for a unit of a writer."""
         return OutRecord(self._topic, self._home(note.identity), note.identity.encode(), encode_note(note))
 
     def used(self, note: AssetNote) -> OutRecord | None:
-        """The record that says an asset was used again; None while the last one is recent enough."""
         now_ms = int(self._clock.time() * 1000)
         if now_ms - note.used_at_ms < self._reuse_ms / _TOUCH_SHARE:
             return None
         return self.record(replace(note, used_at_ms=now_ms))
 
     async def invalidate(self, identity: str, asset_id: str) -> None:
-        """Forget an asset that the platform does not have any more, unless a newer one took its place.
-
-        Here at once, in other processes when they read it. Never raises: who is not told will find out the same way.
-        """
-        with suppress(ReadFailed):
+        # Here at once, in other processes when they read it. One that is not told finds out in the same way.
+        with suppress(AssetsUnknown):
             note = await self._note(identity)
             if note is None or note.asset_id != asset_id:
                 return
         self._forget(identity)
-        with suppress(LeaseLost, DeliveryFailed):
+        with suppress(LeaseLost, DeliveryFailed, AssetsUnknown):
             await self._sender.send(OutRecord(self._topic, self._home(identity), identity.encode(), None))
 
     async def acquire(self, identity: str) -> AssetNote | Claim:
-        """The asset of a video, or the sole right to upload it; waits while somebody else is uploading.
-
-        Who gets a `Claim` must release it, whatever happens, after the note is durable. Raises `ReadFailed`,
-        `ClaimFailed` or `LeaseLost`; may be cancelled at any time.
-        """
         while True:
             note = await self.current(identity)
             if note is not None:
                 return note
-            flight = self._flights.get(identity)
-            if flight is not None:
-                await flight.wait()  # another job of this process is at it
+            other = self._acquiring.get(identity)
+            if other is not None:
+                await other.wait()
                 continue
-            flight = self._flights[identity] = asyncio.Event()
+            self._acquiring[identity] = asyncio.Event()
             won: AssetNote | Claim | None = None
             try:
                 won = await self._compete(identity)
             finally:
                 if not isinstance(won, Claim):
-                    self._land(identity)
+                    self._let_go(identity)
             if won is not None:
                 return won
 
     async def _compete(self, identity: str) -> AssetNote | Claim | None:
-        """Claim, and see in the log who was first. None when another process was and is done or gone."""
+        """Write a claim, and see in the log which one was first. None when another process had it and is done."""
         claim = Claim(
             identity,
             self._topic,
@@ -131,7 +131,8 @@ class AssetLog:
             ttl_seconds=self._ttl_seconds,
             sender=self._sender,
             clock=self._clock,
-            on_release=lambda: self._land(identity),
+            supervisor=self._supervisor,
+            on_release=lambda: self._let_go(identity),
         )
         kept = False
         try:
@@ -139,7 +140,7 @@ class AssetLog:
             await self._until_seen(claim)
             holder = self._claims.holder(identity, self._clock.monotonic())
             if holder is not None and holder[0] == claim.token:
-                note = await self.current(identity)  # whoever was first before us may have left it
+                note = await self.current(identity)  # one that was first before us may have left it
                 if note is None:
                     claim.keep()
                     kept = True
@@ -159,7 +160,7 @@ class AssetLog:
                 while not self._claims.knows(claim.identity, claim.token):
                     await self._signal(claim.identity).wait()
         except TimeoutError as error:
-            raise ClaimFailed(f"a claim was not seen in the log within {self._see_seconds:g} s") from error
+            raise AssetsUnknown(f"a claim was not read back from the log within {self._see_seconds:g} s") from error
 
     async def _until_free(self, identity: str, own: str) -> None:
         """Wait for the holder's note, for its release or for the end of its claim."""
@@ -178,27 +179,31 @@ class AssetLog:
         """Set and dropped with the next record about this identity."""
         return self._signals.setdefault(identity, asyncio.Event())
 
-    def _land(self, identity: str) -> None:
-        flight = self._flights.pop(identity, None)
-        if flight is not None:
-            flight.set()
+    def _let_go(self, identity: str) -> None:
+        waiting = self._acquiring.pop(identity, None)
+        if waiting is not None:
+            waiting.set()
 
     async def _note(self, identity: str) -> AssetNote | None:
+        """The last note about a video. Raises `AssetsUnknown`."""
         if identity in self._notes:
             self._notes.move_to_end(identity)
             return self._notes[identity]
         key = fingerprint(identity.encode())
         home = self._home(identity)
-        # All of them, as the topic may once have had fewer partitions.
+        # In every partition, because the topic may have had fewer of them once.
         for partition in sorted(self._indexes, key=lambda number: number != home):
             offset = self._indexes[partition].get(key)
             if offset is None:
                 continue
-            found = await self._reader.at(partition, offset)
+            try:
+                found = await self._reader.at(partition, offset)
+            except ReadFailed as error:
+                raise AssetsUnknown(str(error)) from error
             if not isinstance(found, InRecord) or found.value is None or found.key != identity.encode():
                 continue
             if self._indexes[partition].get(key) != offset:
-                return await self._note(identity)  # something newer came while we read
+                return await self._note(identity)  # a newer note came while we read
             note = decode_note(identity, found.value)
             self._remember(identity, note)
             return note
@@ -216,10 +221,10 @@ class AssetLog:
             index.discard(fingerprint(identity.encode()))
 
     def _home(self, identity: str) -> int:
-        """The partition of everything about a video, so that the log orders its claims."""
+        """The partition of everything about a video, so that the log orders its claims. Raises `AssetsUnknown`."""
         count = self._tail.partitions
         if not count:
-            raise PartitionError("the assets topic has not been read yet")
+            raise AssetsUnknown("the assets topic has not been read yet")
         return fingerprint(identity.encode()) % count
 
     def _entries(self) -> int:
@@ -227,8 +232,8 @@ class AssetLog:
 
     # What the tail reads
 
-    def _seen(self, record: InRecord, age_seconds: float | None) -> None:
-        """One record of the log; `age_seconds` None when it has just been written."""
+    def _take(self, record: InRecord, age_seconds: float | None) -> None:
+        """One record of the log; `age_seconds` None when it has just been written. Never raises."""
         key = record.key
         index = self._indexes.setdefault(record.partition, FingerprintIndex())
         if key is None:
@@ -258,7 +263,7 @@ class AssetLog:
             signal.set()
 
     def _trim(self, beginnings: dict[int, int]) -> None:
-        """From time to time, with the log start offsets."""
+        """Forget what retention has removed; called about once a minute with the log start offsets."""
         for partition, offset in beginnings.items():
             index = self._indexes.setdefault(partition, FingerprintIndex())
             index.drop_below(offset)

@@ -1,27 +1,16 @@
-"""What we know of a video that the platform has, as a record of the assets topic holds it."""
+"""An asset note as the value of a record of the assets topic; the key is the identity of the video."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import orjson
+
+from service.kafka.asset_port import AssetNote
 
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class AssetNote:
-    """A video that the platform has. `identity` names the content; `duration` is seconds, if known."""
-
-    identity: str
-    asset_id: str
-    duration: float | None
-    created_at_ms: int
-    used_at_ms: int
-
-
 def encode_note(note: AssetNote) -> bytes:
-    """The record's value: compact JSON."""
+    """The value: compact JSON with a version."""
     return orjson.dumps(
         {
             "v": VERSION,
@@ -34,7 +23,7 @@ def encode_note(note: AssetNote) -> bytes:
 
 
 def decode_note(identity: str, value: bytes) -> AssetNote | None:
-    """Read a record's value; None for a version that this program does not know, or damage."""
+    """Read a value; None when it is damaged or of a version that this program does not know."""
     try:
         record = orjson.loads(value)
         if record["v"] != VERSION:

@@ -1,10 +1,11 @@
-"""Reads the assets topic from its beginning, and then for ever."""
+"""Reads the assets topic from its beginning, and then everything that is written to it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,27 +13,51 @@ from aiokafka.errors import KafkaError
 
 from service.clock import Clock
 from service.errors import PartitionError
-from service.kafka.connection import client_options
+from service.kafka.connection import new_consumer
 from service.kafka.marker import MARKER_KEY, Marker
 from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender
 from service.kafka.reading.fetched import Fetched, UnreadableRange, next_offset
 from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
+from service.supervision import Supervised, Supervisor
 from service.telemetry.events import LogEvent
 
 log = structlog.get_logger()
 
 _BATCH = 2_000
 _AGAIN_SECONDS = 1.0
-_LOOK_SECONDS = 60.0
+_CHECK_SECONDS = 60.0
 _FETCH_BYTES = 1024 * 1024
 
 
-class AssetTail:
-    """One task with one consumer of all partitions; outlives the broker.
+OnRecord = Callable[[InRecord, float | None], None]
+OnBeginnings = Callable[[dict[int, int]], None]
 
-    `on_record` is given each record and its age in seconds by the record's timestamp while the log is read
-    for the first time, None afterwards. `on_look` is given the log start offsets from time to time.
+
+class Tail(Protocol):
+    """What follows the assets topic. `partitions` is 0 and `ready` not set until it has been read once."""
+
+    ready: asyncio.Event
+    partitions: int
+
+    def start(self) -> None:
+        """Begin to read. Returns at once."""
+        ...
+
+    async def close(self) -> None:
+        """Stop reading. Never raises."""
+        ...
+
+
+MakeTail = Callable[[Settings, LiveSender, Clock, Supervisor, OnRecord, OnBeginnings], Tail]
+
+
+class AssetTail:
+    """One consumer of all partitions, made anew after every failure.
+
+    `on_record` is given each record and its age: seconds by the record's own timestamp while what was there before is
+    being read, None for what is written later. `on_beginnings` is given the log start offsets, at the start and once a
+    minute.
     """
 
     def __init__(
@@ -40,47 +65,49 @@ class AssetTail:
         settings: Settings,
         sender: LiveSender,
         clock: Clock,
-        on_record: Callable[[InRecord, float | None], None],
-        on_look: Callable[[dict[int, int]], None],
+        supervisor: Supervisor,
+        on_record: OnRecord,
+        on_beginnings: OnBeginnings,
     ) -> None:
         self._settings = settings
         self._topic = settings.topics.assets
         self._sender = sender
         self._clock = clock
+        self._supervisor = supervisor
         self._on_record = on_record
-        self._on_look = on_look
+        self._on_beginnings = on_beginnings
         self._positions: dict[int, int] = {}
-        self._task: asyncio.Task[None] | None = None
-        self._marking: asyncio.Task[None] | None = None
-        self._unseen: set[int] = set()
+        self._tasks: list[Supervised] = []
+        self._unseen: set[int] | None = None  # partitions in which our marker is still to be read
         self._marker = Marker.new(settings.kafka.client_id, int(clock.time() * 1000))
+        # A key of its own: compaction must not remove the marker before we have read it.
+        self._marker_key = MARKER_KEY + b"/" + self._marker.id.encode()
         self.ready = asyncio.Event()
         self.partitions = 0
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="assets")
+        self._tasks.append(self._supervisor.keep("asset log", self._run))
 
     async def close(self) -> None:
-        for task in (self._marking, self._task):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
+        for task in reversed(self._tasks):
+            await task.stop()
 
     async def _run(self) -> None:
+        """Read on while brokers go and come; any other failure is the supervisor's affair."""
         told = False
         while True:
             try:
                 await self._follow()
             except (KafkaError, TimeoutError, OSError, _Stalled) as error:
                 if not told:
-                    log.warning(LogEvent.ASSET_LOG_WAITS, reason=repr(error))
+                    log.warning(LogEvent.ASSET_LOG_WAITS, reason=f"{type(error).__name__}: {error}")
                     told = True
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _follow(self) -> None:
         """Read with one consumer until it fails."""
-        consumer = AIOKafkaConsumer(
-            **client_options(self._settings.kafka),
+        consumer = new_consumer(
+            self._settings.kafka,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             isolation_level="read_uncommitted",
@@ -90,18 +117,19 @@ class AssetTail:
             await asyncio.wait_for(consumer.start(), self._settings.kafka.call_timeout_seconds)
             decode_with(consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
             places = await self._assign(consumer)
-            looked, before = self._clock.monotonic(), dict(self._positions)
+            checked, before = self._clock.monotonic(), dict(self._positions)
             while True:
                 for records in (await consumer.getmany(timeout_ms=1_000, max_records=_BATCH)).values():
                     self._take(records)
                 await asyncio.sleep(0)
-                if self._clock.monotonic() - looked > _LOOK_SECONDS:
-                    await self._look(consumer, places, before)
-                    looked, before = self._clock.monotonic(), dict(self._positions)
+                if self._clock.monotonic() - checked > _CHECK_SECONDS:
+                    await self._check(consumer, places, before)
+                    checked, before = self._clock.monotonic(), dict(self._positions)
         finally:
             await consumer.stop()
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        """Go on where the last consumer ended; the first time, begin at the beginning and write our markers."""
         async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
             consumer.assign([TopicPartition(self._topic, 0)])  # makes it ask for the topic's metadata
             while (numbers := consumer.partitions_for_topic(self._topic)) is None:
@@ -111,27 +139,21 @@ class AssetTail:
             beginnings: dict[TopicPartition, int] = await consumer.beginning_offsets(places)
         for where in places:
             consumer.seek(where, self._positions.get(where.partition, beginnings[where]))
-        self._on_look({where.partition: offset for where, offset in beginnings.items()})
+        self._on_beginnings({where.partition: offset for where, offset in beginnings.items()})
         self.partitions = len(places)
-        if not self.ready.is_set() and self._marking is None:
+        if self._unseen is None:
             self._unseen = {where.partition for where in places}
-            self._marking = asyncio.create_task(self._mark(), name="assets-marker")
+            self._tasks.append(self._supervisor.once("asset log marker", self._mark))
         return places
 
     async def _mark(self) -> None:
-        """Write our marker into every partition, as soon as we may."""
-        for partition in sorted(self._unseen):
+        """Write our marker into every partition, as soon as the group's lease allows it."""
+        for partition in sorted(self._unseen or ()):
             while True:
                 with suppress(LeaseLost, DeliveryFailed, PartitionError):
                     await self._sender.send(self._marker.record(self._topic, partition, key=self._marker_key))
                     break
                 await asyncio.sleep(_AGAIN_SECONDS / 10)
-
-    @property
-    def _marker_key(self) -> bytes:
-        return (
-            MARKER_KEY + b"/" + self._marker.id.encode()
-        )  # of our own: compaction must not remove it before we see it
 
     def _take(self, records: Sequence[Fetched]) -> None:
         partition = records[0].partition
@@ -141,25 +163,28 @@ class AssetTail:
             if isinstance(record, UnreadableRange):
                 log.error(
                     LogEvent.RANGE_UNREADABLE,
-                    topic=record.topic,
+                    topic=self._topic,
                     partition=partition,
                     offset=record.offset,
                     last_offset=record.last_offset,
                     reason=record.reason,
-                    consequence="videos that were noted there are uploaded again",
+                    consequence="videos whose note is there are uploaded again",
                 )
-                continue
-            if record.key == self._marker_key:
-                self._unseen.discard(partition)
-                continue
-            self._on_record(record, now - record.timestamp_ms / 1000 if catching_up else None)
+            elif record.key == self._marker_key:
+                if self._unseen is not None:
+                    self._unseen.discard(partition)
+            else:
+                self._on_record(record, now - record.timestamp_ms / 1000 if catching_up else None)
         self._positions[partition] = next_offset(records[-1])
-        if catching_up and not self._unseen and self._marking is not None:
+        if catching_up and self._unseen is not None and not self._unseen:
             self.ready.set()
             log.info(LogEvent.ASSET_LOG_READY, positions=self._positions)
 
-    async def _look(self, consumer: AIOKafkaConsumer, places: list[TopicPartition], before: dict[int, int]) -> None:
-        """Log start offsets for the index; and a fetcher that has died without a word is replaced."""
+    async def _check(self, consumer: AIOKafkaConsumer, places: list[TopicPartition], before: dict[int, int]) -> None:
+        """Read the log start offsets, and find out whether a fetcher has died: its partition then stands still.
+
+        Raises `_Stalled`, upon which a new consumer is made.
+        """
         try:
             async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                 beginnings: dict[TopicPartition, int] = await consumer.beginning_offsets(places)
@@ -169,14 +194,14 @@ class AssetTail:
                     if position < ends[where] and self._positions.get(where.partition) == before.get(where.partition):
                         await self._must_move(consumer, where, position)
         except (KafkaError, TimeoutError):
-            return  # no broker just now
-        self._on_look({where.partition: offset for where, offset in beginnings.items()})
+            return  # no broker answers; the next check will tell
+        self._on_beginnings({where.partition: offset for where, offset in beginnings.items()})
 
     async def _must_move(self, consumer: AIOKafkaConsumer, where: TopicPartition, position: int) -> None:
         for records in (await consumer.getmany(timeout_ms=5_000, max_records=_BATCH)).values():
             self._take(records)
         if await consumer.position(where) == position:
-            raise _Stalled
+            raise _Stalled(f"records of {self._topic}/{where.partition} behind offset {position} are not fetched")
 
 
 class _Stalled(Exception):

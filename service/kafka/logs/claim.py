@@ -1,4 +1,4 @@
-"""A claim to an upload that this process has won, kept alive until it is released."""
+"""A claim to an upload that this process has won, renewed until it is released."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import structlog
 
 from service.clock import Clock
 from service.errors import PartitionError
+from service.kafka.asset_port import AssetsUnknown
 from service.kafka.logs.claims import ClaimRecord, claim_key
 from service.kafka.ports import DeliveryFailed, LeaseLost, LiveSender, OutRecord
+from service.supervision import Supervised, Supervisor
 from service.telemetry.events import LogEvent
 
 log = structlog.get_logger()
@@ -22,15 +24,8 @@ log = structlog.get_logger()
 _RENEWALS = 3  # within the time a claim lasts
 
 
-class ClaimFailed(PartitionError):
-    """A claim could not be written, or was not seen in the log in time."""
-
-
 class Claim:
-    """The sole right to upload one video. Release it after the asset's note is durable, and on every other way out.
-
-    An async context manager. Made by the asset log only.
-    """
+    """`UploadClaim` over a record of the assets topic. Made by the asset log only."""
 
     def __init__(
         self,
@@ -41,6 +36,7 @@ class Claim:
         ttl_seconds: float,
         sender: LiveSender,
         clock: Clock,
+        supervisor: Supervisor,
         on_release: Callable[[], None],
     ) -> None:
         self.identity = identity
@@ -50,10 +46,11 @@ class Claim:
         self._ttl_seconds = ttl_seconds
         self._sender = sender
         self._now = clock.monotonic
+        self._supervisor = supervisor
         self._on_release = on_release
         self._offset: int | None = None
         self._over_at = float("-inf")
-        self._renewing: asyncio.Task[None] | None = None
+        self._renewing: Supervised | None = None
         self._released = False
 
     def __repr__(self) -> str:
@@ -61,16 +58,14 @@ class Claim:
         return f"<Claim of {self.identity}, {condition}>"
 
     def held(self) -> bool:
-        """Whether nobody else can have it. Ask before what costs: a process may have been frozen for long."""
         return not self._released and self._now() < self._over_at
 
     async def release(self) -> None:
-        """Let others have it. Never raises: a claim that can't be given up runs out."""
+        """Let others have it. Never raises: a claim that can't be given up ends after its time."""
         if self._released:
             return
         if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.wait({self._renewing})
+            await self._renewing.stop()
         self.withdraw()
         self._on_release()
 
@@ -83,30 +78,30 @@ class Claim:
         await self.release()
 
     async def write(self) -> None:
-        """Write the claim, or renew it. Counted from before it is sent, so that we never think it lasts longer.
+        """Write the claim, or renew it. Its time counts from before it is sent, so we never think it lasts longer.
 
-        Raises `ClaimFailed` or `LeaseLost`.
+        Raises `AssetsUnknown` or `LeaseLost`.
         """
         sent_at = self._now()
         record = ClaimRecord(self.identity, self.token, self._ttl_seconds, self._offset)
         try:
             place = await self._sender.send(record.record(self._topic, self._partition))
         except DeliveryFailed as error:
-            raise ClaimFailed(f"a claim could not be written: {error}") from error
+            raise AssetsUnknown(f"a claim could not be written: {error}") from error
         if self._offset is None:
             self._offset = place.offset
         self._over_at = sent_at + self._ttl_seconds
 
     def keep(self) -> None:
         """Renew it from now on."""
-        self._renewing = asyncio.create_task(self._renew(), name="claim")
+        self._renewing = self._supervisor.once("upload claim", self._renew)
 
     def withdraw(self) -> None:
-        """Give it up without waiting for the delivery."""
+        """Give it up without waiting for the delivery. Never raises."""
         self._released = True
         with suppress(PartitionError):
             tombstone = OutRecord(self._topic, self._partition, claim_key(self.identity, self.token), None)
-            self._sender.send(tombstone).add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._sender.send(tombstone)  # its error is marked as seen by the sender
 
     async def _renew(self) -> None:
         while True:
@@ -114,5 +109,5 @@ class Claim:
             if not self.held():
                 log.warning(LogEvent.CLAIM_LOST, identity=self.identity)
                 return
-            with suppress(LeaseLost, ClaimFailed):  # there is time for another try
+            with suppress(LeaseLost, AssetsUnknown):  # there is time for another try
                 await self.write()

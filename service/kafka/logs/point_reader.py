@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.errors import RetryLater
-from service.kafka.connection import client_options
+from service.kafka.connection import new_consumer
 from service.kafka.reading.fetched import Fetched, next_offset
 from service.kafka.reading.fetching import decode_with
 from service.settings import KafkaSettings
@@ -94,8 +94,8 @@ class PointReader:
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                **client_options(self._settings),
+            consumer = new_consumer(
+                self._settings,
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
                 isolation_level=self._isolation,

@@ -24,7 +24,7 @@ from aiokafka.errors import (
 
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError
-from service.kafka.connection import client_options
+from service.kafka.connection import new_consumer
 from service.kafka.membership.assignor import private_sticky_assignor
 from service.kafka.membership.lease import GroupLease
 from service.kafka.reading.fetched import Fetched
@@ -108,11 +108,10 @@ class Group:
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         kafka = self._settings.kafka
-        options = client_options(kafka)
-        # A join is answered when all members have joined, which takes up to the rebalance timeout.
-        options["request_timeout_ms"] = max(kafka.request_timeout_ms, kafka.rebalance_timeout_ms + 5_000)
-        return AIOKafkaConsumer(
-            **options,
+        return new_consumer(
+            kafka,
+            # A join is answered when all members have joined, which takes up to the rebalance timeout.
+            request_timeout_ms=max(kafka.request_timeout_ms, kafka.rebalance_timeout_ms + 5_000),
             group_id=kafka.group_id,
             auto_offset_reset="none",
             isolation_level="read_committed",

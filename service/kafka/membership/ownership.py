@@ -263,8 +263,7 @@ class Ownership:
         if runtime.failed.done():
             # Whoever fenced us, the group has just given it to us again: no reason to ask the group once more.
             raise PartitionError(f"it had failed before: {runtime.failed.result()}")
-        markers = self._takeover.marker_records(self._takeover.new_marker(), runtime.partition)
-        await runtime.renew(markers, 2 * self._settings.kafka.call_timeout_seconds)
+        await self._takeover.renew(runtime)
         self._metrics.takeovers.labels(outcome="renewed").inc()
         log.info(LogEvent.PARTITION_RENEWED, partition=runtime.partition)
 

@@ -93,7 +93,7 @@ class Intake:
             self._pass_over(draft, record)
             return
         try:
-            parsed = parse_request(record.value, record.headers, max_bytes=self._max_request_bytes)
+            parsed = parse_request(record.value, record.headers, max_bytes=self._max_request_bytes, key=record.key)
         except RejectedRecord as rejected:
             self._reject(draft, record, rejected.code, rejected.message, rejected.request_id)
             return

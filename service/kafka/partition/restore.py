@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.errors import PartitionError
-from service.kafka.connection import client_options
+from service.kafka.connection import new_consumer
 from service.kafka.logs.index import IndexBuilder
 from service.kafka.marker import PRIVATE_PREFIX, Marker
 from service.kafka.reading.fetched import Fetched, UnreadableRange
@@ -45,8 +45,8 @@ class LogReader:
         self._settings = settings
         # An open transaction of another producer holds readers up until it times out.
         self._stall_seconds = settings.call_timeout_seconds + settings.transaction_timeout_ms / 1000
-        self._consumer = AIOKafkaConsumer(
-            **client_options(settings),
+        self._consumer = new_consumer(
+            settings,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             isolation_level="read_committed",
@@ -100,6 +100,36 @@ class LogReader:
                 elif loop.time() - since > self._stall_seconds:
                     raise RestoreFailed(f"{topic}/{partition} stands still at offset {position}, before our marker")
                 await asyncio.sleep(0)
+        except (KafkaError, TimeoutError) as error:
+            raise RestoreFailed(f"{topic}/{partition} can't be read: {error!r}") from error
+
+    async def since(
+        self, topic: str, partition: int, offset: int, wanted: StillWanted
+    ) -> AsyncIterator[Sequence[Fetched]]:
+        """Batches of the partition's records from `offset` on, up to the end as it is now.
+
+        Begins at the first record there is when `offset` is older. Limited like `until`, with the same errors.
+        """
+        consumer = self._consumer
+        where = TopicPartition(topic, partition)
+        beginning, end = await self.bounds(topic, partition)
+        consumer.assign([where])
+        consumer.seek(where, max(beginning, min(offset, end)))
+        loop = asyncio.get_running_loop()
+        position, since = -1, loop.time()
+        try:
+            # The position passes the records that mark the end of a transaction, though none of them is handed out.
+            while position < end:
+                if not wanted():
+                    raise Superseded
+                now_at = await asyncio.wait_for(consumer.position(where), self._stall_seconds)
+                if now_at != position:
+                    position, since = now_at, loop.time()
+                elif loop.time() - since > self._stall_seconds:
+                    raise RestoreFailed(f"{topic}/{partition} stands still at offset {position}, before {end}")
+                if position < end:
+                    for records in (await consumer.getmany(where, timeout_ms=_POLL_MS, max_records=_BATCH)).values():
+                        yield records
         except (KafkaError, TimeoutError) as error:
             raise RestoreFailed(f"{topic}/{partition} can't be read: {error!r}") from error
 

@@ -76,12 +76,14 @@ class PartitionRuntime:
         parked: ParkedJobs,
         intake: Intake,
         position: int,
+        marked_at: int,
     ) -> None:
         self.partition = partition
         self.writer = writer
         self.jobs = jobs
         self.finished = finished
         self.position = position  # of the input: the next record to hand to intake
+        self.marked_at = marked_at  # the offset of our last marker in the jobs partition
         self.backlog = 0  # records handed to intake and not yet durable
         self.backlog_bytes = 0
         self.paused_by_backlog = False
@@ -124,11 +126,15 @@ class PartitionRuntime:
             self.paused_by_backlog = self.backlog > HIGH_MARK or self.backlog_bytes > HIGH_MARK_BYTES
         return self.paused_by_backlog
 
-    async def renew(self, markers: Sequence[OutRecord], limit_seconds: float) -> None:
-        """Write ownership markers through the writer we have. Raises `PartitionError` when that fails."""
+    async def renew(self, markers: Sequence[OutRecord], limit_seconds: float) -> int:
+        """Write ownership markers through the writer we have, that of the jobs partition first; returns its offset.
+
+        Raises `PartitionError` when that fails.
+        """
         try:
             async with asyncio.timeout(limit_seconds):
-                await self.writer.submit(WriteUnit(markers))
+                self.marked_at = (await self.writer.submit(WriteUnit(markers)))[0].offset
+                return self.marked_at
         except TimeoutError as error:
             raise PartitionError(f"no marker could be written within {limit_seconds:g} s") from error
 

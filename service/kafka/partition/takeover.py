@@ -15,7 +15,8 @@ from service.errors import PartitionError
 from service.failpoints import Point, failpoint
 from service.kafka.logs.finished import KafkaFinishedLog
 from service.kafka.logs.point_reader import PointReader
-from service.kafka.marker import Marker
+from service.kafka.marker import MARKER_KEY, Marker
+from service.kafka.partition.ended_jobs import EndedJobs
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.job_restore import restore_jobs
 from service.kafka.partition.live_records import LiveRecords, read_live
@@ -23,7 +24,16 @@ from service.kafka.partition.parked import ParkedJobs
 from service.kafka.partition.quarantine import Quarantine
 from service.kafka.partition.restore import LogReader, StillWanted, Superseded
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, close_jobs
-from service.kafka.ports import JobHost, OutRecord, PartitionJobs, RecordLimits, WriteUnit
+from service.kafka.ports import (
+    FinishedRecord,
+    InRecord,
+    JobHost,
+    OutRecord,
+    PartitionJobs,
+    RecordLimits,
+    RecordPosition,
+    WriteUnit,
+)
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
@@ -126,7 +136,7 @@ class Takeover:
                     raise Superseded
                 marker = self.new_marker()
                 with self._timed("marker"):
-                    await self._write(writer, self.marker_records(marker, partition))
+                    marked = await self._write(writer, self.marker_records(marker, partition))
                 finished = self._finished_log(partition)
                 jobs = self._host.open(partition, writer, finished)
                 with self._timed("jobs"):
@@ -141,6 +151,8 @@ class Takeover:
                             summarize=jobs.summary,
                             on_batch=_in_restore,
                         )
+                        if self._settings.kafka.delivery == "at_least_once":
+                            await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
                 parked = ParkedJobs(partition, self._readers.jobs, jobs, self._host.room_bytes, self._clock)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
@@ -178,8 +190,54 @@ class Takeover:
             clock=self._clock,
         )
         return PartitionRuntime(
-            partition, writer=writer, jobs=jobs, finished=finished, parked=parked, intake=intake, position=position
+            partition,
+            writer=writer,
+            jobs=jobs,
+            finished=finished,
+            parked=parked,
+            intake=intake,
+            position=position,
+            marked_at=marked[0].offset,
         )
+
+    async def renew(self, runtime: PartitionRuntime) -> None:
+        """Write our marker again after a rebalance that has left us the partition. Raises `PartitionError`.
+
+        With transactions a marker that can be written proves that nobody has taken the partition over in between.
+        Without them the log is asked: a marker of another process between our last and our new one.
+        """
+        limit = 2 * self._settings.kafka.call_timeout_seconds
+        before, partition = runtime.marked_at, runtime.partition
+        marked = await runtime.renew(self.marker_records(self.new_marker(), partition), limit)
+        if self._settings.kafka.delivery == "exactly_once":
+            return
+        async with LogReader(self._settings.kafka) as reader:
+            async for records in reader.since(self._settings.topics.jobs, partition, before + 1, lambda: True):
+                others = [r for r in records if isinstance(r, InRecord) and r.key == MARKER_KEY and r.offset < marked]
+                if others:
+                    raise PartitionError(f"another process has owned partition {partition} in between")
+
+    async def _end_what_has_ended(
+        self,
+        reader: LogReader,
+        marker: Marker,
+        live: LiveRecords,
+        jobs: PartitionJobs,
+        finished: KafkaFinishedLog,
+        writer: PartitionWriter,
+        wanted: StillWanted,
+    ) -> None:
+        """Take from `live` the jobs whose completion is published, and write what was missing of their end."""
+        search = EndedJobs(finished.partition, self._settings.topics, reader, self._readers.completions, wanted)
+        for ended in await search.among(live, jobs.summary, marker):
+            request_id, now_ms = ended.key.decode(), int(self._clock.time() * 1000)
+            note = finished.record(FinishedRecord(request_id, ended.digest, ended.completion, now_ms))
+            tombstone = OutRecord(self._settings.topics.jobs, finished.partition, ended.key, None)
+            places = await self._write(writer, [tombstone] if ended.is_noted else [tombstone, note])
+            if not ended.is_noted:
+                finished.add(request_id, places[1].offset)
+            live.replace(ended.key, None)
+            log.info(LogEvent.JOB_ENDED_BEFORE, partition=finished.partition, request_id=request_id)
 
     async def _look_back(self, marker: Marker, partition: int, finished: KafkaFinishedLog, wanted: StillWanted) -> int:
         """Where intake goes on, and, for `finished`, which requests have ended."""
@@ -220,11 +278,11 @@ class Takeover:
             clock=self._clock,
         )
 
-    async def _write(self, writer: PartitionWriter, records: list[OutRecord]) -> None:
+    async def _write(self, writer: PartitionWriter, records: list[OutRecord]) -> list[RecordPosition]:
         limit = 2 * self._settings.kafka.call_timeout_seconds
         try:
             async with asyncio.timeout(limit):
-                await writer.submit(WriteUnit(records))
+                return await writer.submit(WriteUnit(records))
         except TimeoutError as error:
             raise PartitionError(f"nothing could be written within {limit:g} s") from error
 

@@ -24,7 +24,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from service.errors import PartitionError
-from service.kafka.connection import is_unreachable
+from service.kafka.connection import is_unreachable, new_producer
 from service.kafka.ports import OutRecord, RecordPosition
 from service.kafka.writing.futures import consume
 from service.kafka.writing.raw_batch import send_record
@@ -85,7 +85,7 @@ class BoundedProducer:
     def __init__(self, settings: KafkaSettings, options: Mapping[str, Any]) -> None:
         """`options` are all of aiokafka's; of `settings` the limit of a call counts."""
         self._limit = settings.call_timeout_seconds
-        self._producer = AIOKafkaProducer(**options)
+        self._producer = new_producer(settings, options)
 
     @property
     def raw(self) -> AIOKafkaProducer:

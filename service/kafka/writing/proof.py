@@ -97,6 +97,9 @@ class PartitionProof:
                         fail(future, error)
                 if refused is not None:
                     raise refused
+            if self._told:
+                self._told = False
+                log.info(LogEvent.TOPIC_TAKES, topic=self._topic, partition=self._partition)
         finally:
             await channel.producer.kill()
 

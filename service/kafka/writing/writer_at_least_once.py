@@ -18,7 +18,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from service.clock import Clock
 from service.failpoints import Point, failpoint
 from service.kafka.connection import is_unreachable, producer_options, written_topics
-from service.kafka.ports import OutRecord, RecordPosition, WriteUnit
+from service.kafka.ports import Lease, OutRecord, RecordPosition, WriteUnit
 from service.kafka.record_limits import TopicLimits
 from service.kafka.writing.group_commit import GroupCommitWriter
 from service.kafka.writing.pace import TransactionPace
@@ -65,18 +65,23 @@ class AtLeastOnceWriter(GroupCommitWriter):
         metrics: Metrics,
         clock: Clock,
         offsets: OffsetCommitter,
+        lease: Lease,
         pace: TransactionPace | None = None,
         limits: TopicLimits | None = None,
         make_producer: MakeProducer = BoundedProducer,
     ) -> None:
         super().__init__(partition, settings=settings, metrics=metrics, clock=clock, pace=pace, limits=limits)
         self._offsets = offsets
+        self._lease = lease
         self._producer = make_producer(settings.kafka, {**producer_options(settings.kafka), **self._batch_options()})
 
     async def _open(self) -> None:
         await self._producer.start(written_topics(self._settings.topics))
 
     async def _write(self, units: Sequence[WriteUnit]) -> list[list[RecordPosition]]:
+        if not self._lease.alive():
+            # Nothing fences this process: whoever owns the partition by now must not be written over.
+            raise ProducerFailed("write", "no heartbeat for as long as the session timeout", unreachable=True)
         own = [[_Slot(record) for record in unit.records] for unit in units]
         await self._send(slot for slots in own for slot in slots if not self._is_state(slot))
         further = [

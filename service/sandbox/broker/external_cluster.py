@@ -1,18 +1,16 @@
-"""A cluster of the user's behind the broker port: used as it is, never started or ended by us."""
+"""A cluster of the user, used as it is: never started, stopped or changed by us."""
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from service.sandbox.broker.readiness import wait_until_it_answers
 from service.sandbox.errors import BrokerError
+from service.sandbox.lifetime import Startable
 from service.settings import KafkaSettings
 
 _ANSWER_SECONDS = 15.0
 
 
-class ExternalCluster:
+class ExternalCluster(Startable):
     """The cluster that `REELWIRE_KAFKA__BOOTSTRAP_SERVERS` names."""
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -30,19 +28,10 @@ class ExternalCluster:
         await wait_until_it_answers(self._settings, timeout_seconds=_ANSWER_SECONDS)
 
     async def stop(self) -> None:
-        """Nothing: it isn't ours."""
+        """Do nothing: the cluster belongs to the user."""
 
     async def restart(self) -> None:
         raise BrokerError(f"{self.describe()} is not ours to restart")
 
     def kill(self) -> None:
         raise BrokerError(f"{self.describe()} is not ours to kill")
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()

@@ -1,4 +1,4 @@
-"""What the demo shows: each request live, and a table at the end."""
+"""The output of the demo: each request live, and a table at the end."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.text import Text
 from service.cli.reading.output_record import OutputRecord
 from service.cli.views.output import console, emit, table
 from service.cli.views.request_view import Change, RequestView
+from service.cli.words import visible
 
 # Per minute of video and per 1,000 tokens of output, in dollars: as third parties read the vendor's price list
 # in 2026 (Developer plan). An estimate for the demo, nothing is billed by it.
@@ -22,7 +23,7 @@ _TEXT_LINES = 3
 
 
 class DemoScreen:
-    """Live on a terminal, plain lines elsewhere, JSON lines for programs."""
+    """Redrawn on a terminal, plain lines elsewhere, JSON lines with `as_json`."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
@@ -62,7 +63,7 @@ class DemoScreen:
         if self._live is None:
             for change in changes:
                 if change.kind == "text":
-                    print(f"  {view.request_id}  …{change.text!r}", flush=True)  # noqa: T201
+                    print(f"  {view.request_id}  …{visible(change.text)}", flush=True)  # noqa: T201
                 elif change.kind != "upload":
                     print(f"  {view.request_id}  {change.text}", flush=True)  # noqa: T201
             return
@@ -76,12 +77,12 @@ class DemoScreen:
         attempt = f"  attempt {view.attempt}" if view.attempt > 1 else ""
         phase = "[done]" if view.succeeded else f"[{view.phase}]"
         head = Text.assemble((f"{view.request_id:<12}", "bold"), f" {phase}{attempt}")
-        lines = Text(view.text, style="dim").wrap(self._console, max(self._console.size.width - 4, 20))
+        lines = Text(visible(view.text), style="dim").wrap(self._console, max(self._console.size.width - 4, 20))
         shown = Text("\n").join(Text("   ") + line for line in lines[-_TEXT_LINES:])
         return Group(head, shown) if view.text else Group(head)
 
     def results(self, rows: Iterable[tuple[str, RequestView, bool | None]]) -> None:
-        """Completions with timings, reuse and cost. A row: what it was, its view, whether its asset was reused."""
+        """Show a table of completions. A row: what the request is for, its view, whether its asset was reused."""
         found = [_row(what, view, reused) for what, view, reused in rows]
         if self._as_json:
             for row in found:

@@ -10,7 +10,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from service.clock import SystemClock
-from service.kafka.logs.asset_log import AssetLog, AssetNote, Claim
+from service.kafka.asset_port import AssetNote
+from service.kafka.logs.asset_log import AssetLog
+from service.kafka.logs.claim import Claim
 from service.kafka.ports import LeaseLost
 from service.kafka.writing.sender import IdempotentSender
 from service.settings import AssetSettings

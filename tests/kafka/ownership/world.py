@@ -92,7 +92,7 @@ class FakeJobs:
             raise UnreadableJob(str(error)) from error
         if record["v"] != 1:
             raise UnreadableJob(f"version {record['v']}")
-        return JobSummary(record["digest"], record.get("deadline_ms"))
+        return JobSummary(record["digest"], record.get("deadline_ms"), record.get("offset", -1))
 
     def restore(self, key: bytes, value: bytes) -> None:
         self.live[key.decode()] = self.summary(key, value).digest

@@ -76,7 +76,7 @@ def _runtime(writer: HeldWriter, intake: ScriptedIntake) -> PartitionRuntime:
         "intake": intake,
         "parked": NoParked(),
     }
-    return PartitionRuntime(0, position=0, **parts)
+    return PartitionRuntime(0, position=0, marked_at=0, **parts)
 
 
 async def test_a_batch_is_not_looked_at_before_the_one_before_it_is_durable_and_has_begun() -> None:

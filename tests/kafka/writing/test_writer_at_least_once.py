@@ -12,6 +12,7 @@ from service.kafka.writing.producer import BoundedProducer, ProducerFailed
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter
 from service.settings import load_settings
 from service.telemetry.metrics import Metrics
+from tests.kafka.writing.test_sender_contract import SwitchLease
 
 SETTINGS = load_settings()
 TOPICS = SETTINGS.topics
@@ -75,13 +76,19 @@ def producer(steps: list[str]) -> RecordingProducer:
 
 
 @pytest.fixture
-async def writer(producer: RecordingProducer) -> AsyncIterator[AtLeastOnceWriter]:
+def lease() -> SwitchLease:
+    return SwitchLease()
+
+
+@pytest.fixture
+async def writer(producer: RecordingProducer, lease: SwitchLease) -> AsyncIterator[AtLeastOnceWriter]:
     writer = AtLeastOnceWriter(
         0,
         settings=SETTINGS,
         metrics=Metrics(),
         clock=SystemClock(),
         offsets=producer,
+        lease=lease,
         make_producer=lambda _settings, _options: cast("BoundedProducer", producer),
     )
     await writer.start()
@@ -110,3 +117,12 @@ async def test_nothing_that_follows_a_failed_step_is_written(
 async def test_a_step_covers_all_units_of_a_group(writer: AtLeastOnceWriter, steps: list[str]) -> None:
     await asyncio.gather(writer.submit(UNIT), writer.submit(WriteUnit([record(TOPICS.progress)], input_offset=9)))
     assert steps == ["completions+progress", "finished", "jobs", "offset 9"]
+
+
+async def test_a_process_that_may_have_been_taken_for_dead_writes_nothing(
+    writer: AtLeastOnceWriter, lease: SwitchLease, steps: list[str]
+) -> None:
+    lease.held = False
+    with pytest.raises(WriterClosed, match="heartbeat"):
+        await writer.submit(UNIT)
+    assert steps == []

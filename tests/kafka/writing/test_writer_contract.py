@@ -22,6 +22,7 @@ from service.kafka.writing.writer import TransactionalWriter
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter
 from service.settings import JobSettings, KafkaSettings, Settings, TopicSettings, load_settings
 from service.telemetry.metrics import Metrics
+from tests.kafka.writing.test_sender_contract import SwitchLease
 
 pytestmark = pytest.mark.integration
 
@@ -183,6 +184,7 @@ def make_writer(kind: str, settings: Settings, offsets: MemoryOffsets) -> GroupC
         clock=SystemClock(),
         limits=unaware_limits(),
         offsets=offsets,
+        lease=SwitchLease(),
     )
 
 

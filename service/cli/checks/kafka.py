@@ -1,0 +1,97 @@
+"""The checks of `doctor` on Kafka: broker and credentials, topics, the group and its lag."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from service.cli.checks.finding import Finding
+from service.cli.exits import CommandError
+from service.cli.reading.cluster import admin, reachable
+from service.cli.reading.topic_reader import TopicReader
+from service.cli.words import in_words
+from service.kafka.connection import BrokerUnavailable
+from service.kafka.topics import check_topics
+from service.settings import Settings
+
+_PAUSE_SECONDS = 0.2
+_WHERE = "REELWIRE_KAFKA__BOOTSTRAP_SERVERS"
+
+
+async def check_kafka(settings: Settings) -> list[Finding]:
+    """All findings about Kafka. If no broker answers, that is the only finding."""
+    servers = settings.kafka.bootstrap_servers
+    try:
+        async with admin(settings) as client, reachable(settings):
+            cluster = await client.describe_cluster()
+    except BrokerUnavailable as error:
+        return [Finding("unreachable", "broker", str(error), f"start Kafka, or correct {_WHERE}; check the network")]
+    except CommandError as error:
+        todo = "check REELWIRE_KAFKA__SECURITY_PROTOCOL, REELWIRE_KAFKA__SASL_* and REELWIRE_KAFKA__SSL_*"
+        return [Finding("unreachable", "broker", str(error), todo)]
+    found = [Finding("ok", "broker", f"{servers} answers, {len(cluster['brokers'])} broker(s)")]
+    topics = await _topics(settings)
+    found += topics
+    if not any(finding.grade == "fail" for finding in topics):
+        found.append(await _group(settings))
+    return found
+
+
+async def _topics(settings: Settings) -> list[Finding]:
+    try:
+        differences = await check_topics(settings)
+    except (BrokerUnavailable, KafkaError) as error:
+        return [Finding("unreachable", "topics", in_words(error), "look at the broker's log")]
+    if not differences:
+        return [Finding("ok", "topics", "all eight are there, with partitions and sizes as they should be")]
+    return [
+        Finding("fail" if d.severity == "error" else "warn", f"topic {d.topic}", d.problem, d.advice)
+        for d in differences
+    ]
+
+
+async def _group(settings: Settings) -> Finding:
+    name, about = settings.kafka.group_id, f"group {settings.kafka.group_id}"
+    async with admin(settings) as client:
+        try:
+            async with reachable(settings):
+                coordinator = await _coordinator(client, name)
+                [described] = await client.describe_consumer_groups([name], coordinator)
+                committed = await client.list_consumer_group_offsets(name, coordinator)
+        except (CommandError, BrokerUnavailable) as error:
+            return Finding(
+                "warn", about, f"its state can't be read: {in_words(error)}", "check the rights of our credentials"
+            )
+    _, _, state, _, _, members, *_ = described.groups[0]
+    lag = await _lag(settings, committed)
+    if not members:
+        waiting = f"; {lag} request(s) are waiting" if lag else ""
+        return Finding("warn", about, f"no member{waiting}", "start the service: reelwire run")
+    if state != "Stable":
+        return Finding("warn", about, f"{len(members)} member(s), {state}", "wait for the rebalance to end")
+    return Finding("ok", about, f"{len(members)} member(s), lag {lag}")
+
+
+async def _coordinator(client: AIOKafkaAdminClient, group: str) -> int:
+    """The id of the broker that coordinates the group. Waits while a new cluster creates its offsets topic."""
+    while True:
+        try:
+            node: int = await client.find_coordinator(group)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return node
+
+
+async def _lag(settings: Settings, committed: dict[TopicPartition, Any]) -> int:
+    """How many requests are not accepted yet. Without a committed offset, all records of the partition count."""
+    async with TopicReader(settings, [settings.topics.requests], lambda record: record) as reader:
+        ends, beginnings = await reader.ends(), await reader.beginnings()
+    at = {tp: committed[tp].offset for tp in ends if tp in committed and committed[tp].offset >= 0}
+    return sum(max(0, end - max(at.get(tp, 0), beginnings[tp])) for tp, end in ends.items())

@@ -1,0 +1,60 @@
+"""What to publish instead of an event that is larger than its topic takes. So an end is always possible.
+
+Messages are cut first, then the decoded data is left out, then the text: the job fails as `result_too_large`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from service.domain import endings
+from service.domain.change import Event
+from service.domain.job import Job
+
+_CUT_CHARS = (2_000, 100)
+"""How long a message may be, in the first try and in the last."""
+_CUT = " ... (cut)"
+_WHOLE = frozenset({"text", "data"})
+
+
+def smaller_completions(job: Job, completion: Event) -> Iterator[Event]:
+    """Completions to try in turn when `completion` is too large; each smaller than the one before."""
+    longest, shortest = _CUT_CHARS
+    completion = cut_messages(completion, longest)
+    yield completion
+    if completion.type == "completed":
+        if completion.members.get("data") is not None:
+            left_out = {"data": None, "data_error": "left out: the completion is too large for its topic"}
+            yield Event("completed", {**completion.members, **left_out})
+        completion = too_large(job)
+        yield completion
+    yield cut_messages(completion, shortest)
+
+
+def smaller_progress(event: Event) -> Iterator[Event]:
+    """Progress events to try in turn when `event` is too large."""
+    for chars in _CUT_CHARS:
+        yield cut_messages(event, chars)
+
+
+def too_large(job: Job) -> Event:
+    """The completion of a job whose text is larger than any completion can be."""
+    message = "the result is larger than a record of the completions topic"
+    completion = endings.failed(job, "result_too_large", message, "analysis").completion
+    assert completion is not None  # noqa: S101 - `failed` ends the job
+    return completion
+
+
+def cut_messages(event: Event, chars: int) -> Event:
+    """`event` with every string of its members cut to `chars`, but for a result's text and data."""
+    members = {name: value if name in _WHOLE else _cut(value, chars) for name, value in event.members.items()}
+    return Event(event.type, members, event.id_parts, event.attempt)
+
+
+def _cut(value: Any, chars: int) -> Any:
+    if isinstance(value, str) and len(value) > chars:
+        return value[: chars - len(_CUT)] + _CUT
+    if isinstance(value, dict):
+        return {name: _cut(member, chars) for name, member in value.items()}
+    return value

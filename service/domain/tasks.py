@@ -1,0 +1,69 @@
+"""Tasks: created or not, polled, lost, given up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.domain import endings
+from service.domain.attempts import give_up, rejected
+from service.domain.change import Change, Event, WatchTask
+from service.domain.facts import FailureKind, PlatformErrorDetail, TaskMade, TaskNotMade, TaskSeen
+from service.domain.job import Ending, Job, Phase
+from service.domain.patience import MAX_PROGRESS
+
+if TYPE_CHECKING:
+    from contracts.requests import AnalyzeRequest
+
+TASK_IN_DOUBT = "whether a task was created could not be found out"
+_STATUS_CHARS = 100
+
+
+def task_made(job: Job, fact: TaskMade, now_ms: int) -> Change:
+    """The task exists: note its id before anything else."""
+    status = _short(fact.status)
+    events = [Event("task_created", {"task_id": fact.task_id})]
+    if status is not None:
+        events.append(Event("task_status", {"status": status}, (status,)))
+    job = job.but(phase=Phase.WATCHING, task_id=fact.task_id, task_status=status, progress_ms=now_ms, work_failures=0)
+    return Change(job, tuple(events), (WatchTask(),), save=True)
+
+
+def task_not_made(job: Job, request: AnalyzeRequest, fact: TaskNotMade) -> Change:
+    """No task could be created in all the time there is: say whether one may exist all the same."""
+    if not fact.looked_for:
+        # Also when the last answer was a refusal: an earlier call may have created it, and another is not paid for.
+        message = f"{fact.failure.message}; {TASK_IN_DOUBT}"
+        return endings.failed(job, "outcome_unknown", message, "analysis", platform=fact.failure.platform)
+    if fact.failure.kind is FailureKind.REJECTED:
+        return rejected(job, request, fact.failure)
+    return give_up(job, "platform_unavailable", f"{fact.failure.message}; no task was created", fact.failure)
+
+
+def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, now_ms: int) -> Change:
+    """A poll of the task."""
+    status = _short(fact.status)
+    events: tuple[Event, ...] = ()
+    if status != job.task_status:
+        events = (Event("task_status", {"status": status}, (status or "", job.status_changes)),)
+        job = job.but(task_status=status, status_changes=job.status_changes + 1)
+        if job.status_changes <= MAX_PROGRESS:
+            job = job.but(progress_ms=now_ms, work_failures=0)
+    if job.duration is None and fact.duration is not None:
+        job = job.but(duration=fact.duration)
+    match fact.status:
+        case "ready" if fact.outcome is not None:
+            change = endings.completed(job, request, fact.outcome, now_ms)
+        case "failed":
+            detail = PlatformErrorDetail(None, fact.code, fact.message)
+            change = endings.failed(job, "task_failed", fact.message or "the task failed", "analysis", platform=detail)
+        case "canceled":
+            note = fact.code or fact.message or "no reason given"
+            change = endings.ended_as(job, Ending("the task was canceled on the platform"), note)
+        case _:
+            return Change(job, events, save=bool(events))
+    return Change(change.job, events, change.actions, completion=change.completion)
+
+
+def _short(status: str | None) -> str | None:
+    """The platform's word for a status; a word without end is cut, because the job's record holds it."""
+    return None if status is None else status[:_STATUS_CHARS]

@@ -1,0 +1,205 @@
+"""An analysis as the platform reads it, checked before anything is done for it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from contracts.platform_limits import base64_characters
+from contracts.schema_subset import first_violation
+from service.emulator.analysis.segment_definitions import SegmentDefinition, TimeFormat, parse_definitions
+from service.emulator.faults.directive import Directive, directive_in
+from service.emulator.parameters import Parameters
+from service.emulator.refusals import Refusal, invalid, missing
+
+_MODELS = ("pegasus1.5", "pegasus1.6")
+_CUSTOM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TASK_ONLY = frozenset({"custom_id", "analysis_mode", "min_segment_duration", "max_segment_duration"})
+_SYNC = frozenset(
+    [
+        "model_name",
+        "video",
+        "image",
+        "prompt",
+        "prompt_v2",
+        "temperature",
+        "stream",
+        "response_format",
+        "max_tokens",
+        "start_time",
+        "end_time",
+    ]
+)
+_MAX_TOKENS = 98_304
+_DEFAULT_TOKENS = 4_096
+_DEFAULT_SEGMENT_TOKENS = 32_768
+
+SourceType = Literal["url", "asset_id", "base64_string"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the video comes from. The content of base64 is not kept here."""
+
+    type: SourceType
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisRequest:
+    """A valid request of `/analyze` or `/analyze/tasks`."""
+
+    model_name: str
+    source: Source
+    prompt: str
+    directive: Directive | None
+    temperature: float
+    max_tokens: int | None
+    """None: unlimited."""
+    schema: dict[str, Any] | None
+    definitions: tuple[SegmentDefinition, ...]
+    time_format: TimeFormat
+    min_segment: float | None
+    max_segment: float | None
+    start: float | None
+    end: float | None
+    stream: bool
+    custom_id: str | None
+    mode: str
+    """`general` or `time_based_metadata`."""
+
+
+def parse_analysis(body: Any, *, task: bool, strict: bool, video_limit_bytes: int) -> AnalysisRequest:
+    """Check a decoded body; raises `Refusal`."""
+    given = Parameters(body)
+    if strict:
+        given.only(_SYNC - {"stream"} | _TASK_ONLY if task else _SYNC)
+    _refuse_later_work(given)
+    mode = given.text("analysis_mode", choices=("general", "time_based_metadata")) if task else None
+    mode = mode or "general"
+    custom_id = _custom_id(given) if task else None
+    source = _source(given, video_limit_bytes)
+    segmented = mode == "time_based_metadata"
+    prompt = _prompt(given, segmented=segmented)
+    schema, definitions, time_format = _response_format(given, task=task, segmented=segmented)
+    for name in ("min_segment_duration", "max_segment_duration"):
+        if task and given.given(name) and not segmented:
+            raise invalid(f"The {name} parameter goes with time_based_metadata only.")
+    shortest = given.number("min_segment_duration", least=2) if segmented else None
+    longest = given.number("max_segment_duration", least=2) if segmented else None
+    if shortest is not None and longest is not None and longest < shortest:
+        raise invalid("The max_segment_duration parameter must be at least min_segment_duration.")
+    start, end = given.number("start_time", least=0), given.number("end_time", least=0)
+    if start is not None and end is not None and start >= end:
+        raise invalid("The start_time parameter must be less than end_time.")
+    ranged = any(item.time_ranges for item in definitions)
+    if ranged and (start is not None or end is not None or shortest is not None or longest is not None):
+        raise invalid("The time_ranges parameter excludes start_time, end_time and the segment durations.")
+    model = given.text("model_name", choices=_MODELS) or _MODELS[0]
+    text = prompt or " ".join(item.description for item in definitions)
+    try:
+        directive = directive_in(text)
+    except ValueError as error:
+        raise invalid(f"The emulate directive of the prompt is invalid: {error}.") from None
+    temperature = given.number("temperature", least=0, most=1)
+    return AnalysisRequest(
+        model_name=model,
+        source=source,
+        prompt=directive.prompt if directive else text,
+        directive=directive,
+        temperature=0.2 if temperature is None else temperature,
+        max_tokens=_max_tokens(given, segmented=segmented, unlimited=model == "pegasus1.6" and not ranged),
+        schema=schema,
+        definitions=definitions,
+        time_format=time_format,
+        min_segment=shortest,
+        max_segment=longest,
+        start=start,
+        end=end,
+        stream=given.flag("stream", default=True) if not task else False,
+        custom_id=custom_id,
+        mode=mode,
+    )
+
+
+def _refuse_later_work(given: Parameters) -> None:
+    for member in ("image", "prompt_v2"):
+        if given.given(member):
+            raise invalid(f"The {member} parameter is not offered by the emulator yet.")
+
+
+def _custom_id(given: Parameters) -> str | None:
+    value = given.raw("custom_id")
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _CUSTOM_ID.fullmatch(value):
+        raise invalid("The custom_id parameter must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -.")
+    return value
+
+
+def _source(given: Parameters, video_limit_bytes: int) -> Source:
+    video = given.object("video")
+    if video is None:
+        raise missing("video")
+    kind = video.text("type", required=True, choices=("url", "asset_id", "base64_string"))
+    value = video.text(kind or "url", required=True) or ""
+    if kind == "asset_id":
+        return Source("asset_id", value)
+    if kind == "base64_string":
+        if len(value) > base64_characters(video_limit_bytes):
+            raise Refusal(
+                400, "video_filesize_too_large", f"The base64 video is larger than {video_limit_bytes} bytes."
+            )
+        return Source("base64_string", value)
+    if not value.startswith(("http://", "https://")):
+        raise invalid("The video.url parameter must be an http or https URL.")
+    return Source("url", value)
+
+
+def _prompt(given: Parameters, *, segmented: bool) -> str:
+    prompt = given.text("prompt")
+    if segmented and prompt is not None:
+        raise invalid("The prompt parameter can't be used with time_based_metadata.")
+    if not segmented and prompt is None:
+        raise missing("prompt")
+    return prompt or ""
+
+
+def _response_format(
+    given: Parameters, *, task: bool, segmented: bool
+) -> tuple[dict[str, Any] | None, tuple[SegmentDefinition, ...], TimeFormat]:
+    wanted = given.object("response_format")
+    if wanted is None:
+        if segmented:
+            raise missing("response_format")
+        return None, (), "seconds"
+    choices = ("json_schema", "segment_definitions") if task else ("json_schema",)
+    kind = wanted.text("type", required=True, choices=choices)
+    if (kind == "segment_definitions") != segmented:
+        raise invalid("The response_format.type parameter must be segment_definitions with time_based_metadata only.")
+    if kind == "json_schema":
+        schema = wanted.raw("json_schema")
+        if not isinstance(schema, dict):
+            raise missing("response_format.json_schema")
+        violation = first_violation(schema)
+        if violation is not None:
+            path = f"response_format.json_schema{violation.path.removeprefix('$')}"
+            raise Refusal(violation.status, "parameter_invalid", f"The {path} parameter is invalid: {violation.rule}.")
+        return schema, (), "seconds"
+    definitions, time_format = parse_definitions(wanted, model_name=str(given.raw("model_name") or _MODELS[0]))
+    return None, definitions, time_format
+
+
+def _max_tokens(given: Parameters, *, segmented: bool, unlimited: bool) -> int | None:
+    value = given.raw("max_tokens")
+    if value is None:
+        return _DEFAULT_SEGMENT_TOKENS if segmented else _DEFAULT_TOKENS
+    if value == "unlimited":
+        if not segmented or not unlimited:
+            raise invalid("The max_tokens parameter can be unlimited for segmentation with pegasus1.6 only.")
+        return None
+    least = 2_048 if segmented else 512
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MAX_TOKENS:
+        raise invalid(f"The max_tokens parameter must be a whole number from {least} to {_MAX_TOKENS}.")
+    return value

@@ -1,0 +1,72 @@
+"""What the platform takes and what it refuses, by duration, size and shape."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from contracts.platform_limits import IMAGE_BYTES
+from service.emulator.media.footage import Footage
+from service.emulator.refusals import Refusal, invalid
+
+_MIN_SIDE = 360
+_MAX_LONG, _MAX_SHORT = 5184, 2160
+_MAX_ASPECT = 2.4
+_MIN_SECONDS = 1.0
+_HOUR = 3600.0
+_ROUNDING_SECONDS = 0.05
+
+Mode = Literal["sync", "task"]
+
+
+def refused_as_asset(footage: Footage) -> Refusal | None:
+    """Why an asset of this content becomes `failed`; duration is no reason here, each model has its own."""
+    if footage.kind == "image" and footage.size > IMAGE_BYTES:
+        return Refusal(400, "image_filesize_too_large", f"The image is larger than {IMAGE_BYTES} bytes.")
+    if footage.kind != "video":
+        return None
+    short, long = sorted((footage.width, footage.height))
+    size = f"{footage.width}x{footage.height}"
+    if short < _MIN_SIDE:
+        return Refusal(400, "video_resolution_too_low", f"The resolution {size} is below 360x360.")
+    if long > _MAX_LONG or short > _MAX_SHORT:
+        return Refusal(400, "video_resolution_too_high", f"The resolution {size} is above 5184x2160.")
+    if long / short > _MAX_ASPECT:
+        return Refusal(400, "video_resolution_invalid_aspect_ratio", f"The aspect ratio of {size} is beyond 1:2.4.")
+    return None
+
+
+def window_of(footage: Footage, start: float | None, end: float | None) -> tuple[float, float]:
+    """The part to analyse, in seconds on the file's own clock, which need not start at 0.
+
+    Raises `Refusal` for a window outside the video or shorter than a second.
+    """
+    first, last = footage.starts_at, footage.ends_at
+    lasts = f"the video goes from {first} to {last} seconds on its own clock"
+    if end is not None and not first < end <= last + _ROUNDING_SECONDS:
+        raise invalid(f"The end_time parameter is outside the video: {lasts}.")
+    if start is not None and start >= last:
+        raise invalid(f"The start_time parameter is outside the video: {lasts}.")
+    begin = first if start is None else max(first, start)
+    until = last if end is None else min(last, end)
+    given = start is not None or end is not None
+    if given and (last if end is None else end) - (first if start is None else start) < _MIN_SECONDS:
+        raise invalid("start_time and end_time must be at least 1 second apart.")
+    return begin, until
+
+
+def refused_in_analysis(footage: Footage, mode: Mode, window_seconds: float) -> Refusal | None:
+    """Why this video can't be analysed in this mode, or None."""
+    if footage.kind != "video":
+        return invalid(f"The video parameter is invalid: the file is of kind {footage.kind}.")
+    refusal = refused_as_asset(footage)
+    if refusal is not None:
+        return refusal
+    seconds = footage.duration
+    if seconds < _MIN_SECONDS:
+        return Refusal(400, "video_duration_too_short", f"The video has {seconds} seconds; at least 1 is needed.")
+    if mode == "sync" and seconds > _HOUR:
+        return Refusal(400, "video_duration_too_long", "The video is longer than 1 hour; create a task instead.")
+    windowed = window_seconds < seconds
+    if mode == "task" and (seconds > 4 * _HOUR or window_seconds > 2 * _HOUR or (seconds > 2 * _HOUR and not windowed)):
+        return Refusal(400, "video_duration_too_long", "The video is longer than a task takes.")
+    return None

@@ -1,0 +1,130 @@
+"""The text of an analysis, its fragments and its usage: the same for the same footage, request and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from service.emulator.analysis.analysis_request import AnalysisRequest
+from service.emulator.analysis.media_rules import window_of
+from service.emulator.faults.fault import Fault
+from service.emulator.generation.instance import InstanceMaker
+from service.emulator.generation.narration import narrate
+from service.emulator.generation.segments import SegmentLimits, segments_of
+from service.emulator.media.footage import Footage
+from service.emulator.options import Pace
+
+_CHARS_PER_TOKEN = 4
+_TOKENS_PER_SECOND = 240
+_SHORTEST_SEGMENT = 2.0
+SEPARATORS = "\u2028\u2029\u0085"
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """What the model said. `finish_reason` `length` comes with `warning`."""
+
+    generation_id: str
+    text: str
+    finish_reason: str
+    warning: str | None
+    input_tokens: int
+    output_tokens: int
+    fragment_sizes: tuple[int, ...]
+
+    @property
+    def usage(self) -> dict[str, int]:
+        return {"output_tokens": self.output_tokens, "input_tokens": self.input_tokens}
+
+    @cached_property
+    def fragments(self) -> list[str]:
+        parts, at = [], 0
+        for size in self.fragment_sizes:
+            parts.append(self.text[at : at + size])
+            at += size
+        return parts
+
+
+class SegmentationCutShort(Exception):
+    """A numeric `max_tokens` is too small for the segments: the task fails without a partial result."""
+
+
+def generate(footage: Footage, request: AnalysisRequest, pace: Pace, fault: Fault, seed: int) -> Generation:
+    """Make the text; raises `Refusal` for a window outside the video and `SegmentationCutShort`."""
+    start, end = window_of(footage, request.start, request.end)
+    told = f"{seed}|{footage.sha256}|{request.prompt}|{request.temperature}|{start}|{end}|{request.model_name}"
+    told += json.dumps(request.schema) if request.schema else ""
+    rng = random.Random(hashlib.sha256(told.encode()).digest())
+    generation_id = str(uuid.UUID(int=rng.getrandbits(128), version=4))
+    wanted = fault.fragments or pace.fragments
+    least = fault.characters or pace.characters or 0
+    if wanted:
+        # Many fragments still fit into max_tokens: they are made shorter, down to one character.
+        fitting = (request.max_tokens or 10**9) * _CHARS_PER_TOKEN * 9 // 10
+        least = max(least, min(wanted * pace.fragment_chars, max(wanted, fitting)))
+    text = _text(footage, request, start, end, rng, least)
+    if fault.invalid_json:
+        text = text[: max(1, len(text) * 3 // 4)] + '"}]'
+    if fault.raw_separators:
+        text = _with_separators(text)
+    finish_reason, warning = "stop", None
+    room = None if request.max_tokens is None else request.max_tokens * _CHARS_PER_TOKEN
+    if fault.finish == "length":
+        room = len(text) // 2
+    if room is not None and len(text) > room:
+        if request.definitions:
+            raise SegmentationCutShort
+        text, finish_reason = text[:room], "length"
+        warning = "The text was cut off because it reached max_tokens."
+    elif request.max_tokens is None and fault.finish == "length":
+        warning = "The segments are incomplete."
+    spread = random.Random(generation_id)
+    return Generation(
+        generation_id=generation_id,
+        text=text,
+        finish_reason=finish_reason,
+        warning=warning,
+        input_tokens=int((end - start) * _TOKENS_PER_SECOND) + len(request.prompt) // _CHARS_PER_TOKEN + 1,
+        output_tokens=-(-len(text) // _CHARS_PER_TOKEN),
+        fragment_sizes=_sizes(len(text), wanted or max(1, len(text) // pace.fragment_chars), spread),
+    )
+
+
+def _text(
+    footage: Footage, request: AnalysisRequest, start: float, end: float, rng: random.Random, characters: int
+) -> str:
+    if request.definitions:
+        limits = SegmentLimits(start, end, request.min_segment or _SHORTEST_SEGMENT, request.max_segment)
+        found: dict[str, Any] = {
+            item.id: segments_of(footage, item, limits, request.time_format, rng) for item in request.definitions
+        }
+        return json.dumps(found, ensure_ascii=False)
+    story = narrate(footage, request.prompt, start, end, rng, characters)
+    if request.schema is None:
+        return story
+    sentences = [f"{part.rstrip('.')}." for part in story.split(". ") if part]
+    return json.dumps(InstanceMaker(request.schema, sentences, start, end, rng).make(), ensure_ascii=False)
+
+
+def _with_separators(text: str) -> str:
+    words = text.split(" ")
+    return "".join(word + (SEPARATORS[n // 3 % 3] if n % 3 == 2 else " ") for n, word in enumerate(words)).rstrip(" ")
+
+
+def _sizes(length: int, count: int, rng: random.Random) -> tuple[int, ...]:
+    """`length` cut at arbitrary points into `count` parts of at least one character (fewer if it is shorter)."""
+    count = max(1, min(count, length))
+    mean = length // count
+    left = length
+    sizes = []
+    for number in range(count - 1, 0, -1):
+        size = min(max(1, rng.randint(max(1, mean // 2), max(1, mean * 3 // 2))), left - number)
+        sizes.append(size)
+        left -= size
+        mean = left // number
+    return (*sizes, left) if left else tuple(sizes)

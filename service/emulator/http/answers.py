@@ -1,0 +1,32 @@
+"""Answers in JSON, and the two shapes that the platform gives its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from service.emulator.refusals import Refusal
+
+NESTED = frozenset({"task_create", "task_get", "task_delete"})
+"""Operations whose errors are nested in `error`; all others are flat."""
+
+
+def error_body(operation: str, code: str, message: str, *, shape: str | None = None) -> dict[str, Any]:
+    """The body of an error; `shape` (`flat`, `nested`) overrules the operation's own."""
+    error = {"code": code, "message": message}
+    nested = shape == "nested" or (shape is None and operation in NESTED)
+    return {"error": error} if nested else error
+
+
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(body), status=status, headers=headers, content_type="application/json", charset="utf-8"
+    )
+
+
+def refusal_response(operation: str, refusal: Refusal, *, flat: bool) -> web.Response:
+    shape = "flat" if flat else None
+    body = error_body(operation, refusal.code, refusal.message, shape=shape)
+    return json_response(body, refusal.status, refusal.headers)

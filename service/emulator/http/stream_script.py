@@ -1,0 +1,87 @@
+"""The lines of an NDJSON stream, prepared once for a text, and the disturbances a fault puts into them. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from service.emulator.faults.fault import Fault
+from service.emulator.generation.generation import Generation
+
+Ending = Literal["whole", "cut", "short"]
+_STALL_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamScript:
+    """What to send."""
+
+    lines: Sequence[bytes]
+    ending: Ending
+    """`cut`: half of the last line, then the connection is closed; `short`: a proper end without `stream_end`."""
+    stall_before: int | None
+    """The line before which nothing is sent for `stall_seconds`."""
+    stall_seconds: float
+    fragments: int
+    """Texts among the lines."""
+
+
+@lru_cache(maxsize=128)
+def stream_lines(generation: Generation, *, raw: bool) -> tuple[bytes, ...]:
+    """Start, texts and end. `raw` leaves characters beyond ASCII as they are."""
+    start: dict[str, Any] = {"event_type": "stream_start", "metadata": {"generation_id": generation.generation_id}}
+    end: dict[str, Any] = {
+        "event_type": "stream_end",
+        "finish_reason": generation.finish_reason,
+        "metadata": {"generation_id": generation.generation_id, "usage": generation.usage},
+    }
+    if generation.warning is not None:
+        end["error"] = {"message": generation.warning}
+    texts = ({"event_type": "text_generation", "text": text} for text in generation.fragments)
+    return tuple(line(event, raw=raw) for event in (start, *texts, end))
+
+
+def line(event: dict[str, Any], *, raw: bool = False) -> bytes:
+    return json.dumps(event, ensure_ascii=not raw, separators=(",", ":")).encode() + b"\n"
+
+
+def scripted(lines: Sequence[bytes], fault: Fault) -> StreamScript:
+    """The stream with what the fault asks for. Numbers of fragments beyond the text's own mean its last."""
+    fragments = len(lines) - 2
+    told = list(lines)
+    inserted: list[tuple[int, bytes]] = []
+
+    def after(count: int) -> int:
+        return 1 + min(max(0, count), fragments)
+
+    if fault.duplicate_after is not None:
+        at = after(max(1, fault.duplicate_after))
+        inserted.append((at, lines[at - 1]))
+    if fault.unknown_after is not None:
+        inserted.append((after(fault.unknown_after), line({"event_type": "heartbeat", "note": "unknown to clients"})))
+    if fault.garbage_after is not None:
+        inserted.append((after(fault.garbage_after), b'{"event_type":"text_gen\n'))
+    ending: Ending = "whole"
+    if fault.error_after is not None:
+        at, ending = after(fault.error_after), "short"
+        error = {"code": fault.code or "generic_error", "message": fault.message or "The generation failed."}
+        told = [*told[:at], line(error)]
+    elif fault.end_after is not None:
+        told, ending = told[: after(fault.end_after)], "short"
+    elif fault.cut_after is not None:
+        told, ending = told[: after(fault.cut_after) + 1], "cut"
+    stall = after(fault.stall_after) if fault.stall_after is not None else None
+    for at, extra in sorted(inserted, reverse=True):
+        told.insert(min(at, len(told)), extra)
+        if stall is not None and stall > at:
+            stall += 1
+    return StreamScript(
+        lines=told,
+        ending=ending,
+        stall_before=stall if stall is not None and stall < len(told) else None,
+        stall_seconds=_STALL_SECONDS if fault.stall_seconds is None else fault.stall_seconds,
+        fragments=sum(item.startswith(b'{"event_type":"text_generation"') for item in told),
+    )

@@ -1,0 +1,125 @@
+"""Worker processes that look into files, started when needed, reused, and replaced when a file kills them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import Any
+
+import orjson
+
+from service.emulator.media.footage import Footage, UnreadableFootage, footage_from
+
+if find_spec("av") is None:  # it is imported in the workers only; say so before the first of them fails
+    raise ModuleNotFoundError("No module named 'av'", name="av")
+
+_WORKER = "service.emulator.media.worker"
+_ANSWER_BYTES = 1024 * 1024
+_TRIES = 2
+_JOBS_OF_ONE_WORKER = 200
+"""Then it is replaced, so that what a decoder leaks does not add up."""
+
+
+class _WorkerDied(Exception):
+    """The worker ended, or was ended, without an answer."""
+
+
+class _Worker:
+    """One process. After an error it is of no more use."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.jobs = 0
+
+    @classmethod
+    async def start(cls) -> _Worker:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            _WORKER,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=_ANSWER_BYTES,
+            start_new_session=True,  # Ctrl-C is for the emulator, which ends its workers itself
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(item for item in sys.path if item)},
+        )
+        return cls(process)
+
+    async def ask(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Raises `_WorkerDied`."""
+        self.jobs += 1
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise _WorkerDied
+        try:
+            stdin.write(orjson.dumps(job) + b"\n")
+            await stdin.drain()
+            line = await stdout.readline()
+            answer: dict[str, Any] = orjson.loads(line)
+        except (ConnectionError, ValueError):  # ValueError: the answer is too long, cut off or missing
+            raise _WorkerDied from None
+        return answer
+
+    async def end(self) -> None:
+        """Kill and reap it."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+        # Closing the pipe by hand: the transport would otherwise warn when it is collected after the loop's end.
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+
+class Inspectors:
+    """At most `count` workers at a time. Belongs to one event loop; `close` it there."""
+
+    def __init__(self, count: int, wall_seconds: float) -> None:
+        self._slots = asyncio.Semaphore(count)
+        self._wall_seconds = wall_seconds
+        self._idle: list[_Worker] = []
+        self.lost = 0
+        """Workers that a file has killed or that took too long."""
+
+    async def inspect(self, path: str, sha256: str) -> Footage:
+        """Look into a file; ends within the limits whatever the file holds. Raises `UnreadableFootage`.
+
+        A worker that dies may have been harmed by an earlier file, so the file is tried again in a new one.
+        """
+        async with self._slots:
+            for _ in range(_TRIES):
+                try:
+                    return await self._once({"path": path, "sha256": sha256})
+                except _WorkerDied:
+                    self.lost += 1
+                await self._discard_idle()
+        raise UnreadableFootage("The file could not be decoded: the decoder crashed or ran too long.")
+
+    async def close(self) -> None:
+        """End all idle workers. Those at work end when their job is canceled."""
+        await self._discard_idle()
+
+    async def _once(self, job: dict[str, Any]) -> Footage:
+        worker = self._idle.pop() if self._idle else await _Worker.start()
+        kept = False
+        try:
+            async with asyncio.timeout(self._wall_seconds):
+                answer = await worker.ask(job)
+            if kept := worker.jobs < _JOBS_OF_ONE_WORKER:
+                self._idle.append(worker)
+        except TimeoutError:
+            raise _WorkerDied from None
+        finally:
+            if not kept:
+                await worker.end()
+        if "footage" not in answer:
+            raise UnreadableFootage(str(answer.get("reason")))
+        return footage_from(answer["footage"])
+
+    async def _discard_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for worker in idle:
+            await worker.end()
