@@ -75,6 +75,7 @@ async def main(count: int, mib: float) -> None:
     system = System(broker.bootstrap_servers, environment=own_names(f"m{uuid.uuid4().hex[:8]}", partitions=_PARTITIONS))
     try:
         await system.start()
+        await system.fault({"operation": "asset_create", "do": {"status": 503}})  # so that every job stays
         topics = system.settings().topics
         program = await system.serve()
         print(f"empty: {rss_bytes(program.pid) / _MIB:.0f} MiB")
