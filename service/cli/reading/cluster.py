@@ -15,6 +15,8 @@ from contracts.deadletters import Header
 from service.cli.exits import CommandError, Exit
 from service.cli.words import in_words
 from service.kafka.connection import broker_unavailable, client_options, is_unreachable, producer_options
+from service.kafka.ports import OutRecord
+from service.kafka.writing.raw_batch import send_record
 from service.settings import Settings
 
 CONNECT_SECONDS = 10.0
@@ -82,5 +84,8 @@ async def send(
 ) -> tuple[int, int]:
     """Send one record. Returns its partition and offset when all in-sync replicas have it."""
     async with reachable(settings, SEND_SECONDS):
-        placed: Any = await client.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers))
+        if partition is None:
+            await client.partitions_for(topic)
+            partition = client._partition(topic, None, key, value, key, value)  # noqa: SLF001
+        placed: Any = await (await send_record(client, OutRecord(topic, partition, key, value, tuple(headers))))
     return placed.partition, placed.offset

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from contracts.deadletters import DeadLetterInfo, NotADeadLetter
 from service.cli.exits import CommandError
 from service.cli.reading.topic_reader import TopicReader
+from service.kafka.ports import InRecord
 from service.settings import Settings
 
 
@@ -50,7 +50,7 @@ def readable(data: bytes | None) -> str | None:
     return None if data is None else data.decode("utf-8", "backslashreplace")
 
 
-def _decode(record: Any) -> DeadLetter:
+def _decode(record: InRecord) -> DeadLetter:
     try:
         info = DeadLetterInfo.from_headers(record.headers)
     except NotADeadLetter:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.cli.reading.cluster import partition_counts, reachable
 from service.kafka.connection import client_options, largest_record_bytes
+from service.kafka.ports import InRecord
+from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 
 T = TypeVar("T")
@@ -27,7 +29,7 @@ class TopicReader(Generic[T]):
     then by the order of `topics`.
     """
 
-    def __init__(self, settings: Settings, topics: Sequence[str], decode: Callable[[Any], T]) -> None:
+    def __init__(self, settings: Settings, topics: Sequence[str], decode: Callable[[InRecord], T]) -> None:
         self._settings = settings
         self._topics = list(topics)
         self._decode = decode
@@ -47,6 +49,7 @@ class TopicReader(Generic[T]):
         try:
             async with reachable(self._settings):
                 await self._consumer.start()
+            decode_with(self._consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
         except BaseException:
             await self._consumer.stop()
             raise
@@ -77,12 +80,13 @@ class TopicReader(Generic[T]):
             self._consumer.seek(tp, at)
 
     async def batch(self, timeout_ms: int = _WAIT_MS) -> list[T]:
-        """The records that have arrived. Empty if none came within `timeout_ms`."""
+        """The records that have arrived. Empty if none came within `timeout_ms`. What can't be read is left out."""
         batches = await self._consumer.getmany(timeout_ms=timeout_ms)
         found = [
-            (record.timestamp, self._topics.index(tp.topic), record)
+            (record.timestamp_ms, self._topics.index(tp.topic), record)
             for tp, records in batches.items()
             for record in records
+            if isinstance(record, InRecord)
         ]
         found.sort(key=lambda entry: entry[:2])
         return [self._decode(record) for _, _, record in found]
