@@ -17,8 +17,9 @@ from service.kafka.logs.claim import Claim
 from service.platform.errors import Rejected
 from service.platform.values import Asset
 from tests.domain.builders import job_in, request_of
-from tests.engine.bench import URL, Bench, analyze, passed, settled, until
+from tests.engine.bench import URL, Bench, analyze
 from tests.engine.fake_platform import After, not_found, not_sent, rate_limited, rejected, server_failed, unknown
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 

@@ -41,7 +41,7 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
                     live.report(TaskMade(found.id, found.status))
                     return
                 unsure = False
-            if live.canceling:
+            if live.canceling():
                 live.report(TaskCanceled("no task was created"))
                 return
             closed = gate_closed(context)
@@ -51,7 +51,7 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
                     return
                 continue
             await lease_held(live, context)
-            if live.canceling:
+            if live.canceling():
                 continue
             posted = True
             task = await context.platform.create_task(call, custom_id=name, idempotency_key=name)

@@ -21,7 +21,7 @@ from service.kafka.writing.producer import BoundedProducer, MakeProducer, Produc
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from tests.kafka.ownership.conftest import FakeHost, FakeJobs, World
+from tests.kafka.ownership.world import FakeHost, FakeJobs, World
 from tests.kafka.writing.test_sender_contract import SwitchLease
 
 pytestmark = pytest.mark.integration
