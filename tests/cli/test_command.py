@@ -116,7 +116,7 @@ async def test_contracts_are_exported_and_checked(command: Command, tmp_path: Pa
 
 async def test_debug_shows_the_traceback(command: Command) -> None:
     result = await command("--debug", "topics", "check", environment=DEAD)
-    assert result.code == 1
+    assert result.code == Exit.UNREACHABLE
     assert "Traceback" in result.err
 
 
