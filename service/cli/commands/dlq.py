@@ -155,7 +155,10 @@ def redrive(
 async def _redrive(settings: Settings, wanted: Filter, dry_run: bool, as_json: bool) -> int:
     count = (await partition_counts(settings, [settings.topics.requests]))[settings.topics.requests]
     # Read all before the first is sent: a record that fails again comes back into the topic that is being read.
-    letters = [(letter, letter.info) async for letter in held(settings, wanted) if letter.info is not None]
+    found = [(letter, letter.info) async for letter in held(settings, wanted) if letter.info is not None]
+    letters = [(letter, info) for letter, info in found if info.is_whole]
+    if len(letters) < len(found):
+        note(f"{len(found) - len(letters)} left out: they do not hold the whole record; read it at its original place")
     if dry_run:
         for letter, _ in letters:
             _tell(letter, None, as_json)
