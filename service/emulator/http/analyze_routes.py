@@ -114,4 +114,5 @@ async def _stall(call: Call, seconds: float) -> None:
 
 
 def analyze_routes() -> list[web.RouteDef]:
+    """The routes of analyses."""
     return [web.post("/analyze", endpoint("analyze_stream", _analyze))]

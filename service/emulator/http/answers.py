@@ -21,12 +21,14 @@ def error_body(operation: str, code: str, message: str, *, shape: str | None = N
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """An answer with a JSON body."""
     return web.Response(
         body=orjson.dumps(body), status=status, headers=headers, content_type="application/json", charset="utf-8"
     )
 
 
 def refusal_response(operation: str, refusal: Refusal, *, flat: bool) -> web.Response:
+    """The answer to a call that is refused, in the shape that the platform has for this operation."""
     shape = "flat" if flat else None
     body = error_body(operation, refusal.code, refusal.message, shape=shape)
     return json_response(body, refusal.status, refusal.headers)

@@ -101,6 +101,7 @@ async def _references(call: Call) -> web.StreamResponse:
 
 
 def asset_routes() -> list[web.RouteDef]:
+    """The routes of assets."""
     one = "/assets/{asset_id:[0-9a-fA-F]{24}}"
     return [
         web.post("/assets", endpoint("asset_create", _create)),

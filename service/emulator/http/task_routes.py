@@ -97,6 +97,7 @@ async def _cancel(call: Call) -> web.StreamResponse:
 
 
 def task_routes() -> list[web.RouteDef]:
+    """The routes of tasks."""
     one = "/analyze/tasks/{task_id}"
     return [
         web.post("/analyze/tasks", endpoint("task_create", _create)),
