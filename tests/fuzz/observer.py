@@ -84,6 +84,8 @@ class FuzzObserver(threading.Thread):
     def stop(self) -> None:
         self._stopping.set()
         self.join(30)
+        for reader in self._readers:
+            reader.close()
 
     def look(self) -> None:
         """Read once what is there of every topic."""
@@ -150,6 +152,10 @@ class _TopicReader:
             answers = self._connections[address].fetch(self._topic, wanted, wait_ms=_WAIT_MS, max_bytes=_MAX_BYTES)
             for answer in answers:
                 yield from self._of_partition(answer)
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
 
     def _of_partition(self, answer: Fetched) -> Iterator[tuple[int, StoredRecord]]:
         if answer.error:

@@ -106,7 +106,7 @@ class Sender:
     def close(self) -> None:
         """Close the connections; what was not flushed is lost."""
         for connection in self._connections.values():
-            connection.__exit__(None, None, None)
+            connection.close()
 
     def _by_client(self, case: Case) -> None:
         producer = self._producers[case.codec]
@@ -145,7 +145,8 @@ class Sender:
             offset = connection.produce(self._topic, partition, batch)
         except (Refused, OSError) as error:
             if isinstance(error, OSError):  # the broker closes a connection over which it was sent nonsense
-                self._connections.pop(address, None)
+                if (broken := self._connections.pop(address, None)) is not None:
+                    broken.close()
             if len(cases) > 1:
                 for case in cases:
                     self._by_hand([case])
