@@ -15,6 +15,7 @@ from service.engine.job.job_book import JobBook
 from service.engine.work.poll import poll_task
 from service.engine.work.poller import Poller
 from service.kafka.ports import FinishedLog, Writer
+from service.supervision import Supervisor
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ class Engine:
     def __repr__(self) -> str:
         return f"<Engine {len(self._books)} partitions, {self.held()} jobs, {self.slots!r}>"
 
-    def start(self) -> None:
+    def start(self, supervisor: Supervisor) -> None:
         """Begin to poll tasks. Called on the running loop."""
-        self.poller.start()
+        self.poller.start(supervisor)
 
     async def close(self) -> None:
         """Stop polling."""

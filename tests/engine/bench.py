@@ -26,6 +26,7 @@ from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosit
 from service.kafka.record_limits import TopicLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
+from service.supervision import Supervisor
 from service.telemetry.metrics import Metrics
 from tests.engine.fake_platform import FakePlatform
 from tests.support.clock import LoopClock
@@ -174,7 +175,7 @@ class Bench:
     async def __aenter__(self) -> Self:
         # Nothing may go wrong behind a test's back.
         asyncio.get_running_loop().set_exception_handler(lambda _, fault: self.faults.append(fault))
-        self.engine.start()
+        self.engine.start(Supervisor(self.metrics))
         self.open()
         return self
 

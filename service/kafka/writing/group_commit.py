@@ -50,7 +50,7 @@ class GroupCommitWriter(ABC):
     """A `Writer` over one task. A subclass says how a group becomes durable.
 
     The task is stopped by a message and never cancelled, because a cancelled commit goes on in the background
-    (architecture, Kafka rule 3). It dies of the first failure: `dead` then resolves, every waiting and later unit
+    (docs/kafka-rules.md, rule 3). It dies of the first failure: `dead` then resolves, every waiting and later unit
     fails with `WriterClosed`, and a new writer needs a new takeover.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.clock import Clock
 
 TRANSACTIONS_PER_SECOND = 300.0
-"""Each costs a few milliseconds of the broker's coordinator and about one of ours (architecture, Kafka rule 13)."""
+"""Each costs a few milliseconds of the broker's coordinator and about one of ours (docs/kafka-rules.md, rule 13)."""
 
 _BURST = 30.0
 

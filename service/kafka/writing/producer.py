@@ -2,7 +2,7 @@
 
 aiokafka gives no call of its producer a time limit, retries an unreachable broker for ever, and may wait for
 ever in `stop` too. Here each call either returns, or raises `ProducerFailed` within the limit; after that the
-producer is dead, because a failed batch leaves a gap in its sequence numbers (architecture, Kafka rules 1, 2, 4).
+producer is dead, because a failed batch leaves a gap in its sequence numbers (docs/kafka-rules.md, rules 1, 2, 4).
 """
 
 from __future__ import annotations
