@@ -282,8 +282,8 @@ class Takeover:
     ) -> None:
         """Refuse to be the second deployment on these topics; and remember that this one has begun to read them.
 
-        A group that never committed begins at the beginning. That is committed before the topics become ours, so a
-        missing offset later means that Kafka has forgotten it.
+        Topics that nobody has read begin at the beginning. That is committed before they become ours, so a missing
+        offset later means that Kafka has forgotten it, or that another group has read them.
         """
         records = ((key, record) for key, record in live.by_key.items() if key.startswith(PRIVATE_PREFIX))
         claims = Claims.among({key: record.value for key, record in records if isinstance(record, LogRecord)})
@@ -291,7 +291,7 @@ class Takeover:
         if claims.owned_by(note.deployment):
             return
         try:
-            if await self._group.committed(partition) is None:
+            if claims.owner is None and await self._group.committed(partition) is None:
                 beginning, _ = await reader.bounds(self._settings.topics.requests, partition)
                 await self._write(writer, [], input_offset=beginning)
             await self._owner_check.pass_or_refuse(
