@@ -15,6 +15,7 @@ from service.platform.client import PlatformClient
 from service.platform.errors import PlatformError
 from service.settings import load_settings
 from service.telemetry.metrics import Metrics
+from service.telemetry.redaction import clean
 
 pytestmark = pytest.mark.integration
 
@@ -54,6 +55,7 @@ async def test_a_refused_key_is_replaced_by_the_one_that_is_in_the_file_now(
         file.write_text("new-key\n")
         await _accepted(platform)
         assert asked[-1] == "new-key"
+        assert "new-key" not in clean("the platform said: new-key is unknown"), "it is kept out of logs like the first"
     finally:
         watching.cancel()
         await asyncio.wait({watching})
