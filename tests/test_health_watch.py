@@ -84,6 +84,13 @@ def test_a_held_partition_is_named_with_what_to_set(parts: Parts) -> None:
     parts.table.notices[1] = "partition 1: set REELWIRE_KAFKA__OFFSET_RESET"
     assert parts.wrong() == ["partitions"]
     assert parts.detail("partitions") == "not served: 1; partition 1: set REELWIRE_KAFKA__OFFSET_RESET"
+    assert parts.health.startup().ok, "a restart would not help"
+
+
+def test_a_partition_that_is_being_taken_over_means_that_the_start_is_not_over(parts: Parts) -> None:
+    parts.table.enter(1, State.TAKING_OVER)
+    assert parts.wrong() == ["partitions"]
+    assert not parts.health.startup().ok
 
 
 def test_hidden_requests_and_lapsed_offsets_are_shown_and_do_not_make_it_unready(parts: Parts) -> None:
