@@ -82,10 +82,14 @@ async def send(
     headers: Sequence[Header] = (),
     partition: int | None = None,
 ) -> tuple[int, int]:
-    """Send one record. Returns its partition and offset when all in-sync replicas have it."""
+    """Send one record. Returns its partition and offset when all in-sync replicas have it.
+
+    With a `partition`, header names may be any bytes (see `service/kafka/header_names.py`).
+    """
     async with reachable(settings, SEND_SECONDS):
         if partition is None:
-            await client.partitions_for(topic)
-            partition = client._partition(topic, None, key, value, key, value)  # noqa: SLF001
-        placed: Any = await (await send_record(client, OutRecord(topic, partition, key, value, tuple(headers))))
+            delivery = await client.send(topic, value, key=key, headers=list(headers))
+        else:
+            delivery = await send_record(client, OutRecord(topic, partition, key, value, tuple(headers)))
+        placed: Any = await delivery
     return placed.partition, placed.offset

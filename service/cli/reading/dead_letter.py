@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from contracts.deadletters import DeadLetterInfo, NotADeadLetter
 from service.cli.exits import CommandError
 from service.cli.reading.topic_reader import TopicReader
+from service.kafka.header_names import name_bytes
 from service.kafka.ports import InRecord
 from service.settings import Settings
 
@@ -48,6 +49,11 @@ class DeadLetter:
 def readable(data: bytes | None) -> str | None:
     """Bytes as text. Bytes that are not UTF-8 become escapes."""
     return None if data is None else data.decode("utf-8", "backslashreplace")
+
+
+def readable_name(name: str) -> str:
+    """A header's name as text that can be printed and written as JSON; bytes that are not UTF-8 become escapes."""
+    return name_bytes(name).decode("utf-8", "backslashreplace")
 
 
 def _decode(record: InRecord) -> DeadLetter:
