@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Self
 
@@ -35,6 +36,8 @@ STANDS_SECONDS = 5.0
 
 _AFTER_FAULT_SECONDS = 1.0
 _ASK_MS = 10_000
+# Threads of our own: those of the loop may all be waiting for a file system that does not answer.
+_THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode")
 _INLINE_BYTES = 64 * 1024  # more than that is decompressed in a thread
 
 
@@ -128,7 +131,7 @@ class _Decoding:
         if len(part.data) <= _INLINE_BYTES:
             prepared = self._prepare(fetch, budget)
         else:
-            prepared = await asyncio.to_thread(self._prepare, fetch, budget)
+            prepared = await asyncio.get_running_loop().run_in_executor(_THREADS, self._prepare, fetch, budget)
         if prepared.pieces:
             self._standing.pop(where, None)
         elif await self._stands(part, where, at_once=prepared.damaged_at is not None):
