@@ -242,6 +242,20 @@ async def test_jobs_beyond_the_bound_stay_in_the_log_until_there_is_room(world: 
         await eventually(lambda: jobs.restored == ["a", "d", "b", "c"])
 
 
+async def test_partitions_that_are_taken_over_together_share_the_room(world: World, eventually: Eventually) -> None:
+    for partition in (0, 1):
+        for name in ("a", "b"):
+            value = orjson.dumps({"v": 1, "digest": "d", "body": "x" * 1_000})
+            await world.write(world.topics.jobs, f"{name}{partition}".encode(), value, partition)
+    member = world.member()
+    member.host.room = 2_500
+    async with member:
+        await member.serves(0, 1)
+        assert len(member.host.live()) == 2
+        member.host.room = 10_000
+        await eventually(lambda: len(member.host.live()) == 4)
+
+
 async def test_many_records_do_not_hold_the_event_loop(world: World, eventually: Eventually) -> None:
     world.settings = world.settings.model_copy(update={"jobs": JobSettings(max_request_bytes=1 << 20)})
     records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]] = [
