@@ -5,6 +5,8 @@ The limits on size bound what one record costs: at most 50 ms and 20 MB for a re
 
 from __future__ import annotations
 
+from contracts.platform_limits import INLINE_VIDEO_BYTES, base64_characters
+
 # A record of the requests topic. The limit on its value is a setting (`REELWIRE_JOBS__MAX_REQUEST_BYTES`).
 MAX_KEY_BYTES = 4096
 """The key is copied to every record that is published for the request."""
@@ -25,7 +27,7 @@ MAX_METADATA_BYTES = 16 * 1024
 MAX_RESPONSE_FORMAT_BYTES = 256 * 1024
 """As compact JSON. It is kept with the job for as long as the job lives."""
 MAX_DEADLINE_CHARS = 64
-MAX_INLINE_BASE64_CHARS = 40_000_004
+MAX_INLINE_BASE64_CHARS = base64_characters(INLINE_VIDEO_BYTES)
 """30 MB, the platform's limit for a video inside a request, as base64."""
 MIN_WINDOW_SECONDS = 1
 MAX_WINDOW_SECONDS = 2 * 3600

@@ -199,12 +199,12 @@ class _Reader:
             named = _CLASSES[char.lower()]
             return named if char.islower() else "".join(item for item in _PLAIN if item not in named)
         if char in "xu":
-            digits = self._pattern[self._at : self._at + (2 if char == "x" else 4)]
-            self._at += len(digits)
-            try:
-                value = int(digits, 16)
-            except ValueError:
-                raise _Unsupported("a hexadecimal escape is cut off") from None
+            length = 2 if char == "x" else 4
+            digits = self._pattern[self._at : self._at + length]
+            self._at += length
+            if len(digits) < length or not set(digits) <= set(string.hexdigits):
+                raise _Unsupported("a hexadecimal escape is cut off")
+            value = int(digits, 16)
             if 0xD800 <= value <= 0xDFFF:
                 raise _Unsupported("half of a surrogate pair is no character")
             return chr(value)

@@ -50,8 +50,8 @@ class _Span:
         return max(0.0, self.end - self.start) if self.start is not None else 0.0
 
 
-def inspect(path: str, sha256: str, *, sound: bool = True) -> Footage:
-    """Measure the file; without `sound` none is decoded. Blocks for seconds. Raises `UnreadableFootage`."""
+def inspect(path: str, sha256: str) -> Footage:
+    """Measure the file. Blocks for seconds. Raises `UnreadableFootage`."""
     file = os.open(path, os.O_RDONLY)
     try:
         size = os.fstat(file).st_size
@@ -59,7 +59,7 @@ def inspect(path: str, sha256: str, *, sound: bool = True) -> Footage:
             raise UnreadableFootage("The file is empty.")
         # Only this descriptor may be read: a playlist must not make the decoder open other files or addresses.
         with av.open("fd:", options={"fd": str(file), "protocol_whitelist": "fd"}) as container:
-            return _Inspection(container, sound=sound).footage(sha256, size)
+            return _Inspection(container).footage(sha256, size)
     except MemoryError:
         raise UnreadableFootage("The file needs too much memory.") from None
     except (av.error.FFmpegError, OSError, ValueError, IndexError):
@@ -71,13 +71,13 @@ def inspect(path: str, sha256: str, *, sound: bool = True) -> Footage:
 class _Inspection:
     """One pass over the packets of a container."""
 
-    def __init__(self, container: Any, *, sound: bool) -> None:
+    def __init__(self, container: Any) -> None:
         self._container = container
         pictures = [item for item in container.streams.video if not _is_cover(item)]
         self._video: Any = pictures[0] if pictures else None
         self._audio: Any = container.streams.audio[0] if container.streams.audio else None
         self._video_streams, self._audio_streams = len(pictures), len(container.streams.audio)
-        self._loudness = Loudness() if sound and self._audio is not None and _codec(self._audio) else None
+        self._loudness = Loudness() if _codec(self._audio) else None
         self._samples: list[Sample] = []
         self._due = float("-inf")
         self._pixels = 0

@@ -18,6 +18,7 @@ if find_spec("av") is None:  # it is imported in the workers only; say so before
 
 _WORKER = "service.emulator.media.worker"
 _ANSWER_BYTES = 1024 * 1024
+_TRIES = 2
 _JOBS_OF_ONE_WORKER = 200
 """Then it is replaced, so that what a decoder leaks does not add up."""
 
@@ -86,20 +87,16 @@ class Inspectors:
     async def inspect(self, path: str, sha256: str) -> Footage:
         """Look into a file; ends within the limits whatever the file holds. Raises `UnreadableFootage`.
 
-        A worker that dies may have been harmed by an earlier file, or by the sound alone. So a file is tried twice,
-        in a new worker the second time and without its sound.
+        A worker that dies may have been harmed by an earlier file, so the file is tried again in a new one.
         """
         async with self._slots:
-            try:
-                return await self._once({"path": path, "sha256": sha256, "sound": True})
-            except _WorkerDied:
-                self.lost += 1
-            await self._discard_idle()
-            try:
-                return await self._once({"path": path, "sha256": sha256, "sound": False})
-            except _WorkerDied:
-                self.lost += 1
-                raise UnreadableFootage("The file could not be decoded: the decoder crashed or ran too long.") from None
+            for _ in range(_TRIES):
+                try:
+                    return await self._once({"path": path, "sha256": sha256})
+                except _WorkerDied:
+                    self.lost += 1
+                await self._discard_idle()
+        raise UnreadableFootage("The file could not be decoded: the decoder crashed or ran too long.")
 
     async def close(self) -> None:
         """End all idle workers. Those at work end when their job is canceled."""

@@ -1,6 +1,6 @@
 """The process that looks into files: reads one job a line from its input, writes one answer a line to its output.
 
-A job is `{"path", "sha256", "sound"}`, an answer `{"footage": {...}}` or `{"reason": "..."}`. Files come from
+A job is `{"path", "sha256"}`, an answer `{"footage": {...}}` or `{"reason": "..."}`. Files come from
 strangers, so the process bounds its own memory and processor time and may not write to any file. When the decoder
 crashes, or a limit is hit, the process dies and `Inspectors` starts another. It ends by itself when its input closes.
 """
@@ -48,7 +48,7 @@ def answer(line: bytes) -> dict[str, Any]:
     """Do one job."""
     job = orjson.loads(line)
     try:
-        return {"footage": inspect(job["path"], job["sha256"], sound=job["sound"]).as_json()}
+        return {"footage": inspect(job["path"], job["sha256"]).as_json()}
     except UnreadableFootage as error:
         return {"reason": str(error)}
 

@@ -1,3 +1,5 @@
+"""The emulator as a process of its own."""
+
 from __future__ import annotations
 
 import asyncio
