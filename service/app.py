@@ -111,7 +111,7 @@ class Service:
             settings=settings, metrics=metrics, clock=clock, lease=lease, limits=self._limits, supervisor=supervisor
         )
         closing.push_async_callback(sender.close)
-        assets = AssetLog(settings, sender, metrics, clock)
+        assets = AssetLog(settings, sender, metrics, clock, supervisor=supervisor)
         closing.push_async_callback(assets.close)
         if not await self._until_stopped(self._patiently(sender.start)):
             return
