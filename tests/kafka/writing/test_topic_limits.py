@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,12 +31,10 @@ async def settings(kafka: KafkaSettings, topic_settings: TopicSettings) -> Setti
 def largest(limits: TopicLimits, topic: str, *, partition: int = 0) -> OutRecord:
     """A record that fits `topic` to the byte and does not compress."""
     key, headers = b"k" * 100, (("ce_id", b"1-2-completion"), ("none", None))
-    empty = limits.size(OutRecord(topic, partition, key, b"", headers))
-    # Sizes are upper bounds: a longer value has a longer length, which a few bytes allow for.
-    value = os.urandom(limits.of(topic) - empty - 3)
-    record = OutRecord(topic, partition, key, value, headers)
-    assert limits.fits(record)
-    assert not limits.fits(OutRecord(topic, partition, key, value + b"12345678", headers))
+    record = OutRecord(topic, partition, key, os.urandom(limits.of(topic)), headers)
+    while (excess := limits.size(record) - limits.of(topic)) > 0:
+        record = replace(record, value=(record.value or b"")[:-excess])
+    assert not limits.fits(replace(record, value=(record.value or b"") + b"x" * 16))
     return record
 
 
