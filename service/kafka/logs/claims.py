@@ -2,7 +2,7 @@
 
 A claim is a record with its own key (identity and token), so compaction keeps the claims of all processes; a tombstone
 gives it up. The earliest claim in the log that has not ended wins. A claim lasts for a number of seconds, counted by
-each process on its own monotonic clock from the moment it reads the record: the clocks of two machines are not compared.
+each process on its own monotonic clock from the moment it reads the record: clocks of two machines are not compared.
 Only for records read at the start, which may be old, the record's timestamp tells the age.
 """
 

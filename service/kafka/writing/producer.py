@@ -1,8 +1,8 @@
 """A producer whose every call ends in time.
 
 aiokafka gives no call of its producer a time limit, retries an unreachable broker without end, and may do so in `stop`
-too. Here each call either returns, or raises `ProducerFailed` within the limit. After that the producer is dead, because
-a failed batch leaves a gap in its sequence numbers.
+too. Here each call either returns, or raises `ProducerFailed` within the limit. After that the producer is dead,
+because a failed batch leaves a gap in its sequence numbers.
 """
 
 from __future__ import annotations
