@@ -11,10 +11,9 @@ _BURST = 30.0
 
 
 class TransactionPace:
-    """Shared by the writers of a process: above the limit each waits for its turn, and gathers meanwhile.
+    """Shared by the writers of a process: above the limit each waits for its turn, and gathers units meanwhile.
 
-    A token bucket kept as the time at which the next transaction is due, so that widening the linger neither
-    overshoots nor swings.
+    A token bucket, kept as the time at which the next transaction is due.
     """
 
     def __init__(self, clock: Clock, *, per_second: float = TRANSACTIONS_PER_SECOND) -> None:
