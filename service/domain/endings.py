@@ -70,7 +70,7 @@ def failed(
 
 
 def ended_as(job: Job, ending: Ending, note: str = "") -> Change:
-    """The job ends early as it was to: canceled, past its deadline, or with a task given up. `note`: what came of it."""
+    """The job ends early: canceled, past its deadline, or with its task given up. `note`: what came of the task."""
     reason = f"{ending.reason} ({note})" if note else ending.reason
     if ending.code is not None:
         return failed(job, ending.code, reason, ErrorCode(ending.code).stage)
