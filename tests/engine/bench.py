@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -224,6 +225,13 @@ class Bench:
     async def take(self, *bodies: dict[str, Any], key: bytes | None = b"cam7") -> None:
         """One batch of requests, as intake takes it: durable when this returns."""
         batch = await self.prepare(*(self.record(body, key) for body in bodies))
+        await self.writer.submit(batch.unit)
+        await batch.durable()
+
+    async def take_raw(self, value: bytes, key: bytes | None = b"cam7") -> None:
+        """One request as its bytes, for what no encoder of ours writes."""
+        record = replace(self.record({}, key), value=value)
+        batch = await self.prepare(record)
         await self.writer.submit(batch.unit)
         await batch.durable()
 
