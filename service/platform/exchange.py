@@ -90,6 +90,13 @@ def _reason(error: Exception) -> str:
             return "it holds a value that has no form there (a number that is not finite, or far too long)"
 
 
+def _checked(api_key: str) -> str:
+    """Raises `SettingsError` for a key that can't be one."""
+    if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+        raise SettingsError("the platform's API key is empty or has characters that a header can't hold")
+    return api_key
+
+
 class Exchange:
     """Connections, gates and limits of one platform; the base of the client's calls."""
 
@@ -108,13 +115,11 @@ class Exchange:
         `max_streams` bounds streams and synchronous analyses at once, as a last resort: admission is the engine's.
         `may_pay` is asked right before a call that creates or bills something is sent, after every wait.
         """
-        if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
-            raise SettingsError("the platform's API key is empty or has characters that a header can't hold")
         self.unauthorized = False
         """The key was refused; the next success ends it."""
         self._may_pay = may_pay
         self._settings = settings
-        self._secret = api_key
+        self._secret = _checked(api_key)
         self._metrics = metrics
         self._clock = clock
         self._reader = AnswerReader(metrics.platform_nonsense, api_key)
@@ -143,6 +148,12 @@ class Exchange:
         """Close every connection. Calls under way fail."""
         for client, _ in (self._control, self._uploads, self._analyses):
             await client.aclose()
+
+    def use_key(self, api_key: str) -> None:
+        """Send another key with every call that begins from now on."""
+        self._secret = _checked(api_key)
+        for client, _ in (self._control, self._uploads, self._analyses):
+            client.headers["x-api-key"] = api_key
 
     def paused(self, category: Category) -> float:
         """Seconds for which the platform wants no calls of `category`; 0 when it takes them."""
