@@ -18,6 +18,11 @@ Document = dict[str, Any]
 CONTRACT_VERSION = "1.0.0"
 KAFKA_BINDING = "0.5.0"
 
+PARTITIONER = (
+    "A key is put into a partition by murmur2, Kafka's default (partitioner=murmur2_random in librdkafka): a cancel, "
+    "or an id sent again, must reach the partition of the first request."
+)
+
 _MESSAGES: dict[Role, tuple[str, ...]] = {
     Role.REQUESTS: tuple(schemas.REQUESTS),
     Role.FRAGMENTS: tuple(schemas.FRAGMENTS),
@@ -35,7 +40,8 @@ def document() -> Document:
         "info": {
             "title": "Reelwire: video analysis",
             "version": CONTRACT_VERSION,
-            "description": "Requests for video analysis, and the fragments, progress and completions that answer them.",
+            "description": f"{PARTITIONER} Requests for video analysis, and what answers them: fragments, progress and "
+            "completions.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": "application/json",
@@ -116,7 +122,10 @@ def _message(name: str) -> Document:
 
 def _key(name: str) -> Document:
     if name in schemas.REQUESTS:
-        return {"type": "string", "description": "Kept on everything published for the request; may be left out."}
+        return {
+            "type": "string",
+            "description": f"{PARTITIONER} Kept on everything published for the request; may be left out.",
+        }
     if name == "dead_letter":
         return {"type": "string", "description": "The original key, byte for byte."}
     return {"type": "string", "description": "The request's key, else its request_id."}

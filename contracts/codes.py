@@ -1,4 +1,7 @@
-"""The closed lists of codes: why a job failed, at which stage, and why a record is a dead letter."""
+"""The closed lists of codes: why a job failed, at which stage, and why a record is a dead letter.
+
+`README.md` says what each means.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Where in its path a job failed."""
+    """The part of its work in which a job failed."""
 
     REQUEST = "request"
     UPLOAD = "upload"
@@ -56,7 +59,7 @@ _ANALYSIS = frozenset(
 
 
 class DeadLetterCode(StrEnum):
-    """Why a record of the requests topic is no request."""
+    """Why a record of the requests topic is not a request."""
 
     NOT_UTF8 = "not_utf8"
     NOT_JSON = "not_json"

@@ -33,6 +33,9 @@ OPTIONAL_HEADER_NAMES = (LAST_OFFSET, VALUE_SHA256, VALUE_SIZE)
 ROOM_BYTES = 64 * 1024
 """How much larger than the requests topic's the dead-letter topic's record limit is."""
 
+MAX_MESSAGE_BYTES = 2048
+"""Of `dlq.error.message`; a longer one is cut."""
+
 _OURS = frozenset(HEADER_NAMES + OPTIONAL_HEADER_NAMES)
 
 
@@ -80,8 +83,15 @@ def dead_letter_headers(
         ours[VALUE_SIZE] = str(len(left_out))
     return (
         *without_ours(original_headers),
-        *((name, text.encode("utf-8", "backslashreplace")) for name, text in ours.items()),
+        *((name, _encoded(text)) for name, text in ours.items()),
     )
+
+
+def _encoded(text: str) -> bytes:
+    raw = text.encode("utf-8", "backslashreplace")
+    if len(raw) <= MAX_MESSAGE_BYTES:
+        return raw
+    return raw[: MAX_MESSAGE_BYTES - 3].decode("utf-8", "ignore").encode() + "…".encode()
 
 
 def without_ours(headers: Iterable[Header]) -> tuple[Header, ...]:
@@ -149,8 +159,10 @@ class DeadLetterInfo:
             )
         except KeyError as error:
             raise NotADeadLetter(f"header {error.args[0]} is missing") from None
-        except ValueError as error:
-            raise NotADeadLetter(f"a dlq header can't be read: {error}") from None
+        except ValueError:
+            raise NotADeadLetter(
+                "a dlq header can't be read: it is not UTF-8, or no number where one is needed"
+            ) from None
 
     def redrive_headers(self) -> tuple[Header, ...]:
         """The headers for sending the record again: the original ones, and the count one higher."""

@@ -1,4 +1,4 @@
-"""Events, as the service publishes them. A member that does not apply is null, never absent."""
+"""The events that the service publishes. A member that does not apply is null, never absent."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Event(Message):
     type: str
     request_id: str
     attempt: Attempt
-    """From 1; a new one for each call that may be billed. It is a fencing token: lower ones are to be ignored."""
+    """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: Instant
 
 
@@ -62,7 +62,7 @@ class _Told(_Event):
 
 
 class Fragment(_Event):
-    """A piece of the text, live."""
+    """A piece of the generated text, published as it is generated."""
 
     type: Literal["fragment"] = "fragment"
     sequence: Count
@@ -72,7 +72,7 @@ class Fragment(_Event):
 
 
 class Usage(Message):
-    """What the analysis took."""
+    """What the platform used for the analysis."""
 
     input_tokens: Count | None = None
     output_tokens: Count | None = None
@@ -82,7 +82,7 @@ class Usage(Message):
 
 
 class Timings(Message):
-    """Seconds each part took."""
+    """How long each part took, in seconds."""
 
     queued: Seconds | None = None
     upload: Seconds | None = None
@@ -99,7 +99,7 @@ class PlatformWarning(Message):
 
 
 class PlatformAnswer(Message):
-    """What the platform said, untouched."""
+    """The platform's own words. Only secrets are taken out."""
 
     status: int | None = None
     """HTTP status; null for the error of a task."""
@@ -140,7 +140,7 @@ class Completed(_Told):
 
 
 class Failed(_Told):
-    """There is no result, and there will be none."""
+    """The job ended without a result."""
 
     type: Literal["failed"] = "failed"
     error: ErrorInfo
@@ -160,7 +160,7 @@ class Accepted(_Told):
 
 
 class Uploading(_Told):
-    """Video on its way to the platform; live, outside any transaction."""
+    """How much of the video has been sent to the platform. Published at once, outside any transaction."""
 
     type: Literal["uploading"] = "uploading"
     bytes_sent: Count
@@ -184,7 +184,7 @@ class StreamStarted(_Told):
 
 
 class TaskCreated(_Told):
-    """The platform has taken on a task."""
+    """The platform has created a task."""
 
     type: Literal["task_created"] = "task_created"
     task_id: str
@@ -199,7 +199,7 @@ class TaskStatus(_Told):
 
 
 class Retrying(_Told):
-    """A call is made again later."""
+    """A call failed and is made again after `delay_seconds`."""
 
     type: Literal["retrying"] = "retrying"
     reason: str
@@ -207,20 +207,20 @@ class Retrying(_Told):
 
 
 class Interrupted(_Told):
-    """An attempt was cut off; `attempt` is its number."""
+    """An attempt was cut off. `attempt` is the number of that attempt."""
 
     type: Literal["interrupted"] = "interrupted"
 
 
 class Duplicate(_Told):
-    """A second request with a known id came; it starts nothing."""
+    """A second request with a known id came. It starts nothing."""
 
     type: Literal["duplicate"] = "duplicate"
     same_body: bool
 
 
 class CancelIgnored(_Told):
-    """A cancel came for an id that has ended or is not known."""
+    """A cancel came for a request that has ended, or for an unknown id."""
 
     type: Literal["cancel_ignored"] = "cancel_ignored"
     reason: Literal["finished", "unknown"]

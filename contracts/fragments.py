@@ -1,4 +1,4 @@
-"""The hot path: fragments on the wire, without a model in between."""
+"""Encoding fragments without a model: they are the most frequent records by far."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MILLIS = tuple(f".{ms:03d}Z".encode() for ms in range(1000))
 class FragmentEncoder:
     """Encodes the fragments of one attempt, exactly as the `Fragment` model and `encode` would.
 
-    Everything that stays the same within an attempt is built once.
+    What is the same for all fragments of an attempt is built once. Not safe for use by several attempts.
     """
 
     __slots__ = ("_after", "_before", "_head", "_id_prefix", "_middle", "_second", "_second_text", "_tail")

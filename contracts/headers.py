@@ -8,19 +8,20 @@ Header = tuple[str | bytes, bytes | None]
 """What the readers of headers in this package take."""
 
 
-def header_name(name: str | bytes) -> str:
-    """The name in lower case. Every byte string has one: bytes are read as Latin-1, which can't fail."""
-    return (name if isinstance(name, str) else name.decode("latin-1")).lower()
+def name_text(name: str | bytes) -> str:
+    """The name as text. Every byte string has one: bytes are read as Latin-1, which can't fail."""
+    return name if isinstance(name, str) else name.decode("latin-1")
 
 
 def header_values(headers: Iterable[Header], names: Sequence[str]) -> list[str | None]:
-    """The values of every header whose name is one of `names` (lower case), in order.
+    """The values of every header whose name is one of `names` (given in lower case), whatever the
+    case of its own, in order.
 
     None stands for a value that is null or not UTF-8.
     """
     found: list[str | None] = []
     for name, value in headers:
-        if header_name(name) in names:
+        if name_text(name).lower() in names:
             try:
                 found.append(None if value is None else value.decode("utf-8"))
             except UnicodeDecodeError:

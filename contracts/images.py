@@ -1,4 +1,4 @@
-"""Images: as the input of an analysis, and as references beside a prompt or a segment definition."""
+"""Images: as the input of an analysis, and as references in a prompt or a segment definition."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLACEHOLDER = re.compile(r"<@([A-Za-z0-9_-]+)>")
 
 
 class Named(Protocol):
-    """Anything with a name to be referred to."""
+    """Anything that is referred to by its name."""
 
     @property
     def name(self) -> str: ...

@@ -1,4 +1,4 @@
-"""Points in time as text: RFC 3339, written in UTC with milliseconds."""
+"""Points in time as RFC 3339 text, written in UTC with milliseconds. The only place that writes or reads it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Message(BaseModel):
-    """Frozen and strict (a string is never taken for a number); unknown members are ignored."""
+    """Frozen and strict: a string is never taken for a number. Unknown members are ignored."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -29,9 +29,13 @@ _WORDS = {
     "union_tag_not_found": "needs a member `type`",
     "finite_number": "must be a finite number",
     "int_from_float": "must be an integer",
+    "int_parsing": "must be an integer",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
+    "path_type": "must be a path",
     "none_required": "must be left out",
 }
-_OTHERWISE = "is not what the contract asks for; see the schema of the request"
+_OTHERWISE = "is not valid; the schemas and the reference pages say what is"
 
 
 class RejectedRecord(Exception):
@@ -64,7 +68,7 @@ def explain(error: ValidationError) -> str:
 
 def _line(item: ErrorDetails) -> str:
     path = member_path(item["loc"])
-    text = _text(item)
+    text = violation_words(item)
     if path == "max_tokens" and item["type"] in ("int_type", "literal_error"):
         text = "must be an integer or 'unlimited'"
     if not path:
@@ -90,7 +94,11 @@ def member_path(location: tuple[int | str, ...]) -> str:
     return path
 
 
-def _text(item: ErrorDetails) -> str:
+def violation_words(item: ErrorDetails) -> str:
+    """What is wrong with one value, as the end of the sentence `<name>: …`; never the validation library's words.
+
+    Settings use it as well, whose values are read from text.
+    """
     context = item.get("ctx", {})
     match item["type"]:
         case "rule":
@@ -115,7 +123,9 @@ def _text(item: ErrorDetails) -> str:
             return f"must have at {'least' if item['type'] == 'too_short' else 'most'} {bound} {items}"
         case "string_pattern_mismatch":
             known = PATTERNS.get(str(context["pattern"]))
-            return _OTHERWISE if known is None else f"must be {known.words}"
+            return f"must match {context['pattern']}" if known is None else f"must be {known.words}"
+        case "greater_than":
+            return f"must be greater than {context['gt']}"
         case "greater_than_equal":
             return f"must be at least {context['ge']}"
         case "less_than_equal":

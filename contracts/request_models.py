@@ -40,7 +40,10 @@ class _Request(Message):
 
 
 class AnalyzeRequest(_Request):
-    """Ask for an analysis. A null counts as an absent member; unknown members are ignored."""
+    """Ask for an analysis. Send it with a key, if any, that is put into its partition by murmur2, Kafka's default.
+
+    A null counts as an absent member; unknown members are ignored.
+    """
 
     type: Literal["analyze"] = "analyze"
     request_id: RequestId
@@ -103,7 +106,7 @@ class AnalyzeRequest(_Request):
 
 
 class CancelRequest(_Request):
-    """Ask for the end of a job; sent with the key of its request."""
+    """Ask for the end of a job. Send it with the key of its request and the same partitioner (murmur2)."""
 
     type: Literal["cancel"]
     request_id: RequestId

@@ -1,4 +1,8 @@
-"""Which members of an analysis go together. Decided by the request alone; circumstances come later."""
+"""Which members of a request go together: what can be decided by the request alone.
+
+`requests` asks after the models have checked each member. What depends on the file or the platform is decided later,
+by the service.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What shape the answer shall have: text after a JSON Schema, or segments on the video's clock."""
+"""The form of the answer: JSON that follows a JSON Schema, or segments of the video."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ScalarType = Literal["string", "number", "boolean", "integer"]
 
 
 class JsonSchemaFormat(Message):
-    """JSON after a schema, in the platform's subset of draft 2020-12. Property order is kept."""
+    """JSON that follows a schema, in the platform's subset of draft 2020-12. The order of properties is kept."""
 
     type: Literal["json_schema"]
     json_schema: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The topics: what each is for, what it is called by default, and how long it keeps records."""
+"""The topics: what each is for, its default name, and how Kafka cleans it up."""
 
 from __future__ import annotations
 

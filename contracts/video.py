@@ -1,4 +1,4 @@
-"""Where a video comes from: the platform's three sources and two of our own."""
+"""The sources of a video: three of the platform, and two of our own (files and object stores)."""
 
 from __future__ import annotations
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Protocol
+
+from contracts.instants import rfc3339
+
+__all__ = ["Clock", "SystemClock", "rfc3339"]
 
 
 class Clock(Protocol):
@@ -27,8 +30,3 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
-def rfc3339(seconds: float) -> str:
-    """`seconds` since the epoch as RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -105,8 +105,11 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             "REELWIRE_WEBHOOKS__SECRET and REELWIRE_WEBHOOKS__SECRET_FILE: only one of them may be set",
         ),
         ({"REELWIRE_WEBHOOKS__SECRET_FILE": "/no/key"}, "REELWIRE_WEBHOOKS__SECRET_FILE: /no/key can't be read"),
-        ({"REELWIRE_HTTP__PORT": "65536"}, "REELWIRE_HTTP__PORT: '65536'"),
-        ({"REELWIRE_HTTP__PORT": "http"}, "REELWIRE_HTTP__PORT: 'http'"),
+        ({"REELWIRE_HTTP__PORT": "65536"}, "REELWIRE_HTTP__PORT: '65536': must be at most 65535"),
+        ({"REELWIRE_PLATFORM__READ_TIMEOUT_SECONDS": "0"}, "'0': must be greater than 0"),
+        ({"REELWIRE_PLATFORM__BASE_URL": "me:hunter2@host"}, "REELWIRE_PLATFORM__BASE_URL: '***@host': must"),
+        ({"REELWIRE_KAFKA__BOOTSTRAP_SERVERS": "me:hunter2@host:1"}, "'***@host:1' is not host:port"),
+        ({"REELWIRE_HTTP__PORT": "http"}, "REELWIRE_HTTP__PORT: 'http': must be an integer"),
         ({"REELWIRE_JOBS__MAX_IN_FLIGHT": "0"}, "REELWIRE_JOBS__MAX_IN_FLIGHT: '0'"),
         ({"REELWIRE_JOBS__ORDERING": "id"}, "REELWIRE_JOBS__ORDERING: 'id'"),
         ({"REELWIRE_JOBS__MAX_REQUEST_BYTES": "99999999"}, "REELWIRE_JOBS__MAX_REQUEST_BYTES: must be at most"),
@@ -244,6 +247,13 @@ def test_printed_settings_hold_every_variable_and_no_secret(monkeypatch: pytest.
         assert secret not in str(shown)
         assert secret not in repr(settings)
     assert secrets_of(settings) == {"sasl-pass-word", "platform-key", "hook-secret"}
+
+
+@pytest.mark.parametrize("variable", members(Settings))
+def test_every_setting_says_what_it_is_in_a_sentence(variable: str) -> None:
+    _, _, field = members(Settings)[variable]
+    assert field.description, f"{variable} has no description"
+    assert field.description.endswith(".")
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -15,7 +15,7 @@ from service.telemetry.redaction import clean
 
 
 def main() -> None:
-    """Entry point: run the command, turn every error into one clear line and a documented exit code."""
+    """Entry point of the command. Every error becomes one line on stderr and one of the exit codes in `exits.py`."""
     debug = "--debug" in sys.argv[1:]
     quiet_logging(debug=debug)
     try:
@@ -23,12 +23,12 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(Exit.USAGE)
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except BrokenPipeError:  # the program that read our output has ended, as `head` does
         silence_stdout()
         sys.exit(Exit.FAILURE)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(Exit.INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 -- the border: whatever it is, the user gets a line
+    except Exception as error:  # noqa: BLE001 -- the outermost place: any error must become a line
         if debug:
             click.echo(clean(traceback.format_exc()), err=True)
         lines = visible(message_of(error)).splitlines() or ["failed without a message"]

@@ -1,4 +1,4 @@
-"""Exit codes of every command, and which error ends in which."""
+"""Exit codes of all commands, and which error leads to which code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.telemetry.redaction import clean
 
 
 class Exit(IntEnum):
-    """What a command's exit code tells."""
+    """The exit codes of all commands; `MEANINGS` explains them."""
 
     OK = 0
     FAILURE = 1
@@ -34,7 +34,7 @@ MEANINGS = {
 
 
 class CommandError(ProcessError):
-    """The command failed for a reason that a user can act on."""
+    """The command failed, and the message says what the user can do. `code` is the exit code."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILURE) -> None:
         self.code = code

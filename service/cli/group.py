@@ -1,4 +1,4 @@
-"""The group of all commands. Each is imported only when it is called, so that `reelwire config` stays quick."""
+"""The group of all commands. Each command is imported only when it is called, so that short commands stay fast."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Finds a command by its name in `COMMANDS`; each module calls its command `command`."""
+    """Imports a command's module when it is called; in each module its name is `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Out of the table, without importing a command."""
+        """List the commands from `COMMANDS`, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
@@ -53,6 +53,6 @@ def reelwire(config: str | None, debug: bool) -> None:
 
     Settings are environment variables with the prefix REELWIRE_, or a TOML file; `reelwire config` shows them all.
     """
-    # `main` has looked for --debug before click did: errors before this point want it too.
+    # `main` reads --debug itself, because errors may come before click has parsed the options.
     if config:
         os.environ[CONFIG_VARIABLE] = config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.cli.exits import MEANINGS
 
-# click keeps the lines of a paragraph that begins with a backspace character as they are.
+# click does not wrap the lines of a paragraph that begins with a backspace character.
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
 

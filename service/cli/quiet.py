@@ -1,4 +1,4 @@
-"""What a command's libraries may print: nothing, unless asked for."""
+"""Keep libraries from printing while a command runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Clean(logging.Formatter):
 
 
 def quiet_logging(*, debug: bool) -> None:
-    """Commands speak for themselves; `--debug` shows the libraries' logs on stderr. `run` configures its own."""
+    """Switch library logs off, or with `debug` send them to stderr. `reelwire run` configures logging itself."""
     if debug:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_Clean(logging.BASIC_FORMAT))
@@ -33,5 +33,5 @@ def quiet_logging(*, debug: bool) -> None:
 
 
 def silence_stdout() -> None:
-    """Keep the interpreter from complaining about a closed pipe when it flushes at its end."""
+    """Send stdout to nowhere: after a broken pipe the interpreter would fail when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

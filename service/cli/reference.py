@@ -23,7 +23,7 @@ _GENERATED = "<!-- Made by `make docs` from the code; change it there. -->\n"
 
 
 def pages() -> dict[str, str]:
-    """Every page: its file name, and its text. The same for the same code."""
+    """File name and text of every page. The result depends on the code only."""
     return {
         "settings.md": settings_page(),
         "metrics.md": metrics_page(),
@@ -38,7 +38,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def settings_page() -> str:
-    """Variables by section, with type, default and meaning."""
+    """The page of settings: variables by section, with type, default and meaning."""
     parts = [
         f"# Settings\n\n{_GENERATED}\n"
         "Environment variables, or members of the TOML file that `REELWIRE_CONFIG` names (`[kafka]`, "
@@ -77,7 +77,7 @@ def _values(annotation: object) -> str:
 
 
 def metrics_page() -> str:
-    """The catalogue, in its order."""
+    """The page of metrics, in the order of the catalogue."""
     rows = []
     for metric in vars(Metrics()).values():
         if isinstance(metric, CollectorRegistry):
@@ -93,7 +93,7 @@ def metrics_page() -> str:
 
 
 def log_events_page() -> str:
-    """Events by the comments of the catalogue."""
+    """The page of log events; the meanings are the comments in the catalogue."""
     parts = [f"# Log events\n\n{_GENERATED}\nThe member `event` of a line. Lines of libraries have `logger`.\n"]
     rows: list[tuple[str, str]] = []
     heading = ""
@@ -114,7 +114,7 @@ def _section(heading: str, rows: list[tuple[str, str]]) -> str:
 
 
 def commands_page() -> str:
-    """The help of every command."""
+    """The page of commands: the help text of each."""
     parts = [f"# Commands\n\n{_GENERATED}"]
     for words, command, context in _walk(
         reelwire, click.Context(reelwire, info_name="reelwire", help_option_names=["-h", "--help"]), "reelwire"

@@ -1,4 +1,4 @@
-"""Build a request from what was typed, and refuse it here when the service would. Pure but for reading files."""
+"""Build a request from command options, and check it as the service would."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _URL = re.compile(r"^https?://", re.IGNORECASE)
 
 
 def new_request_id() -> str:
-    """An id that nobody else uses."""
+    """A new, random request id."""
     return f"cli-{uuid.uuid4().hex[:16]}"
 
 
@@ -40,7 +40,7 @@ def video_of(source: str, key: str | None = None) -> dict[str, str]:
 
 
 def hints(video: dict[str, str], settings: Settings) -> list[str]:
-    """What may go wrong with a file, as far as it can be known from here."""
+    """Warnings about a file source, as far as this machine can tell."""
     if video["type"] != "file":
         return []
     path, roots = Path(video["path"]), settings.sources.file_roots
@@ -56,7 +56,7 @@ def hints(video: dict[str, str], settings: Settings) -> list[str]:
 
 
 def response_format(path: str) -> dict[str, Any]:
-    """A response format out of a file: the platform's object, or a bare JSON Schema, which is wrapped."""
+    """The response format in a file: the platform's object, or a plain JSON Schema, which is wrapped into one."""
     document = json_object(Path(path).read_text(encoding="utf-8"), path)
     if document.get("type") in {"json_schema", "segment_definitions"} and len(document) > 1:
         return document
@@ -64,7 +64,7 @@ def response_format(path: str) -> dict[str, Any]:
 
 
 def json_object(text: str, name: str) -> dict[str, Any]:
-    """Decode a JSON object that was typed; a usage error names where it was."""
+    """Decode a JSON object from an option or file. A usage error names it by `name`."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -75,7 +75,7 @@ def json_object(text: str, name: str) -> dict[str, Any]:
 
 
 def extra_member(text: str) -> tuple[str, Any]:
-    """`NAME=VALUE` of --set; the value is JSON where it can be, else a string."""
+    """The name and value of `--set NAME=VALUE`. The value is decoded if it is JSON, else it is a string."""
     name, separator, value = text.partition("=")
     if not name or not separator:
         raise click.UsageError(f"--set {text}: write NAME=VALUE")
@@ -86,7 +86,7 @@ def extra_member(text: str) -> tuple[str, Any]:
 
 
 def checked(body: dict[str, Any], settings: Settings) -> bytes:
-    """The request's JSON, after the same checks as the service's; a usage error says what is wrong with it."""
+    """The request as JSON, checked as the service checks it. A usage error says what is wrong."""
     value = orjson.dumps({name: member for name, member in body.items() if member is not None})
     try:
         parse_request(value, (), max_bytes=settings.jobs.max_request_bytes)

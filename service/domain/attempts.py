@@ -121,7 +121,9 @@ def rejected(job: Job, request: AnalyzeRequest, failure: Failure) -> Change:
             job = job.but(phase=Phase.ACCEPTED, asset_id=None, duration=None, mode=None, lost_asset_id=lost)
             event = Event("retrying", {"reason": f"asset {lost} is gone", "delay_seconds": 0.0}, (lost,))
             return Change(job, (event,), (StopWork(), GetVideo()), save=True)
-    return endings.failed(job, "rejected", failure.message, "analysis", platform=failure.platform)
+    # Without an answer the request could not even be written: that is not the platform's word.
+    code = "internal_error" if failure.platform is None else "rejected"
+    return endings.failed(job, code, failure.message, "analysis", platform=failure.platform)
 
 
 def give_up(job: Job, code: str, message: str, failure: Failure) -> Change:

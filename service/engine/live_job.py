@@ -110,7 +110,6 @@ class LiveJob:
             self._request = None
             self._add(-_PARSED_SHARE * len(self.job.body))
 
-    @property
     def canceling(self) -> bool:
         """Whether the job is to end early: work under way makes nothing new, and says what there is to cancel."""
         return self.job.phase is Phase.CANCELING

@@ -1,4 +1,4 @@
-"""The HTTP server of the process: health, metrics, and the place of the platform's webhooks."""
+"""The HTTP server of the process: health, metrics, and the address of the platform's webhooks."""
 
 from __future__ import annotations
 

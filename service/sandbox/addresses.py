@@ -1,7 +1,7 @@
-"""Free ports on 127.0.0.1, outside the range the system gives to outgoing connections.
+"""Free ports on 127.0.0.1, outside the range that the system uses for outgoing connections.
 
-A client that knocks again and again at a closed port of that range can end up connected to itself, and a broker
-that comes back then finds its port taken.
+A client that connects again and again to a closed port of that range can end up connected to itself; a broker that
+is started again then finds its port in use.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TRIES = 200
 
 
 def candidates() -> Iterable[int]:
-    """Ports worth a try, in random order so that two brokers starting at once rarely meet."""
+    """Ports to try, in random order, so that two brokers that start at once rarely try the same."""
     return random.sample(range(_LOWEST, _HIGHEST + 1), _TRIES)
 
 
@@ -34,7 +34,7 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int, *, tried: Iterable[int] | None = None) -> tuple[int, ...]:
-    """`count` different free ports; raises `PortError` when `tried` has too few."""
+    """`count` different free ports. Raises `PortError` if too few of the ports in `tried` are free."""
     found: list[int] = []
     looked_at = 0
     for port in candidates() if tried is None else tried:

@@ -1,4 +1,4 @@
-"""What can go wrong with the sandbox."""
+"""Errors of the sandbox."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ class PortError(BrokerError):
 
 
 class ProgramError(ProcessError):
-    """A program of the sandbox did not do what it should."""
+    """A program of the sandbox has ended, or did not become ready in time."""

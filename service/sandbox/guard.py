@@ -1,9 +1,9 @@
-"""Run a command that dies with whoever started us; `service.sandbox.broker.local` runs this file as a script.
+"""Run a command that ends when the process that started this script ends.
 
-`python -I -S guard.py COMMAND...` keeps standard input as a pipe from its parent. When the parent ends, however
-it ends (also by SIGKILL), the pipe closes and the command is killed. Linux's parent-death signal alone will
-not do: it fires when the starting *thread* ends and exists on no other system; here it is the second line, for
-a guard that is itself killed. SIGTERM is passed on; the exit code is the command's. Imports nothing of ours.
+Called as `python -I -S guard.py COMMAND...`, with a pipe from its parent as standard input. When the parent ends, also
+by SIGKILL, the pipe is closed and the command is killed. Linux's parent-death signal alone is not enough: it comes
+when the starting *thread* ends, and only Linux has it. Here it covers the case that the guard itself is killed.
+SIGTERM is passed on; the exit code is that of the command. Imports nothing of this project.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _die_with_guard() -> None:
 
 
 def _kill_when_parent_ends(process: subprocess.Popen[bytes], parent: int) -> None:
-    # A forked sibling may hold the pipe open, so the parent's pid is looked at too.
+    # Another child of the parent may hold the pipe open, so the parent's pid is checked too.
     while os.getppid() == parent:
         readable, _, _ = select.select([0], [], [], _PARENT_LOOK_SECONDS)
         if readable and not os.read(0, 1024):
@@ -36,7 +36,7 @@ def _kill_when_parent_ends(process: subprocess.Popen[bytes], parent: int) -> Non
 
 
 def main(command: list[str]) -> int:
-    """Run `command` to its end; called from the main thread, which lives as long as the guard."""
+    """Run `command` until it ends, and return its exit code. Called in the main thread of the guard."""
     parent = os.getppid()
     process = subprocess.Popen(
         command,
@@ -45,7 +45,7 @@ def main(command: list[str]) -> int:
     )
     pid_file = os.environ.get("REELWIRE_GUARD_PID_FILE")
     if pid_file:
-        # Renamed into place, so that nobody reads half a number.
+        # Renamed, so that nobody reads a part of the number.
         with open(pid_file + ".part", "w") as file:  # noqa: PTH123 - pathlib would slow every start
             file.write(str(process.pid))
         os.replace(pid_file + ".part", pid_file)  # noqa: PTH105

@@ -1,4 +1,4 @@
-"""One of our commands as a process of its own, the way an operator runs it: its log in a file, its death at will."""
+"""A `reelwire` command in its own process, with its log in a file. Tests can stop, freeze and kill it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from service.sandbox.lifetime import Startable
 
 _GUARD = Path(__file__).with_name("guard.py")
 PID_FILE = "REELWIRE_GUARD_PID_FILE"
-_LOOK_SECONDS = 0.02
+_CHECK_SECONDS = 0.02
 _PID_SECONDS = 10.0
 _TAIL_LINES = 20
 
 
 class Program(Startable):
-    """`reelwire ARGUMENTS` with `environment` added to ours. It dies with the process that started it.
+    """`reelwire ARGUMENTS`, with `environment` added to this process's own. It ends with the process that started it.
 
-    `module` runs `python -m MODULE ARGUMENTS` instead: a benchmark's counterpart, a wrapper around the service.
+    With `module` it is `python -m MODULE ARGUMENTS` instead; benchmarks use this.
 
-    Signals go to the command itself, not to its guard: `kill` is a SIGKILL in the middle of whatever it does.
+    Signals go to the command itself, not to its guard.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Program(Startable):
             )
         async with asyncio.timeout(_PID_SECONDS):
             while not pid_file.exists() and self._guard.poll() is None:
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_CHECK_SECONDS)
         if not pid_file.exists():
             raise ProgramError(f"{self.name} ended at once\n{self.tail()}")
         self._pid = int(pid_file.read_text())
@@ -101,7 +101,7 @@ class Program(Startable):
                     async with session.get(url, timeout=aiohttp.ClientTimeout(5)) as response:
                         if response.status == 200:
                             return
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_CHECK_SECONDS)
         condition = f"is not ready after {seconds:g} s" if self.running else "has ended"
         raise ProgramError(f"{self.name} {condition}; the end of its log:\n{self.tail()}")
 
@@ -114,7 +114,7 @@ class Program(Startable):
                         raise ProgramError(f"{self.name} has ended; the end of its log:\n{self.tail()}")
                     if self.frozen:
                         return
-                    await asyncio.sleep(_LOOK_SECONDS)
+                    await asyncio.sleep(_CHECK_SECONDS)
         except TimeoutError:
             raise ProgramError(f"{self.name} did not stop within {seconds:g} s\n{self.tail()}") from None
 
@@ -130,7 +130,7 @@ class Program(Startable):
         await self.ended()
 
     async def stop(self, *, seconds: float = 60) -> int:
-        """SIGTERM, and its exit code; SIGKILL when it takes too long."""
+        """Send SIGTERM and return the exit code. After `seconds`, SIGKILL and `ProgramError`."""
         if not self.running:
             return await self.ended()
         with contextlib.suppress(ProcessLookupError):
@@ -146,13 +146,13 @@ class Program(Startable):
     async def ended(self) -> int:
         """Wait for its end; returns the exit code."""
         while self._guard is not None and self._guard.poll() is None:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_CHECK_SECONDS)
         if self._guard is not None and self._guard.stdin is not None:
             self._guard.stdin.close()
         return 0 if self._guard is None else int(self._guard.returncode)
 
     def said(self, event: str) -> list[dict[str, Any]]:
-        """The events of this name in its log, oldest first; JSON logs only."""
+        """The log lines with this `event`, oldest first. For JSON logs only."""
         found: list[dict[str, Any]] = []
         if self.log_file.exists():
             for line in self.log_file.read_bytes().splitlines():

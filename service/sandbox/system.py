@@ -1,6 +1,6 @@
-"""The whole system on one machine: a broker, the emulator, and any number of service processes.
+"""The whole system on one machine: topics, the emulator, and service processes, all as the real commands.
 
-Demo, acceptance tests, crash tests and soaks stand on this. Everything runs as the real commands.
+Demo, acceptance tests, crash tests, soaks and fuzz runs use this.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SERVICES = 6
 
 
 def own_names(prefix: str, *, partitions: int = 2) -> dict[str, str]:
-    """Variables that give a system its own topics and group on a broker that it shares."""
+    """Environment variables that give a system its own topics and group on a shared broker."""
     return {
         "REELWIRE_KAFKA__GROUP_ID": f"{prefix}.group",
         "REELWIRE_TOPICS__PARTITIONS": str(partitions),
@@ -35,7 +35,7 @@ def own_names(prefix: str, *, partitions: int = 2) -> dict[str, str]:
 
 
 class System(Startable):
-    """Topics, emulator and services around a broker that runs already. `folder` gets logs and state."""
+    """Topics, emulator and services on a broker that is running. Logs and state are written to `folder`."""
 
     def __init__(
         self,
@@ -83,13 +83,13 @@ class System(Startable):
         return load_settings(**sections)
 
     async def start(self) -> None:
-        """Topics and emulator; services are started one by one with `service`."""
+        """Create the topics and start the emulator. Services are started one by one, with `serve`."""
         await create_topics(self.settings())
         await self.emulator.start()
         await self.emulator.ready(f"{self.emulator_url}/_emulator/stats")
 
     def service(self, name: str = "service") -> Program:
-        """The service process of this name; made at first use, not started."""
+        """The service process of this name. It is not started by this."""
         if name not in self.services:
             port = self._service_ports[len(self.services)]
             environment = {**self.environment, "REELWIRE_HTTP__PORT": str(port), "REELWIRE_KAFKA__CLIENT_ID": name}
@@ -97,7 +97,7 @@ class System(Startable):
         return self.services[name]
 
     def url(self, name: str = "service") -> str:
-        """Where this service's health and metrics are."""
+        """The base URL of this service's health and metrics."""
         port = self._service_ports[list(self.services).index(name)]
         return f"http://{HOST}:{port}"
 
@@ -109,25 +109,25 @@ class System(Startable):
         return program
 
     async def get(self, path: str, name: str = "service") -> tuple[int, str]:
-        """Status and body of one of a service's own pages: `health/ready`, `metrics`."""
+        """Status and body of a page of a service, such as `health/ready` or `metrics`."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.url(name)}/{path}") as response:
             return response.status, await response.text()
 
     async def stats(self) -> dict[str, Any]:
-        """What the emulator has counted."""
+        """The counters of the emulator."""
         return await self._admin("GET", "stats")
 
     async def fault(self, *rules: dict[str, Any]) -> None:
-        """Give the emulator rules for faults."""
+        """Add rules for faults to the emulator."""
         await self._admin("POST", "faults", {"rules": list(rules)})
 
     async def faults(self) -> list[dict[str, Any]]:
-        """The rules, and how often each has `matched` and `fired`."""
+        """The rules for faults, and how often each has `matched` and `fired`."""
         rules: list[dict[str, Any]] = (await self._admin("GET", "faults"))["rules"]
         return rules
 
     async def heal(self) -> None:
-        """Take all rules for faults away."""
+        """Remove all rules for faults."""
         await self._admin("DELETE", "faults")
 
     async def pace(self, **settings: float | None) -> None:
@@ -144,7 +144,7 @@ class System(Startable):
             return answer
 
     async def stop(self) -> None:
-        """End every process; a temporary folder is removed."""
+        """Kill every process. A temporary folder is removed."""
         await asyncio.gather(*(program.kill() for program in (*self.services.values(), self.emulator)))
         if self._temporary:
             await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Topics for a test or an experiment, usable the moment they are there."""
+"""Create topics for a test, and wait until they can be used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.kafka.connection import client_options
 from service.settings import KafkaSettings
 
 _LEADER_SECONDS = 20.0
-_LOOK_SECONDS = 0.02
+_CHECK_SECONDS = 0.02
 
 
 class TopicMaker:
@@ -23,9 +23,9 @@ class TopicMaker:
         self._settings = settings
 
     async def __call__(self, *names: str, partitions: int = 1, configs: Mapping[str, str] | None = None) -> None:
-        """Return when every partition has a leader: right after a creation, brokers answer NOT_LEADER for a moment.
+        """Create the topics. Returns when every partition has a leader; before, brokers answer NOT_LEADER.
 
-        Raises aiokafka's error for a topic that can't be made, also for one that is there.
+        Raises aiokafka's error for a topic that can't be created, also for one that exists.
         """
         admin = AIOKafkaAdminClient(**client_options(self._settings))
         await admin.start()
@@ -37,7 +37,7 @@ class TopicMaker:
                     raise for_code(code)(f"{topic}: {message}")
             async with asyncio.timeout(_LEADER_SECONDS):
                 while not _all_led(await admin.describe_topics(list(names)), partitions):
-                    await asyncio.sleep(_LOOK_SECONDS)
+                    await asyncio.sleep(_CHECK_SECONDS)
         finally:
             await admin.close()
 

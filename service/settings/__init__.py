@@ -1,7 +1,6 @@
-"""Every setting of the service: one frozen model, read from `REELWIRE_*` and from a TOML file.
+"""Every setting of the service: one frozen model, read from variables `REELWIRE_*` and from a TOML file.
 
-Names that other people's programs rely on are fixed by the contract; the rest may grow. Units are in
-the names. A wrong value stops the start with the name of its variable.
+A name carries its unit. A wrong value stops the start with the name of its variable.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from contracts.deadletters import ROOM_BYTES
 from service.settings.section import Section
-from service.settings.sources import variable_of
+from service.settings.sources import shown, variable_of
 
 _SERVER = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
 
@@ -19,43 +19,72 @@ _SERVER = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
 class KafkaSettings(Section):
     """Connection and group membership."""
 
-    bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1, description="host:port, separated by commas")
-    group_id: str = Field("reelwire", min_length=1)
-    client_id: str = "reelwire"
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
+    bootstrap_servers: str = Field(
+        "127.0.0.1:9092", min_length=1, description="Brokers to begin with: host:port, separated by commas."
+    )
+    group_id: str = Field(
+        "reelwire",
+        min_length=1,
+        description="Consumer group; transactional ids begin with it. Deployments that share topics must share it.",
+    )
+    client_id: str = Field("reelwire", description="Name of this process at the broker, in its logs and quotas.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to connect: with or without TLS (SSL) and login (SASL)."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How to log in, with a SASL protocol."
+    )
+    sasl_username: str | None = Field(None, description="User of the login; needed with a SASL protocol.")
+    sasl_password: SecretStr | None = Field(None, description="Password of the login; needed with a SASL protocol.")
     sasl_password_file: Path | None = Field(
-        None, description="holds the password, in place of sasl_password; read again when it changes"
+        None, description="File that holds the password, instead of sasl_password; read again when it changes."
     )
-    ssl_cafile: Path | None = Field(None, description="like the other ssl files, read again when it changes")
-    ssl_certfile: Path | None = None
-    ssl_keyfile: Path | None = None
-    ssl_key_password: SecretStr | None = None
+    ssl_cafile: Path | None = Field(
+        None,
+        description="PEM file of the authorities that sign the brokers' certificates; unset: those of the system.",
+    )
+    ssl_certfile: Path | None = Field(
+        None,
+        description="PEM file of our certificate; goes with ssl_keyfile. Read again when it changes.",
+    )
+    ssl_keyfile: Path | None = Field(
+        None, description="PEM file of the key of our certificate. Read again when it changes."
+    )
+    ssl_key_password: SecretStr | None = Field(None, description="Password of the key, where it has one.")
     delivery: Literal["exactly_once", "at_least_once"] = Field(
-        "exactly_once", description="at_least_once for brokers that forbid transactions"
+        "exactly_once",
+        description="at_least_once is for brokers without transactions; an event may then be there twice, with one id.",
     )
-    session_timeout_ms: int = Field(10_000, ge=1_000, description="after that long without a heartbeat we are dead")
-    heartbeat_interval_ms: int = Field(1_000, ge=100)
-    rebalance_timeout_ms: int = Field(30_000, ge=1_000)
-    request_timeout_ms: int = Field(15_000, ge=1_000)
-    connect_timeout_ms: int = Field(
-        10_000, ge=100, description="longest wait for one connection, TLS and authentication included"
+    offset_reset: Literal["recent", "earliest", "latest", "stop"] = Field(
+        "recent",
+        description="Where reading goes on when the committed offset is not in the requests topic. recent: with the "
+        "first record of the last jobs.dedup_hours. stop: the partition is not read until another value is set.",
     )
-    transaction_timeout_ms: int = Field(30_000, ge=1_000)
-    call_timeout_seconds: float = Field(30, gt=0, description="limit for every call of a producer")
+    session_timeout_ms: int = Field(
+        10_000, ge=1_000, description="After so long without a heartbeat the group takes this process for dead."
+    )
+    heartbeat_interval_ms: int = Field(
+        1_000, ge=100, description="Time between two heartbeats; at most a third of session_timeout_ms."
+    )
+    rebalance_timeout_ms: int = Field(
+        30_000, ge=1_000, description="How long a member may take to join a rebalance before it is removed."
+    )
+    request_timeout_ms: int = Field(15_000, ge=1_000, description="Longest wait for a broker's answer to one request.")
+    connect_timeout_ms: int = Field(10_000, ge=100, description="Longest wait for one connection, with TLS and login.")
+    transaction_timeout_ms: int = Field(
+        30_000, ge=1_000, description="The broker aborts a transaction that is open for longer."
+    )
+    call_timeout_seconds: float = Field(30, gt=0, description="Limit for every call of a producer.")
     max_message_bytes: int = Field(
         8 * 1024 * 1024 - ROOM_BYTES,
         ge=1024,
-        description="what `topics create` asks for as the largest record of the requests topic; completions, job states"
-        " and dead letters may be 64 KiB larger, and nothing is asked for above 8 MiB",
+        description="Largest record of the requests topic that `topics create` asks for. Completions, job states and "
+        "dead letters may be 64 KiB larger; nothing is asked for above 8 MiB.",
     )
-
     max_batch_bytes: int = Field(
         32 * 1024 * 1024,
         ge=1024 * 1024,
-        description="a batch of records that holds more when it is decompressed is not read, and is a dead letter",
+        description="A batch of records that holds more when it is decompressed becomes a dead letter, unread.",
     )
 
     @field_validator("bootstrap_servers")
@@ -65,7 +94,7 @@ class KafkaSettings(Section):
         for server in servers:
             match = _SERVER.match(server)
             if match is None or not 0 < int(match.group(2)) < 65_536:
-                raise ValueError(f"{server!r} is not host:port")
+                raise ValueError(f"{shown(server)} is not host:port")
         return ",".join(servers)
 
     @model_validator(mode="after")

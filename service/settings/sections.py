@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from service.settings.section import Section
-from service.settings.sources import secret_from_file, variable_of
+from service.settings.sources import secret_from_file, shown, variable_of
 
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
 
@@ -42,19 +42,41 @@ def _one_secret(section: str, name: str, value: SecretStr | None, file: Path | N
 class TopicSettings(Section):
     """Names and shape of the topics; `reelwire topics create` makes them."""
 
-    requests: str = Field("video.analysis.requests.v1", pattern=_TOPIC_NAME)
-    fragments: str = Field("video.analysis.fragments.v1", pattern=_TOPIC_NAME)
-    completions: str = Field("video.analysis.completions.v1", pattern=_TOPIC_NAME)
-    progress: str = Field("video.analysis.progress.v1", pattern=_TOPIC_NAME)
-    dead_letters: str = Field("video.analysis.requests.v1.dlq", pattern=_TOPIC_NAME)
-    jobs: str = Field("video.analysis.jobs.v1", pattern=_TOPIC_NAME)
-    finished: str = Field("video.analysis.finished.v1", pattern=_TOPIC_NAME)
-    assets: str = Field("video.analysis.assets.v1", pattern=_TOPIC_NAME)
-    create: bool = Field(default=False, description="let the service create missing topics at its start")
-    partitions: int = Field(6, ge=1, le=10_000)
-    replication: int = Field(1, ge=1)
-    retention_hours: float = Field(168, gt=0)
-    dead_letter_retention_hours: float = Field(90 * 24, gt=0)
+    requests: str = Field("video.analysis.requests.v1", pattern=_TOPIC_NAME, description="Topic of requests.")
+    fragments: str = Field(
+        "video.analysis.fragments.v1", pattern=_TOPIC_NAME, description="Topic of generated text, live."
+    )
+    completions: str = Field(
+        "video.analysis.completions.v1", pattern=_TOPIC_NAME, description="Topic of the last word on each request."
+    )
+    progress: str = Field(
+        "video.analysis.progress.v1",
+        pattern=_TOPIC_NAME,
+        description="Topic of what happens between a request and its completion.",
+    )
+    dead_letters: str = Field(
+        "video.analysis.requests.v1.dlq", pattern=_TOPIC_NAME, description="Topic of records that are no requests."
+    )
+    jobs: str = Field(
+        "video.analysis.jobs.v1", pattern=_TOPIC_NAME, description="Private topic: the state of live jobs."
+    )
+    finished: str = Field(
+        "video.analysis.finished.v1", pattern=_TOPIC_NAME, description="Private topic: which requests have ended."
+    )
+    assets: str = Field(
+        "video.analysis.assets.v1",
+        pattern=_TOPIC_NAME,
+        description="Private topic: which video is which asset of the platform.",
+    )
+    create: bool = Field(default=False, description="Let the service create missing topics at its start.")
+    partitions: int = Field(6, ge=1, le=10_000, description="Partitions of a topic when it is created.")
+    replication: int = Field(1, ge=1, description="Replicas of each partition when a topic is created.")
+    retention_hours: float = Field(
+        168, gt=0, description="How long created topics keep records; at least jobs.dedup_hours."
+    )
+    dead_letter_retention_hours: float = Field(
+        90 * 24, gt=0, description="How long a created topic keeps dead letters."
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -72,19 +94,28 @@ class TopicSettings(Section):
 class PlatformSettings(Section):
     """The video-understanding platform."""
 
-    base_url: str = Field("https://api.twelvelabs.io/v1.3", pattern=r"^https?://[^\s]+$")
-    api_key: SecretStr | None = None
-    api_key_file: Path | None = None
-    connect_timeout_seconds: float = Field(10, gt=0)
-    read_timeout_seconds: float = Field(60, gt=0)
-    sync_timeout_seconds: float = Field(600, gt=0, description="a response to a synchronous analysis may take long")
-    stream_idle_seconds: float = Field(300, gt=0, description="longest pause between two events of a stream")
-    upload_timeout_seconds: float = Field(3600, gt=0)
-    max_uploads: int = Field(8, ge=1, description="uploads at once")
-    max_calls: int = Field(64, ge=1, description="small calls at once")
-    max_line_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="longest line of a stream")
-    asset_poll_seconds: float = Field(2, gt=0)
-    asset_timeout_seconds: float = Field(1800, gt=0, description="longest wait for an asset to be ready")
+    base_url: str = Field(
+        "https://api.twelvelabs.io/v1.3",
+        pattern=r"^https?://[^\s]+$",
+        description="Address of the platform's API, with its version.",
+    )
+    api_key: SecretStr | None = Field(
+        None,
+        description="Key of the platform's account; TWELVELABS_API_KEY is read when neither this nor the file is set.",
+    )
+    api_key_file: Path | None = Field(None, description="File that holds the key, instead of api_key.")
+    connect_timeout_seconds: float = Field(10, gt=0, description="Limit for name look-up, connection and TLS together.")
+    read_timeout_seconds: float = Field(60, gt=0, description="Longest wait for bytes of an answer to a small call.")
+    sync_timeout_seconds: float = Field(
+        600, gt=0, description="Longest wait for bytes of an answer to a synchronous analysis."
+    )
+    stream_idle_seconds: float = Field(300, gt=0, description="Longest pause between two events of a stream.")
+    upload_timeout_seconds: float = Field(3600, gt=0, description="Limit for one upload.")
+    max_uploads: int = Field(8, ge=1, description="Uploads at once.")
+    max_calls: int = Field(64, ge=1, description="Small calls at once.")
+    max_line_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Longest line of a stream.")
+    asset_poll_seconds: float = Field(2, gt=0, description="Time between two looks at an asset that is not ready.")
+    asset_timeout_seconds: float = Field(1800, gt=0, description="Longest wait for an asset to be ready.")
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
@@ -95,45 +126,49 @@ class PlatformSettings(Section):
 class HttpSettings(Section):
     """Where health and metrics are served."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65_535, description="0 chooses a free port and logs it")
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all of IPv4.")
+    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 chooses a free one and logs it.")
     max_connections: int = Field(
-        256, ge=8, description="connections at once; above it the one that has been waiting longest is closed"
+        256, ge=8, description="Connections at once. Above it, the one that has waited longest is closed."
     )
     request_timeout_seconds: float = Field(
-        10, gt=0, description="a connection that brings no whole request, or takes no answer, for so long is closed"
+        10, gt=0, description="A connection that brings no whole request, or takes no answer, for so long is closed."
     )
 
 
 class JobSettings(Section):
     """Admission and fate of jobs."""
 
-    max_in_flight: int = Field(10_000, ge=1, description="jobs held by the process; intake pauses above")
+    max_in_flight: int = Field(10_000, ge=1, description="Jobs held by the process; intake pauses above.")
     max_held_bytes: int = Field(
         128 * 1024 * 1024,
         ge=1024 * 1024,
-        description="bytes of requests held by the process (the memory they take is about twice that); intake pauses "
-        "above, and at a takeover what is above stays in the jobs topic until there is room",
+        description="Bytes of requests held by the process, about half of the memory they take. Intake pauses above "
+        "it; at a takeover, what is above it stays in the jobs topic until there is room.",
     )
-    max_streams: int = Field(200, ge=1, description="streams and synchronous calls at once")
-    max_creates: int = Field(16, ge=1, description="task creations at once")
-    ordering: Literal["none", "key"] = "none"
-    dedup_hours: float = Field(168, gt=0)
+    max_streams: int = Field(200, ge=1, description="Streams and synchronous calls at once.")
+    max_creates: int = Field(16, ge=1, description="Task creations at once.")
+    ordering: Literal["none", "key"] = Field("none", description="With key, requests of one key run one after another.")
+    dedup_hours: float = Field(168, gt=0, description="How long the id of a request is remembered after its end.")
     max_attempts: int = Field(
         4,
         ge=1,
-        description="how often one request may be paid for, crashes included, and how often its own work may fail",
+        description="How often one request may be paid for, and how often its own work may fail, before it fails.",
     )
-    max_request_bytes: int = Field(1024 * 1024, ge=1024, description="a larger request is a dead letter, too_large")
-    retry_initial_seconds: float = Field(1, gt=0)
-    retry_max_seconds: float = Field(60, gt=0)
+    max_request_bytes: int = Field(
+        1024 * 1024, ge=1024, description="Largest value of a request; a larger one is a dead letter, too_large."
+    )
+    retry_initial_seconds: float = Field(
+        1, gt=0, description="Pause before the first repetition of a call; later pauses are longer."
+    )
+    retry_max_seconds: float = Field(60, gt=0, description="Longest pause between two repetitions.")
     patience_seconds: float = Field(
-        900, ge=0, description="how long a platform that answers with errors is waited for, per job"
+        900, ge=0, description="How long a platform that answers with errors is waited for, per job."
     )
     task_patience_seconds: float = Field(
         86_400,
         ge=0,
-        description="how long a task whose status stands still is waited for; also quota, a refused key, a connection",
+        description="How long a task whose status stands still is waited for; also quota, a refused key, a connection.",
     )
 
     @model_validator(mode="after")
@@ -146,8 +181,8 @@ class JobSettings(Section):
 class PollSettings(Section):
     """How often a task is looked at: younger tasks more often."""
 
-    initial_seconds: float = Field(2, gt=0)
-    max_seconds: float = Field(15, gt=0)
+    initial_seconds: float = Field(2, gt=0, description="Time between two looks at a task that was just created.")
+    max_seconds: float = Field(15, gt=0, description="Time between two looks at an old task.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -163,34 +198,49 @@ class WriterSettings(Section):
     """How records are gathered and compressed before they are sent."""
 
     linger_ms: float = Field(
-        10, ge=0, description="how long a partition's writer gathers records before it begins a transaction"
+        10, ge=0, description="How long a partition's writer gathers records before it begins a transaction."
     )
     compression: Compression = Field(
-        "none", description="codec of what is written in transactions: completions, progress events, job states"
+        "none", description="Codec of what is written in transactions: completions, progress events, job states."
     )
-    live_compression: Compression = Field("none", description="codec of what is sent at once: fragments, upload claims")
+    live_compression: Compression = Field(
+        "none", description="Codec of what is sent at once: fragments and upload claims."
+    )
 
 
 class ShutdownSettings(Section):
     """What SIGTERM waits for."""
 
     drain_seconds: float = Field(
-        25, ge=0, description="streams may end within this time; tasks are left to the next owner"
+        25, ge=0, description="Streams may end within this time after SIGTERM; tasks are left to the next owner."
     )
 
 
 class AssetSettings(Section):
     """Reuse of uploaded videos."""
 
-    reuse_hours: float = Field(168, gt=0)
-    claim_seconds: float = Field(15, gt=0, description="a claim to an upload that is not renewed ends after this time")
+    reuse_hours: float = Field(168, gt=0, description="How long after its last use an uploaded video is used again.")
+    scope: Literal["shared", "tenant"] = Field(
+        "shared",
+        description="With tenant, no tenant is given another's asset: each uploads its own. Requests without a tenant "
+        "share theirs among themselves.",
+    )
+    claim_seconds: float = Field(15, gt=0, description="A claim to an upload that is not renewed ends after this time.")
 
 
 class SourceSettings(Section):
     """What a request may make us read. Empty: nothing."""
 
-    file_roots: Annotated[tuple[Path, ...], NoDecode] = ()
-    object_prefixes: Annotated[tuple[str, ...], NoDecode] = ()
+    file_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Folders whose files a request may name; empty: none."
+    )
+    object_prefixes: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Places in object stores that a request may name (s3://, gs://, az://); empty: none."
+    )
+
+    file_timeout_seconds: float = Field(
+        30, gt=0, description="Longest wait for one call of the file system; beyond it the file counts as unreadable."
+    )
 
     @field_validator("file_roots", "object_prefixes", mode="before")
     @classmethod
@@ -210,15 +260,15 @@ class SourceSettings(Section):
     def _schemes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for prefix in value:
             if not re.match(r"^(s3|gs|az)://[^/\s]+", prefix):
-                raise ValueError(f"{prefix!r} does not begin with s3://, gs:// or az:// and a bucket")
+                raise ValueError(f"{shown(prefix)} does not begin with s3://, gs:// or az:// and a bucket")
         return value
 
 
 class WebhookSettings(Section):
     """Signed notifications of the platform."""
 
-    secret: SecretStr | None = None
-    secret_file: Path | None = None
+    secret: SecretStr | None = Field(None, description="Secret that signs the platform's webhooks.")
+    secret_file: Path | None = Field(None, description="File that holds the secret, instead of secret.")
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:
@@ -229,11 +279,14 @@ class WebhookSettings(Section):
 class LogSettings(Section):
     """Structured logs."""
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    format: Literal["json", "console"] = "json"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is written.")
+    format: Literal["json", "console"] = Field("json", description="json for programs, console for people.")
 
 
 class SandboxSettings(Section):
     """The broker of demo and tests."""
 
-    broker: Literal["auto", "docker", "local"] = "auto"
+    broker: Literal["auto", "docker", "local"] = Field(
+        "auto",
+        description="Where demo and tests get a broker from; auto takes Docker where it answers, else a local process.",
+    )

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from contracts.rejection import violation_words
 from service.errors import SettingsError
-from service.telemetry.redaction import remember
+from service.telemetry.redaction import MASK, remember
 
 PREFIX = "REELWIRE_"
 CONFIG_VARIABLE = "REELWIRE_CONFIG"
@@ -22,6 +23,7 @@ CONFIG_VARIABLE = "REELWIRE_CONFIG"
 # Variables with our prefix that are no settings of a section.
 OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "REELWIRE_FAILPOINT", "REELWIRE_GUARD_PID_FILE"})
 
+_SHOWN_CHARS = 100
 _NO_SUCH = "there is no such setting"
 
 Members = dict[str, tuple[str, str, FieldInfo]]
@@ -99,7 +101,7 @@ def explain(error: ValidationError, model: type[BaseModel], file: Mapping[str, A
     for item in error.errors():
         if item["type"] == "extra_forbidden":
             continue  # reported by `unknown_names`, with what was meant
-        message = item["msg"].removeprefix("Value error, ")
+        message = str(item["ctx"]["error"]) if item["type"] == "value_error" else violation_words(item)
         variable = variable_of(item["loc"][:2])
         if variable not in known:  # a rule between settings, which names them itself
             lines.append(message if PREFIX in message else f"{variable}: {message}")
@@ -109,9 +111,18 @@ def explain(error: ValidationError, model: type[BaseModel], file: Mapping[str, A
         if name in file.get(section, {}) and variable not in {key.upper() for key in os.environ}:
             origin = f" (in {os.environ.get(CONFIG_VARIABLE)}: {section}.{name})"
         given = item["input"]
-        shown = f"{given!r}: " if not is_secret(field) and isinstance(given, str | int | float) else ""
-        lines.append(f"{variable}{origin}: {shown}{message[:1].lower()}{message[1:]}")
+        value = f"{shown(given)}: " if not is_secret(field) and isinstance(given, str | int | float) else ""
+        lines.append(f"{variable}{origin}: {value}{message}")
     return lines
+
+
+def shown(value: object) -> str:
+    """A wrong value: text in quotes, bounded, and without what stands before an `@`: it may be a password."""
+    if not isinstance(value, str):
+        return str(value)
+    before, at, rest = value.rpartition("@")
+    text = f"{MASK}@{rest}" if at and before else value
+    return f"'{text[:_SHOWN_CHARS]}…'" if len(text) > _SHOWN_CHARS else f"'{text}'"
 
 
 def is_secret(field: FieldInfo) -> bool:

@@ -1,1 +1,1 @@
-"""What every layer may write to: the catalogues of metrics and of log events."""
+"""Logs and metrics, which every layer may write to, and keeping secrets out of them."""

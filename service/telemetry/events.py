@@ -1,4 +1,4 @@
-"""Every log event, declared once. Code logs `log.info(E.PARTITION_TAKEN, partition=3)`."""
+"""Every log event, declared once. Code logs `log.info(LogEvent.PARTITION_TAKEN, partition=3)`."""
 
 from __future__ import annotations
 
@@ -6,94 +6,93 @@ from enum import StrEnum
 
 
 class LogEvent(StrEnum):
-    """Log events; the comment behind each says what a reader should make of it."""
+    """Log events; the comment behind each is its text in `docs/reference/log-events.md`."""
 
     # Process
-    SERVICE_STARTING = "service_starting"  # with version and redacted settings
-    SERVICE_READY = "service_ready"  # every owned partition is served
-    SERVICE_STOPPING = "service_stopping"  # a signal or a fatal error; drain begins
-    SERVICE_STOPPED = "service_stopped"
-    AT_LEAST_ONCE = "at_least_once"  # no transactions, no fencing: events may be there twice, with the same ids
-    TASK_FAILED = (
-        "task_failed"  # a background task ended without being asked to; `ends_process`, or it is started again
-    )
-    BROKER_WAITED_FOR = "broker_waited_for"  # the start goes on as soon as a broker answers
+    SERVICE_STARTING = "service_starting"  # the process begins; with its version and its settings, without secrets
+    SERVICE_READY = "service_ready"  # every partition of this process is served
+    SERVICE_STOPPING = "service_stopping"  # a signal or a fatal error came; running work is given time to end
+    SERVICE_STOPPED = "service_stopped"  # the process ends now
+    AT_LEAST_ONCE = "at_least_once"  # delivery without transactions: an event may be published twice, with the same id
+    TASK_FAILED = "task_failed"  # a background task ended by itself; `ends_process`, or it is started again
+    BROKER_WAITED_FOR = "broker_waited_for"  # no broker answers yet; the start continues when one does
 
     # Operations
-    HTTP_LISTENING = "http_listening"  # health and metrics are served at host and port
+    HTTP_LISTENING = "http_listening"  # health and metrics are served at this host and port
 
     # Writing to Kafka
-    TOPIC_DIFFERS = "topic_differs"  # a topic is not as planned; the service works, with what `problem` says
-    WRITER_DIED = "writer_died"  # the partition is taken over anew, or given up when fenced; see reason
+    TOPIC_DIFFERS = "topic_differs"  # a topic is not as planned; the service works, but see `problem`
+    WRITER_DIED = "writer_died"  # a producer failed; its partition is taken over again, or given up
     SENDER_REPLACED = "sender_replaced"  # a fragment was not delivered; attempts with open fragments end
-    TOPIC_REFUSES = "topic_refuses"  # no attempt is paid for again until this partition takes a record; see reason
+    TOPIC_REFUSES = "topic_refuses"  # no attempt is paid for until this partition takes a record; see reason
     TOPIC_TAKES = "topic_takes"  # the partition takes records again
-    PROOF_FAILED = "proof_failed"  # a bug: the check whether a topic takes records ended; its attempts end
+    PROOF_FAILED = "proof_failed"  # a fault in the service: the check of a topic ended; attempts that wait for it end
     RECORD_REFUSED = "record_refused"  # a broker refused a batch as too large; `limit_bytes` is assumed from now on
-    SENDER_WAITING = "sender_waiting"  # no producer can be had just now; asked again until a broker answers
+    SENDER_WAITING = "sender_waiting"  # no producer can be started at the moment; tried again until a broker answers
 
     # Sandbox
-    BROKER_CHOSEN = "broker_chosen"  # demo and tests run on this one; `passed_over` tells why not on the others
-    BROKER_PASSED_OVER = "broker_passed_over"  # with the reason; harmless when another one is chosen
+    BROKER_CHOSEN = "broker_chosen"  # the broker of demo and tests; `passed_over` says why the others were not used
+    BROKER_PASSED_OVER = "broker_passed_over"  # this broker can't be used; harmless when another one is chosen
 
     # Engine
-    JOB_ENDED = "job_ended"  # a completion is durable; the audit line of a request
-    JOB_EVENT = "job_event"  # a job goes on: retrying and interrupted at warning, the rest at debug
-    WORK_FAILED = "work_failed"  # a bug: the work of one job raised; it is counted and repeated, then the job fails
+    JOB_ENDED = "job_ended"  # a completion is durable: one line for each request
+    JOB_EVENT = "job_event"  # a step of a job: retrying and interrupted at level warning, others at debug
+    WORK_FAILED = "work_failed"  # a fault in the service in the work of one job; repeated, then the job fails
     UNIT_REFUSED = "unit_refused"  # a topic takes less than was known; the job ends with a smaller completion
-    EVENT_NOT_WRITTEN = "event_not_written"  # an event of a job can't be written; a completion gets another form
-    ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written just now; the upload waits
-    ASSET_GONE = "asset_gone"  # the platform has lost an asset of ours; the video is uploaded again
-    PROGRESS_NOT_SENT = "progress_not_sent"  # a live upload progress event was not taken; nothing depends on it
-    DRAINING = "draining"  # stop was asked for; streams may end within their budget
-    DRAINED = "drained"  # `cut` streams did not end in time and begin anew with the next owner
+    EVENT_NOT_WRITTEN = "event_not_written"  # an event can't be written; a completion is replaced by a shorter one
+    ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written at the moment; the upload waits
+    ASSET_GONE = "asset_gone"  # the platform no longer has an asset; the video is uploaded again
+    PROGRESS_NOT_SENT = "progress_not_sent"  # an `uploading` event was not delivered; nothing depends on it
+    DRAINING = "draining"  # the process was asked to stop; streams may end within shutdown.drain_seconds
+    DRAINED = "drained"  # `cut` streams did not end in time; the next owner begins them again
 
     # Ownership of partitions
-    GROUP_JOINED = "group_joined"  # with the partitions this process now owns
-    GROUP_REJOINING = "group_rejoining"  # with the reason; partitions are assigned anew
-    PARTITION_TAKEN = "partition_taken"  # its jobs go on; with how many, and how long it took
-    JOB_ENDED_BEFORE = (
-        "job_ended_before"  # at_least_once: a crash came between its completion and the end of its record
-    )
-    PARTITION_RENEWED = "partition_renewed"  # kept over a rebalance, still ours
-    PARTITION_LOST = "partition_lost"  # given to another member; its jobs go on there
-    PARTITION_FAILED = "partition_failed"  # taken over again, a limited number of times; see reason
-    JOBS_NOT_CLOSED = "jobs_not_closed"  # the engine did not let go of a partition's jobs in time
-    OWNERSHIP_FAILED = "ownership_failed"  # a fault in ours; the process ends
-    BROKER_UNREACHABLE = "broker_unreachable"  # said once; everything waits until it is back
-    BOOTSTRAPPED_AGAIN = "bootstrapped_again"  # no known broker answered; the bootstrap servers told where they are now
-    BOOTSTRAP_UNREACHABLE = (
-        "bootstrap_unreachable"  # neither known brokers nor this bootstrap server answer; see reason
-    )
-    METADATA_FAILED = "metadata_failed"  # a fault; the brokers are asked again
+    GROUP_JOINED = "group_joined"  # the group has assigned partitions; with those of this process
+    GROUP_REJOINING = "group_rejoining"  # the group assigns partitions again, with the reason
+    PARTITION_TAKEN = "partition_taken"  # a partition is served, its jobs go on; with how many, and the seconds it took
+    JOB_ENDED_BEFORE = "job_ended_before"  # at_least_once: a job had its completion before a crash; it is over
+    PARTITION_RENEWED = "partition_renewed"  # a rebalance left this partition here
+    PARTITION_LOST = "partition_lost"  # the group gave the partition to another process; its jobs go on there
+    PARTITION_FAILED = "partition_failed"  # taken over again after a failure, a limited number of times; see reason
+    JOBS_NOT_CLOSED = "jobs_not_closed"  # the jobs of a partition did not stop in time
+    OWNERSHIP_FAILED = "ownership_failed"  # a fault in the service; the process ends
+    BROKER_UNREACHABLE = "broker_unreachable"  # no broker answers; everything waits until one does. Logged once
+    BOOTSTRAPPED_AGAIN = "bootstrapped_again"  # no known broker answered; the bootstrap servers gave new addresses
+    BOOTSTRAP_UNREACHABLE = "bootstrap_unreachable"  # neither known brokers nor this bootstrap server answer
+    METADATA_FAILED = "metadata_failed"  # a fault in the service; the brokers are asked for metadata again
     CREDENTIALS_RENEWED = "credentials_renewed"  # certificates or password changed on disk and are in use
     CREDENTIALS_UNUSABLE = "credentials_unusable"  # the files changed and can't be used; the old ones stay in use
-    BROKER_BACK = "broker_back"  # with how long it was away
-    INPUT_BEHIND = "input_behind"  # committed offset no longer in the requests topic; see lost
+    BROKER_BACK = "broker_back"  # a broker answers again; with the seconds it was away
+    INPUT_OFFSET_LAPSED = "input_offset_lapsed"  # the committed offset is not in the requests topic; see reason
+    PARTITION_HELD = "partition_held"  # a partition is not read until an operator has decided; its jobs go on
+    DEPLOYMENT_REPLACED = "deployment_replaced"  # another deployment had these topics and is no longer running
+    INPUT_HIDDEN = "input_hidden"  # another client's open transaction hides requests; see producer_id and since
+    INPUT_SHOWN = "input_shown"  # that transaction has ended; its requests are read
 
     # Intake
-    RECORD_REJECTED = "record_rejected"  # a record is no request; it is in the dead letters
-    DEAD_LETTER_CUT = "dead_letter_cut"  # a record larger than any dead letter: copied without its value
-    JOB_QUARANTINED = "job_quarantined"  # a job record can't be read; it stays, a copy is in the dead letters
-    PARSER_FAILED = "parser_failed"  # a fault in our parser; the record is in the dead letters
-    ACCEPT_FAILED = "accept_failed"  # a fault in ours; the record is in the dead letters
-    COMPLETION_GONE = "completion_gone"  # a duplicate's completion is no longer in its topic
-    OUTPUT_TOO_LARGE = "output_too_large"  # an event that its topic does not take is not published
-    RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are passed over
-    DAMAGE_SEARCH_FAILED = "damage_search_failed"  # the end of a damaged place is not known yet; asked again
-    PARKED_JOB_WAITS = "parked_job_waits"  # a job that was left in the log can't be read from it just now
-    INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up just now
-    INTAKE_FAILED = "intake_failed"  # a fault in ours; the partition is taken over again
+    RECORD_REJECTED = "record_rejected"  # a record is not a request; it is in the dead letters, with the reason
+    DEAD_LETTER_CUT = "dead_letter_cut"  # a record is larger than a dead letter may be; the copy is without its value
+    JOB_QUARANTINED = "job_quarantined"  # a job record can't be read; it is kept, and a copy is in the dead letters
+    PARSER_FAILED = "parser_failed"  # a fault in the service while reading a record; it is in the dead letters
+    ACCEPT_FAILED = "accept_failed"  # a fault in the service while accepting a request; it is in the dead letters
+    COMPLETION_GONE = "completion_gone"  # a request was sent again and its completion is no longer in the topic
+    OUTPUT_TOO_LARGE = "output_too_large"  # an event is larger than its topic takes and is not published
+    RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are skipped
+    DECODING_FAILED = "decoding_failed"  # a fault in the service while decoding; the records are fetched again
+    DAMAGE_SEARCH_FAILED = "damage_search_failed"  # where a damaged range of offsets ends is not known yet; asked again
+    PARKED_JOB_WAITS = "parked_job_waits"  # a job that is kept in the log only can't be read from it at the moment
+    INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up at the moment; intake waits
+    INTAKE_FAILED = "intake_failed"  # a fault in the service; the partition is taken over again
 
     # Assets
-    ASSET_LOG_READY = "asset_log_ready"  # every known asset is in the index
-    CLAIM_LOST = "claim_lost"  # a claim to an upload could not be renewed; another process may upload the same video
-    ASSET_LOG_WAITS = "asset_log_waits"  # the assets topic can't be read just now
+    ASSET_LOG_READY = "asset_log_ready"  # every known asset has been read into the index
+    CLAIM_LOST = "claim_lost"  # the right to an upload could not be renewed; another process may upload the same video
+    ASSET_LOG_WAITS = "asset_log_waits"  # the assets topic can't be read at the moment
 
     # Watchdog
-    LOOP_BLOCKED = "loop_blocked"  # the event loop stands still; the process ends
+    LOOP_BLOCKED = "loop_blocked"  # the event loop does not run; the process ends
 
     # Emulator
-    EMULATOR_READY = "emulator_ready"  # the local platform listens, with its base url
-    EMULATOR_STOPPED = "emulator_stopped"
+    EMULATOR_READY = "emulator_ready"  # the local platform is listening; with its base URL
+    EMULATOR_STOPPED = "emulator_stopped"  # the local platform has ended
     EMULATOR_BROKEN = "emulator_broken"  # a fault in the emulator itself

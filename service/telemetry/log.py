@@ -25,7 +25,7 @@ _LIBRARIES_LEVEL = logging.WARNING
 
 
 def get_logger() -> FilteringBoundLogger:
-    """A logger for `log.info(E.NAME, key=value)`; may be made before `configure_logging` is called."""
+    """A logger for `log.info(LogEvent.NAME, key=value)`; may be made before `configure_logging` is called."""
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger
 

@@ -20,6 +20,7 @@ LONGEST = 4096
 _MOST_CHARS = 32_768  # what is behind is dropped unread: no message needs it
 _SHORTEST_SECRET = 4  # shorter ones would blot out half of every text
 _DEEPEST = 8
+_LARGEST_BITS = 1000
 
 # Names whose value is a secret. A Kafka record's `key` and counts of tokens are none.
 _SECRET_NAME = re.compile(r"(?i)(key|password|passwd|secret|signature|authorization|cookie|(^|[_-])token)$")
@@ -35,6 +36,7 @@ _HEADER = re.compile(
     r"(?i)((?:proxy-)?authorization|x-api-key|set-cookie|cookie)([\"']?\s{0,3}[:=]\s{0,3}(?:b?[\"'])?)"
     r"((?:basic|bearer|digest|negotiate)\s{1,3})?([^\s\"',)}\]]+)"
 )
+_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _WORDS = ("auth", "key", "cookie", "pass", "secret", "signature", "token")  # one is in all that the two can find
 _LONGEST_WORD = 256
 _BASE64_RUN = re.compile(rf"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{{{_LONGEST_WORD + 1},}}+")
@@ -109,8 +111,10 @@ def clean(text: str) -> str:
 
 
 def clean_for_log(text: str) -> str:
-    """`clean`, and of bounded length."""
+    """`clean`, of bounded length, and without what a log can't hold: lone surrogates and control characters."""
     text = clean(text)
+    if not text.isprintable():
+        text = _UNFIT.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
 
 
@@ -127,6 +131,8 @@ def clean_members(value: object) -> object:
 
 def clean_value(name: str, value: object, depth: int = 0) -> object:
     """`value`, logged or printed under `name`, without secrets at any depth and of bounded length."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value) if value.bit_length() < _LARGEST_BITS else "(a number of more than 300 digits)"
     if value is None or isinstance(value, bool | int | float):
         return value
     if name not in _HARMLESS and _SECRET_NAME.search(name):
@@ -141,7 +147,14 @@ def clean_value(name: str, value: object, depth: int = 0) -> object:
         return {clean_for_log(str(key)): clean_value(str(key), inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [clean_value(name, inner, depth + 1) for inner in value]
-    return clean_for_log(str(value))
+    return clean_for_log(_text(value))
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 -- a log line must not fail because of what it tells
+        return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"
 
 
 def _without_url_secrets(text: str) -> str:

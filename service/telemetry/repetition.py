@@ -1,4 +1,4 @@
-"""Folds what a library repeats: an outage is told now and then, not once for every request that fails."""
+"""Keeps a library from writing the same line again and again, as they do for each request of an outage."""
 
 from __future__ import annotations
 

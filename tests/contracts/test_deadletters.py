@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from contracts.codes import DeadLetterCode
 from contracts.deadletters import (
     HEADER_NAMES,
+    MAX_MESSAGE_BYTES,
     DeadLetterInfo,
     Header,
     NotADeadLetter,
@@ -104,3 +105,11 @@ def test_null_header_values_and_repeated_names_survive_the_record_format_of_aiok
     batch.append(0, 1, b"key", b"value", list(headers))
 
     assert [tuple(record.headers) for record in DefaultRecordBatch(bytes(batch.build()))] == [headers]
+
+
+def test_a_message_of_any_length_is_cut_to_what_a_header_should_hold() -> None:
+    (message,) = (value for name, value in letter(message="ä" * 5_000) if name == "dlq.error.message")
+
+    assert message is not None
+    assert len(message) <= MAX_MESSAGE_BYTES
+    assert message.decode().startswith("ää")

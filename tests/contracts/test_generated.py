@@ -11,6 +11,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from contracts import generate
 from contracts.asyncapi import document
+from contracts.codes import DeadLetterCode, ErrorCode
 from contracts.examples import load
 from contracts.requests import RejectedRecord, parse_request
 from contracts.schemas import DEAD_LETTER, EVENTS, REQUESTS, all_schemas
@@ -173,3 +174,18 @@ def test_the_schemas_of_the_document_need_nothing_newer_than_draft_7_and_take_th
         schema = {"$ref": f"#/components/schemas/{name}", "components": whole["components"]}
         for example in whole["components"]["messages"][name]["examples"]:
             Draft7Validator(schema).validate(example["payload"])
+
+
+@pytest.mark.parametrize("name", [*ErrorCode, *DeadLetterCode, *(topic.default_name for topic in TOPICS.values())])
+def test_the_page_of_the_contract_lists_every_code_and_topic(name: str) -> None:
+    page = (generate.GENERATED.parent / "README.md").read_text(encoding="utf-8")
+
+    assert f"`{name}`" in page
+
+
+def test_producers_are_told_first_how_a_key_finds_its_partition() -> None:
+    whole = document()
+
+    assert "murmur2" in whole["info"]["description"]
+    assert "murmur2" in whole["components"]["messages"]["analyze"]["bindings"]["kafka"]["key"]["description"]
+    assert all("murmur2" in SCHEMAS[name]["description"] for name in ("analyze", "cancel"))

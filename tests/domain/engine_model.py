@@ -1,7 +1,7 @@
 """The engine, the log and the platform as far as they matter to one job, small enough to be tried in any order.
 
-What the engine does is modelled after its promises: changes become durable one after another, in order; actions
-begin when theirs is durable, unless the job has moved on; after a crash only what is durable is known.
+The model keeps to the promises of the engine: changes become durable one after another, in order; actions begin when
+their change is durable, if the domain says that they still apply; after a crash only what is durable is known.
 """
 
 from __future__ import annotations
@@ -19,18 +19,33 @@ from service.domain.change import (
     MakeTask,
     RunStream,
     RunSync,
+    StopWaiting,
     StopWork,
     WaitRetry,
     WaitSlot,
     WatchTask,
 )
-from service.domain.facts import Begin, Fact, SlotGranted, TaskCanceled, TaskMade
+from service.domain.facts import (
+    AnalysisFailed,
+    Begin,
+    Fact,
+    FailureKind,
+    RetryDue,
+    SlotGranted,
+    TaskCanceled,
+    TaskMade,
+    TaskNotMade,
+    WriteRefused,
+)
 from service.domain.follow_up import granted_at_once, still_due, wanted_slot
 from service.domain.job import Job, Phase, decode_job, encode_job
 from service.domain.transition import transition
 from tests.domain.builders import NOW, POLICY, published_all
 
 LIVE = "live"
+_NOT_BILLED = frozenset(
+    {FailureKind.NOT_SENT, FailureKind.LIMITED, FailureKind.UNAUTHORIZED, FailureKind.SERVER, FailureKind.REJECTED}
+)
 _CLAIMED = {RunStream: Phase.STREAMING, RunSync: Phase.CALLING, MakeTask: Phase.CREATING}
 
 
@@ -77,6 +92,10 @@ class EngineModel:
         self.now_ms = NOW
         self.durable = encode_job(job)
         self.paid: set[int] = set()
+        self.billable: set[int] = set(range(1, job.attempt + 1))
+        """Attempts that were paid for, without those of which the platform has said that they cost nothing."""
+        self.in_doubt = False
+        """Somebody was told that a task may be left running."""
         self.completions: list[Event] = []
         self.highest = job.attempt
         self.room = False
@@ -87,7 +106,7 @@ class EngineModel:
         self.request = _analyze(self.job)
         self.queue: deque[WriteUnit] = deque()
         self.works: list[Work] = []
-        self.watching = self.waiting = self.retrying = self.begins_again = False
+        self.watching = self.waiting = self.retrying = False
 
     @property
     def over(self) -> bool:
@@ -104,7 +123,7 @@ class EngineModel:
         self.job = change.job
         if any(isinstance(action, StopWork) for action in change.actions):
             self.works.clear()
-            self.watching = self.waiting = self.retrying = self.begins_again = False
+            self.watching = self.waiting = self.retrying = False
         actions: list[Action] = [action for action in change.actions if not isinstance(action, StopWork)]
         unit = WriteUnit(change.job, actions, change.save, change.completion)
         if change.save or change.events or change.completion:
@@ -118,9 +137,12 @@ class EngineModel:
         published_all(change, self.request, self.now_ms)
         assert after.attempt in (before.attempt, before.attempt + 1), "an attempt's number jumped"
         billed = [a for a in change.actions if isinstance(a, RunStream | RunSync) or a == MakeTask(find_first=False)]
-        assert len(billed) == after.attempt - before.attempt, (
-            "an attempt without a claim, or a claim without an attempt"
-        )
+        again = before.attempt_unused and not after.attempt_unused
+        assert len(billed) == after.attempt - before.attempt + again, "a claim without an attempt, or the reverse"
+        self._not_billed(before, fact)
+        if after.attempt_unused and not before.attempt_unused:
+            assert after.attempt not in self.billable, "an attempt that may have been billed is used again"
+            self.paid.discard(after.attempt)
         for action in billed:
             assert change.save, "paid for without a durable claim"
             assert after.phase is _CLAIMED[type(action)]
@@ -134,6 +156,22 @@ class EngineModel:
         if after.phase is Phase.CANCELING:
             assert after.ending is not None
         return change
+
+    def _not_billed(self, before: Job, fact: Fact) -> None:
+        """Take an attempt back for which the platform has said that it cost nothing."""
+        running = before.phase in (Phase.STREAMING, Phase.CALLING)
+        if (
+            running and isinstance(fact, AnalysisFailed) and fact.failure.kind in _NOT_BILLED and not fact.published
+        ) or (before.phase is Phase.CREATING and isinstance(fact, TaskNotMade) and fact.looked_for):
+            self.billable.discard(before.attempt)
+
+    def refuse(self) -> None:
+        """The next unit can't be written: a record of it is too large. A completion is written in another form."""
+        unit = self.queue[0]
+        if unit.completion is None:
+            self.queue.popleft()
+            self.in_doubt = True
+            self.apply(WriteRefused("too large"))
 
     def commit(self, *, perform: bool = True) -> None:
         """The next unit becomes durable."""
@@ -170,6 +208,8 @@ class EngineModel:
             assert attempt not in self.paid, f"attempt {attempt} is paid for twice"
             assert decode_job(self.durable).attempt == attempt, "paid for before the claim was durable"
             self.paid.add(attempt)
+            self.billable.add(attempt)
+            assert len(self.billable) <= POLICY.max_attempts, f"paid for too often: {self.billable}"
         match action:
             case GetVideo():
                 self.works.append(Work("video", attempt))
@@ -186,6 +226,10 @@ class EngineModel:
             case WaitRetry(seconds=seconds):
                 assert seconds >= 0
                 self.retrying = True
+            case StopWaiting():
+                if self.waiting or self.retrying:
+                    self.waiting = self.retrying = False
+                    self.apply(RetryDue())
             case WatchTask():
                 assert self.job.task_id is not None
                 self.watching = True
@@ -212,14 +256,14 @@ class EngineModel:
 
     def has_a_duty(self) -> bool:
         """Whether something is under way that will bring a fact this phase listens to."""
-        if self.over or self.queue or self.begins_again:
+        if self.over or self.queue or self.waiting or self.retrying:
             return True
         kinds = {work.kind for work in self.works}
         match self.job.phase:
             case Phase.ACCEPTED:
                 return "video" in kinds
             case Phase.READY:
-                return self.waiting or self.retrying
+                return False
             case Phase.STREAMING:
                 return "stream" in kinds
             case Phase.CALLING:

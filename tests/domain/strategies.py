@@ -20,16 +20,20 @@ from service.domain.facts import (
     FailureKind,
     Outcome,
     PlatformErrorDetail,
+    ResultTooLarge,
     RetryDue,
     SlotGranted,
     StreamOpened,
     TaskCanceled,
+    TaskGivenUp,
     TaskLost,
     TaskMade,
     TaskNotMade,
     TaskSeen,
     VideoFailed,
     VideoReady,
+    WorkFailed,
+    WriteRefused,
 )
 from tests.domain.builders import NOW, SCHEMA, request_of, segments
 
@@ -64,7 +68,7 @@ VIDEO_FAILURES = st.builds(
     st.booleans(),
     SAID,
 )
-LOOKS = st.builds(
+POLLS = st.builds(
     TaskSeen,
     st.sampled_from(["queued", "pending", "processing", "ready", "failed", "canceled"]),
     st.none() | OUTCOMES,
@@ -81,12 +85,16 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
     st.builds(CallDelayed, st.just("analysis"), st.text(max_size=8), st.floats(0, 1e6)),
     st.builds(StreamOpened, _WORDS),
     st.builds(AnalysisEnded, OUTCOMES),
-    st.builds(AnalysisFailed, FAILURES),
+    st.builds(AnalysisFailed, FAILURES, st.booleans()),
+    st.builds(ResultTooLarge, st.text(max_size=8)),
     st.just(AttemptCut()),
     st.builds(TaskMade, st.just("task-x"), _WORDS),
     st.builds(TaskNotMade, FAILURES, st.booleans()),
-    LOOKS,
+    POLLS,
     st.builds(TaskLost, SAID),
+    st.builds(TaskGivenUp, st.text(max_size=8), st.booleans(), SAID),
+    st.builds(WorkFailed, st.text(max_size=8)),
+    st.builds(WriteRefused, st.text(max_size=8)),
     st.builds(CancelAsked, st.text(max_size=8)),
     st.just(DeadlinePassed()),
     st.builds(TaskCanceled, st.text(max_size=8)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -25,19 +23,20 @@ from service.domain.facts import (
     SlotGranted,
     StreamOpened,
     TaskCanceled,
+    TaskGivenUp,
     TaskLost,
     TaskMade,
     TaskNotMade,
     TaskSeen,
     VideoReady,
+    WorkFailed,
 )
 from service.domain.job import Ending, Phase
-from tests.domain.builders import NOW, job_in, outcome
+from tests.domain.builders import NOW, POLICY, job_in, outcome
 from tests.domain.engine_model import LIVE, EngineModel, Work
 from tests.domain.strategies import DURATIONS, FACTS, FAILURES, OUTCOMES, VIDEO_FAILURES, requests
 
 _DRIVEN = 300
-_IN_DOUBT = ("could not be", "no longer", "any more")
 _REFUSED = st.sampled_from([400, 404])
 
 
@@ -111,20 +110,21 @@ class AJob(RuleBasedStateMachine):
 
     @precondition(lambda self: self.engine.works)
     @rule(data=st.data())
-    def a_work_crashes(self, data: st.DataObject) -> None:
+    def work_fails_by_an_error_of_ours(self, data: st.DataObject) -> None:
         engine = self.engine
-        engine.works.remove(data.draw(st.sampled_from(engine.works)))
-        engine.begins_again = not engine.retrying or engine.begins_again
+        work = data.draw(st.sampled_from(engine.works))
+        last = engine.job.work_failures + 1 >= POLICY.max_attempts
+        engine.in_doubt |= last or engine.job.billed_failures + 1 >= POLICY.max_attempts
+        engine.settle(work, WorkFailed("a bug"))
 
-    @precondition(lambda self: self.engine.begins_again and not self.engine.works)
+    @precondition(lambda self: self.engine.queue and self.engine.now_ms % 5 == 0)
     @rule()
-    def a_crashed_work_is_begun_again(self) -> None:
-        self.engine.begins_again = False
-        self.engine.apply(Begin(restored=True))
+    def the_next_unit_is_refused(self) -> None:
+        self.engine.refuse()
 
     @precondition(lambda self: self.engine.waiting)
     @rule()
-    def a_turn_comes(self) -> None:
+    def a_slot_comes(self) -> None:
         self.engine.waiting = False
         self.engine.apply(SlotGranted())
 
@@ -175,6 +175,7 @@ class AJob(RuleBasedStateMachine):
         if work.unsure:
             if step == "gives up":
                 failure = Failure(FailureKind.UNKNOWN, "no answer", PlatformErrorDetail(503, None, None))
+                engine.in_doubt = True
                 engine.settle(work, TaskNotMade(failure, looked_for=False))
             elif exists:
                 engine.settle(work, TaskMade(engine.platform.tasks[work.attempt], "queued"))
@@ -197,11 +198,17 @@ class AJob(RuleBasedStateMachine):
 
     @precondition(lambda self: self.engine.watching)
     @rule(data=st.data())
-    def a_task_is_looked_at(self, data: st.DataObject) -> None:
+    def a_task_is_polled(self, data: st.DataObject) -> None:
         engine = self.engine
-        status = data.draw(st.sampled_from(["queued", "processing", "ready", "failed", "canceled", "lost"]))
+        words = ["queued", "processing", "ready", "failed", "canceled", "lost", "still", "failing"]
+        status = data.draw(st.sampled_from(words))
         if status == "lost":
+            engine.in_doubt = True
             engine.apply(TaskLost(PlatformErrorDetail(404, None, None)))
+            return
+        if status in ("still", "failing"):
+            engine.in_doubt |= status == "failing"
+            engine.apply(TaskGivenUp(f"it is {status}", running=status == "still"))
             return
         if status in ("ready", "failed", "canceled") and engine.job.task_id is not None:
             engine.platform.state[engine.job.task_id] = status
@@ -212,6 +219,7 @@ class AJob(RuleBasedStateMachine):
     def a_cancellation_gets_on(self, data: st.DataObject, works: bool) -> None:
         work = self._under_way(data, "cancel")
         assert work is not None
+        self.engine.in_doubt |= not works
         doubt = TaskCanceled("the task could not be canceled: 500")
         self.engine.settle(work, self.engine.canceled(work) if works else doubt)
 
@@ -234,8 +242,8 @@ class AJob(RuleBasedStateMachine):
 
     def check_the_end(self) -> None:
         engine = self.engine
-        told: Any = engine.completions[0].members
-        if not any(doubt in str(told) for doubt in _IN_DOUBT):
+        if not engine.in_doubt:
+            told = engine.completions[0].members
             assert LIVE not in engine.platform.state.values(), f"{told} leaves a task running: {engine.platform}"
 
     def _drive(self) -> None:
@@ -256,10 +264,8 @@ class AJob(RuleBasedStateMachine):
                     engine.settle(work, engine.canceled(work))
                 case _:
                     engine.settle(work, AnalysisEnded(outcome()))
-        elif engine.begins_again:
-            self.a_crashed_work_is_begun_again()
         elif engine.waiting:
-            self.a_turn_comes()
+            self.a_slot_comes()
         elif engine.retrying:
             self.a_wait_ends()
         elif engine.watching:

@@ -5,23 +5,32 @@ from __future__ import annotations
 import pytest
 
 from service.domain.change import GetVideo, StopWork, WaitRetry
-from service.domain.facts import AnalysisFailed, Failure, FailureKind, StreamOpened
+from service.domain.facts import (
+    AnalysisFailed,
+    AttemptCut,
+    Begin,
+    Failure,
+    FailureKind,
+    ResultTooLarge,
+    SlotGranted,
+    StreamOpened,
+)
 from service.domain.job import Job, Mode, Phase
 from tests.domain.builders import NOW, POLICY, apply, error_of, failure, job_in, request_of
 
-MAYBE_BILLED = [FailureKind.UNKNOWN, FailureKind.BROKEN]
+MAYBE_BILLED = [FailureKind.UNKNOWN, FailureKind.BROKEN, FailureKind.UNDELIVERED]
 CERTAINLY_FREE = [FailureKind.NOT_SENT, FailureKind.LIMITED, FailureKind.UNAUTHORIZED]
 RUNNING = [Phase.STREAMING, Phase.CALLING]
 
 
 def again(job: Job, attempt: int) -> Job:
-    """The job in its next attempt, as a turn makes it."""
+    """The job in its next attempt, as a slot makes it."""
     phase = Phase.CALLING if job.mode is Mode.SYNC else Phase.STREAMING
     return job.but(phase=phase, attempt=attempt)
 
 
 @pytest.mark.parametrize("phase", RUNNING)
-@pytest.mark.parametrize("kind", [*MAYBE_BILLED, FailureKind.SERVER, FailureKind.UNDELIVERED])
+@pytest.mark.parametrize("kind", [*MAYBE_BILLED, FailureKind.SERVER])
 def test_a_failed_attempt_is_followed_by_another_after_a_wait(phase: Phase, kind: FailureKind) -> None:
     change = apply(job_in(phase), AnalysisFailed(failure(kind)))
     stop, wait = change.actions
@@ -50,7 +59,7 @@ def test_attempts_that_may_have_been_billed_are_counted(phase: Phase, code: str,
     assert error["platform"] == {"status": 502, "code": None, "message": "said"}
 
 
-@pytest.mark.parametrize("kind", [*CERTAINLY_FREE, FailureKind.SERVER, FailureKind.UNDELIVERED])
+@pytest.mark.parametrize("kind", [*CERTAINLY_FREE, FailureKind.SERVER])
 def test_what_was_not_billed_does_not_use_up_attempts(kind: FailureKind) -> None:
     job = job_in(Phase.STREAMING, billed_failures=POLICY.max_attempts - 1)
     change = apply(job, AnalysisFailed(failure(kind)))
@@ -58,13 +67,53 @@ def test_what_was_not_billed_does_not_use_up_attempts(kind: FailureKind) -> None
     assert change.job.billed_failures == POLICY.max_attempts - 1
 
 
-@pytest.mark.parametrize("kind", [*CERTAINLY_FREE, FailureKind.UNDELIVERED])
-def test_what_is_not_the_platform_s_failure_never_ends_a_job(kind: FailureKind) -> None:
+@pytest.mark.parametrize("kind", CERTAINLY_FREE)
+def test_what_cost_nothing_keeps_its_number_for_the_next_claim(kind: FailureKind) -> None:
+    job = apply(job_in(Phase.STREAMING, attempt=2), AnalysisFailed(failure(kind))).job
+    assert (job.attempt, job.attempt_unused, job.billed_failures) == (2, True, 0)
+    claimed = apply(job, SlotGranted()).job
+    assert (claimed.phase, claimed.attempt, claimed.attempt_unused) == (Phase.STREAMING, 2, False)
+
+
+@pytest.mark.parametrize("kind", CERTAINLY_FREE)
+def test_a_number_under_which_a_fragment_was_published_is_not_used_again(kind: FailureKind) -> None:
+    job = apply(job_in(Phase.STREAMING, attempt=2), AnalysisFailed(failure(kind), published=True)).job
+    assert apply(job, SlotGranted()).job.attempt == 3
+    assert job.billed_failures == 0
+
+
+@pytest.mark.parametrize("kind", CERTAINLY_FREE)
+def test_what_cost_nothing_is_waited_for_as_long_as_a_silent_task(kind: FailureKind) -> None:
+    fact = AnalysisFailed(failure(kind))
+    first = apply(job_in(Phase.STREAMING), fact).job
+    last = apply(again(first, 1), fact, now_ms=NOW + POLICY.task_patience_ms - 1)
+    assert last.completion is None
+    error = error_of(apply(again(last.job, 1), fact, now_ms=NOW + POLICY.task_patience_ms))
+    assert (error["code"], error["retryable"]) == ("platform_unavailable", True)
+
+
+def test_an_attempt_that_was_cut_off_counts_as_paid_over_any_number_of_restarts() -> None:
     job = job_in(Phase.STREAMING)
-    for attempt in range(1, 50):
-        change = apply(again(job, attempt), AnalysisFailed(failure(kind)), now_ms=NOW + attempt * 3_600_000)
+    for attempt in range(1, POLICY.max_attempts):
+        change = apply(again(job, attempt), Begin(restored=True))
         assert change.completion is None
         job = change.job
+    change = apply(again(job, POLICY.max_attempts), Begin(restored=True))
+    assert error_of(change)["code"] == "stream_failed"
+    assert [event.type for event in change.events] == ["interrupted"]
+    called = apply(job_in(Phase.CALLING, billed_failures=POLICY.max_attempts - 1), AttemptCut())
+    assert error_of(called)["code"] == "outcome_unknown"
+
+
+@pytest.mark.parametrize("on_interrupt", ["restart", "async"])
+def test_no_attempt_of_another_mode_is_paid_for_beyond_the_limit(on_interrupt: str) -> None:
+    request = request_of(on_interrupt=on_interrupt)
+    job = job_in(Phase.STREAMING, request, billed_failures=POLICY.max_attempts - 1)
+    assert apply(job, AttemptCut(), request).completion is not None
+
+
+def test_a_text_without_end_ends_the_job_and_is_not_paid_for_again() -> None:
+    assert error_of(apply(job_in(Phase.STREAMING), ResultTooLarge("too much")))["code"] == "result_too_large"
 
 
 def test_a_platform_that_fails_is_waited_for_as_long_as_patience_lasts() -> None:
@@ -77,7 +126,7 @@ def test_a_platform_that_fails_is_waited_for_as_long_as_patience_lasts() -> None
     assert error["platform"]["status"] == 503
 
 
-@pytest.mark.parametrize("kind", [FailureKind.BROKEN, FailureKind.UNDELIVERED, FailureKind.UNKNOWN])
+@pytest.mark.parametrize("kind", MAYBE_BILLED)
 def test_patience_begins_anew_once_the_platform_has_done_something_else_than_fail(kind: FailureKind) -> None:
     server = AnalysisFailed(failure(FailureKind.SERVER, status=500))
     job = apply(job_in(Phase.STREAMING), server).job
@@ -86,16 +135,19 @@ def test_patience_begins_anew_once_the_platform_has_done_something_else_than_fai
     assert apply(again(job, 3), server, now_ms=much_later).completion is None
 
 
-def test_a_wait_is_at_least_what_the_platform_wishes() -> None:
-    fact = AnalysisFailed(Failure(FailureKind.SERVER, "busy", None, retry_after_seconds=7_200.0))
+def test_a_wait_is_at_least_what_the_platform_wishes_and_ends_with_patience() -> None:
+    fact = AnalysisFailed(Failure(FailureKind.LIMITED, "busy", None, retry_after_seconds=7_200.0))
     (_, wait) = apply(job_in(Phase.STREAMING), fact).actions
     assert wait == WaitRetry(7_200.0)
+    fact = AnalysisFailed(Failure(FailureKind.LIMITED, "busy", None, retry_after_seconds=1e10))
+    (_, wait) = apply(job_in(Phase.STREAMING), fact).actions
+    assert wait == WaitRetry(POLICY.task_patience_ms / 1000)
 
 
 def test_waits_grow_from_failure_to_failure() -> None:
     job, waits = job_in(Phase.STREAMING), []
     for attempt in range(1, 6):
-        change = apply(again(job, attempt), AnalysisFailed(failure(FailureKind.UNDELIVERED)))
+        change = apply(again(job, attempt), AnalysisFailed(failure(FailureKind.SERVER)))
         (_, wait) = change.actions
         assert isinstance(wait, WaitRetry)
         waits.append(wait.seconds)

@@ -164,10 +164,12 @@ def test_an_interruption_carries_the_number_that_was_cut_off_also_when_the_next_
     assert published(claimed.job, cut.events[0], request_of()).attempt == 2
 
 
-def test_a_restored_creation_looks_before_it_creates() -> None:
+def test_a_restored_creation_takes_a_slot_and_looks_for_its_task_before_it_creates_one() -> None:
     change = apply(job_in(Phase.CREATING), Begin(restored=True))
-    assert change.actions == (MakeTask(find_first=True),)
-    assert change.job == job_in(Phase.CREATING)
+    assert (change.actions, change.save) == ((WaitSlot(Slot.CREATE),), False)
+    granted = apply(change.job, SlotGranted())
+    assert granted.actions == (MakeTask(find_first=True),)
+    assert granted.job == job_in(Phase.CREATING)
 
 
 def test_a_restored_task_is_watched() -> None:

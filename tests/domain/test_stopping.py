@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.domain.change import CancelTask, Change, StopWork
+from service.domain.change import CancelTask, Change, StopWaiting, StopWork
 from service.domain.facts import (
     AnalysisEnded,
     AnalysisFailed,
@@ -15,16 +15,20 @@ from service.domain.facts import (
     DeadlinePassed,
     Fact,
     FailureKind,
+    ResultTooLarge,
     RetryDue,
     SlotGranted,
     StreamOpened,
     TaskCanceled,
+    TaskGivenUp,
     TaskLost,
     TaskMade,
     TaskNotMade,
     TaskSeen,
     VideoFailed,
     VideoReady,
+    WorkFailed,
+    WriteRefused,
 )
 from service.domain.job import Ending, Job, Phase
 from tests.domain.builders import NOW, apply, error_of, failure, job_in, outcome, reason_of
@@ -64,7 +68,7 @@ def test_a_task_is_canceled_before_its_job_ends(stop: Fact) -> None:
 def test_a_creation_under_way_is_left_to_end_and_its_task_canceled(stop: Fact) -> None:
     asked = apply(job_in(Phase.CREATING), stop)
     assert asked.job.phase is Phase.CANCELING
-    assert asked.actions == ()
+    assert asked.actions == (StopWaiting(),)
     assert asked.save
     made = apply(asked.job, TaskMade("task-9", "queued"))
     assert made.job.task_id == "task-9"
@@ -88,6 +92,12 @@ def test_a_task_in_doubt_is_told_also_when_the_job_was_canceled() -> None:
     asked = apply(job_in(Phase.CREATING), CANCEL)
     ended = apply(asked.job, TaskNotMade(failure(FailureKind.UNKNOWN), looked_for=False))
     assert reason_of(ended) == "canceled by request (whether a task was created could not be found out)"
+
+
+@pytest.mark.parametrize("waited", [RetryDue(), SlotGranted()])
+def test_a_creation_that_waits_is_canceled_without_being_created(waited: Fact) -> None:
+    asked = apply(job_in(Phase.CREATING), CANCEL)
+    assert apply(asked.job, waited).actions == (CancelTask(find=True),)
 
 
 @pytest.mark.parametrize(("task_id", "find"), [(None, True), ("task-1", False)])
@@ -130,6 +140,11 @@ FACTS: list[Fact] = [
     TaskNotMade(failure(FailureKind.SERVER), looked_for=True),
     TaskSeen("ready", outcome()),
     TaskLost(None),
+    TaskGivenUp("it stands still", running=True),
+    TaskGivenUp("every poll has failed", running=False),
+    WorkFailed("a bug"),
+    WriteRefused("too large"),
+    ResultTooLarge("too large"),
     CANCEL,
     DEADLINE,
     TaskCanceled(""),
@@ -139,16 +154,21 @@ FACTS: list[Fact] = [
 _HEARD: dict[type, set[Phase]] = {
     VideoReady: {Phase.ACCEPTED},
     VideoFailed: {Phase.ACCEPTED},
-    SlotGranted: {Phase.READY},
-    RetryDue: {Phase.READY},
+    SlotGranted: {Phase.READY, Phase.CREATING, Phase.CANCELING},
+    # Reported by a timer only that the loop has started in this phase.
+    RetryDue: {Phase.ACCEPTED, Phase.READY, Phase.CREATING, Phase.WATCHING, Phase.CANCELING},
     StreamOpened: {Phase.STREAMING},
     AnalysisEnded: {Phase.STREAMING, Phase.CALLING},
     AnalysisFailed: {Phase.STREAMING, Phase.CALLING},
+    ResultTooLarge: {Phase.STREAMING, Phase.CALLING},
     AttemptCut: {Phase.STREAMING, Phase.CALLING},
     TaskMade: {Phase.CREATING, Phase.CANCELING},
     TaskNotMade: {Phase.CREATING, Phase.CANCELING},
     TaskSeen: {Phase.WATCHING},
     TaskLost: {Phase.WATCHING},
+    TaskGivenUp: {Phase.WATCHING},
+    WorkFailed: {phase for phase in Phase if phase not in (Phase.READY, Phase.ENDED)},
+    WriteRefused: {phase for phase in Phase if phase is not Phase.ENDED},
     TaskCanceled: {Phase.CANCELING},
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -29,19 +28,10 @@ from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
 from service.telemetry.metrics import Metrics
 from tests.engine.fake_platform import FakePlatform
+from tests.support.clock import LoopClock
+from tests.support.waiting import settled, until
 
-EPOCH = 1_790_000_000.0
 URL = "https://media.example.com/v.mp4"
-
-
-class LoopClock:
-    """The loop's time as both clocks."""
-
-    def time(self) -> float:
-        return EPOCH + asyncio.get_running_loop().time()
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 class SwitchedLease:
@@ -72,6 +62,10 @@ class HeldWriter(MemoryWriter):
     """Commits at the next turn of the loop, unless it is held."""
 
     held = False
+
+    def refuse_above(self, topic: str, size_bytes: int) -> None:
+        """Take no records of `topic` that are larger, although everybody else believes that it takes them."""
+        self._limits = TopicLimits({topic: size_bytes}, default_bytes=self._limits.of(""))
 
     def _commit(self) -> None:
         if self.held:
@@ -206,7 +200,7 @@ class Bench:
             jobs=self.book,
             finished=self.finished,
             parked=cast(ParkedJobs, NothingParked()),
-            limits=TopicLimits(),
+            limits=self.limits,
             quarantined=frozenset(),
             metrics=self.metrics,
             clock=self.clock,
@@ -302,25 +296,3 @@ def analyze(request_id: str = "r-1", **members: Any) -> dict[str, Any]:
 
 def cancel(request_id: str = "r-1") -> dict[str, Any]:
     return {"type": "cancel", "request_id": request_id}
-
-
-async def until(condition: Callable[[], object], what: str = "", seconds: float = 3_600) -> None:
-    """Wait for a condition, in the loop's time."""
-    try:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"not within {seconds:g} s: {what or condition}") from None
-
-
-async def settled() -> None:
-    """Let everything run that is ready now; no time passes."""
-    for _ in range(60):
-        await asyncio.sleep(0)
-
-
-async def passed(seconds: float) -> None:
-    """Let the loop's time go on."""
-    until_then = asyncio.get_running_loop().time() + seconds
-    await until(lambda: asyncio.get_running_loop().time() >= until_then)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from service.domain.change import Slot
-from tests.engine.bench import Bench, analyze, cancel, passed, settled, until
+from tests.engine.bench import Bench, analyze, cancel
 from tests.engine.fake_platform import After, not_found, rejected, server_failed, unknown
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 

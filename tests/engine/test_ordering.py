@@ -9,8 +9,9 @@ import pytest
 from service.clock import rfc3339
 from service.domain.job import Ending, Mode, Phase
 from tests.domain.builders import job_in, request_of
-from tests.engine.bench import Bench, analyze, cancel, passed, settled, until
+from tests.engine.bench import Bench, analyze, cancel
 from tests.engine.fake_platform import Held
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 

@@ -16,16 +16,27 @@ from service.engine.work.poller import Poller
 from service.kafka.ports import UnreadableJob
 from service.settings import TopicSettings
 from tests.domain.builders import job_of, request_of
-from tests.engine.bench import Bench, analyze, passed, settled, until
+from tests.engine.bench import Bench, analyze
 from tests.engine.fake_platform import Held
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
 STREAM: dict[str, Any] = {"upload": "inline", "mode": "stream"}
 
 
+class CountingLoop:
+    """The loop as the poller sees it: it is told of polls that fail."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def work_failed(self, live: LiveJob, error: BaseException) -> None:
+        self.failures += 1
+
+
 def live_of(job: Job | None = None) -> LiveJob:
-    return LiveJob(job or job_of(), cast("Loop", None))
+    return LiveJob(job or job_of(), cast("Loop", CountingLoop()))
 
 
 # Slots
@@ -113,6 +124,7 @@ async def test_a_poll_that_fails_is_repeated_and_one_that_is_forgotten_is_not() 
     poller.forget(live)
     await passed(200)
     assert (polls, len(poller)) == (3, 0)
+    assert cast("CountingLoop", live.loop).failures == 3
     await poller.close()
 
 

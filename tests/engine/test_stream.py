@@ -9,11 +9,14 @@ import pytest
 
 from service.domain.change import Slot
 from service.kafka.ports import DeliveryFailed, LeaseLost, RecordTooLarge
-from tests.engine.bench import Bench, analyze, passed, settled, until
+from service.settings import TopicSettings
+from tests.engine.bench import Bench, analyze
 from tests.engine.fake_platform import TEXTS, Held, broken, not_sent, rate_limited, server_failed, unauthorized, unknown
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
+TOPICS = TopicSettings()
 STREAM: dict[str, Any] = {"upload": "inline", "mode": "stream"}
 
 
@@ -51,23 +54,86 @@ async def test_a_fragment_that_is_not_delivered_begins_a_new_attempt(bench: Benc
     bench.sender.fail_next(None)
     completion = await bench.completed()
     assert (completion["type"], completion["attempt"]) == ("completed", 2)
-    assert [(f["attempt"], f["sequence"]) for f in bench.fragments()] == [(1, 0), (2, 0), (2, 1), (2, 2)]
+    assert [(f["attempt"], f["sequence"]) for f in bench.fragments()] == [(1, 0), (2, 0), (2, 1), (2, 2), (2, 3)]
+    assert [f["text"] for f in bench.fragments() if f["attempt"] == 2] == ["", *TEXTS]
 
 
-async def test_undelivered_fragments_never_fail_the_job(bench: Bench) -> None:
-    bench.sender.fail_next(lambda: DeliveryFailed("the broker is away"))
+async def test_a_topic_that_refuses_fragments_is_waited_for_before_a_stream_is_paid_again(bench: Bench) -> None:
+    bench.platform.streams.append(
+        [lambda: bench.sender.fail_next(lambda: DeliveryFailed("the topic refuses")), TEXTS[0]]
+    )
     await bench.take(analyze(**STREAM))
-    await until(lambda: bench.told().count("retrying") == bench.settings.jobs.max_attempts + 2)
-    assert bench.completions() == []
+    await until(lambda: bench.phases("r-1")[-2:] == ["ready", "streaming"])
+    await passed(36_000)
+    assert bench.platform.count("stream") == 1
+    assert bench.slots.taken(Slot.STREAM) == 0
     bench.sender.fail_next(None)
-    assert (await bench.completed())["type"] == "completed"
+    completion = await bench.completed()
+    assert (completion["type"], completion["attempt"], bench.platform.count("stream")) == ("completed", 2, 2)
 
 
-async def test_a_fragment_that_fits_no_record_ends_the_job_after_some_attempts(bench: Bench) -> None:
+async def test_a_topic_that_takes_the_first_record_and_refuses_the_rest_is_paid_for_a_limited_number_of_times(
+    bench: Bench,
+) -> None:
+    def refuse() -> None:
+        bench.sender.fail_next(lambda: DeliveryFailed("the topic refuses"))
+
+    def take() -> None:
+        bench.sender.fail_next(None)
+
+    bench.platform.streams.extend([refuse, TEXTS[0], take, TEXTS[1]] for _ in range(20))
+    await bench.take(analyze(**STREAM))
+    completion = await bench.completed()
+    assert completion["error"]["code"] == "stream_failed"
+    assert bench.platform.count("stream") == bench.settings.jobs.max_attempts
+
+
+async def test_a_crash_loop_pays_for_a_stream_a_limited_number_of_times(bench: Bench) -> None:
+    await bench.take(analyze(**STREAM))
+    for _ in range(bench.settings.jobs.max_attempts):
+        held = bench.platform.hold("stream")
+        await held.reached.wait()
+        await bench.crash()
+    completion = await bench.completed()
+    assert (completion["error"]["code"], completion["attempt"]) == ("stream_failed", 4)
+    assert bench.platform.count("stream") == bench.settings.jobs.max_attempts
+    assert bench.told().count("interrupted") == bench.settings.jobs.max_attempts
+
+
+async def test_a_fragment_larger_than_its_topic_takes_is_sent_in_pieces() -> None:
+    async with Bench(limits={TOPICS.fragments: 8_192}) as bench:
+        bench.platform.streams.append(["short", "é" * 10_000, "end"])
+        await bench.take(analyze(**STREAM))
+        completion = await bench.completed()
+        fragments = bench.fragments()
+        assert [f["sequence"] for f in fragments] == list(range(len(fragments)))
+        assert completion["fragments"] == len(fragments) > 5
+        assert "".join(f["text"] for f in fragments) == completion["text"] == "short" + "é" * 10_000 + "end"
+
+
+async def test_a_stream_without_end_is_left_when_no_completion_could_hold_its_text() -> None:
+    async with Bench(limits={TOPICS.completions: 50_000}) as bench:
+        bench.platform.streams.append(["x" * 10_000] * 1_000)
+        await bench.take(analyze(**STREAM))
+        completion = await bench.completed()
+        assert completion["error"]["code"] == "result_too_large"
+        assert 5 <= len(bench.fragments()) <= 6
+        assert bench.platform.count("stream") == 1
+        assert bench.book.held_bytes == 0
+
+
+async def test_a_fragment_that_fits_no_record_ends_the_job_and_is_not_paid_for_again(bench: Bench) -> None:
     bench.sender.fail_next(lambda: RecordTooLarge("fragments", 2, 1))
     await bench.take(analyze(**STREAM))
-    assert (await bench.completed())["error"]["code"] == "stream_failed"
-    assert bench.platform.count("stream") == bench.settings.jobs.max_attempts
+    assert (await bench.completed())["error"]["code"] == "result_too_large"
+    assert bench.platform.count("stream") <= 1
+
+
+async def test_half_a_character_in_a_stream_is_replaced(bench: Bench) -> None:
+    bench.platform.streams.append(["a\ud83d", "b"])
+    await bench.take(analyze(**STREAM))
+    completion = await bench.completed()
+    assert completion["text"] == "".join(f["text"] for f in bench.fragments()) == "a\ufffdb"
 
 
 @pytest.mark.parametrize("while_sending", [True, False])
@@ -111,6 +177,7 @@ async def test_a_lost_lease_while_draining_begins_no_new_attempt(bench: Bench) -
     await passed(1)
     bench.lease.on = True
     await draining
+    await passed(1)
     assert bench.platform.count("stream") == 1
     assert bench.phases() == ["accepted", "streaming", "ready"]
     assert bench.slots.taken(Slot.STREAM) == 0
@@ -123,7 +190,7 @@ async def test_what_cost_nothing_is_repeated_within_the_attempt(bench: Bench, fa
     completion = await bench.completed()
     assert (completion["type"], completion["attempt"]) == ("completed", 1)
     assert bench.told().count("retrying") == 10
-    assert bench.phases() == ["accepted", "streaming", "ended"]
+    assert bench.phases() == ["accepted", *["streaming", "ready"] * 10, "streaming", "ended"]
 
 
 async def test_the_platforms_wish_is_waited_for(bench: Bench) -> None:
@@ -139,8 +206,9 @@ async def test_a_cut_begins_a_new_attempt_from_the_first_fragment(bench: Bench, 
     bench.platform.streams.append([TEXTS[0], TEXTS[1], failure()])
     await bench.take(analyze(**STREAM))
     completion = await bench.completed()
-    assert (completion["attempt"], completion["fragments"]) == (2, 3)
-    assert [(f["attempt"], f["sequence"]) for f in bench.fragments()] == [(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]
+    assert (completion["attempt"], completion["fragments"]) == (2, 4)
+    numbers = [(f["attempt"], f["sequence"]) for f in bench.fragments()]
+    assert numbers == [(1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)]
     ids = [dict(r.headers)["ce_id"] for r in bench.log.read(bench.settings.topics.fragments, 0)]
     assert len(set(ids)) == len(ids)
 

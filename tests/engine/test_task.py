@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from service.domain.job import Phase, encode_job
-from service.platform.errors import Conflict
+from service.platform.errors import Conflict, SearchIncomplete, Unsendable
 from service.platform.values import Task
 from tests.domain.builders import job_in, request_of
-from tests.engine.bench import EPOCH, Bench, analyze, passed, settled, until
+from tests.engine.bench import Bench, analyze, cancel
 from tests.engine.fake_platform import (
     After,
     Held,
@@ -23,6 +23,8 @@ from tests.engine.fake_platform import (
     unauthorized,
     unknown,
 )
+from tests.support.clock import EPOCH
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
@@ -120,6 +122,45 @@ async def test_what_can_not_be_found_out_ends_as_unknown_and_is_not_paid_for_aga
     assert bench.platform.count("create_task") == 1
 
 
+async def test_a_list_that_can_not_be_read_to_its_end_is_read_again_a_few_times_only(bench: Bench) -> None:
+    bench.platform.script("create_task", After(unknown()))
+    bench.platform.always("find_task", SearchIncomplete)
+    await bench.take(analyze(**ASYNC))
+    assert (await bench.completed())["error"]["code"] == "outcome_unknown"
+    assert (bench.platform.count("create_task"), bench.platform.count("find_task")) == (1, 3)
+
+
+async def test_a_task_that_shows_late_in_the_list_is_not_made_again(bench: Bench) -> None:
+    bench.platform.list_tasks = False
+    bench.platform.script("create_task", After(unknown()))
+    await bench.take(analyze(**ASYNC))
+    await until(lambda: bench.platform.count("find_task"))
+    await passed(2)
+    bench.platform.list_tasks = True
+    await watched(bench)
+    assert bench.platform.count("create_task") == 1
+
+
+async def test_a_cancel_is_heard_while_it_is_waited_for_the_list(bench: Bench) -> None:
+    bench.platform.script("create_task", unknown())
+    await bench.take(analyze(**ASYNC))
+    await until(lambda: bench.platform.count("find_task"))
+    await bench.take(cancel())
+    assert (await bench.completed())["type"] == "canceled"
+    assert bench.platform.count("create_task") == 1
+
+
+@pytest.mark.parametrize("mode", ["stream", "sync", "async"])
+async def test_what_can_not_be_sent_ends_its_job_at_once(bench: Bench, mode: str) -> None:
+    operation = {"stream": "stream", "sync": "analyze", "async": "create_task"}[mode]
+    bench.platform.always(operation, lambda: Unsendable("it holds half of a character"))
+    await bench.take(analyze(mode=mode))
+    completion = await bench.completed()
+    assert (completion["type"], completion["attempt"]) == ("failed", 1)
+    assert "half of a character" in completion["error"]["message"]
+    assert bench.platform.count(operation) == 1
+
+
 async def test_a_platform_that_never_made_the_task_is_unavailable(bench: Bench) -> None:
     bench.platform.always("create_task", server_failed)
     await bench.take(analyze(**ASYNC))
@@ -129,7 +170,7 @@ async def test_a_platform_that_never_made_the_task_is_unavailable(bench: Bench) 
     assert bench.platform.calls[-1].operation == "find_task"
 
 
-async def test_giving_up_looks_a_last_time(bench: Bench) -> None:
+async def test_giving_up_searches_a_last_time(bench: Bench) -> None:
     bench.platform.list_tasks = False
     bench.platform.always("create_task", server_failed)
     await bench.take(analyze(**ASYNC))
@@ -175,33 +216,104 @@ async def test_a_task_that_ends_without_a_result_ends_the_job(bench: Bench, stat
     assert (await bench.completed())["type"] == kind
 
 
-async def test_a_task_that_is_lost_ends_as_unknown_after_some_looks(bench: Bench) -> None:
+async def test_a_task_that_is_lost_ends_as_unknown_after_some_polls(bench: Bench) -> None:
     await bench.take(analyze(**ASYNC))
     await watched(bench)
     task = bench.platform.tasks.pop("task-1")
-    looks = bench.platform.count("get_task")
-    await until(lambda: bench.platform.count("get_task") == looks + 2)
+    polls = bench.platform.count("get_task")
+    await until(lambda: bench.platform.count("get_task") == polls + 2)
     assert bench.completions() == []
     bench.platform.tasks["task-1"] = task
-    await until(lambda: bench.platform.count("get_task") == looks + 3)
+    await until(lambda: bench.platform.count("get_task") == polls + 3)
     del bench.platform.tasks["task-1"]
     completion = await bench.completed()
     assert completion["error"]["code"] == "outcome_unknown"
-    assert bench.platform.count("get_task") == looks + 6
+    assert bench.platform.count("get_task") == polls + 6
 
 
-async def test_a_failing_look_is_repeated_without_end(bench: Bench) -> None:
+@pytest.mark.parametrize("failure", [server_failed, unknown, rejected])
+async def test_polls_that_only_fail_are_repeated_for_some_minutes(bench: Bench, failure: Any) -> None:
     await bench.take(analyze(**ASYNC))
     await watched(bench)
-    bench.platform.always("get_task", server_failed)
-    await passed(3_000)
+    bench.platform.always("get_task", failure)
+    await passed(800)
     assert bench.completions() == []
-    bench.platform.always("get_task", None)
+    completion = await bench.completed()
+    assert completion["error"]["code"] == "outcome_unknown"
+    assert bench.platform.count("create_task") == 1
+    assert len(bench.poller) == 0
+
+
+async def test_a_poll_that_works_in_between_renews_patience(bench: Bench) -> None:
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    for _ in range(10):
+        bench.platform.always("get_task", server_failed)
+        await passed(800)
+        bench.platform.always("get_task", None)
+        await passed(60)
     bench.platform.end_task("task-1")
-    await bench.completed()
+    assert (await bench.completed())["type"] == "completed"
 
 
-async def test_a_ready_task_whose_result_is_missing_is_looked_at_again(bench: Bench) -> None:
+@pytest.mark.parametrize("failure", [not_sent, rate_limited, unauthorized])
+async def test_polls_that_are_not_answered_at_all_are_waited_for_a_day(bench: Bench, failure: Any) -> None:
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    bench.platform.always("get_task", failure)
+    await passed(80_000)
+    assert bench.completions() == []
+    await passed(10_000)
+    assert (await bench.completed())["error"]["code"] == "outcome_unknown"
+
+
+@pytest.mark.parametrize("status", ["queued", "processing", "a word of tomorrow"])
+async def test_a_status_that_never_changes_ends_the_job_after_a_day_and_cancels_the_task(
+    bench: Bench, status: str
+) -> None:
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    bench.platform.end_task("task-1", status)
+    await passed(86_000)
+    assert bench.completions() == []
+    await passed(1_000)
+    error = (await bench.completed())["error"]
+    assert (error["code"], error["stage"]) == ("outcome_unknown", "analysis")
+    assert bench.platform.tasks["task-1"].status == "canceled"
+
+
+async def test_patience_with_a_task_goes_on_over_restarts() -> None:
+    async with Bench(jobs={"task_patience_seconds": 1_000}) as bench:
+        await bench.take(analyze(**ASYNC))
+        began = bench.clock.time()
+        for _ in range(5):
+            await passed(180)
+            await bench.crash()
+        assert bench.completions() == []
+        await bench.completed()
+        assert bench.clock.time() - began < 1_100
+
+
+async def test_a_ready_task_whose_result_can_never_be_used_ends_after_some_minutes(bench: Bench) -> None:
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    bench.platform.tasks["task-1"] = Task("task-1", "ready")
+    await passed(800)
+    assert bench.completions() == []
+    error = (await bench.completed())["error"]
+    assert (error["code"], "can't be used" in error["message"]) == ("outcome_unknown", True)
+
+
+async def test_a_poll_that_fails_by_an_error_of_ours_ends_the_job(bench: Bench) -> None:
+    await bench.take(analyze(**ASYNC))
+    await watched(bench)
+    bench.platform.always("get_task", lambda: RecursionError("a bug"))
+    error = (await bench.completed())["error"]
+    assert (error["code"], "task-1" in error["message"]) == ("internal_error", True)
+    assert len(bench.poller) == 0
+
+
+async def test_a_ready_task_whose_result_is_missing_is_polled_again(bench: Bench) -> None:
     await bench.take(analyze(**ASYNC))
     await watched(bench)
     whole = bench.platform.tasks["task-1"]

@@ -14,6 +14,14 @@ Route = Literal["client", "raw"]
 Damage = Literal["crc", "magic_0", "magic_1", "length", "control", "null_header", "count", "codec"]
 CODECS: tuple[Codec, ...] = ("none", "gzip", "snappy", "lz4", "zstd")
 
+_DEAD_LETTER_HEADERS = frozenset(
+    b"dlq." + name
+    for name in (
+        b"original.topic", b"original.partition", b"original.offset", b"original.timestamp", b"error.code",
+        b"error.message", b"failed_at", b"service.version", b"redrive.count", b"value.sha256", b"value.size",
+    )
+)  # fmt: skip
+
 ANY_END = frozenset({"any"})
 """Expectation of a record that was changed at random: a completion or a dead letter, whichever is right."""
 
@@ -83,6 +91,11 @@ class Digest:
     key: bytes
     value: bytes
     headers: bytes
+
+
+def without_dead_letter_headers(headers: Iterable[Header]) -> tuple[Header, ...]:
+    """The headers without those that only a dead letter has: a record that comes with them gets new ones."""
+    return tuple(header for header in headers if header[0] not in _DEAD_LETTER_HEADERS)
 
 
 def digest_of(key: bytes | None, value: bytes | None, headers: Iterable[Header]) -> Digest:

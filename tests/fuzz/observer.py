@@ -14,7 +14,7 @@ import orjson
 from contracts.topics import Role
 from service.settings import Settings
 from tests.fuzz.batch import ABORT, StoredBatch, StoredRecord, decode_batches
-from tests.fuzz.case import Digest, digest_of
+from tests.fuzz.case import Digest, digest_of, without_dead_letter_headers
 from tests.fuzz.sender import Position, leaders_of
 from tests.fuzz.wire import Connection, Fetched
 
@@ -112,7 +112,7 @@ class FuzzObserver(threading.Thread):
             self.seen.completions[job].append(Completion(digest, _end(body), _message(body)))
 
     def _take_letter(self, record: StoredRecord) -> None:
-        original = tuple(header for header in record.headers if not header[0].startswith(b"dlq."))
+        original = without_dead_letter_headers(record.headers)
         ours = {name: value or b"" for name, value in record.headers if name.startswith(b"dlq.")}
         if ours.get(b"dlq.original.topic") != self._requests_topic.encode():
             self.seen.unreadable.append(f"a dead letter of {ours.get(b'dlq.original.topic')!r}")

@@ -211,7 +211,7 @@ class Fuzz:
         """Send finished requests again: each must be told as a duplicate, and have its completion published again."""
         chosen: list[tuple[tuple[int, str], SentCase, int]] = []
         for place, record in self._ledger.places.items():
-            job = (place[0], record.asked.request_id) if record.asked else None
+            job = (place[0], record.asked[0].request_id) if record.asked else None
             if job and record.kind in STRICT_KINDS and job in observer.seen.completions and len(chosen) < _LATE_REPEATS:
                 chosen.append((job, record, len(observer.seen.completions[job])))
         again = [self._case(generator, record.number + _REPEATED) for _, record, _ in chosen]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import confluent_kafka
 
 from tests.fuzz.batch import encode_batch
-from tests.fuzz.case import CODECS, Case, Codec, Digest, digest_of
-from tests.fuzz.reading import Asked, read_request
+from tests.fuzz.case import CODECS, Case, Codec, Digest, digest_of, without_dead_letter_headers
+from tests.fuzz.reading import Asked, read_requests
 from tests.fuzz.wire import Connection, Refused
 
 Position = tuple[int, int]
@@ -36,7 +36,7 @@ class SentCase:
     ends: frozenset[str]
     digest_as_empty: Digest
     """The digest of a copy with an empty value where neither key nor value was there: aiokafka can't write that."""
-    asked: Asked | None
+    asked: tuple[Asked, ...]
     """What the record asks for, by our own reading."""
 
 
@@ -52,9 +52,10 @@ class Ledger:
 
     def took(self, case: Case, partition: int, offset: int) -> None:
         """The broker has the record."""
-        digest = digest_of(case.key, case.value, case.headers)
-        asked = read_request(case.value, case.headers)
-        empty = digest_of(None, b"", case.headers) if case.key is None and case.value is None else digest
+        asked = read_requests(case.value)
+        headers = without_dead_letter_headers(case.headers)
+        digest = digest_of(case.key, case.value, headers)
+        empty = digest_of(None, b"", headers) if case.key is None and case.value is None else digest
         sent = SentCase(case.number, case.kind, digest, case.key is None, case.ends, empty, asked)
         with self.lock:
             self.places[partition, offset] = sent

@@ -31,7 +31,7 @@ def _sent(number: int, kind: str, asked: Asked | None, ends: frozenset[str] = AN
         keyless=False,
         ends=ends,
         digest_as_empty=_digest(kind.encode()),
-        asked=asked,
+        asked=(asked,) if asked else (),
     )
 
 

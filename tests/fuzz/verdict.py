@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.fuzz.case import digest_of
 from tests.fuzz.observer import Completion, Job, Letter, Observed
+from tests.fuzz.reading import Asked
 from tests.fuzz.sender import Position, SentCase
 
 
@@ -47,12 +48,13 @@ def unfinished(sent: Mapping[Position, SentCase], seen: Observed) -> int:
     for place, record in sent.items():
         if place in seen.letters:
             continue
-        if record.asked is None:
+        asked = _asked(record, place, seen)
+        if asked is None:
             waiting += 1
             continue
-        job = place[0], record.asked.request_id
-        ended = job in seen.completions or (record.asked.type == "cancel" and seen.progress[job]["cancel_ignored"])
-        waiting += not ended
+        job = place[0], asked.request_id
+        ignored = asked.type == "cancel" and job in seen.progress and seen.progress[job]["cancel_ignored"]
+        waiting += not (job in seen.completions or ignored)
     return waiting
 
 
@@ -64,14 +66,23 @@ def _letters(sent: Mapping[Position, SentCase], seen: Observed, jobs: dict[Job, 
             yield _failure(record, place, f"has {len(letters)} dead letters")
         if letters:
             yield from _letter(record, place, letters[0])
-        elif record.asked is None:
+        elif (asked := _asked(record, place, seen)) is None:
             yield _failure(record, place, "has no end: it is no request and has no dead letter")
-        elif record.asked.type == "cancel":
-            jobs[place[0], record.asked.request_id].cancels.append((place, record))
+        elif asked.type == "cancel":
+            jobs[place[0], asked.request_id].cancels.append((place, record))
         else:
-            jobs[place[0], record.asked.request_id].analyses.append((place, record))
+            jobs[place[0], asked.request_id].analyses.append((place, record))
     for place in seen.letters.keys() - sent.keys():
         yield Failure("a dead letter of a record that was never sent", place=place)
+
+
+def _asked(record: SentCase, place: Position, seen: Observed) -> Asked | None:
+    """What the record asks for; of two readings the one that something was published for."""
+    for asked in record.asked:
+        job = place[0], asked.request_id
+        if job in seen.completions or job in seen.progress:
+            return asked
+    return record.asked[0] if record.asked else None
 
 
 def _letter(record: SentCase, place: Position, letter: Letter) -> Iterator[Failure]:

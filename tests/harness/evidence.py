@@ -1,4 +1,4 @@
-"""What was seen in a system's topics, ordered for questions: completions by request, fragments by attempt."""
+"""Records read from a system's topics, sorted: completions by request, fragments by attempt."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Record:
 
 
 def first_of_each(seen: Evidence, requests_topic: str) -> Evidence:
-    """What a reader keeps that follows the contract: the first record of each `ce_source` and `ce_id`.
+    """What a reader keeps that does as the contract says: the first record of each `ce_source` and `ce_id`.
 
     Of dead letters, which have no id, the first for each original. Fragments and progress have ids too.
     """
@@ -82,7 +82,7 @@ def first_of_each(seen: Evidence, requests_topic: str) -> Evidence:
 
 
 class Evidence:
-    """Records in the order they were seen; within a partition that is the order of the log."""
+    """Records in the order in which they were read; within a partition that is the order of the log."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -91,12 +91,12 @@ class Evidence:
         self.fragments: dict[tuple[str, int], list[Record]] = defaultdict(list)
         self.progress: dict[str, list[Record]] = defaultdict(list)
         self.dead_letters: dict[RecordPosition, list[Record]] = defaultdict(list)
-        """By the place of the original in the requests topic."""
+        """By partition and offset of the original in the requests topic."""
         self.other_dead_letters: list[Record] = []
-        """Copies of records of other topics."""
+        """Dead letters of other topics than the requests topic."""
 
     def take(self, record: Record, *, requests_topic: str) -> None:
-        """Note one record."""
+        """Add one record."""
         self.records.append(record)
         match record.role:
             case Role.REQUESTS:
@@ -114,7 +114,7 @@ class Evidence:
                 self.other_dead_letters.append(record)
 
     def completion(self, request_id: str) -> dict[str, Any] | None:
-        """The last word on a request; None before it is spoken."""
+        """The completion of a request; None if there is none yet."""
         found = self.completions.get(request_id)
         return found[0].body if found else None
 

@@ -1,6 +1,6 @@
-"""The contract's promises, checked against what a observer saw and what the platform counted.
+"""The contract's promises, checked against the records that an observer read and the counts of the emulator.
 
-Written from the contract's text alone: nothing here asks the service what it thinks it did.
+Written from the text of the contract. Nothing here uses what the service says about itself.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _EVENTS = frozenset({Role.FRAGMENTS, Role.COMPLETIONS, Role.PROGRESS})
 
 
 def check_invariants(seen: Evidence, stats: Mapping[str, Any] | None = None, *, uploads_once: bool = True) -> list[str]:
-    """Every broken promise, in words; empty when all were kept.
+    """Every broken promise, in words; an empty list if all were kept.
 
-    `seen` must have read every topic to its end, with every request ended. `stats` is what the emulator counted.
+    Every request must have ended, and `seen` must hold every topic to its end. `stats`: the emulator's counts.
     """
     broken = [*_one_end_each(seen), *_fragments(seen), *_identities(seen), *_shapes(seen)]
     if stats is not None:

@@ -1,4 +1,4 @@
-"""What the processes of a soak wrote: logs, looked through for faults, and a dump of all topics for a post-mortem."""
+"""Logs of services, searched for faults, and a dump of all topics for finding out what happened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contracts.topics import Role
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 
-# Each tells a fault of ours, whatever was done to the processes.
+# Each is a fault of the service, whatever was done to its process.
 _FAULTS = frozenset(
     {
         LogEvent.WORK_FAILED,
@@ -27,7 +27,7 @@ _FAULTS = frozenset(
         LogEvent.ACCEPT_FAILED,
         LogEvent.JOB_QUARANTINED,
         LogEvent.COMPLETION_GONE,
-        LogEvent.INPUT_BEHIND,
+        LogEvent.INPUT_OFFSET_LAPSED,
         LogEvent.DEAD_LETTER_CUT,
         LogEvent.LOOP_BLOCKED,
         LogEvent.EMULATOR_BROKEN,
@@ -48,7 +48,7 @@ def lines_of(log_file: Path) -> Iterator[dict[str, Any]]:
 
 
 def faulty_lines(log_file: Path) -> Iterator[dict[str, Any]]:
-    """Lines that should never be logged."""
+    """Lines of a log that must never be there."""
     for line in lines_of(log_file):
         event = str(line.get("event"))
         bad = event in _FAULTS or (line.get("plain") and event.startswith("Traceback"))
@@ -57,7 +57,7 @@ def faulty_lines(log_file: Path) -> Iterator[dict[str, Any]]:
 
 
 def faults_in(log_file: Path) -> Iterator[str]:
-    """The same as texts."""
+    """The same lines, as texts."""
     for line in faulty_lines(log_file):
         details = {name: value for name, value in line.items() if name not in ("event", "timestamp")}
         yield f"{log_file.name}: {line.get('event')} {details}"

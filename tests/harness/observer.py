@@ -1,4 +1,4 @@
-"""An independent observer: reads every public topic of a system with librdkafka, which is no client of ours."""
+"""Reads every public topic of a system with librdkafka, a client that the service does not use."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.harness.evidence import Evidence, Record
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 _BATCH = 1000
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0
 
 
 class Observer(Evidence):
-    """Reads all public topics from their beginning; `until` goes on reading until a condition holds.
+    """Reads all public topics from their beginning. `until` reads until a condition holds.
 
     One task at a time may use it. Reading is done in a thread: the event loop stays free.
     """
@@ -50,7 +50,7 @@ class Observer(Evidence):
 
     @classmethod
     async def of_everything(cls, settings: Settings, isolation: Isolation = "read_committed") -> Self:
-        """A observer that has read each topic from its beginning to its present end, and is closed."""
+        """An observer that has read each topic from its beginning to its present end, and is closed."""
         async with cls(settings, isolation) as observer:
             wanted = len(observer._topics) * observer._partitions
             await observer.until(lambda: len(observer._at_end) == wanted, "the end of every topic")
@@ -59,7 +59,7 @@ class Observer(Evidence):
     async def until(
         self, reached: Callable[[], object], what: str = "what was expected", *, seconds: float = _PATIENCE_SECONDS
     ) -> None:
-        """Read until `reached()` is true; raises `ProgramError`, telling what was seen, when it takes too long."""
+        """Read until `reached()` is true. Raises `ProgramError` with a summary of what was read after `seconds`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while not reached():
@@ -77,9 +77,9 @@ class Observer(Evidence):
             raise ProgramError(f"no completion of {missing}; {error}") from None
 
     async def read(self) -> int:
-        """Take what is there; waits a moment when there is nothing. Returns how many records came."""
+        """Read what is there, or wait a moment if there is nothing. Returns the number of records."""
         count = 0
-        for message in await asyncio.to_thread(self._consumer.consume, _BATCH, _LOOK_SECONDS):
+        for message in await asyncio.to_thread(self._consumer.consume, _BATCH, _POLL_SECONDS):
             error = message.error()
             place = message.topic(), message.partition()
             if error is None:

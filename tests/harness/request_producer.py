@@ -1,4 +1,4 @@
-"""Puts records into the requests topic of a system, of any shape, with librdkafka."""
+"""Sends records of any kind to the requests topic of a system, with librdkafka."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from service.settings import Settings
 from tests.harness.evidence import Header, RecordPosition
 
 _LARGEST_BYTES = 8 * 1024 * 1024
-_DELIVERY_SECONDS = 30.0
+_DELIVERY_SECONDS = 60.0
 
 
 class RequestProducer:
-    """A producer of work. Each call is durable in the topic when it returns."""
+    """Sends records. When a call returns, its records are durable in the topic."""
 
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.topics.requests
@@ -40,9 +40,9 @@ class RequestProducer:
         partition: int | None = None,
         topic: str | None = None,
     ) -> RecordPosition:
-        """Send one record: an object becomes JSON, bytes and None go as they are. Returns its place.
+        """Send one record. A mapping is sent as JSON, bytes and None as they are. Returns partition and offset.
 
-        Another `topic` than that of the requests is for what is not ours to write, such as a job record.
+        `topic` names another topic, for records that only the service should write, such as a job record.
         """
         (place,) = await self.send_together([(body, key, headers, partition)], topic=topic)
         return place

@@ -1,4 +1,4 @@
-"""A system that is up, with a producer of work and an observer: what acceptance tests, crash tests and soaks act on."""
+"""A running system with a producer of requests and an observer, for acceptance tests and crash tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.harness.observer import Observer
 from tests.harness.request_producer import RequestProducer
 
 T = TypeVar("T")
-_LOOK_SECONDS = 0.05
+_CHECK_SECONDS = 0.05
 
 QUICK = {
     "REELWIRE_KAFKA__SESSION_TIMEOUT_MS": "2000",
@@ -41,7 +41,7 @@ BRISK = {
 
 
 class Stage:
-    """A system that is up, a producer of work and a observer of what follows. Bound to no event loop."""
+    """A running system, a producer of requests, and observers. Not bound to an event loop."""
 
     def __init__(self, system: System, videos: Path) -> None:
         self.system = system
@@ -51,22 +51,22 @@ class Stage:
         self._seeds = itertools.count(1)
 
     def name(self, what: str = "job") -> str:
-        """A request id nobody else uses."""
+        """A request id that is used once only."""
         return f"{what}-{next(self._numbers)}"
 
     def clip(self) -> Path:
-        """A short video nobody else uses, below an allowed root."""
+        """A short video that is used once only, below an allowed root."""
         seed = next(self._seeds)
         return make_video(self.videos / f"clip-{seed}.mp4", seed=seed, seconds=4, size=(360, 360), fps=4, sound=False)
 
     def analyze(self, request_id: str, path: Path | None = None, **members: Any) -> dict[str, Any]:
-        """A request for a file of ours. Its prompt begins with its id, so that `billable` finds what it cost."""
+        """A request for a file. Its prompt begins with its id, so that `billable` finds its calls."""
         video = {"video": {"type": "file", "path": str(path)}} if path is not None else {}
         return {"request_id": request_id, "prompt": f"{request_id}: what happens?", **video, **members}
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[Observer]:
-        """A observer that begins at the beginning of every topic."""
+        """An observer that reads every topic from its beginning."""
         async with Observer(self.system.settings()) as observer:
             yield observer
 
@@ -85,7 +85,7 @@ class Stage:
         return observer.completion(body["request_id"]) or {}
 
     async def billable(self, request_id: str) -> list[dict[str, Any]]:
-        """Analyses the platform was asked for on behalf of a request of `analyze`, answered or not, but no replays."""
+        """Calls for analysis that the platform got for a request made by `analyze`, without replayed answers."""
         return [
             post
             for post in (await self.system.stats())["posts"]
@@ -95,17 +95,17 @@ class Stage:
         ]
 
     async def until_stats(self, reached: Callable[[dict[str, Any]], object], *, seconds: float = 20) -> dict[str, Any]:
-        """Ask the emulator for its counts until they are as wanted."""
+        """Wait until the emulator's counts are as wanted."""
         return await _until(self.system.stats, reached, seconds)
 
     async def until_page(
         self, path: str, reached: Callable[[tuple[int, str]], object], name: str = "service", *, seconds: float = 60
     ) -> tuple[int, str]:
-        """Ask a service for one of its pages until status and body are as wanted."""
+        """Wait until status and body of a service's page are as wanted."""
         return await _until(lambda: self.system.get(path, name), reached, seconds)
 
     async def until_said(self, event: str, times: int = 1, name: str = "service", *, seconds: float = 60) -> None:
-        """Read a service's log until it has told of an event so often."""
+        """Wait until a service has logged an event `times` times."""
 
         async def count() -> int:
             return len(self.system.service(name).said(event))
@@ -113,7 +113,7 @@ class Stage:
         await _until(count, lambda found: found >= times, seconds)
 
     async def broken_promises(self, **options: Any) -> list[str]:
-        """What a fresh look at everything says against the contract."""
+        """Read all topics anew, and return every broken promise of the contract."""
         seen = await Observer.of_everything(self.system.settings())
         return check_invariants(seen, await self.system.stats(), **options)
 
@@ -124,5 +124,5 @@ async def _until(ask: Callable[[], Awaitable[T]], reached: Callable[[T], object]
     while not reached(answer := await ask()):
         if loop.time() > end:
             raise ProgramError(f"not within {seconds:g} s; the last answer was {str(answer)[:2000]}")
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_CHECK_SECONDS)
     return answer

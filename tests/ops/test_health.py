@@ -8,26 +8,14 @@ import pytest
 
 from service.ops.health import Health, heartbeat
 from service.telemetry.metrics import Metrics
+from tests.support.clock import HandClock
 
 pytestmark = pytest.mark.unit
 
 
-class HandClock:
-    """Time that moves when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000_000.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> HandClock:
-    return HandClock()
+    return HandClock(1_000_000_000.0)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ _FAULTS: tuple[dict[str, Any], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Blow:
+class Disturbance:
     """`action` to `process`, `at` seconds after the start. `stop` is SIGTERM, `freeze` SIGSTOP, `thaw` SIGCONT."""
 
     at: float
@@ -60,9 +60,9 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Chaos:
-    """All of it; every process is running, or on its way, when the last blow has fallen."""
+    """All disturbances of a run. After the last one, every process is running or starting."""
 
-    blows: tuple[Blow, ...]
+    disturbances: tuple[Disturbance, ...]
     faults: tuple[PlannedFault, ...]
     outages: tuple[Outage, ...] = ()
 
@@ -81,41 +81,45 @@ def make_outages(seed: int, seconds: float) -> tuple[Outage, ...]:
 def make_chaos(
     seed: int, processes: tuple[str, ...], seconds: float, session_seconds: float, *, outages: bool = False
 ) -> Chaos:
-    """Each process has troubles of its own, one after another, until `seconds` are over; so has the broker if asked."""
+    """Each process is disturbed again and again until `seconds` are over; the broker too if `outages` is true."""
     rng = random.Random(f"chaos {seed}")
-    blows: list[Blow] = []
+    disturbances: list[Disturbance] = []
     for process in processes:
         at = rng.uniform(2, 9)
         while at < seconds:
-            told = _trouble(rng, process, at, session_seconds)
-            blows.extend(_armed(rng, blow) for blow in told)
-            at = told[-1].at + rng.uniform(4, 11)
+            planned = _sequence(rng, process, at, session_seconds)
+            disturbances.extend(_armed(rng, disturbance) for disturbance in planned)
+            at = planned[-1].at + rng.uniform(4, 11)
     faults = []
     for _ in range(round(seconds / 5)):
         rule = dict(rng.choice(_FAULTS))
         rule |= {"times": rng.randint(1, 3), "probability": rng.choice([0.3, 1.0]), "seed": rng.randrange(10**6)}
         faults.append(PlannedFault(rng.uniform(0, seconds), rule))
-    by_time = sorted(blows, key=lambda blow: (blow.at, blow.process))
+    by_time = sorted(disturbances, key=lambda disturbance: (disturbance.at, disturbance.process))
     by_broker = make_outages(seed, seconds) if outages else ()
     return Chaos(tuple(by_time), tuple(sorted(faults, key=lambda fault: fault.at)), by_broker)
 
 
-def _armed(rng: random.Random, blow: Blow) -> Blow:
-    """Some starts are armed: the narrow moments between two arrows of a request's path are hit more often so."""
-    if blow.action != "start" or rng.random() < 0.5:
-        return blow
+def _armed(rng: random.Random, disturbance: Disturbance) -> Disturbance:
+    """Some starts are armed: the process freezes itself at a failpoint, which hits rare moments more often."""
+    if disturbance.action != "start" or rng.random() < 0.5:
+        return disturbance
     point = rng.choice([point for point in Point if point is not Point.IN_RESTORE])
-    return replace(blow, armed=f"{point}:{rng.randint(1, 12)}", then=rng.choice(["thaw", "thaw", "kill"]))
+    return replace(disturbance, armed=f"{point}:{rng.randint(1, 12)}", then=rng.choice(["thaw", "thaw", "kill"]))
 
 
-def _trouble(rng: random.Random, process: str, at: float, session: float) -> list[Blow]:
+def _sequence(rng: random.Random, process: str, at: float, session: float) -> list[Disturbance]:
     kind = rng.choices(["killed", "stopped", "frozen", "napping", "killed_frozen"], [42, 20, 20, 10, 8])[0]
     if kind == "killed":
-        return [Blow(at, process, "kill"), Blow(at + rng.choice([0.1, 1.0, 3.0, 6.0]), process, "start")]
+        return [Disturbance(at, process, "kill"), Disturbance(at + rng.choice([0.1, 1.0, 3.0, 6.0]), process, "start")]
     if kind == "stopped":
-        return [Blow(at, process, "stop"), Blow(at + rng.uniform(0.5, 4), process, "start")]
+        return [Disturbance(at, process, "stop"), Disturbance(at + rng.uniform(0.5, 4), process, "start")]
     length = rng.uniform(0.2, 0.8) if kind == "napping" else rng.uniform(1.3, 2.5)
     until = at + session * length
     if kind == "killed_frozen":
-        return [Blow(at, process, "freeze"), Blow(until, process, "kill"), Blow(until + 1, process, "start")]
-    return [Blow(at, process, "freeze"), Blow(until, process, "thaw")]
+        return [
+            Disturbance(at, process, "freeze"),
+            Disturbance(until, process, "kill"),
+            Disturbance(until + 1, process, "start"),
+        ]
+    return [Disturbance(at, process, "freeze"), Disturbance(until, process, "thaw")]

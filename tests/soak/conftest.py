@@ -1,4 +1,4 @@
-"""Runs soaks and tells their figures at the end of the session."""
+"""Runs soaks, and prints their figures at the end of the session."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def _run(plan: Plan, shared: Broker, folder: Path) -> Result:
 
 @pytest.fixture
 def run_soak(broker: Broker, capfd: pytest.CaptureFixture[str]) -> RunSoak:
-    """Run a plan. What is broken (or all, with `SOAK_KEEP=1`) keeps its folder; the way to repeat it is told."""
+    """Run a plan. A broken run keeps its folder (`SOAK_KEEP=1`: every run), and prints how to repeat it."""
 
     def run(plan: Plan) -> Result:
         folder = Path(tempfile.mkdtemp(prefix=f"reelwire-soak-{plan.seed}-"))

@@ -1,4 +1,4 @@
-"""The service processes of a soak: blows fall on them; what ends by itself is started again, as a supervisor would."""
+"""The service processes of a soak: disturbs them, and starts again what ended by itself, as a supervisor would."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from service.failpoints import VARIABLE
 from service.sandbox.program import Program
 from service.telemetry.events import LogEvent
-from tests.soak.chaos import Blow
+from tests.soak.chaos import Disturbance
 
-_LOOK_SECONDS = 0.1
+_CHECK_SECONDS = 0.1
 _STOP_SECONDS = 60.0
 _PAST = 1.5
 _ENDED_BY_SIGTERM = 128 + signal.SIGTERM
@@ -23,7 +23,7 @@ _ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 
 @dataclass
 class Fleet:
-    """Acts on processes and keeps account of what was done to them."""
+    """Disturbs processes and notes what was done to them."""
 
     programs: Mapping[str, Program]
     session_seconds: float
@@ -31,15 +31,15 @@ class Fleet:
     stops: int = 0
     freezes: list[tuple[float, float]] = field(default_factory=list)
     """Wall-clock time from SIGSTOP to SIGCONT (or the kill) of each."""
-    fell: list[str] = field(default_factory=list)
-    """What ended by itself: name and exit code."""
+    exits: list[str] = field(default_factory=list)
+    """Processes that ended by themselves: name and exit code."""
     wrong_exits: list[str] = field(default_factory=list)
-    """What did not end with 0 after SIGTERM."""
-    story: list[str] = field(default_factory=list)
+    """Processes that did not end with 0 after SIGTERM."""
+    history: list[str] = field(default_factory=list)
     _logged: dict[str, int] = field(default_factory=dict)
     points: list[str] = field(default_factory=list)
     """Failpoints at which a process froze itself."""
-    _armed: dict[str, Blow] = field(default_factory=dict)
+    _armed: dict[str, Disturbance] = field(default_factory=dict)
     _points: set[str] = field(default_factory=set)
     _down: set[str] = field(default_factory=set)
     _frozen: dict[str, float] = field(default_factory=dict)
@@ -50,11 +50,11 @@ class Fleet:
         for program in self.programs.values():
             await self._start(program)
 
-    async def strike(self, blow: Blow) -> None:
-        """Carry out one blow. A process that is not there is left alone."""
-        name, program = blow.process, self.programs[blow.process]
-        self.note(f"{blow.action} {name}" + (f" armed {blow.armed}" if blow.armed else ""))
-        match blow.action:
+    async def apply(self, disturbance: Disturbance) -> None:
+        """Carry out one disturbance. Does nothing if the process is not running."""
+        name, program = disturbance.process, self.programs[disturbance.process]
+        self.note(f"{disturbance.action} {name}" + (f" armed {disturbance.armed}" if disturbance.armed else ""))
+        match disturbance.action:
             case "kill" if program.running:
                 self._down.add(name)
                 self._thawed(name)
@@ -77,44 +77,44 @@ class Fleet:
                     await leaving
                 if not program.running:
                     self._armed.pop(name, None)
-                    if blow.armed:
-                        self._armed[name] = blow
-                    await self._start(program, **({VARIABLE: blow.armed} if blow.armed else {}))
+                    if disturbance.armed:
+                        self._armed[name] = disturbance
+                    await self._start(program, **({VARIABLE: disturbance.armed} if disturbance.armed else {}))
                 self._down.discard(name)
             case _:
-                self.note(f"{name} was not there")
+                self.note(f"{name} was not running")
 
     async def supervise(self) -> None:
         """Until cancelled: start again what ended by itself, and go on with what froze itself at a failpoint."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_CHECK_SECONDS)
             for name, program in self.programs.items():
                 if name not in self._down and not program.running:
                     code = await program.ended()
-                    self.fell.append(f"{name} ended by itself with {code}")
-                    self.note(self.fell[-1])
+                    self.exits.append(f"{name} ended by itself with {code}")
+                    self.note(self.exits[-1])
                     self._armed.pop(name, None)
                     await self._start(program)
-                with suppress(OSError):  # it may end while it is looked at
+                with suppress(OSError):  # it may end just now
                     if program.running and program.frozen:
                         await self._frozen_itself(name)
 
     async def _frozen_itself(self, name: str) -> None:
         """Past its session, thaw or kill a process that a failpoint has stopped."""
-        blow = self._armed.get(name)
-        if blow is None or (name in self._frozen and name not in self._points):
-            return  # frozen by a blow, which has its own end
+        disturbance = self._armed.get(name)
+        if disturbance is None or (name in self._frozen and name not in self._points):
+            return  # frozen by a disturbance, which also thaws it
         if name not in self._points:
             self._points.add(name)
             self._frozen[name] = time.time()
-            self.points.append(str(blow.armed))
-            self.note(f"{name} froze itself at {blow.armed}")
+            self.points.append(str(disturbance.armed))
+            self.note(f"{name} froze itself at {disturbance.armed}")
         elif time.time() - self._frozen[name] > _PAST * self.session_seconds:
-            if blow.then == "kill" and name not in self._down:
-                await self.strike(Blow(0, name, "kill"))
-                await self.strike(Blow(0, name, "start"))
+            if disturbance.then == "kill" and name not in self._down:
+                await self.apply(Disturbance(0, name, "kill"))
+                await self.apply(Disturbance(0, name, "start"))
             else:
-                await self.strike(Blow(0, name, "thaw"))
+                await self.apply(Disturbance(0, name, "thaw"))
 
     async def stop_all(self) -> None:
         """SIGTERM to all at once, and wait for their ends."""
@@ -125,7 +125,7 @@ class Fleet:
 
     def note(self, what: str) -> None:
         clock = datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3]
-        self.story.append(f"{clock} {time.monotonic() - self._began:7.2f} {what}")
+        self.history.append(f"{clock} {time.monotonic() - self._began:7.2f} {what}")
 
     def _thawed(self, name: str) -> None:
         self._points.discard(name)
@@ -146,12 +146,12 @@ class Fleet:
 
     async def _leave(self, program: Program) -> None:
         code = await program.stop(seconds=_STOP_SECONDS)
-        # One that was still being loaded has nothing to end in order.
+        # A process that was still loading modules has no handler for SIGTERM yet.
         if code != 0 and not (code == _ENDED_BY_SIGTERM and self._was_loading(program)):
             self.wrong_exits.append(f"{program.name} ended with {code} after SIGTERM")
         self.note(f"{program.name} has left")
 
 
 def _send(program: Program, what: signal.Signals) -> None:
-    with suppress(ProcessLookupError):  # it is just ending by itself, which is told elsewhere
+    with suppress(ProcessLookupError):  # it is just ending; `supervise` notes that
         program.send(what)

@@ -1,4 +1,4 @@
-"""The size of a soak, and what it came to."""
+"""The size of a soak run, and its result in figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Plan:
     seed: int
     requests: int = 500
     seconds: float = 45.0
-    """Requests and blows come within this time."""
+    """Requests and disturbances come within this time."""
     patience_seconds: float = 240.0
     """How long the last completion may take after that."""
     files: int = 8
@@ -57,11 +57,11 @@ class Summary:
     freezes: int
     points: int
     outages: int
-    fell: int
+    exits: int
     takeovers: int
     attempts: int
     interrupted: int
-    stragglers: int
+    late_fragments: int
     uploads: int
     raced_uploads: int
     tasks: int
@@ -73,7 +73,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run has shown; clean when nothing is broken."""
+    """The result of a run; clean if `broken` is empty."""
 
     summary: Summary
     broken: list[str]

@@ -1,4 +1,4 @@
-"""One soak: a system of three processes, requests and blows at their times, and what came of it."""
+"""One soak run: three service processes, requests and disturbances at planned times, and the verdict."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Soak:
         """Wall-clock time of each outage, until the broker answered again."""
 
     async def run(self) -> Result:
-        """All of it; nothing is left running."""
+        """Run it to the end. Nothing is left running."""
         began = time.monotonic()
         plan = self.plan
         scenario = make_scenario(plan.seed, plan.requests, plan.seconds, await self._clips(), plan.partitions)
@@ -94,7 +94,7 @@ class Soak:
             self._fleet.note("all are ready")
             supervising = asyncio.create_task(self._fleet.supervise())
             try:
-                stuck = await self._live_through(scenario, chaos)
+                stuck = await self._send_and_disturb(scenario, chaos)
                 self._fleet.note("all has ended")
                 await self._fleet.stop_all()
                 result = await self._judge(scenario, stuck, began)
@@ -102,7 +102,7 @@ class Soak:
                 supervising.cancel()
                 with suppress(asyncio.CancelledError):
                     await supervising
-                (self.folder / "story.log").write_text("\n".join(self._fleet.story) + "\n")
+                (self.folder / "history.log").write_text("\n".join(self._fleet.history) + "\n")
             if result.broken:
                 (self.folder / "platform.json").write_bytes(orjson.dumps(await self._system.stats()))
                 (self.folder / "broken.log").write_text("\n".join(result.broken) + "\n")
@@ -127,8 +127,8 @@ class Soak:
         inline = tuple(path.read_bytes() for path in paths[self.plan.files :])
         return Clips(tuple(paths[: self.plan.files]), inline)
 
-    async def _live_through(self, scenario: Scenario, chaos: Chaos) -> list[str]:
-        """Send and strike at their times, then wait until all has ended; returns what has not."""
+    async def _send_and_disturb(self, scenario: Scenario, chaos: Chaos) -> list[str]:
+        """Send and disturb at the planned times, then wait until all has ended. Returns what has not ended."""
         request_producer = RequestProducer(self._system.settings())
         begin = asyncio.get_running_loop().time()
 
@@ -146,7 +146,7 @@ class Soak:
         await asyncio.gather(
             _at_times(begin, chaos.outages, outage),
             _at_times(begin, scenario.records, send),
-            _at_times(begin, chaos.blows, self._fleet.strike),
+            _at_times(begin, chaos.disturbances, self._fleet.apply),
             _at_times(begin, chaos.faults, fault),
         )
         await self._system.heal()
@@ -194,7 +194,7 @@ class Soak:
             # Everything may be there more than once; the contract tells readers to keep the first of each id.
             seen = first_of_each(seen, settings.topics.requests)
         disturbed = [*fleet.freezes, *self._outages]
-        late = verdict.stragglers(seen)
+        late = verdict.late_fragments(seen)
         raced, uploaded_again = verdict.uploads(stats, disturbed)
         broken = [
             *(f"no end: {name}" for name in stuck),
@@ -202,11 +202,11 @@ class Soak:
             *verdict.ended(seen, scenario, self._sent, at_least_once=plan.delivery == "at_least_once"),
             *verdict.every_attempt_gapless(seen),
             *fragments_differ,
-            *verdict.unexplained_stragglers(late, disturbed),
+            *verdict.unexplained_late_fragments(late, disturbed),
             *verdict.paid(seen, stats),
             *(verdict.in_order(seen) if plan.ordering == "key" else ()),
             *uploaded_again,
-            *fleet.fell,
+            *fleet.exits,
             *fleet.wrong_exits,
         ]
         logs = [program.log_file for program in (*self._system.services.values(), self._system.emulator)]
@@ -226,11 +226,11 @@ class Soak:
             freezes=len(fleet.freezes),
             points=len(fleet.points),
             outages=len(self._outages),
-            fell=len(fleet.fell),
+            exits=len(fleet.exits),
             takeovers=events["partition_taken"],
             attempts=sum(record.attempt for record in completions if record.body.get("mode") or record.attempt > 1),
             interrupted=sum(record.type == "interrupted" for records in seen.progress.values() for record in records),
-            stragglers=len(late),
+            late_fragments=len(late),
             uploads=sum(len(assets) for assets in stats["assets"]["by_sha256"].values()),
             raced_uploads=raced,
             tasks=sum(len(tasks) for tasks in stats["tasks"]["by_custom_id"].values()),

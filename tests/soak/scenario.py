@@ -1,4 +1,4 @@
-"""What producers send in a soak: a mix of requests, drawn from a seed. Pure; the same seed gives the same records."""
+"""The requests of a soak, drawn from a seed. Pure: the same seed gives the same records."""
 
 from __future__ import annotations
 

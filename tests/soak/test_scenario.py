@@ -51,10 +51,10 @@ def test_repetitions_and_cancels_follow_their_request_to_its_partition(seed: int
 
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_blows_leave_every_process_running(seed: int) -> None:
-    blows = make_chaos(seed, PROCESSES, 45, 3).blows
-    last = {blow.process: blow.action for blow in blows}
+    disturbances = make_chaos(seed, PROCESSES, 45, 3).disturbances
+    last = {disturbance.process: disturbance.action for disturbance in disturbances}
 
-    assert {blow.action for blow in blows} >= {"kill", "start"}
+    assert {disturbance.action for disturbance in disturbances} >= {"kill", "start"}
     assert set(last.values()) <= {"start", "thaw"}
 
 
@@ -64,7 +64,9 @@ def test_outages_come_one_after_another_and_only_where_they_are_asked_for(seed: 
 
     assert make_chaos(seed, PROCESSES, 45, 3).outages == ()
     assert make_chaos(seed, PROCESSES, 45, 3, outages=True).outages == outages == make_outages(seed, 45)
-    assert make_chaos(seed, PROCESSES, 45, 3, outages=True).blows == make_chaos(seed, PROCESSES, 45, 3).blows
+    assert (
+        make_chaos(seed, PROCESSES, 45, 3, outages=True).disturbances == make_chaos(seed, PROCESSES, 45, 3).disturbances
+    )
     assert 2 <= len(outages) <= 3
     assert all(0 < outage.at < 45 for outage in outages)
     assert [outage.at for outage in outages] == sorted(outage.at for outage in outages)

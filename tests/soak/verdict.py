@@ -1,5 +1,5 @@
-"""What a soak has shown, beyond the promises that hold for every run: each request ended as it may, and was paid for
-no more often than it says."""
+"""The verdict on a soak, beyond the promises that hold for every run: each request ended in an allowed way, and was
+paid for no more often than its attempts say."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def every_attempt_gapless(seen: Evidence) -> Iterator[str]:
             yield f"fragments of {name}, attempt {attempt}, are numbered {numbers}"
 
 
-def stragglers(seen: Evidence) -> list[Record]:
+def late_fragments(seen: Evidence) -> list[Record]:
     """Fragments of a lower attempt than one that is before them in the log."""
     logs: dict[str, list[Record]] = defaultdict(list)
     for (name, _), records in seen.fragments.items():
@@ -78,8 +78,8 @@ def stragglers(seen: Evidence) -> list[Record]:
     return late
 
 
-def unexplained_stragglers(late: Sequence[Record], freezes: Freezes) -> Iterator[str]:
-    """A straggler needs a process that has just been frozen."""
+def unexplained_late_fragments(late: Sequence[Record], freezes: Freezes) -> Iterator[str]:
+    """A late fragment needs a process that was frozen just before, or an outage of the broker."""
     for record in late:
         if not _after_a_freeze(record.timestamp_ms / 1000, freezes):
             yield f"a fragment of {record.request_id}, attempt {record.attempt}, came late and nothing was frozen"

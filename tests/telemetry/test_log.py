@@ -116,6 +116,27 @@ def test_a_video_in_base64_does_not_fill_the_log(stream: io.StringIO) -> None:
     assert len(stream.getvalue()) < 5_000
 
 
+class Broken:
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize(
+    "value",
+    ["\ud800 half", "\x1b[31mred\x07", 2**70, -(2**64), 10**4_000, float("nan"), Broken(), {"a": {1: Broken()}},
+     b"\xff", {"\ud800": "\udfff"}, LogEvent.SERVICE_READY, [[[[[[[[[[[[1]]]]]]]]]]]]],
+)  # fmt: skip
+def test_whatever_is_logged_becomes_a_line(stream: io.StringIO, form: str, value: Any) -> None:
+    configure(stream, format=form)
+    get_logger().warning(LogEvent.SERVICE_STOPPING, detail=value)
+    logging.getLogger("aiokafka").warning("with %r", value if isinstance(value, str) else "x")
+    text = stream.getvalue()
+    assert text.count("service_stopping") == 1
+    assert "\x1b[31mred" not in text
+    assert text.encode()
+
+
 def test_the_console_form_is_for_people(stream: io.StringIO) -> None:
     configure(stream, format="console")
     get_logger().info(LogEvent.SERVICE_READY, partition=3)

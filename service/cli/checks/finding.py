@@ -1,4 +1,4 @@
-"""What `doctor` found at one place."""
+"""One result of `reelwire doctor`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Grade = Literal["ok", "warn", "fail", "unreachable"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`todo` says what to do about it; empty when nothing is to be done."""
+    """`about` names what was checked, `todo` says what the user should do; it is empty if nothing."""
 
     grade: Grade
     about: str
@@ -25,7 +25,7 @@ class Finding:
 
 
 def verdict(findings: Iterable[Finding]) -> Exit:
-    """The exit code: what can't be reached comes before what is wrong, warnings are fine."""
+    """The exit code of `doctor`: 3 if something can't be reached, else 1 if something is wrong, else 0."""
     grades = {finding.grade for finding in findings}
     if "unreachable" in grades:
         return Exit.UNREACHABLE

@@ -1,4 +1,4 @@
-"""What `doctor` looks at in Kafka: broker and credentials, topics, the group and its lag."""
+"""The checks of `doctor` on Kafka: broker and credentials, topics, the group and its lag."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from service.cli.checks.finding import Finding
+from service.cli.checks.hidden_requests import examine_hidden
 from service.cli.exits import CommandError
 from service.cli.reading.cluster import admin, reachable
 from service.cli.reading.topic_reader import TopicReader
@@ -23,7 +24,7 @@ _WHERE = "REELWIRE_KAFKA__BOOTSTRAP_SERVERS"
 
 
 async def check_kafka(settings: Settings) -> list[Finding]:
-    """Every finding about Kafka; without a broker there is only that one."""
+    """All findings about Kafka. If no broker answers, that is the only finding."""
     servers = settings.kafka.bootstrap_servers
     try:
         async with admin(settings) as client, reachable(settings):
@@ -38,6 +39,7 @@ async def check_kafka(settings: Settings) -> list[Finding]:
     found += topics
     if not any(finding.grade == "fail" for finding in topics):
         found.append(await _group(settings))
+        found += await examine_hidden(settings)
     return found
 
 
@@ -77,7 +79,7 @@ async def _group(settings: Settings) -> Finding:
 
 
 async def _coordinator(client: AIOKafkaAdminClient, group: str) -> int:
-    """Which broker knows the group; a cluster that never had one makes its offsets topic first."""
+    """The id of the broker that coordinates the group. Waits while a new cluster creates its offsets topic."""
     while True:
         try:
             node: int = await client.find_coordinator(group)
@@ -90,7 +92,7 @@ async def _coordinator(client: AIOKafkaAdminClient, group: str) -> int:
 
 
 async def _lag(settings: Settings, committed: dict[TopicPartition, Any]) -> int:
-    """Requests that are not yet accepted; a partition without a committed offset begins at its beginning."""
+    """How many requests are not accepted yet. Without a committed offset, all records of the partition count."""
     async with TopicReader(settings, [settings.topics.requests], lambda record: record) as reader:
         ends, beginnings = await reader.ends(), await reader.beginnings()
     at = {tp: committed[tp].offset for tp in ends if tp in committed and committed[tp].offset >= 0}

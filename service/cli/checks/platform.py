@@ -1,4 +1,4 @@
-"""What `doctor` looks at on the platform's side, and in the file roots."""
+"""The checks of `doctor` on the platform and on the file roots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _URL = "REELWIRE_PLATFORM__BASE_URL"
 
 
 async def check_platform(settings: Settings) -> Finding:
-    """One cheap call: it costs nothing, and needs a key that is accepted."""
+    """Send one call that costs nothing but needs a valid API key."""
     key, url = settings.platform_api_key(), settings.platform.base_url.rstrip("/")
     if not key:
         return Finding("fail", "platform", "there is no API key", f"set {_KEY}")
@@ -43,11 +43,15 @@ def _answered(url: str, answer: httpx.Response) -> Finding:
 
 
 def check_file_roots(settings: Settings) -> list[Finding]:
-    """Whether the roots of file sources are there and can be read."""
+    """Check that each folder of `sources.file_roots` exists and can be read."""
     name, found = "REELWIRE_SOURCES__FILE_ROOTS", []
     for root in settings.sources.file_roots:
         if not root.is_dir():
-            found.append(Finding("fail", f"file root {root}", "is no directory here", f"mount it, or correct {name}"))
+            found.append(
+                Finding(
+                    "fail", f"file root {root}", "is not a directory on this machine", f"mount it, or correct {name}"
+                )
+            )
         elif not os.access(root, os.R_OK | os.X_OK):
             found.append(Finding("fail", f"file root {root}", "can't be read", f"give user {os.getuid()} access to it"))
         else:

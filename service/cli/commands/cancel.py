@@ -1,4 +1,4 @@
-"""`reelwire cancel`: the end of a job, asked for through Kafka."""
+"""`reelwire cancel`: send a cancel request to Kafka."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def command() -> None:
 )
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=GENERATED)
 def export(directory: Path) -> int:
-    """Write them to DIRECTORY."""
+    """Write the schemas and the AsyncAPI document to DIRECTORY."""
     write(directory)
     note(f"written to {directory}")
     return Exit.OK
@@ -42,12 +42,12 @@ def export(directory: Path) -> int:
 )
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=GENERATED)
 def check(directory: Path) -> int:
-    """Exit with 1 when what is in DIRECTORY is not what the models say."""
+    """Compare DIRECTORY with the models. Exit code 1 when they differ."""
     differences = drifted(directory)
     for difference in differences:
         click.echo(difference)
     if differences:
         note(f"{directory} differs from the models; run: reelwire contracts export {directory}")
         return Exit.FAILURE
-    note(f"{directory} is what the models say")
+    note(f"{directory} agrees with the models")
     return Exit.OK

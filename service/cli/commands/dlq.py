@@ -1,4 +1,4 @@
-"""`reelwire dlq`: look into the dead letters, and send them again."""
+"""`reelwire dlq`: list and show dead letters, and send them to the requests topic again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contracts.instants import parse_rfc3339
 from service.cli.exits import Exit
 from service.cli.manual import EPILOG, epilog
 from service.cli.reading.cluster import partition_counts, producer, send
-from service.cli.reading.dead_letter import DeadLetter, Filter, held, one, place_of, readable
+from service.cli.reading.dead_letter import DeadLetter, Filter, held, one, place_of, readable, readable_name
 from service.cli.views.output import emit, json_option, note, say, table
 from service.settings import Settings, load_settings
 
@@ -22,7 +22,7 @@ _SHOWN_CHARS = 80
 
 @click.group("dlq", epilog=EPILOG)
 def command() -> None:
-    """Dead letters: records of the requests topic that are no requests, byte for byte, with the reason in headers."""
+    """Dead letters: copies of records that are not valid requests, with the reason in their headers."""
 
 
 def _since(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -62,7 +62,7 @@ async def _list(settings: Settings, wanted: Filter, as_json: bool) -> Counter[st
     rows = []
     async for letter in held(settings, wanted):
         info = letter.info
-        counts[info.code if info else "(no dead letter)"] += 1
+        counts[info.code if info else "(unknown)"] += 1
         if as_json:
             emit(letter.as_json())
         elif info:
@@ -70,7 +70,7 @@ async def _list(settings: Settings, wanted: Filter, as_json: bool) -> Counter[st
             redrives = info.redrive_count or ""
             rows.append((letter.place, info.failed_at, info.code, readable(letter.key), redrives, message))
         else:
-            rows.append((letter.place, "", "(no dead letter)", readable(letter.key), "", "its dlq headers are missing"))
+            rows.append((letter.place, "", "(unknown)", readable(letter.key), "", "its dlq headers are missing"))
     if rows:
         table(("place", "failed at", "code", "key", "redrives", "message"), rows)
     return counts
@@ -90,7 +90,9 @@ def show(place: str, raw: bool, as_json: bool) -> int:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     letter = asyncio.run(one(load_settings(), partition, offset))
-    headers = [(name, readable(value)) for name, value in (letter.info.original_headers if letter.info else ())]
+    headers = [
+        (readable_name(name), readable(value)) for name, value in (letter.info.original_headers if letter.info else ())
+    ]
     if raw:
         sys.stdout.buffer.write(letter.value or b"")
         sys.stdout.flush()
@@ -133,9 +135,9 @@ def redrive(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Send dead letters to the requests topic again: same partition, key, value and headers, and one count more.
+    """Send dead letters to the requests topic again, with the same partition, key, value and headers.
 
-    They stay in the dead-letter topic, so a second redrive sends them again; the service starts no known id twice.
+    The dead letters stay in their topic, so a second redrive sends them again. The service ignores a known request id.
     """
     if not (codes or key or since or places or everything):
         raise click.UsageError("say which ones: --code, --key, --since, --place, or --all")
@@ -152,8 +154,11 @@ def redrive(
 
 async def _redrive(settings: Settings, wanted: Filter, dry_run: bool, as_json: bool) -> int:
     count = (await partition_counts(settings, [settings.topics.requests]))[settings.topics.requests]
-    # All are read before the first is sent: what fails again comes back into the topic that is read.
-    letters = [(letter, letter.info) async for letter in held(settings, wanted) if letter.info is not None]
+    # Read all before the first is sent: a record that fails again comes back into the topic that is being read.
+    found = [(letter, letter.info) async for letter in held(settings, wanted) if letter.info is not None]
+    letters = [(letter, info) for letter, info in found if info.is_whole]
+    if len(letters) < len(found):
+        note(f"{len(found) - len(letters)} left out: they do not hold the whole record; read it at its original place")
     if dry_run:
         for letter, _ in letters:
             _tell(letter, None, as_json)
@@ -167,8 +172,8 @@ async def _redrive(settings: Settings, wanted: Filter, dry_run: bool, as_json: b
                 key=letter.key,
                 value=letter.value,
                 headers=info.redrive_headers(),
-                # An id is known within its partition, and its sender may have chosen that in its own way.
-                partition=info.partition if info.partition < count else None,
+                # A request id is known in its partition only, and another partitioner may have chosen that one.
+                partition=info.partition % count,
             )
             _tell(letter, placed, as_json)
     return len(letters)

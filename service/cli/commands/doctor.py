@@ -1,4 +1,4 @@
-"""`reelwire doctor`: is everything there that the service needs, and what to do if not."""
+"""`reelwire doctor`: check everything that the service needs, and say what to do."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "unreachable": "red"
         "reelwire doctor", "reelwire doctor --json | jq 'select(.grade != \"ok\")'", "reelwire doctor --no-platform"
     ),
 )
-@click.option("--no-platform", is_flag=True, help="Leave the platform alone.")
+@click.option("--no-platform", is_flag=True, help="Do not call the platform.")
 @json_option
 def command(no_platform: bool, as_json: bool) -> int:
-    """Check settings, broker, topics, group, platform and file roots; each with what to do.
+    """Check settings, broker, topics, group, platform and file roots, and say what to do about each problem.
 
     Exit code 0 when the service can start (warnings included), 1 when something must be corrected, 3 when Kafka or the
     platform can't be reached.

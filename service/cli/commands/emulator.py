@@ -31,12 +31,12 @@ DEFAULT_PORT = 8081
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=DEFAULT_PORT, show_default=True, help="0: any free one."
 )
-@click.option("--api-key", help="The only key that is let in.  [default: any]")
+@click.option("--api-key", help="The only key that is accepted.  [default: any]")
 @click.option("--state-dir", type=click.Path(file_okay=False, path_type=Path), help="Keep assets and tasks here.")
 @click.option(
     "--pace", "paces", multiple=True, metavar="NAME=VALUE", help="Latencies and lengths; see below for names."
 )
-@click.option("--seed", type=int, default=0, help="Another seed tells the same videos in other words.")
+@click.option("--seed", type=int, default=0, help="Another seed describes the same videos in other words.")
 @click.option("--idempotency", type=click.Choice(["honour", "ignore", "conflict"]), default="honour", show_default=True)
 @click.option("--no-cancellation", is_flag=True, help="Refuse every cancel.")
 @click.option("--strict-parameters", is_flag=True, help="Refuse unknown members.")
@@ -45,9 +45,9 @@ DEFAULT_PORT = 8081
 @click.option("--analyze-rpm", type=click.IntRange(min=1), help="Analyses a minute before 429.")
 @click.option("--address-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base url there.")
 def command(paces: tuple[str, ...], no_cancellation: bool, address_file: Path | None, **typed: Any) -> int:
-    """Run a local platform that looks at the real bytes of videos, until SIGTERM or Ctrl-C.
+    """Run a local platform that reads the real bytes of videos, until SIGTERM or Ctrl-C.
 
-    Faults and paces can be changed while it runs, over its admin endpoints below /_emulator.
+    Faults and latencies can be changed while it runs, through its admin endpoints below /_emulator.
     Names for --pace: time_scale, asset_ready_seconds, task_queued_seconds, task_pending_seconds,
     task_processing_seconds, first_fragment_ms, fragment_interval_ms, sync_seconds, fragments, fragment_chars,
     characters.

@@ -19,6 +19,6 @@ from service.settings import load_settings
 def command() -> int:
     """Run the service until SIGTERM or Ctrl-C."""
     settings = load_settings()
-    from service.app import main  # after the settings: a wrong one need not wait for the whole service
+    from service.app import main  # imported after the settings were read, so that a wrong setting is told at once
 
     return main(settings)

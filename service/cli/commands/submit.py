@@ -1,4 +1,4 @@
-"""`reelwire submit`: a request into Kafka, and with --wait its events out of it."""
+"""`reelwire submit`: send a request to Kafka, and with --wait show its events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from service.settings import Settings, load_settings
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is produced, and how it is waited for."""
+    """The record to send, and how to wait for its completion. `timeout_seconds` None waits without end."""
 
     request_id: str
     key: str
@@ -50,23 +50,29 @@ class Submission:
 )
 @click.argument("source")
 @click.option("--prompt", help="What to do with the video.  [default: describe it, with timestamps]")
-@click.option("--mode", type=click.Choice(["auto", "stream", "sync", "async"]), help="How the answer is had.")
+@click.option("--mode", type=click.Choice(["auto", "stream", "sync", "async"]), help="How the platform is asked.")
 @click.option("--wait", is_flag=True, help="Show upload, fragments and the completion as they come.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: stop waiting then.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: stop waiting after this time."
+)
 @click.option("--request-id", help="Identity of the job; a known one starts nothing.  [default: a new one]")
 @click.option("--key", help="Key of the record.  [default: the request id]")
 @click.option("--upload", type=click.Choice(["auto", "inline"]), help="Create an asset, or hand the video over inline.")
 @click.option("--video-key", metavar="NAME", help="Your name for the content: the same name is the same video.")
-@click.option("--metadata", metavar="JSON", help="Object that is echoed on events.")
+@click.option("--metadata", metavar="JSON", help="Object that is copied to the events.")
 @click.option("--response-format", "format_file", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
               help="JSON Schema of the answer, or the platform's response_format.")  # fmt: skip
 @click.option("--temperature", type=float)
 @click.option("--max-tokens", type=int)
-@click.option("--start", type=float, metavar="SECONDS", help="Look from here on.")
-@click.option("--end", type=float, metavar="SECONDS", help="Look up to here.")
+@click.option("--start", type=float, metavar="SECONDS", help="Analyse from this time of the video.")
+@click.option("--end", type=float, metavar="SECONDS", help="Analyse up to this time.")
 @click.option("--model", help="Model's name.")
-@click.option("--deadline", metavar="RFC3339", help="Give the job up then.")
-@click.option("--on-interrupt", type=click.Choice(["restart", "async", "fail"]), help="When a crash cuts the stream.")
+@click.option("--deadline", metavar="RFC3339", help="Time after which the job fails.")
+@click.option(
+    "--on-interrupt",
+    type=click.Choice(["restart", "async", "fail"]),
+    help="What to do when a crash cuts the stream off.",
+)
 @click.option("--set", "extra", multiple=True, metavar="NAME=VALUE", help="Any other member of the request.")
 @json_option
 def command(source: str, wait: bool, timeout: float | None, as_json: bool, **typed: Any) -> int:
@@ -95,7 +101,7 @@ def command(source: str, wait: bool, timeout: float | None, as_json: bool, **typ
 
 
 def request_from(source: str, typed: dict[str, Any]) -> dict[str, Any]:
-    """The request's members from the command's options; None where nothing was typed."""
+    """The members of the request, from the command's options. A member is None if its option was not given."""
     extra = dict(extra_member(text) for text in typed["extra"])
     prompt = typed["prompt"] or (None if "prompt_v2" in extra else DEFAULT_PROMPT)
     if typed["prompt"] is None and extra.get("analysis_mode") == "time_based_metadata":
@@ -121,7 +127,7 @@ def request_from(source: str, typed: dict[str, Any]) -> dict[str, Any]:
 
 
 async def produce_only(settings: Settings, submission: Submission) -> None:
-    """Produce the request and say where it is."""
+    """Send the request, and print its id, partition and offset."""
     await partition_counts(settings, [settings.topics.requests])
     partition, offset = await _produce(settings, submission)
     if submission.as_json:
@@ -132,7 +138,7 @@ async def produce_only(settings: Settings, submission: Submission) -> None:
 
 
 async def produce_and_wait(settings: Settings, submission: Submission, screen: Screen) -> RequestView:
-    """Produce the request and follow it to its end. The readers' place is taken before, so that nothing is missed."""
+    """Send the request and follow its events until it ends. End offsets are read first, so no event is missed."""
     await partition_counts(settings, [settings.topics.requests])
     async with event_reader(settings) as reader:
         positions = await reader.ends()

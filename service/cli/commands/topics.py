@@ -1,4 +1,4 @@
-"""`reelwire topics`: make what the service needs, or compare it with what is there."""
+"""`reelwire topics`: create the topics, or compare them with what the service needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def command() -> None:
 )
 @json_option
 def create(as_json: bool) -> int:
-    """Create the topics that are missing; those that exist are left as they are."""
+    """Create the topics that are missing. Existing topics are not changed."""
     outcomes = asyncio.run(create_topics(load_settings()))
     if as_json:
         for outcome in outcomes:
@@ -60,5 +60,5 @@ def check(as_json: bool) -> int:
         else:
             click.echo(f"{finding.severity}: {finding.topic}: {finding.problem}; {finding.advice}")
     if not found and not as_json:
-        note("all topics are as they should be")
+        note("all topics are as the service needs them")
     return Exit.FAILURE if any(finding.severity == "error" for finding in found) else Exit.OK

@@ -1,4 +1,4 @@
-"""`reelwire watch`: the output topics as they are written."""
+"""`reelwire watch`: show the records of the output topics as they are written."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Wanted:
             return False
         if self.request is None:
             return True
-        # A dead letter has no id of ours; one that was sent with the id as its key is meant.
+        # A dead letter has no request id; `reelwire submit` sends the id as the key.
         return event.request_id == self.request or (event.type == "dead_letter" and event.key == self.request)
 
 
@@ -52,12 +52,12 @@ class Wanted:
 @click.option("--until-now", is_flag=True, help="Stop at what is the end now; with --from-beginning.")
 @json_option
 def command(request: str | None, from_beginning: bool, types: str | None, until_now: bool, as_json: bool) -> int:
-    """Show fragments, progress, completions and dead letters, committed ones only, until Ctrl-C.
+    """Show fragments, progress, completions and dead letters until Ctrl-C. Only committed records are shown.
 
     With --request it ends with the completion: exit code 0 for completed, 4 for failed, canceled or a dead letter.
     """
     if until_now and not from_beginning:
-        raise click.UsageError("--until-now needs --from-beginning: there is nothing between now and now")
+        raise click.UsageError("--until-now shows nothing without --from-beginning; give both")
     chosen = frozenset(part.strip() for part in types.split(",") if part.strip()) if types else frozenset[str]()
     settings = load_settings()
     last = asyncio.run(watch(settings, Wanted(request, chosen), from_beginning, until_now, as_json))
@@ -65,7 +65,7 @@ def command(request: str | None, from_beginning: bool, types: str | None, until_
 
 
 async def watch(settings: Settings, wanted: Wanted, from_beginning: bool, until_now: bool, as_json: bool) -> str | None:
-    """Show events; with a request, the type of the event that ended it."""
+    """Show events. Returns the type of the event that ended the wanted request; None without one."""
     async with event_reader(settings) as reader:
         ends = await reader.ends()
         reader.begin(await reader.beginnings() if from_beginning else ends)

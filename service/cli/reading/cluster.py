@@ -1,4 +1,4 @@
-"""What commands need of Kafka, each call with a limit, so that a dead broker is told within seconds."""
+"""Connections and calls to Kafka for commands. Each has a time limit, so a dead broker is reported in seconds."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from contracts.deadletters import Header
 from service.cli.exits import CommandError, Exit
 from service.cli.words import in_words
 from service.kafka.connection import broker_unavailable, client_options, is_unreachable, producer_options
+from service.kafka.ports import OutRecord
+from service.kafka.writing.raw_batch import send_record
 from service.settings import Settings
 
 CONNECT_SECONDS = 10.0
@@ -23,7 +25,7 @@ SEND_SECONDS = 30.0
 
 @asynccontextmanager
 async def reachable(settings: Settings, seconds: float = CONNECT_SECONDS) -> AsyncIterator[None]:
-    """Limit what is done in the block to `seconds`, and turn every way of not answering into one error."""
+    """Limit the block to `seconds`. Raises `BrokerUnavailable` if no broker answers, `CommandError` if it refuses."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -47,14 +49,14 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
-    """How many partitions each topic has; `CommandError` when one of them does not exist."""
+    """The number of partitions of each topic. Raises `CommandError` if one does not exist."""
     names = list(topics)
     async with admin(settings) as client, reachable(settings):
         described = await client.describe_topics(names)
     counts = {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
     missing = [name for name in names if not counts.get(name)]
     if missing:
-        raise CommandError(f"there is no topic {', '.join(missing)}; make it with: reelwire topics create")
+        raise CommandError(f"there is no topic {', '.join(missing)}; create it with: reelwire topics create")
     return counts
 
 
@@ -80,7 +82,14 @@ async def send(
     headers: Sequence[Header] = (),
     partition: int | None = None,
 ) -> tuple[int, int]:
-    """Produce one record; its partition and offset, once every replica in sync has it."""
+    """Send one record. Returns its partition and offset when all in-sync replicas have it.
+
+    With a `partition`, header names may be any bytes (see `service/kafka/header_names.py`).
+    """
     async with reachable(settings, SEND_SECONDS):
-        placed: Any = await client.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers))
+        if partition is None:
+            delivery = await client.send(topic, value, key=key, headers=list(headers))
+        else:
+            delivery = await send_record(client, OutRecord(topic, partition, key, value, tuple(headers)))
+        placed: Any = await delivery
     return placed.partition, placed.offset

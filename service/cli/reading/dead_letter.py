@@ -1,14 +1,15 @@
-"""A dead letter as the commands handle it, and which of them are meant."""
+"""Dead letters as the commands of `reelwire dlq` read and select them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from contracts.deadletters import DeadLetterInfo, NotADeadLetter
 from service.cli.exits import CommandError
 from service.cli.reading.topic_reader import TopicReader
+from service.kafka.header_names import name_bytes
+from service.kafka.ports import InRecord
 from service.settings import Settings
 
 
@@ -27,7 +28,7 @@ class DeadLetter:
         return f"{self.partition}:{self.offset}"
 
     def as_json(self) -> dict[str, object]:
-        """What its headers say, without the record's value."""
+        """The data of its headers, without the value of the record."""
         info = self.info
         return {
             "place": self.place,
@@ -46,11 +47,16 @@ class DeadLetter:
 
 
 def readable(data: bytes | None) -> str | None:
-    """Bytes as text, with escapes for what is none."""
+    """Bytes as text. Bytes that are not UTF-8 become escapes."""
     return None if data is None else data.decode("utf-8", "backslashreplace")
 
 
-def _decode(record: Any) -> DeadLetter:
+def readable_name(name: str) -> str:
+    """A header's name as text that can be printed and written as JSON; bytes that are not UTF-8 become escapes."""
+    return name_bytes(name).decode("utf-8", "backslashreplace")
+
+
+def _decode(record: InRecord) -> DeadLetter:
     try:
         info = DeadLetterInfo.from_headers(record.headers)
     except NotADeadLetter:
@@ -68,7 +74,7 @@ def place_of(text: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which dead letters are meant; everything that is set must agree."""
+    """Selects dead letters. All conditions that are set must hold."""
 
     codes: frozenset[str] = frozenset()
     key: str | None = None
@@ -77,7 +83,7 @@ class Filter:
     max_redrives: int | None = None
 
     def matches(self, letter: DeadLetter) -> bool:
-        """RFC 3339 times in UTC compare as text."""
+        """Whether the dead letter is selected. Times are RFC 3339 in UTC, so they compare as text."""
         info = letter.info
         if self.places and (letter.partition, letter.offset) not in self.places:
             return False
@@ -98,7 +104,7 @@ def reader(settings: Settings) -> TopicReader[DeadLetter]:
 
 
 async def held(settings: Settings, wanted: Filter) -> AsyncIterator[DeadLetter]:
-    """Every dead letter the topic holds now and `wanted` matches."""
+    """The dead letters that are in the topic now and match `wanted`."""
     async with reader(settings) as letters:
         ends = await letters.ends()
         letters.begin(await letters.beginnings())
@@ -108,7 +114,7 @@ async def held(settings: Settings, wanted: Filter) -> AsyncIterator[DeadLetter]:
 
 
 async def one(settings: Settings, partition: int, offset: int) -> DeadLetter:
-    """The dead letter at a place. Raises `CommandError` when there is none."""
+    """The dead letter at this partition and offset. Raises `CommandError` if there is none."""
     async with reader(settings) as letters:
         ends, beginnings = await letters.ends(), await letters.beginnings()
         chosen = {tp: offset for tp in ends if tp.partition == partition and beginnings[tp] <= offset < ends[tp]}

@@ -1,4 +1,4 @@
-"""A record of the output topics as commands see it, and what it says in words."""
+"""A record of the output topics, and a description of it in words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import orjson
 
 from contracts.deadletters import CODE, HEADER_NAMES, MESSAGE, Header
 from contracts.topics import Role
+from service.cli.reading.dead_letter import readable_name
 
 PUBLISHED = (Role.FRAGMENTS, Role.PROGRESS, Role.COMPLETIONS, Role.DEAD_LETTERS)
 """The output topics, in the order in which records of the same time are shown."""
@@ -17,7 +18,7 @@ PUBLISHED = (Role.FRAGMENTS, Role.PROGRESS, Role.COMPLETIONS, Role.DEAD_LETTERS)
 
 @dataclass(frozen=True, slots=True)
 class OutputRecord:
-    """One record. `body` is the event; of a dead letter it is empty, and `headers` say what is wrong."""
+    """One record. `body` is the event. A dead letter has an empty body; its `headers` give the reason."""
 
     role: Role
     partition: int
@@ -42,7 +43,7 @@ class OutputRecord:
         return found if isinstance(found, int) else 0
 
     def as_json(self) -> dict[str, object]:
-        """How `--json` prints it."""
+        """The object that `--json` prints."""
         place = {"role": self.role.value, "partition": self.partition, "offset": self.offset, "key": self.key}
         if self.role is Role.DEAD_LETTERS:
             return place | {
@@ -60,7 +61,7 @@ def seen(
     value: bytes | None,
     headers: Iterable[Header],
 ) -> OutputRecord:
-    """Read a record; a value that is no JSON object has an empty body, as a dead letter has."""
+    """Decode a record. The body is empty if the value is not a JSON object, and for dead letters."""
     body: Any = {}
     if role is not Role.DEAD_LETTERS and value is not None:
         try:
@@ -74,7 +75,7 @@ def seen(
         timestamp_ms=timestamp_ms,
         key=None if key is None else key.decode("utf-8", "replace"),
         body=body if isinstance(body, dict) else {},
-        headers={name: (text or b"").decode("utf-8", "replace") for name, text in headers},
+        headers={readable_name(name): (text or b"").decode("utf-8", "replace") for name, text in headers},
     )
 
 
@@ -120,5 +121,5 @@ def describe(event: OutputRecord) -> str:
 
 
 def megabytes(count: object) -> str:
-    """Bytes for people."""
+    """A number of bytes as text, in MB of 1,000,000 bytes."""
     return f"{count / 1e6:.1f} MB" if isinstance(count, int) else "?"

@@ -1,16 +1,21 @@
-"""Reads topics without a group: what has been published, then what comes. Committed records only."""
+"""Reads topics without a consumer group: existing records, then new ones. Committed records only."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+import click
+from aiokafka import TopicPartition
 
 from service.cli.reading.cluster import partition_counts, reachable
-from service.kafka.connection import client_options, largest_record_bytes
+from service.cli.words import visible
+from service.kafka.connection import largest_record_bytes, new_consumer
+from service.kafka.ports import InRecord
+from service.kafka.reading.fetched import UnreadableRange
+from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 
 T = TypeVar("T")
@@ -23,17 +28,17 @@ _WAIT_MS = 200
 class TopicReader(Generic[T]):
     """`async with TopicReader(settings, topics, decode) as reader`, then `begin` and iterate.
 
-    `decode` makes of a client's record what is iterated over. Of one batch, records come in the order of their
-    time, then in that of `topics`.
+    `decode` turns a record into the item to return. Within one batch, items are sorted by timestamp, then by the order
+    of `topics`. What can't be read at all, such as a damaged batch, is left out and told on stderr.
     """
 
-    def __init__(self, settings: Settings, topics: Sequence[str], decode: Callable[[Any], T]) -> None:
+    def __init__(self, settings: Settings, topics: Sequence[str], decode: Callable[[InRecord], T]) -> None:
         self._settings = settings
         self._topics = list(topics)
         self._decode = decode
         self._partitions: list[TopicPartition] = []
-        self._consumer = AIOKafkaConsumer(
-            **client_options(settings.kafka),
+        self._consumer = new_consumer(
+            settings.kafka,
             group_id=None,
             isolation_level="read_committed",
             auto_offset_reset="earliest",
@@ -47,6 +52,7 @@ class TopicReader(Generic[T]):
         try:
             async with reachable(self._settings):
                 await self._consumer.start()
+            decode_with(self._consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
         except BaseException:
             await self._consumer.stop()
             raise
@@ -58,43 +64,45 @@ class TopicReader(Generic[T]):
         await self._consumer.stop()
 
     async def ends(self) -> dict[TopicPartition, int]:
-        """Where each partition ends now: what is published later is read from there."""
+        """The end offset of each partition now. Records published later have these or higher offsets."""
         async with reachable(self._settings):
             found: dict[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
         return found
 
     async def beginnings(self) -> dict[TopicPartition, int]:
-        """Where each partition begins."""
+        """The first offset of each partition."""
         async with reachable(self._settings):
             found: dict[TopicPartition, int] = await self._consumer.beginning_offsets(self._partitions)
         return found
 
     def begin(self, positions: Positions, partition: int | None = None) -> None:
-        """Read from `positions`: all of them, or those of one partition number only."""
+        """Set the offsets to read from: of all partitions, or only of this partition number."""
         chosen = {tp: at for tp, at in positions.items() if partition is None or tp.partition == partition}
         self._consumer.assign(list(chosen))
         for tp, at in chosen.items():
             self._consumer.seek(tp, at)
 
     async def batch(self, timeout_ms: int = _WAIT_MS) -> list[T]:
-        """What has arrived; empty when nothing came within `timeout_ms`."""
+        """The records that have arrived. Empty if none came within `timeout_ms`."""
         batches = await self._consumer.getmany(timeout_ms=timeout_ms)
-        found = [
-            (record.timestamp, self._topics.index(tp.topic), record)
-            for tp, records in batches.items()
-            for record in records
-        ]
+        found: list[tuple[int, int, InRecord]] = []
+        for tp, fetched in batches.items():
+            for record in fetched:
+                if isinstance(record, UnreadableRange):
+                    click.echo(visible(f"left out: {record}"), err=True)
+                else:
+                    found.append((record.timestamp_ms, self._topics.index(tp.topic), record))
         found.sort(key=lambda entry: entry[:2])
         return [self._decode(record) for _, _, record in found]
 
     async def follow(self) -> AsyncIterator[T]:
-        """Every record, for ever."""
+        """All records, without end."""
         while True:
             for record in await self.batch():
                 yield record
 
     async def until(self, ends: Positions) -> AsyncIterator[T]:
-        """Every record up to `ends` (and perhaps a few behind), then stop."""
+        """All records up to `ends`, and perhaps some later ones; then stop."""
         while True:
             for record in await self.batch():
                 yield record
@@ -102,7 +110,7 @@ class TopicReader(Generic[T]):
                 return
 
     async def _position(self, tp: TopicPartition) -> int:
-        # It moves over the markers of transactions too, when what is before them has been read.
+        # The position moves past transaction markers too, once the records before them have been read.
         async with asyncio.timeout(self._settings.kafka.request_timeout_ms / 1000):
             position: int = await self._consumer.position(tp)
         return position

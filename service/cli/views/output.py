@@ -1,4 +1,4 @@
-"""How commands speak: tables and colours for people, JSON lines for programs."""
+"""Output of commands: tables and colours on a terminal, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ json_option = click.option("--json", "as_json", is_flag=True, help="JSON for pro
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that wraps only on a terminal, so that pipes and logs get whole lines."""
+    """A console that wraps lines on a terminal only; in pipes and files each line stays whole."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
 
 
 def emit(value: object) -> None:
-    """One JSON object on one line of stdout, at once."""
+    """Write one JSON object as a line to stdout, and flush."""
     sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode() + "\n")
     sys.stdout.flush()
 
 
 def note(text: str) -> None:
-    """A line for people on stderr, so that stdout has results alone."""
+    """Write a line for people to stderr, so that stdout holds results only."""
     click.echo(visible(text), err=True)
 
 
 def say(text: str, *, end: str = "\n") -> None:
-    """Text for people on stdout, at once. Control characters of strangers are shown as escapes."""
+    """Write text for people to stdout, and flush. Control characters are shown as escapes."""
     click.echo(visible(text) + end, nl=False)
     sys.stdout.flush()
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on stdout: drawn on a terminal, separated by tabs in a pipe."""
+    """Write a table to stdout: aligned on a terminal, else separated by tabs."""
     if not sys.stdout.isatty():
         for row in rows:
             say("\t".join("" if cell is None else str(cell).replace("\t", " ") for cell in row))

@@ -1,4 +1,4 @@
-"""One request as its events tell it: which attempt counts, its text so far, how it ended. Pure."""
+"""The state of one request, from its events: current attempt, text so far, result. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ChangeKind = Literal["text", "attempt", "upload", "note", "end"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an event changed: `text` is new text, or a line to show."""
+    """A change to show. `text` is new text of the answer, or a line about what happened."""
 
     kind: ChangeKind
     text: str
@@ -22,7 +22,7 @@ class Change:
 
 @dataclass(slots=True)
 class RequestView:
-    """Fold events in with `apply`. `partition` and `offset` are where our request was written."""
+    """Updated by `apply` with each event. `partition` and `offset` are those of the request's own record."""
 
     request_id: str
     partition: int
@@ -45,7 +45,7 @@ class RequestView:
         return self.completion is not None and self.completion.get("type") == "completed"
 
     def apply(self, event: OutputRecord) -> list[Change]:
-        """Take in one event of any request; what doesn't concern ours, or was superseded, changes nothing."""
+        """Apply one event of any request. Events of other requests and of older attempts change nothing."""
         if self.ended:
             return []
         if event.role is Role.DEAD_LETTERS:
@@ -59,7 +59,7 @@ class RequestView:
         return self._progress(event)
 
     def _newer(self, event: OutputRecord) -> list[Change]:
-        """A higher attempt begins again; the text of the one before is void."""
+        """Begin again if the event has a higher attempt: the text of the attempt before does not count."""
         if event.attempt <= self.attempt:
             return []
         had_text, self.attempt, self.text, self.next_sequence = bool(self.text), event.attempt, "", 0
@@ -67,13 +67,13 @@ class RequestView:
 
     def _fragment(self, event: OutputRecord) -> list[Change]:
         if event.attempt < self.attempt:
-            return []  # from a process that was taken for dead
+            return []  # from a process that lost the partition and did not know it
         changes = self._newer(event)
         sequence, text = event.body.get("sequence"), str(event.body.get("text", ""))
         if not isinstance(sequence, int) or sequence < self.next_sequence:
             return changes
         if sequence > self.next_sequence:
-            text = "…" + text  # we began to read in the middle; the completion has it all
+            text = "…" + text  # reading began in the middle of the attempt; the completion has the whole text
         self.phase, self.next_sequence, self.text = "streaming", sequence + 1, self.text + text
         return [*changes, Change("text", text)]
 
@@ -101,7 +101,7 @@ class RequestView:
         changes: list[Change] = []
         whole = event.body.get("text")
         if isinstance(whole, str) and whole != self.text:
-            # The completion may be read before the last fragments: it holds the whole text.
+            # The completion may be read before the last fragments. It holds the whole text.
             if not whole.startswith(self.text):
                 changes.append(Change("attempt", "the whole text"))
                 self.text = ""
@@ -119,7 +119,7 @@ class RequestView:
 
 
 def summary(view: RequestView) -> list[tuple[str, str]]:
-    """The end of a request as rows for people."""
+    """The result of a request as rows of name and value."""
     if view.dead_letter is not None:
         return [
             ("result", "dead letter"),

@@ -1,4 +1,4 @@
-"""How `submit --wait` shows a request: live on a terminal, as JSON lines, or as plain text."""
+"""The output of `submit --wait`: live on a terminal, JSON lines, or plain text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from service.cli.words import visible
 
 
 class Screen(Protocol):
-    """Shows what happens to one request; a context manager, because a live screen must be given back."""
+    """Shows one request. A context manager, because a live screen must be closed."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -29,16 +29,16 @@ class Screen(Protocol):
     ) -> None: ...
 
     def submitted(self, view: RequestView, place: Mapping[str, object]) -> None:
-        """Kafka has the request."""
+        """Called once, when the request is in Kafka."""
         ...
 
     def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
-        """An event changed the view."""
+        """Called for each event that changed the view."""
         ...
 
 
 def screen_for(*, as_json: bool) -> Screen:
-    """The screen that suits what stdout is."""
+    """The screen for this kind of stdout."""
     if as_json:
         return JsonScreen()
     return LiveScreen() if sys.stdout.isatty() else PlainScreen()
@@ -55,7 +55,7 @@ class _Open:
 
 
 class JsonScreen(_Open):
-    """Every event that counts, as a line."""
+    """One JSON line for each event that changed something."""
 
     def submitted(self, view: RequestView, place: Mapping[str, object]) -> None:
         emit(place)
@@ -65,7 +65,7 @@ class JsonScreen(_Open):
 
 
 class PlainScreen(_Open):
-    """The text on stdout as it comes, everything else on stderr."""
+    """The text of the answer on stdout as it comes, everything else on stderr."""
 
     def __init__(self) -> None:
         self._within_line = False
@@ -95,7 +95,7 @@ class PlainScreen(_Open):
 
 
 class LiveScreen:
-    """Phase, upload and the end of the text, redrawn in place; at the end the whole text and a table."""
+    """Phase, upload and the last lines of the text, redrawn in place. At the end the whole text and a table."""
 
     def __init__(self) -> None:
         self._console = console()

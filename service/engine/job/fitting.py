@@ -28,15 +28,19 @@ def completion_record(
 
     The last resort has neither the request's key nor its metadata: about 600 bytes.
     """
+    limits = context.limits
+    topic_bytes = limits.of(context.settings.topics.completions)
     found: tuple[Event, OutRecord] | None = None
     for event, bare in _completions(job, completion):
+        if len(event.members.get("text") or "") > topic_bytes:
+            continue  # encoding it would only take time
         try:
             record = context.records.event(job, event, live.request, context.clock.time(), bare=bare)
         except (ValueError, TypeError) as error:
             log.error(LogEvent.EVENT_NOT_WRITTEN, request_id=job.request_id, type=event.type, exc_info=error)
             continue
         found = event, record
-        if context.limits.fits(record) and (below_bytes is None or context.limits.size(record) < below_bytes):
+        if limits.fits(record) and (below_bytes is None or limits.size(record) < below_bytes):
             break
     if found is None:
         raise ValueError("no completion of this job can be written")
@@ -44,13 +48,13 @@ def completion_record(
 
 
 def _completions(job: Job, completion: Event) -> Iterator[tuple[Event, bool]]:
-    """What to try in turn; with True, without what the request gave."""
-    yield completion, False
-    last = completion
-    for smaller in smaller_completions(job, completion):
-        last = smaller
-        yield smaller, False
-    yield last, True
+    """What to try in turn; with True, without what the request gave. A result is given up last."""
+    forms = [completion, *smaller_completions(job, completion)]
+    same = [form for form in forms if form.type == completion.type]
+    for kept in (same, forms[len(same) :]):
+        for bare in (False, True):
+            for form in kept:
+                yield form, bare
     unwritable = internal_error(job, f"the {completion.type} event of this request can't be written").completion
     if unwritable is not None:
         yield unwritable, True

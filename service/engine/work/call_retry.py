@@ -59,7 +59,7 @@ class CallRetry:
     def _seconds_left(self, *, free: bool) -> float:
         policy, now_ms = self._context.policy, self._context.now_ms()
         self._waiting_since_ms = self._waiting_since_ms or now_ms
-        if free and not self._live.canceling:
+        if free and not self._live.canceling():
             return (self._waiting_since_ms + policy.task_patience_ms - now_ms) / 1000
         self._failing_since_ms = self._failing_since_ms or now_ms
         return (self._failing_since_ms + policy.patience_ms - now_ms) / 1000

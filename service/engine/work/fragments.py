@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from contracts.fragments import FragmentEncoder
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
-    from service.kafka.ports import OutRecord
 
 _SHARE = 4
 """A value below this share of the topic's limit fits with any key and headers that were accepted: not measured."""
+
+_HOLD_STEP_BYTES = 16 * 1024
 
 
 class TooMuchText(Exception):
@@ -40,6 +41,8 @@ class Fragments:
         self._sender = context.sender
         self._texts: list[str] = []
         self._text_bytes = 0
+        self._held_bytes = 0
+        self._records = context.records
         topics = context.settings.topics
         self._topic = topics.fragments
         self._most_text_bytes = context.limits.of(topics.completions)
@@ -55,8 +58,9 @@ class Fragments:
         if self._job.attempt == 1 and self._sender.takes(self._topic, self._job.partition):
             await self._live.without_slot(self._sender.ready())
             return
-        record = self._record("", self._context.clock.time())
-        self.count += 1
+        value, headers = self._encoder.encode(0, "", self._context.clock.time())
+        record = self._records.fragment(self._job, value, headers)
+        self.count = 1
         try:
             await self._live.without_slot(self._sender.prove(record))
         except RecordTooLarge as error:
@@ -64,7 +68,7 @@ class Fragments:
 
     def begin(self, generation_id: str | None) -> None:
         """The stream has begun; later fragments carry its `generation_id`."""
-        self._encoder = self._context.records.fragments(self._job, generation_id)
+        self._encoder = self._records.fragments(self._job, generation_id)
 
     async def send(self, text: str, seconds: float) -> None:
         """Send text that came at `seconds` since the epoch. Waits only while too much is under way to Kafka.
@@ -97,30 +101,30 @@ class Fragments:
 
     def close(self) -> None:
         """Free the memory that admission counts for the texts."""
-        self._live.hold(-self._text_bytes)
-        self._text_bytes = 0
-
-    def _record(self, text: str, seconds: float) -> OutRecord:
-        value, headers = self._encoder.encode(self.count, text, seconds)
-        return self._context.records.fragment(self._job, value, headers)
+        self._hold(0)
 
     def _send(self, text: str, seconds: float) -> None:
         """Send `text` as one fragment, or as several where one would be too large."""
-        pieces = [text]
-        while pieces:
-            piece = pieces.pop()
-            record = self._record(piece, seconds)
-            if len(record.value or b"") > self._unmeasured_bytes and not self._context.limits.fits(record):
-                if len(piece) == 1:
-                    raise TooMuchText("no fragment of this request fits its topic")
-                half = len(piece) // 2
-                pieces += (piece[half:], piece[:half])
-                continue
-            self._under_way.append(self._sender.send(record))
-            self._texts.append(piece)
-            self.count += 1
-            self._text_bytes += len(piece)
-            self._live.hold(len(piece))
+        value, headers = self._encoder.encode(self.count, text, seconds)
+        record = self._records.fragment(self._job, value, headers)
+        if len(value) > self._unmeasured_bytes and not self._context.limits.fits(record):
+            if len(text) == 1:
+                raise TooMuchText("no fragment of this request fits its topic")
+            half = len(text) // 2
+            self._send(text[:half], seconds)
+            self._send(text[half:], seconds)
+            return
+        self._under_way.append(self._sender.send(record))
+        self._texts.append(text)
+        self.count += 1
+        self._text_bytes += len(text)
+        if self._text_bytes - self._held_bytes >= _HOLD_STEP_BYTES:
+            self._hold(self._text_bytes)
+
+    def _hold(self, size_bytes: int) -> None:
+        """Tell admission how much text is held: in steps, because this is the hottest path of the service."""
+        self._live.hold(size_bytes - self._held_bytes)
+        self._held_bytes = size_bytes
 
     def _check_deliveries(self) -> None:
         under_way = self._under_way

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from service.errors import RetryLater
 from service.kafka.connection import new_consumer
-from service.kafka.reading.fetched import Fetched
+from service.kafka.reading.fetched import Fetched, next_offset
 from service.kafka.reading.fetching import decode_with
 from service.settings import KafkaSettings
 
@@ -54,7 +54,7 @@ class PointReader:
             except (KafkaError, TimeoutError) as error:
                 await self._drop()
                 raise ReadFailed(f"{self.topic}/{partition}@{offset} can't be read: {error!r}") from error
-        if found is None or found.offset > offset:
+        if found is None or not found.offset <= offset < next_offset(found):
             return None
         return found
 

@@ -41,8 +41,9 @@ async def restore_jobs(
         elif not key.startswith(PRIVATE_PREFIX):
             try:
                 jobs.restore(key, record.value)
-            except UnreadableJob as error:
-                unreadable.append(Unreadable(record, str(error)))
+            except Exception as error:  # noqa: BLE001 — whatever it was, it concerns this record alone
+                reason = str(error) if isinstance(error, UnreadableJob) else f"{type(error).__name__}: {error}"
+                unreadable.append(Unreadable(record, reason))
         await slices.turn()
     for item in unreadable:
         log.error(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from service.kafka.marker import MARKER_KEY, PRIVATE_PREFIX, Marker
 from service.kafka.partition.restore import LogReader, StillWanted
-from service.kafka.ports import Headers, InRecord, JobSummary, UnreadableJob
+from service.kafka.ports import Headers, InRecord, JobSummary
 from service.kafka.reading.fetched import UnreadableRange
 from service.slices import Slices
 
@@ -96,6 +96,6 @@ def _kept(
     if live.held_bytes + len(value) > room_bytes and not key.startswith(PRIVATE_PREFIX):
         try:
             return LeftInLog(key, record.offset, len(value), summarize(key, value))
-        except UnreadableJob:
+        except Exception:  # noqa: BLE001, S110 — quarantined by the restore, which meets it again and says why
             pass
     return LogRecord(record.offset, record.timestamp_ms, key, value, record.headers)

@@ -48,11 +48,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A batch made ready: `read` gives its records; afterwards reading goes on at `next_offset`.
+    """A batch made ready: `read` gives its records from offset `start` on; behind it is `next_offset`.
 
     `rest` is the range from an offset to the batch's end, for when `read` could not go on there.
     """
 
+    start: int
     next_offset: int
     read: Callable[[], Iterator[Fetched]]
     rest: Callable[[int, BatchBroken], UnreadableRange]
@@ -79,10 +80,10 @@ def frames(data: bytes) -> tuple[list[Frame], bool]:
     """
     places, view = _places(data)
     found = []
-    for (base, at, size), (following, _, _) in zip(places, [*places[1:], (None, 0, 0)], strict=True):
+    for number, (base, at, size) in enumerate(places, start=1):
         if at + size > len(view):
             break
-        next_base = following if following is not None and following > base else None
+        next_base = places[number][0] if number < len(places) and places[number][0] > base else None
         found.append(Frame(base, view[at + _MAGIC_AT], view[at : at + size], next_base))
     return found, not found and len(view) > 0
 
@@ -141,15 +142,15 @@ def prepare(fetch: Fetch, *, budget_bytes: int, max_batch_bytes: int) -> Prepare
 
 def gap_piece(gap: UnreadableRange) -> Piece:
     """A range as something to read: it is handed on in its place among the records."""
-    return Piece(gap.last_offset + 1, lambda: iter((gap,)), lambda offset, _: replace(gap, offset=offset))
+    return Piece(gap.offset, gap.last_offset + 1, lambda: iter((gap,)), lambda offset, _: replace(gap, offset=offset))
 
 
-def read(piece: Piece, offset: int) -> Iterator[Fetched]:
-    """The records of a piece from `offset` on. Never raises for what a batch holds."""
-    behind = offset
+def read(piece: Piece) -> Iterator[Fetched]:
+    """The records of a piece. Never raises for what a batch holds."""
+    behind = piece.start
     try:
         for found in piece.read():
-            if found.offset >= offset:
+            if found.offset >= behind:
                 behind = next_offset(found)
                 yield found
     except BatchBroken as error:
@@ -161,7 +162,7 @@ def _ready(fetch: Fetch, frame: Frame, start: int, aborted: _Aborted, max_bytes:
     """The batch as a piece, and how many bytes its records take. Raises `BatchBroken` or `BatchTooLarge`."""
 
     def piece(last: int, read: Callable[[], Iterator[Fetched]]) -> Piece:
-        return Piece(last + 1, read, lambda offset, why: _range(fetch, offset, last, why, bytes(frame.data)))
+        return Piece(start, last + 1, read, lambda offset, why: _range(fetch, offset, last, why, bytes(frame.data)))
 
     if frame.magic < 2:
         kept = messages(fetch.topic, fetch.partition, frame.data, max_bytes=max_bytes)
@@ -193,9 +194,8 @@ def _last_offset(fetch: Fetch, frame: Frame, start: int) -> int | None:
             header = BatchHeader.read(frame.data)
             check(frame.data, header)
             last = header.last_offset
-    if last is None and frame.next_base is not None:
-        last = frame.next_base - 1
-    return last if last is not None and start <= last < fetch.end else None
+    candidates = (last, None if frame.next_base is None else frame.next_base - 1)
+    return next((one for one in candidates if one is not None and start <= one < fetch.end), None)
 
 
 def _range(

@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.protocol.fetch import FetchRequest
@@ -21,6 +23,9 @@ from service.kafka.reading.batches import Fetch, Piece, Prepared, gap_piece, pre
 from service.kafka.reading.damage import DamageSearch
 from service.kafka.reading.fetched import Fetched, next_offset
 from service.kafka.reading.response import Part, take_bytes
+from service.telemetry.events import LogEvent
+
+log = structlog.get_logger()
 
 BUDGET_BYTES = 8 * 1024 * 1024
 """Decompressed bytes that one fetch keeps for its reader. What is beyond is fetched again later."""
@@ -28,6 +33,7 @@ BUDGET_BYTES = 8 * 1024 * 1024
 STANDS_SECONDS = 5.0
 """A position that has records behind it and gets none for that long is looked at for damage."""
 
+_AFTER_FAULT_SECONDS = 1.0
 _INLINE_BYTES = 64 * 1024  # more than that is decompressed in a thread
 
 
@@ -91,6 +97,12 @@ class _Decoding:
                     news = True
         except asyncio.CancelledError:
             return False
+        except Exception as error:
+            # Raised here, it would end aiokafka's fetcher without a word. The same is fetched again.
+            log.error(LogEvent.DECODING_FAILED, exc_info=error)
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(_AFTER_FAULT_SECONDS)
+            return False
         return news
 
     def _wanted(self, assignment: Any, where: TopicPartition, offset: int) -> bool:
@@ -146,7 +158,7 @@ class _Records:
 
     def __init__(self, offset: int, pieces: Sequence[Piece]) -> None:
         self.next_fetch_offset = offset
-        self._iterator = self._read(offset, deque(pieces))
+        self._iterator = self._read(deque(pieces))
 
     def __iter__(self) -> Self:
         return self
@@ -154,10 +166,10 @@ class _Records:
     def __next__(self) -> Fetched:
         return next(self._iterator)
 
-    def _read(self, offset: int, pieces: deque[Piece]) -> Iterator[Fetched]:
+    def _read(self, pieces: deque[Piece]) -> Iterator[Fetched]:
         while pieces:
             piece = pieces.popleft()  # its bytes are let go of when it has been read
-            for fetched in read(piece, offset):
+            for fetched in read(piece):
                 self.next_fetch_offset = next_offset(fetched)
                 yield fetched
             self.next_fetch_offset = max(self.next_fetch_offset, piece.next_offset)

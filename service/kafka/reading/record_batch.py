@@ -159,9 +159,7 @@ def _headers(record: memoryview, at: int) -> tuple[tuple[tuple[str, bytes | None
 def _bytes(record: memoryview, at: int) -> tuple[bytes | None, int]:
     size, at = _varint(record, at)
     if size < 0:
-        if size == -1:
-            return None, at
-        raise BatchBroken(f"a field claims {size} bytes")
+        return None, at  # -1 by the protocol; Kafka's own clients take any negative length for null
     end = at + size
     if end > len(record):
         raise BatchBroken(f"a field claims {size} bytes, {len(record) - at} are left")

@@ -1,4 +1,4 @@
-"""The port to a broker of demo, tests and development, and the choice of one."""
+"""The interface of a broker for demo, tests and development, and the choice between its implementations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAMES: dict[Kind, str] = {"given": "the given cluster", "docker": "Docker", "lo
 
 
 class Broker(Startable, Protocol):
-    """A broker on this machine or within its reach, bound to no event loop."""
+    """A broker that demo and tests can use. It is not bound to an event loop."""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -41,11 +41,11 @@ class Broker(Startable, Protocol):
         ...
 
     async def stop(self) -> None:
-        """Orderly end; nothing is left running, and data without a folder of the caller's is gone."""
+        """Stop in order. Nothing is left running; data is deleted unless the caller gave a folder for it."""
         ...
 
     async def restart(self) -> None:
-        """Orderly end and a new start, with its data."""
+        """Stop in order and start again, with its data."""
         ...
 
     def kill(self) -> None:
@@ -54,7 +54,7 @@ class Broker(Startable, Protocol):
 
 
 def kinds_to_try(settings: Settings) -> tuple[Kind, ...]:
-    """Which brokers to try, in order. What was asked for by name is never replaced by something else."""
+    """The kinds of broker to try, in order. A kind that the settings name is the only one."""
     if is_given(settings):
         return ("given",)
     if settings.sandbox.broker == "auto":
@@ -63,7 +63,7 @@ def kinds_to_try(settings: Settings) -> tuple[Kind, ...]:
 
 
 def is_given(settings: Settings) -> bool:
-    """Whether the user named a cluster; the default address alone does not count."""
+    """Whether the user has set the address of a cluster. The default address does not count."""
     return "bootstrap_servers" in settings.kafka.model_fields_set
 
 
@@ -75,7 +75,7 @@ async def open_broker(
     port: int | None = None,
     docker_obstacle: Callable[[], str | None] = missing_engine,
 ) -> Broker:
-    """Start and return the first broker that works: the cluster the settings name, Docker, the local JVM.
+    """Start and return the first broker that works: the cluster in the settings, Docker, or the local JVM.
 
     `REELWIRE_SANDBOX__BROKER` narrows the choice to one of the last two. Data in a folder of the caller's is kept by
     the local broker only. Which one was taken, and why others were not, goes to `progress` and the log. Raises

@@ -1,4 +1,4 @@
-"""Apache Kafka in a container, through testcontainers; imported only when Docker is looked for."""
+"""Apache Kafka in a container, by testcontainers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DATA = "/var/lib/kafka/data"
 
 
 def missing_engine() -> str | None:
-    """Why no container can be run, or None when an engine answers; blocks for some seconds at most."""
+    """Why no container can be run; None if a Docker engine answers. Blocks for a few seconds at most."""
     try:
         import docker  # type: ignore[import-untyped]
         import docker.errors  # type: ignore[import-untyped]
@@ -42,7 +42,7 @@ def missing_engine() -> str | None:
         return "the sandbox extra is not installed"
     host = get_docker_host() or _DEFAULT_HOST
     if host.startswith("unix://"):
-        # The client leaks its sockets when nobody listens, so that is found out first.
+        # The Docker client leaks sockets if nobody listens, so check that first.
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(_LOOK_SECONDS)
             try:
@@ -62,7 +62,7 @@ def missing_engine() -> str | None:
 
 @contextlib.contextmanager
 def _mapped(what: str) -> Iterator[None]:
-    # A border: docker, testcontainers and requests each raise trees of their own.
+    # docker, testcontainers and requests raise unrelated errors; all become `BrokerError` here.
     try:
         yield
     except BrokerError:
@@ -72,13 +72,13 @@ def _mapped(what: str) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    # The engine's own words, where there are some, without the request that led to them.
+    # Only the explanation of the Docker engine, without the request that it answers.
     text = str(getattr(error, "explanation", None) or error).strip()
     return (text or type(error).__name__).splitlines()[0]
 
 
 def _fetch_missing(client: Any, images: Sequence[str], progress: Progress) -> None:
-    # Before anything is made: testcontainers leaks its clients when the image of its reaper can't be had.
+    # Done before containers are created: testcontainers leaks clients if the image of its reaper can't be pulled.
     import docker.errors
 
     for image in images:
@@ -135,14 +135,14 @@ class DockerBroker(Startable):
             raise BrokerError(f"{error}\nthe end of its log:\n{tail}") from None
 
     async def stop(self) -> None:
-        """End and remove the container with its data."""
+        """Stop and remove the container with its data."""
         container, self._container, self._address = self._container, None, None
         if container is not None:
             with _mapped("the container could not be removed"):
                 await asyncio.to_thread(container.stop)
 
     async def restart(self) -> None:
-        """Orderly end and a new start with the same address and data."""
+        """Stop in order and start again, with the same address and data."""
         if self._container is not None:
             with _mapped("the container could not be stopped"):
                 await asyncio.to_thread(self._container.get_wrapped_container().stop, timeout=_STOP_SECONDS)
@@ -163,14 +163,14 @@ class DockerBroker(Startable):
         try:
             if client.get_connection_mode() != ConnectionMode.docker_host:
                 raise BrokerError(
-                    "we seem to run in a container ourselves; name a cluster, or set "
+                    "this process seems to run in a container; set REELWIRE_KAFKA__BOOTSTRAP_SERVERS, or set "
                     "TESTCONTAINERS_CONNECTION_MODE=docker_host if the engine's ports are open at localhost here"
                 )
             reaper = testcontainers_config.hub_image_name_prefix + testcontainers_config.ryuk_image
             reapers = [] if testcontainers_config.ryuk_disabled else [reaper]
             _fetch_missing(client.client, [container.image, *reapers], self._progress)
         except BaseException:
-            container.stop()  # of one never started, this closes its client
+            container.stop()  # the container was not started; this only closes its client
             raise
         host = client.host()
         port = self._demanded_port or free_ports(1)[0]

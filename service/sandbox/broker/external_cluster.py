@@ -1,4 +1,4 @@
-"""A cluster of the user's behind the broker port: used as it is, never started or ended by us."""
+"""A cluster of the user, used as it is: never started, stopped or changed by us."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ExternalCluster(Startable):
         await wait_until_it_answers(self._settings, timeout_seconds=_ANSWER_SECONDS)
 
     async def stop(self) -> None:
-        """Nothing: it isn't ours."""
+        """Do nothing: the cluster belongs to the user."""
 
     async def restart(self) -> None:
         raise BrokerError(f"{self.describe()} is not ours to restart")

@@ -23,7 +23,7 @@ from service.sandbox.errors import JarError
 Progress = Callable[[str], None]
 
 LIST = Path(__file__).with_name("jars.sha256")
-# The second is the binding that makes Kafka's log readable; its version follows the slf4j-api that Kafka brings.
+# The second one writes Kafka's log; its version must fit the slf4j-api that Kafka depends on.
 ROOTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36")
 _DOWNLOADS_AT_ONCE = 6
 
@@ -55,7 +55,7 @@ class JarSource(Protocol):
         ...
 
     def fetch(self, jar: Jar) -> None:
-        """Put `jar` at its path if there is none; blocks on the network and raises whatever it likes."""
+        """Download `jar` to its path if it is not there. Blocks on the network; may raise any exception."""
         ...
 
 
@@ -143,7 +143,7 @@ def _fetch_checked(jar: Jar, source: JarSource) -> Jar:
         path.unlink(missing_ok=True)
         try:
             source.fetch(jar)
-        except Exception as error:  # noqa: BLE001 - a border: whatever the resolver or its network raises
+        except Exception as error:  # noqa: BLE001 - the resolver and its network may raise anything
             cause = error
             continue
         if _is_right(jar, source):
@@ -157,7 +157,7 @@ def _fetch_checked(jar: Jar, source: JarSource) -> Jar:
 
 @contextmanager
 def _one_process(root: Path) -> Iterator[None]:
-    # Two brokers that start at once must not write the same file.
+    # Two brokers that start at once must not download to the same file.
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".reelwire.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

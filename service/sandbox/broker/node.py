@@ -39,7 +39,7 @@ def node_settings(listeners: Listeners, data_dir: str) -> dict[str, str]:
     }
 
 
-# One node can't replicate.
+# A single node can't replicate.
 _ALONE: Mapping[str, str] = {
     "default.replication.factor": "1",
     "min.insync.replicas": "1",
@@ -62,10 +62,10 @@ _SMALL: Mapping[str, str] = {
     "log.index.size.max.bytes": str(1024 * 1024),
 }
 
-# Defaults are made for clusters; tests and a demo must not wait for them.
+# The defaults suit clusters; tests and the demo can't wait that long.
 _PROMPT: Mapping[str, str] = {
     "auto.create.topics.enable": "false",
-    # A killed node may come back only when its last session has run out.
+    # A killed node can register again only after its last session has expired.
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "3000",
     "group.initial.rebalance.delay.ms": "0",

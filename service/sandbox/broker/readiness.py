@@ -1,4 +1,4 @@
-"""When a broker counts as up: it gives a real answer to a client."""
+"""Wait until a broker answers a client."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from service.settings import KafkaSettings
 
 _KNOCK_SECONDS = 0.05
 _PATIENCE_MS = 2_000
-# A container's port is open before the broker is: who is behind it shows in whether the connection stays.
+# A container's port is open before the broker listens; then a new connection is closed at once.
 _STAYS_SECONDS = 0.1
 
 
 async def wait_until_it_answers(
     settings: KafkaSettings, *, timeout_seconds: float, still_alive: Callable[[], bool] = lambda: True
 ) -> None:
-    """Return when the cluster has told its nodes; raise `BrokerError` at the deadline or when it is no longer alive."""
+    """Return when the cluster lists its nodes. Raises `BrokerError` at the deadline, or if the broker has ended."""
     servers = settings.bootstrap_servers
     deadline = time.monotonic() + timeout_seconds
     reason = "no answer"
@@ -42,7 +42,7 @@ async def wait_until_it_answers(
 
 
 async def _listens(bootstrap_servers: str) -> bool:
-    # Knocking first is cheap and quiet; the client logs every refused connection.
+    # Try a plain connection first: aiokafka would log every refused one.
     for server in bootstrap_servers.split(","):
         host, _, port = server.strip().rpartition(":")
         try:
@@ -51,7 +51,9 @@ async def _listens(bootstrap_servers: str) -> bool:
             continue
         try:
             async with asyncio.timeout(_STAYS_SECONDS):
-                await reader.read(1)  # a broker speaks only when asked, so this ends with the connection
+                await reader.read(
+                    1
+                )  # a broker sends nothing unless asked, so this returns only if the connection is closed
         except TimeoutError:
             return True
         except OSError:

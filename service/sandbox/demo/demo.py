@@ -1,6 +1,6 @@
-"""`reelwire demo`: a real video from a Kafka request to fragments and a completion, and through a SIGKILL.
+"""`reelwire demo`: requests for a real video become fragments and completions, also when the service is killed.
 
-Broker, emulator and service are the real ones, each a process of its own.
+Broker, emulator and service are the real ones, each in its own process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from service.settings import load_settings
 _KILL_AT_FRAGMENT = 8
 _PATIENCE_SECONDS = 60.0
 
-# A session short enough that nobody has to wait for a killed process to be missed.
+# Short, so that Kafka soon notices the killed process.
 _ENVIRONMENT = {
     "REELWIRE_KAFKA__SESSION_TIMEOUT_MS": "3000",
     "REELWIRE_KAFKA__HEARTBEAT_INTERVAL_MS": "500",
@@ -58,8 +58,8 @@ async def _demo(*, keep: bool, as_json: bool) -> int:
                 file_roots=(sample_video().parent, folder),
             )
             try:
-                story = Story(system, screen)
-                ok = await story.tell()
+                run = DemoRun(system, screen)
+                ok = await run.run()
                 if keep:
                     await _kept(system, broker, screen)
             finally:
@@ -76,8 +76,8 @@ async def _demo(*, keep: bool, as_json: bool) -> int:
     return 0 if ok else 1
 
 
-class Story:
-    """One telling of the demo."""
+class DemoRun:
+    """One run of the demo on a system."""
 
     def __init__(self, system: System, screen: DemoScreen) -> None:
         self._system = system
@@ -86,8 +86,8 @@ class Story:
         self._reused: dict[str, bool] = {}
         self._what: dict[str, DemoRequest] = {}
 
-    async def tell(self) -> bool:
-        """Start the system, send, kill, start again, show. True when every request ended as expected."""
+    async def run(self) -> bool:
+        """Start the system, send requests, kill the service once. True if every request ended as expected."""
         screen, system = self._screen, self._system
         other = await asyncio.to_thread(make_video, system.folder / "second.mp4", seed=7, seconds=6)
         await system.start()
@@ -150,7 +150,7 @@ class Story:
         except TimeoutError:
             tail = self._system.service().tail()
             raise ProgramError(
-                f"the demo has waited {_PATIENCE_SECONDS:g} s; the service's log ends:\n{tail}"
+                f"the demo's requests did not end within {_PATIENCE_SECONDS:g} s; the end of the service's log:\n{tail}"
             ) from None
 
     def _show(self, event: OutputRecord) -> None:
@@ -170,7 +170,7 @@ def _paid(stats: dict[str, Any]) -> str:
 
 
 async def _kept(system: System, broker: Broker, screen: DemoScreen) -> None:
-    """Print what there is to try, and wait for Ctrl-C: the processes end with this one."""
+    """Print addresses and commands to try, and wait for Ctrl-C. The other processes end with this one."""
     variables = " ".join(f"{name}={value}" for name, value in system.environment.items() if "ROOTS" not in name)
     screen.say("")
     screen.say("Everything is up until Ctrl-C:", "bold")

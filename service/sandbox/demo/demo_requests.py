@@ -1,4 +1,4 @@
-"""The requests of the demo: what each is for, and what is expected of it."""
+"""The requests of the demo, and how each is expected to end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-# The emulator alone honours this: it paces the answer so that there is time to watch, and to kill.
+# Only the emulator reads this: it slows the answer down, so that the service can be killed in the middle.
 _SLOWLY = "[[emulate: fragments=60 interval_ms=60]]"
 
 

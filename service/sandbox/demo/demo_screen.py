@@ -1,4 +1,4 @@
-"""What the demo shows: each request live, and a table at the end."""
+"""The output of the demo: each request live, and a table at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEXT_LINES = 3
 
 
 class DemoScreen:
-    """Live on a terminal, plain lines elsewhere, JSON lines for programs."""
+    """Redrawn on a terminal, plain lines elsewhere, JSON lines with `as_json`."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
@@ -82,7 +82,7 @@ class DemoScreen:
         return Group(head, shown) if view.text else Group(head)
 
     def results(self, rows: Iterable[tuple[str, RequestView, bool | None]]) -> None:
-        """Completions with timings, reuse and cost. A row: what it was, its view, whether its asset was reused."""
+        """Show a table of completions. A row: what the request is for, its view, whether its asset was reused."""
         found = [_row(what, view, reused) for what, view, reused in rows]
         if self._as_json:
             for row in found:

@@ -73,7 +73,7 @@ def _video_stream(container: Any, width: int, height: int, fps: int) -> Any:
     video = container.add_stream(codec, rate=fps)
     video.width, video.height, video.pix_fmt = width, height, "yuv420p"
     if codec == "libx264":
-        # This preset and one thread: with others the same pictures were not the same bytes each time.
+        # With other presets or more threads, the same pictures did not give the same bytes each time.
         video.options = {"preset": "ultrafast", "crf": "27", "threads": "1"}
     else:
         video.bit_rate = 400_000
@@ -114,7 +114,7 @@ def _picture(look: _Look, at: float, rows: Any, columns: Any) -> Any:
 
 
 def _planes(picture: Any) -> Any:
-    """RGB as planar YUV 4:2:0; the library's own conversion was not the same each time."""
+    """RGB as planar YUV 4:2:0. Done here, because the library's conversion does not give the same bytes each time."""
     red, green, blue = (picture[:, :, channel].astype(np.float32) for channel in range(3))
     luma = 16 + 0.257 * red + 0.504 * green + 0.098 * blue
     red, green, blue = (channel[::2, ::2] for channel in (red, green, blue))
@@ -141,7 +141,7 @@ def _sound(container: Any, audio: Any, looks: list[_Look], seconds: float, rng: 
         source = rng.uniform(-1, 1, int(inside.sum())) if look.noisy else np.sin(2 * np.pi * look.hertz * at[inside])
         wave[inside] = look.loudness * beat * source
     pcm = np.clip(wave, -1, 1).astype(np.float32)
-    # Whole frames only: the encoder would read whatever is behind a short last one.
+    # Whole frames only: for a short last frame the encoder reads beyond the buffer.
     for start in range(0, total - _FRAME_SAMPLES + 1, _FRAME_SAMPLES):
         part = pcm[start : start + _FRAME_SAMPLES]
         frame = av.AudioFrame.from_ndarray(part[None, :], format="fltp", layout="mono")

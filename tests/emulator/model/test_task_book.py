@@ -10,21 +10,11 @@ import aiohttp
 from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions
 from tests.emulator.conftest import FAST, Client
-
-
-class ManualClock:
-    def __init__(self) -> None:
-        self.seconds = 1_000_000.0
-
-    def time(self) -> float:
-        return self.seconds
-
-    def monotonic(self) -> float:
-        return self.seconds
+from tests.support.clock import HandClock
 
 
 async def test_a_task_goes_through_its_states_by_the_clock(session: aiohttp.ClientSession, clip: Path) -> None:
-    clock = ManualClock()
+    clock = HandClock()
     async with Emulator(EmulatorOptions(pace=FAST), clock) as emulator:
         client = Client(session, emulator)
         asset_id = await client.ready_asset(clip)
@@ -32,7 +22,7 @@ async def test_a_task_goes_through_its_states_by_the_clock(session: aiohttp.Clie
         task_id = (await client.create_task(asset_id)).json["task_id"]
         seen = []
         for step in (0, 1, 1, 5, 5):
-            clock.seconds += step
+            clock.now += step
             seen.append((await client.call("GET", f"/analyze/tasks/{task_id}")).json["status"])
 
     assert seen == ["queued", "pending", "processing", "processing", "ready"]

@@ -21,7 +21,7 @@ from service.kafka.writing.producer import BoundedProducer, MakeProducer, Produc
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from tests.kafka.ownership.conftest import FakeHost, FakeJobs, World
+from tests.kafka.ownership.world import FakeHost, FakeJobs, World
 from tests.kafka.writing.test_sender_contract import SwitchLease
 
 pytestmark = pytest.mark.integration
@@ -33,6 +33,10 @@ class NoGroup:
     """A group that never says anything: these tests call takeovers themselves."""
 
     generation = 1
+
+    @property
+    def assignment(self) -> NoGroup:
+        return self
 
     async def committed(self, partition: int) -> int | None:
         return None
@@ -82,7 +86,7 @@ class Process:
     @asynccontextmanager
     async def owning(self) -> AsyncIterator[PartitionRuntime]:
         """Take the partition over, and let go of it at the end."""
-        runtime = await self.takeover.run(PARTITION, lambda: True)
+        runtime = (await self.takeover.run(PARTITION, lambda: True)).runtime
         try:
             yield runtime
         finally:

@@ -104,7 +104,7 @@ async def _live(world: World, *, room_bytes: int) -> LiveRecords:
             0,
             lambda: True,
             room_bytes=room_bytes,
-            summarize=lambda key, value: JobSummary(value.decode(), None),
+            summarize=lambda key, value: JobSummary(value.decode(), None, 0),
             on_batch=lambda: None,
         )
 
@@ -121,6 +121,6 @@ async def test_what_exceeds_the_bound_is_known_by_its_place_only(world: World) -
     for key, value in ((b"a", b"x" * 60), (b"b", b"y" * 60), (b"a", None), (b"c", b"z" * 90), (b"d", b"w" * 5)):
         await world.write(world.topics.jobs, key, value)
     live = await _live(world, room_bytes=100)
-    assert live.by_key[b"b"] == LeftInLog(b"b", 1, 60, JobSummary("y" * 60, None))
+    assert live.by_key[b"b"] == LeftInLog(b"b", 1, 60, JobSummary("y" * 60, None, 0))
     assert [type(record) for record in live.by_key.values()] == [LeftInLog, LogRecord, LogRecord]
     assert live.held_bytes == 95

@@ -86,10 +86,13 @@ class FakeJobs:
         return len(self.live)
 
     def summary(self, key: bytes, value: bytes) -> JobSummary:
-        record = orjson.loads(value)
+        try:
+            record = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise UnreadableJob(str(error)) from error
         if record["v"] != 1:
             raise UnreadableJob(f"version {record['v']}")
-        return JobSummary(record["digest"], record.get("deadline_ms"))
+        return JobSummary(record["digest"], record.get("deadline_ms"), record.get("offset", -1))
 
     def restore(self, key: bytes, value: bytes) -> None:
         self.live[key.decode()] = self.summary(key, value).digest
@@ -154,7 +157,7 @@ class FakeHost:
         return self.opened[-1]
 
     def room_bytes(self) -> int:
-        return self.room
+        return self.room - 1_000 * len(self.live())
 
     def intake_closed(self) -> str | None:
         return self.closed_because
@@ -223,6 +226,18 @@ class Member:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
+def request_of(request_id: str, **members: Any) -> bytes:
+    """The value of a good request."""
+    body = {
+        "type": "analyze",
+        "request_id": request_id,
+        "video": {"type": "url", "url": "https://media.example.com/a.mp4"},
+        "prompt": "Describe it.",
+        **members,
+    }
+    return orjson.dumps(body)
+
+
 class World:
     """The topics of a test, a producer of requests and a reader of everything."""
 
@@ -237,14 +252,7 @@ class World:
 
     async def request(self, request_id: str, partition: int = 0, **members: Any) -> int:
         """Send a good request; returns its offset."""
-        body = {
-            "type": "analyze",
-            "request_id": request_id,
-            "video": {"type": "url", "url": "https://media.example.com/a.mp4"},
-            "prompt": "Describe it.",
-            **members,
-        }
-        return await self.send(orjson.dumps(body), partition, key=b"cam")
+        return await self.send(request_of(request_id, **members), partition, key=b"cam")
 
     async def cancel(self, request_id: str, partition: int = 0) -> int:
         return await self.send(orjson.dumps({"type": "cancel", "request_id": request_id}), partition, key=b"cam")

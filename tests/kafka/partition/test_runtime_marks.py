@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, cast
 
 import pytest
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.unit
 
 def record(offset: int) -> InRecord:
     return InRecord("requests", 0, offset, 0, b"k", b"v", ())
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 class NoJobs:

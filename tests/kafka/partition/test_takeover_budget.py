@@ -4,19 +4,9 @@ import pytest
 
 from service.errors import ProcessError
 from service.kafka.partition.takeover_budget import MAX_FAILURES, MAX_FENCINGS, WINDOW_SECONDS, TakeoverBudget
+from tests.support.clock import HandClock
 
 pytestmark = pytest.mark.unit
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 def test_the_first_failure_is_answered_at_once_and_the_next_ones_ever_later() -> None:

@@ -6,23 +6,13 @@ from hypothesis import strategies as st
 
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.send_channel import pause_between_requests
+from tests.support.clock import HandClock
 
 pytestmark = pytest.mark.unit
 
 
-class SetClock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 def test_few_transactions_never_wait() -> None:
-    clock = SetClock()
+    clock = HandClock()
     pace = TransactionPace(clock, per_second=300)
     for _ in range(1_000):
         assert pace.reserve() == 0
@@ -30,7 +20,7 @@ def test_few_transactions_never_wait() -> None:
 
 
 def test_a_burst_after_a_quiet_time_does_not_wait() -> None:
-    clock = SetClock()
+    clock = HandClock()
     pace = TransactionPace(clock, per_second=300)
     clock.now += 60
     assert [pace.reserve() for _ in range(31)] == [0.0] * 31
@@ -39,7 +29,7 @@ def test_a_burst_after_a_quiet_time_does_not_wait() -> None:
 
 @given(writers=st.integers(1, 200), seconds_each=st.floats(0.001, 0.05))
 def test_however_many_writers_are_busy_the_process_stays_at_its_limit(writers: int, seconds_each: float) -> None:
-    clock = SetClock()
+    clock = HandClock()
     pace = TransactionPace(clock, per_second=300)
     begin = clock.now
     ready = [begin] * writers

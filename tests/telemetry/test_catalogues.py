@@ -1,0 +1,32 @@
+"""Every metric and every log event says what it is."""
+
+import re
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.cli.reference import log_events_page, metrics_page
+from service.telemetry.events import LogEvent
+from service.telemetry.metrics import Metrics
+
+pytestmark = pytest.mark.unit
+
+METRICS = [family for metric in vars(Metrics()).values() if not isinstance(metric, CollectorRegistry)
+           for family in metric.describe()]  # fmt: skip
+
+
+@pytest.mark.parametrize("event", LogEvent)
+def test_a_log_event_has_a_text(event: LogEvent) -> None:
+    row = re.search(rf"^\| `{event}` \| (.*) \|$", log_events_page(), re.MULTILINE)
+
+    assert row is not None
+    assert len(row.group(1).split()) >= 3
+
+
+@pytest.mark.parametrize("family", METRICS, ids=lambda family: str(family.name))
+def test_a_metric_has_a_text_and_its_unit_in_its_name(family: object) -> None:
+    name, text = family.name, family.documentation  # type: ignore[attr-defined]
+    assert len(text.split()) >= 3
+    assert f"`{name}" in metrics_page()
+    assert name.startswith("reelwire_")
+    assert text.startswith("Seconds") == name.endswith("_seconds")
