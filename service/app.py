@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
@@ -17,21 +16,25 @@ from service.clock import SystemClock
 from service.engine.context import Context
 from service.engine.host import Engine
 from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
+from service.health_watch import HealthWatch
 from service.kafka.logs.asset_log import AssetLog
+from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.lease import GroupLease
 from service.kafka.membership.ownership import Ownership
-from service.kafka.partition.runtime import PartitionWriter, State
+from service.kafka.membership.partition_table import PartitionTable
+from service.kafka.partition.runtime import PartitionWriter
 from service.kafka.record_limits import TopicLimits
 from service.kafka.topics import create_topics, examine_topics
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.sender import IdempotentSender
 from service.kafka.writing.writer import TransactionalWriter
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter, ConsumerOffsets
+from service.key_watch import KeyWatch
 from service.ops.health import Health, heartbeat
 from service.ops.server import OpsServer
 from service.platform.client import PlatformClient
-from service.platform.errors import PlatformError
 from service.settings import Settings
+from service.supervision import Supervisor
 from service.telemetry.events import LogEvent
 from service.telemetry.log import configure_logging
 from service.telemetry.metrics import Metrics
@@ -63,7 +66,10 @@ class Service:
         self._health = Health(self._clock)
         self._pace = TransactionPace(self._clock)
         self._limits = TopicLimits()
-        self._lease = GroupLease(session_timeout_ms=settings.kafka.session_timeout_ms, clock=self._clock)
+        self._table = PartitionTable(self._metrics, Assignment())
+        self._lease = GroupLease(
+            session_timeout_ms=settings.kafka.session_timeout_ms, clock=self._clock, confirmed=self._table.confirmed
+        )
         self._ownership: Ownership | None = None
         self._stop = asyncio.Event()
 
@@ -81,15 +87,17 @@ class Service:
             ops = OpsServer(self._settings.http, self._health, self._metrics)
             await ops.start()
             closing.push_async_callback(ops.stop)
-            self._background(closing, heartbeat(self._health, self._metrics, self._clock), "heartbeat")
+            supervisor = Supervisor(self._metrics, self._health.set)
+            closing.push_async_callback(supervisor.close)
+            supervisor.keep("heartbeat", lambda: heartbeat(self._health, self._metrics, self._clock))
             if not await self._until_stopped(self._topics_fit()):
                 return
-            await self._serve(closing)
+            await self._serve(closing, supervisor)
         log.info(LogEvent.SERVICE_STOPPED)
 
-    async def _serve(self, closing: AsyncExitStack) -> None:
+    async def _serve(self, closing: AsyncExitStack, supervisor: Supervisor) -> None:
         settings, metrics, clock = self._settings, self._metrics, self._clock
-        lease = self._lease
+        lease, table = self._lease, self._table
         platform = PlatformClient(
             settings.platform,
             self._key,
@@ -99,7 +107,9 @@ class Service:
             may_pay=lease.may_pay,
         )
         closing.push_async_callback(platform.aclose)
-        sender = IdempotentSender(settings=settings, metrics=metrics, clock=clock, lease=lease, limits=self._limits)
+        sender = IdempotentSender(
+            settings=settings, metrics=metrics, clock=clock, lease=lease, limits=self._limits, supervisor=supervisor
+        )
         closing.push_async_callback(sender.close)
         assets = AssetLog(settings, sender, metrics, clock)
         closing.push_async_callback(assets.close)
@@ -119,17 +129,30 @@ class Service:
         engine = Engine(context)
         engine.start()
         closing.push_async_callback(engine.close)
-        ownership = Ownership(settings, engine, self._make_writer, metrics, clock, lease=lease, limits=self._limits)
+        ownership = Ownership(
+            settings,
+            engine,
+            self._make_writer,
+            metrics,
+            clock,
+            table=table,
+            lease=lease,
+            supervisor=supervisor,
+            limits=self._limits,
+        )
         self._ownership = ownership
         closing.push_async_callback(ownership.stop)
+        supervisor.keep("health", HealthWatch(self._health, ownership, lease, platform).run)
+        supervisor.keep("key", KeyWatch(settings, platform, self._key).run)
         serving = asyncio.create_task(ownership.run(), name="ownership")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
-        self._background(closing, self._watch(ownership, platform), "health")
-        self._background(closing, _ask_again(platform), "key")
         try:
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            awaited: set[asyncio.Future[Any]] = {serving, stopping, supervisor.failed}
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
+        if supervisor.failed.done():
+            raise supervisor.failed.result()
         if serving.done():
             serving.result()
             return
@@ -172,26 +195,6 @@ class Service:
         if wrong:
             raise ProcessError("the topics do not fit:\n" + "\n".join(f"- {finding}" for finding in wrong))
 
-    async def _watch(self, ownership: Ownership, platform: PlatformClient) -> None:
-        """Keep the health conditions true."""
-        while True:
-            states = ownership.partitions()
-            behind = sorted(partition for partition, state in states.items() if state is not State.SERVING)
-            self._health.set("group", ownership.joined, "a member" if ownership.joined else "joining the group")
-            self._health.set(
-                "partitions",
-                not behind,
-                f"not served yet: {behind}" if behind else f"{len(states)} served",
-            )
-            self._health.set(
-                "platform",
-                not platform.unauthorized,
-                "the platform refuses the key: set another one" if platform.unauthorized else "",
-            )
-            if ownership.joined and not behind:
-                self._health.started()
-            await asyncio.sleep(_HEALTH_SECONDS)
-
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Repeat a call until a broker answers: a dead one is waited for, visibly."""
         told = False
@@ -222,26 +225,6 @@ class Service:
             for task in (working, stopping):
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
-
-    @staticmethod
-    def _background(closing: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-
-        async def end() -> None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-        closing.push_async_callback(end)
-
-
-async def _ask_again(platform: PlatformClient) -> None:
-    """While the key is refused intake is closed, so there may be no job left whose calls would show that it is not."""
-    while True:
-        await asyncio.sleep(_KEY_SECONDS)
-        if platform.unauthorized:
-            with contextlib.suppress(PlatformError):
-                await platform.check_key()
 
 
 async def run(settings: Settings) -> None:

@@ -137,6 +137,16 @@ class Supervised:
         self.task.cancel()
         await asyncio.wait({self.task})
 
+    def release(self) -> None:
+        """The task may return from now on."""
+        self._stopping = True
+
+    async def finish(self, seconds: float) -> None:
+        """Let the task return by itself, for at most that long, then cancel it. Never raises."""
+        self.release()
+        await asyncio.wait({self.task}, timeout=seconds)
+        await self.stop()
+
     async def _run(self) -> None:
         while True:
             error: BaseException | None = None

@@ -141,3 +141,13 @@ async def test_a_stop_is_no_failure(rig: Rig) -> None:
     assert rig.reports == []
     assert not rig.supervisor.failed.done()
     assert repr(rig.supervisor) == "<Supervisor, well, runs []>"
+
+
+async def test_a_task_that_is_released_may_return(rig: Rig) -> None:
+    done = asyncio.Event()
+    one = rig.supervisor.vital("poll", done.wait)
+    one.release()
+    done.set()
+    await one.finish(10)
+    assert rig.reports == []
+    assert not rig.supervisor.failed.done()

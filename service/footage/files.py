@@ -1,9 +1,9 @@
 """Files below the allowed roots.
 
-A path is resolved first, links and all, and must lie below a root. It is then opened anew from the root
-down, one component at a time, following no link: what changed in between (a directory swapped for a link)
-makes the opening fail instead of leading elsewhere. Only regular files are read; a FIFO or device is
-opened without blocking, recognised by its type, and closed.
+A path is resolved first, links and all, and must lie below a root. It is then opened anew from the root down, one
+component at a time, following no link: what changed in between (a directory swapped for a link) makes the opening fail
+instead of leading elsewhere. Only regular files are read; a FIFO or device is opened without blocking, recognised by
+its type, and closed. Every call of the file system runs in the threads of its root, for a bounded time.
 """
 
 from __future__ import annotations
@@ -15,14 +15,23 @@ import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from service.footage.errors import SourceNotAllowed, SourceNotFound, SourceUnreadable
+from service.footage.errors import (
+    SourceError,
+    SourceNotAllowed,
+    SourceNotFound,
+    SourceSilent,
+    SourceUnfinished,
+    SourceUnreadable,
+)
+from service.footage.file_threads import FileThreads, threads_of
 from service.footage.footage import CHUNK_BYTES, Footage, Opener, content_type_of, identity_of
-from service.footage.off_loop import off_loop
+from service.settings import SourceSettings
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_PASSING = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN, errno.EAGAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +50,20 @@ class _Version:
     mtime_ns: int
 
 
-async def file_footage(path: str, roots: Sequence[Path]) -> Footage:
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How a file is reached: through whose threads, and for how long each call may take."""
+
+    threads: FileThreads
+    directory: str
+    seconds: float
+
+
+async def file_footage(path: str, sources: SourceSettings) -> Footage:
     """A file. Its identity is its resolved path, size and time of change; it is read only while these stay."""
-    place, version = await off_loop(_looked_at, path, roots)
+    place, version, reach = await _looked_at(path, sources)
     if version.size == 0:
-        raise SourceUnreadable("the file is empty")
+        raise SourceUnfinished("the file is empty; it may still be being written: send the request again later")
     resolved = "/".join((place.root.rstrip("/"), *place.parts))
     name = place.parts[-1].encode("utf-8", "replace").decode()
     return Footage(
@@ -54,27 +72,82 @@ async def file_footage(path: str, roots: Sequence[Path]) -> Footage:
         filename=name,
         content_type=content_type_of(name),
         size=version.size,
-        opener=_opener(place, version),
+        opener=_opener(place, version, reach),
     )
 
 
-def _looked_at(path: str, roots: Sequence[Path]) -> tuple[_Place, _Version]:
-    place = _placed(path, roots)
-    file, version = _opened(place)
-    file.close()
-    return place, version
-
-
-def _placed(path: str, roots: Sequence[Path]) -> _Place:
-    """`path` without links, below the first root that holds it."""
+async def _looked_at(path: str, sources: SourceSettings) -> tuple[_Place, _Version, _Reach]:
+    """The file's place and what it is now. Nothing outside the roots is touched but by links that lie inside."""
     if not path.startswith("/") or "\0" in path:
         raise SourceNotAllowed("a file is named by its absolute path")
-    real = Path(os.path.realpath(path))
-    for root in roots:
-        real_root = Path(os.path.realpath(root))
-        if real != real_root and real.is_relative_to(real_root):
-            return _Place(str(real_root), real.relative_to(real_root).parts)
-    raise SourceNotAllowed("the path is not below an allowed root")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise SourceNotFound from None  # no file system holds half of a character
+    roots = [str(root) for root in sources.file_roots]
+    seconds = sources.file_timeout_seconds
+    named = [root for root in roots if _below(path, root)]
+    if not named:  # the root may be a link, and the path may name where it leads
+        real_roots = await _real_roots(roots, seconds)
+        named = [root for root, real in real_roots.items() if _below(path, real)]
+    if not named:
+        raise SourceNotAllowed("the path is not below an allowed root")
+    root = max(named, key=len)
+    reach = _Reach(threads_of(root), os.path.dirname(path), seconds)  # noqa: PTH120 - the text decides, not the disk
+    real = await reach.threads.run(reach.directory, seconds, lambda: _resolved(path, (root,)))
+    place = _placed(real.path, real.roots)
+    if place is None:  # a link that leads to another root, or out of all of them
+        place = _placed(real.path, tuple((await _real_roots(roots, seconds)).values()))
+    if place is None:
+        raise SourceNotAllowed("the path is not below an allowed root")
+    found = place
+    version = await reach.threads.run(reach.directory, seconds, lambda: _version_of(found))
+    return place, version, reach
+
+
+def _below(path: str, root: str) -> bool:
+    """Whether `path` names something below `root`, as written and also after its `..` are worked out."""
+    return all(
+        PurePosixPath(text) != PurePosixPath(root) and PurePosixPath(text).is_relative_to(root)
+        for text in (path, os.path.normpath(path))
+    )
+
+
+async def _real_roots(roots: Sequence[str], seconds: float) -> dict[str, str]:
+    """Where the roots are, links resolved, each found out in its own threads; without those that don't answer."""
+
+    async def real(root: str) -> str | None:
+        try:
+            return await threads_of(root).run(root, seconds, lambda: os.path.realpath(root))
+        except SourceSilent:
+            return None
+
+    found = await asyncio.gather(*(real(root) for root in roots))
+    return {root: place for root, place in zip(roots, found, strict=True) if place is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    path: str
+    roots: tuple[str, ...]
+
+
+def _resolved(path: str, roots: tuple[str, ...]) -> _Resolved:
+    return _Resolved(os.path.realpath(path), tuple(os.path.realpath(root) for root in roots))
+
+
+def _placed(real: str, real_roots: tuple[str, ...]) -> _Place | None:
+    """`real`, a path without links, below the first root that holds it."""
+    for real_root in real_roots:
+        if real != real_root and Path(real).is_relative_to(real_root):
+            return _Place(real_root, Path(real).relative_to(real_root).parts)
+    return None
+
+
+def _version_of(place: _Place) -> _Version:
+    file, version = _opened(place)
+    file.close()
+    return version
 
 
 def _opened(place: _Place) -> tuple[BinaryIO, _Version]:
@@ -99,51 +172,69 @@ def _opened(place: _Place) -> tuple[BinaryIO, _Version]:
     return os.fdopen(descriptor, "rb"), _Version(found.st_size, found.st_mtime_ns)
 
 
-def _meaning(error: OSError) -> SourceNotFound | SourceNotAllowed | SourceUnreadable:
+def _meaning(error: OSError) -> SourceError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         return SourceNotFound()
     if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
         return SourceNotAllowed("only regular files are read, and no link is followed that appeared meanwhile")
-    return SourceUnreadable(f"the file can't be read: {error.strerror}")
+    kind = SourceSilent if error.errno in _PASSING else SourceUnreadable
+    return kind(f"the file can't be read: {error.strerror}")
 
 
-def _opener(place: _Place, version: _Version) -> Opener:
+def _opener(place: _Place, version: _Version, reach: _Reach) -> Opener:
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncIterator[bytes]]:
-        opening = off_loop(_opened, place)
-        try:
-            file, found = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_opened)
-            raise
+        threads, directory, seconds = reach.threads, reach.directory, reach.seconds
+        file, found = await threads.run(directory, seconds, lambda: _opened(place), left=_close_opened)
+        reader = _Reader(file, version, reach)
         try:
             if found != version:
-                raise SourceUnreadable("the file has changed since the job looked at it")
-            yield _chunks(file, version)
+                raise SourceUnfinished("the file has changed since the job looked at it; it may still be being written")
+            yield reader.chunks()
         finally:
-            # The file's own lock lets a read that is still under way in its thread end before the close;
-            # for one that hangs (a network mount) nobody waits.
-            await asyncio.wait({off_loop(file.close)}, timeout=1)
+            if not reader.closing:
+                threads.begin(directory, seconds, file.close)
 
     return opened
 
 
-def _close_opened(opening: asyncio.Future[tuple[BinaryIO, _Version]]) -> None:
-    """Nobody waits any more for a file that has been opened."""
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result()[0].close()
+def _close_opened(opened: tuple[BinaryIO, _Version] | None) -> None:
+    if opened is not None:
+        opened[0].close()
 
 
-async def _chunks(file: BinaryIO, version: _Version) -> AsyncIterator[bytes]:
-    while data := await off_loop(_read, file):
-        yield data
-    found = await off_loop(os.fstat, file.fileno())
-    if _Version(found.st_size, found.st_mtime_ns) != version:
-        raise SourceUnreadable("the file changed while it was being read")
+class _Reader:
+    """Reads one open file to its end. A read that fails, or that nobody waits for any more, closes the file itself."""
 
+    def __init__(self, file: BinaryIO, version: _Version, reach: _Reach) -> None:
+        self._file = file
+        self._version = version
+        self._reach = reach
+        self.closing = False
 
-def _read(file: BinaryIO) -> bytes:
-    try:
-        return file.read(CHUNK_BYTES)
-    except OSError as error:
-        raise SourceUnreadable(f"the file can't be read: {error.strerror}") from None
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while data := await self._read():
+            yield data
+
+    async def _read(self) -> bytes:
+        threads, directory, seconds = self._reach.threads, self._reach.directory, self._reach.seconds
+        self.closing = True
+        data = await threads.run(directory, seconds, self._chunk, left=lambda _: self._file.close())
+        self.closing = False
+        return data
+
+    def _chunk(self) -> bytes:
+        """In a thread. Empty at the end of a file that did not change; every error closes the file."""
+        try:
+            data = self._file.read(CHUNK_BYTES)
+            if data:
+                return data
+            found = os.fstat(self._file.fileno())
+            if _Version(found.st_size, found.st_mtime_ns) != self._version:
+                raise SourceUnfinished("the file changed while it was being read; it may still be being written")
+        except BaseException as error:
+            self._file.close()
+            if isinstance(error, OSError):
+                raise _meaning(error) from None
+            raise
+        return b""

@@ -1,4 +1,4 @@
-"""A video, as the rest of the service sees it: what it is, and how to get at its bytes."""
+"""A video as the rest of the service sees it: what it is, and how to read its bytes."""
 
 from __future__ import annotations
 
@@ -45,14 +45,15 @@ class Footage:
     size: int | None = None
     """Bytes; None where we never see them (a URL, an asset)."""
     url: str | None = None
-    """What the platform fetches by itself; for nobody's log, it may be presigned."""
+    """What the platform fetches by itself. It may be presigned: never logged."""
     asset_id: str | None = None
     opener: Opener | None = field(default=None, repr=False, compare=False)
 
     def open(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Read from the beginning in chunks of at most 256 KiB, off the event loop.
 
-        Raises `SourceUnreadable` when the content can't be read any more or has changed since it was resolved.
+        Raises `SourceUnreadable` when the content can't be read any more, `SourceUnfinished` when it has changed since
+        it was resolved, `SourceSilent` when the file system does not answer.
         """
         if self.opener is None:
             raise ValueError(f"the bytes of a video given by {self.kind} are not ours to read")
@@ -63,7 +64,7 @@ class Footage:
 
 
 def identity_of(kind: str, *parts: str) -> str:
-    """The SHA-256 of what names the content. Kinds never meet: a `key` equals no URL of the same spelling."""
+    """The SHA-256 of what names the content. A `key` and a URL of the same spelling are different videos."""
     digest = hashlib.sha256()
     for part in (kind, *parts):
         data = part.encode("utf-8", "surrogatepass")
@@ -71,6 +72,14 @@ def identity_of(kind: str, *parts: str) -> str:
     return digest.hexdigest()
 
 
+def tenant_identity(identity: str, tenant: str | None) -> str:
+    """The identity of a video where tenants are kept apart (`assets.scope` is `tenant`).
+
+    Notes, claims and marks are named by it, so no tenant finds another's. Requests without a tenant find each other's.
+    """
+    return identity_of("no tenant", identity) if tenant is None else identity_of("tenant", tenant, identity)
+
+
 def content_type_of(filename: str) -> str:
-    """By the ending; the platform looks at the bytes anyway."""
+    """By the ending of the name. The platform looks at the bytes anyway."""
     return _CONTENT_TYPES.get(PurePosixPath(filename).suffix.lower(), "application/octet-stream")

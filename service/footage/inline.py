@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import hashlib
 from collections.abc import AsyncIterator
@@ -9,7 +10,6 @@ from contextlib import asynccontextmanager
 
 from service.footage.errors import SourceUnreadable
 from service.footage.footage import CHUNK_BYTES, Footage, Opener, identity_of
-from service.footage.off_loop import off_loop
 
 SMALL_CHARS = 64 * 1024
 """Decoding and hashing more than this (about 0.2 ms) is not done on the event loop."""
@@ -17,11 +17,11 @@ SLICE_CHARS = CHUNK_BYTES // 3 * 4
 
 
 async def base64_footage(encoded: str) -> Footage:
-    """Bytes given with the request. Their identity is their SHA-256, so every spelling of them is one video.
+    """Bytes given with the request. Their identity is their SHA-256, however they are encoded.
 
-    The request holds them already; nothing is copied to keep, they are decoded again slice by slice when read.
+    The decoded bytes are not kept: they are decoded again, slice by slice, each time they are read.
     """
-    size, digest = _measured(encoded) if len(encoded) <= SMALL_CHARS else await off_loop(_measured, encoded)
+    size, digest = _measured(encoded) if len(encoded) <= SMALL_CHARS else await asyncio.to_thread(_measured, encoded)
     if size == 0:
         raise SourceUnreadable("base64_string holds no bytes")
     return Footage(
@@ -46,7 +46,7 @@ def _measured(encoded: str) -> tuple[int, str]:
 
 
 def _decoded(encoded: str, start: int) -> bytes:
-    """One slice, strictly: the standard alphabet only, padding (all of it or none) only at the very end."""
+    """One slice: the standard alphabet only, and padding (all of it or none) only at the very end."""
     part = encoded[start : start + SLICE_CHARS]
     if start + SLICE_CHARS >= len(encoded):
         if not part.endswith("="):
@@ -69,4 +69,4 @@ def _opener(encoded: str) -> Opener:
 
 async def _chunks(encoded: str) -> AsyncIterator[bytes]:
     for start in range(0, len(encoded), SLICE_CHARS):
-        yield await off_loop(_decoded, encoded, start)
+        yield await asyncio.to_thread(_decoded, encoded, start)

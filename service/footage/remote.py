@@ -1,4 +1,4 @@
-"""Videos that are elsewhere: the platform fetches a URL by itself, or has the asset already."""
+"""Videos that we never see: the platform fetches a URL by itself, or has the asset already."""
 
 from __future__ import annotations
 

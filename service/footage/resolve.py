@@ -1,4 +1,4 @@
-"""From a request's `video` to `Footage`. Object stores will join as one more case, beside `files`."""
+"""From a request's `video` to `Footage`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.settings import SourceSettings
 
 
 async def resolve(video: Video, sources: SourceSettings) -> Footage:
-    """Find out what `video` is. Opens files to look at them; fetches nothing over the network.
+    """Find out what `video` is. Opens files for their size and time of change; sends nothing over the network.
 
     Raises a `SourceError`. A caller's `key` replaces the identity, nothing else.
     """
@@ -26,7 +26,7 @@ async def resolve(video: Video, sources: SourceSettings) -> Footage:
         case Base64Video():
             footage = await base64_footage(video.base64_string)
         case FileVideo():
-            footage = await file_footage(video.path, sources.file_roots)
+            footage = await file_footage(video.path, sources)
         case ObjectVideo():
             raise SourceNotSupported
     return footage if video.key is None else replace(footage, identity=identity_of("key", video.key))

@@ -1,17 +1,12 @@
-"""Reads the platform's error answers: two documented shapes, empty bodies, and what proxies put in between."""
+"""From an answer that is no success to our error: by its status first, then by its code."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
-
-import orjson
 
 from contracts.events import PlatformAnswer
 from service.platform.errors import (
-    Category,
     Conflict,
     NotAuthorized,
     NotFound,
@@ -20,51 +15,23 @@ from service.platform.errors import (
     Rejected,
     ServerFailed,
 )
-from service.telemetry.redaction import clean
+from service.platform.reading import AnswerReader, decoded
 
-MAX_MESSAGE_CHARS = 2000
-DAILY_SECONDS = 300
-"""A longer wait than this is no minute limit: a quota of the day or the hour is gone."""
 _LONGEST_SECONDS = 10**10
 
+_KEY_CODES = frozenset({"api_key_invalid", "unauthorized"})
+"""The key itself is refused, whatever is asked with it."""
+_REQUEST_CODES = frozenset({"api_not_allowed", "api_allowed_for_paid_plan"})
+"""This request asks for what the account may not have (a model, a feature); others go on."""
 
-def read_answer(status: int, body: bytes, *, secret: str = "") -> PlatformAnswer:
-    """The platform's words in `body`, flat or nested; of a body that is not JSON, its beginning.
 
-    `secret` is blotted out where a server repeats it.
-    """
+def read_answer(status: int, body: bytes, reader: AnswerReader) -> PlatformAnswer:
+    """The platform's words in `body`, in either of its two shapes; of a body that is not JSON, its beginning."""
     try:
-        code, message = said(orjson.loads(body))
-    except orjson.JSONDecodeError:
-        code, message = None, _clean(body.decode("utf-8", "replace").strip() or None)
-    if message is not None:
-        message = message[:MAX_MESSAGE_CHARS]
-        if secret:
-            message = message.replace(secret, "***")
+        code, message = reader.error(decoded(body))
+    except ValueError:
+        code, message = None, reader.message(body.decode("utf-8", "replace").strip() or None, "error")
     return PlatformAnswer(status=status, code=code, message=message)
-
-
-def said(body: Any) -> tuple[str | None, str | None]:
-    """Code and message of a decoded error body, `{"code","message"}` or `{"error":{"code","message"}}`.
-
-    Both are published: signatures of URLs and secrets of ours are taken out.
-    """
-    if not isinstance(body, dict):
-        return None, None if body is None else _clean(json.dumps(body))
-    inner = body.get("error")
-    if isinstance(inner, str):
-        return _text(body.get("code")), _clean(inner)
-    if isinstance(inner, dict):
-        body = inner
-    return _text(body.get("code")), _text(body.get("message"))
-
-
-def _text(value: Any) -> str | None:
-    return _clean(value if value is None or isinstance(value, str) else json.dumps(value))
-
-
-def _clean(text: str | None) -> str | None:
-    return None if text is None else clean(text)
 
 
 def wait_seconds(headers: Mapping[str, str], now: float) -> float | None:
@@ -76,10 +43,9 @@ def wait_seconds(headers: Mapping[str, str], now: float) -> float | None:
     if asked.isascii() and asked.isdigit():
         return float(min(int(asked[:20]), _LONGEST_SECONDS))
     if asked:
-        try:
-            return max(0.0, parsedate_to_datetime(asked).timestamp() - now)
-        except (ValueError, OverflowError):
-            pass
+        moment = http_date(asked)
+        if moment is not None:
+            return max(0.0, moment - now)
     for prefix in ("x-ratelimit-", "x-ratelimit-request-"):
         reset = headers.get(prefix + "reset", "").strip()
         if headers.get(prefix + "remaining", "").strip() == "0" and reset.isascii() and reset.isdigit():
@@ -87,28 +53,37 @@ def wait_seconds(headers: Mapping[str, str], now: float) -> float | None:
     return None
 
 
-def refusal(answer: PlatformAnswer, category: Category, retry_after_seconds: float) -> PlatformError:
-    """The error for an answer that is no success. By status first; the code only adds detail."""
+def http_date(text: str) -> float | None:
+    """The date of an HTTP header as seconds since the epoch."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def refusal(answer: PlatformAnswer, retry_after_seconds: float) -> PlatformError:
+    """The error for an answer that is no success."""
     status = answer.status or 0
     words = f"the platform answered {status}" + (f" ({answer.code})" if answer.code else "")
     if answer.message:
         words += f": {answer.message}"
     if status == 429:
-        return RateLimited(
-            words,
-            retry_after_seconds=retry_after_seconds,
-            category=category,
-            daily=retry_after_seconds > DAILY_SECONDS,
-            answer=answer,
-        )
-    if status in (401, 403):
+        return RateLimited(words, retry_after_seconds=retry_after_seconds, answer=answer)
+    if status == 401 and answer.code not in _REQUEST_CODES:
+        return NotAuthorized(words, answer=answer)
+    if status == 403 and answer.code in _KEY_CODES:
         return NotAuthorized(words, answer=answer)
     if 300 <= status < 400:
         return ServerFailed(f"{words}; redirects are never followed, check platform.base_url", answer=answer)
-    if status >= 500 or status in (408, 425):
+    if status >= 500 or status in (407, 408, 425):
         return ServerFailed(words, answer=answer)
     if status == 404:
         return NotFound(words, answer=answer)
     if status == 409:
         return Conflict(words, answer=answer)
     return Rejected(words, answer=answer)
+
+
+def about_key_or_request(answer: PlatformAnswer | None) -> bool:
+    """A 403 that may mean our key as well as this one request: another call with the key tells which."""
+    return answer is not None and answer.status == 403 and answer.code not in _KEY_CODES | _REQUEST_CODES

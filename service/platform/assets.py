@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
-from service.platform.errors import OutcomeUnknown
-from service.platform.exchange import Call, Exchange, escaped
+from service.platform.errors import OutcomeUnknown, PlatformError, SearchIncomplete, Unsendable
+from service.platform.exchange import Call, escaped, json_call
+from service.platform.headway import Headway
+from service.platform.marks import AssetMark, mark_of
 from service.platform.multipart import FilePart, Form, UploadSource
-from service.platform.reading import error_of, number, text, whole
-from service.platform.tasks import MAX_PAGES, PAGE_LIMIT, rows_of
-from service.platform.values import Asset, epoch_seconds
+from service.platform.paging import Page, PagedCalls, Row
+from service.platform.values import Asset
+from service.platform.walk import Walk
 
 
-class AssetCalls(Exchange):
+class AssetCalls(PagedCalls):
     """`/assets`."""
 
-    async def create_asset_from_url(
-        self,
-        url: str,
-        *,
-        filename: str,
-        user_metadata: Mapping[str, Any] | None = None,
-        deadline_seconds: float | None = None,
-    ) -> Asset:
+    async def create_asset_from_url(self, url: str, *, filename: str, mark: AssetMark, request_id: str) -> Asset:
         """Have the platform fetch `url` itself. The asset is `processing`; poll it."""
-        form = Form(_fields("url", filename, user_metadata, url=url), None)
-        return await self._create("create_asset_url", form, deadline_seconds)
+        fields = self._fields("url", filename, mark, request_id)
+        return await self._create("create_asset_url", _form([fields[0], ("url", url), *fields[1:]], None))
 
     async def create_asset_direct(
         self,
@@ -38,9 +30,9 @@ class AssetCalls(Exchange):
         *,
         filename: str,
         content_type: str,
-        user_metadata: Mapping[str, Any] | None = None,
+        mark: AssetMark,
+        request_id: str,
         on_progress: Callable[[int], None] | None = None,
-        deadline_seconds: float | None = None,
     ) -> Asset:
         """Send the bytes of `source`, opened anew for this call. Needs its size.
 
@@ -49,8 +41,20 @@ class AssetCalls(Exchange):
         `SourceChanged`. An upload that makes no headway for the read timeout ends as `OutcomeUnknown`.
         """
         part = FilePart(source, filename, content_type, self._sent(on_progress))
-        form = Form(_fields("direct", filename, user_metadata), part)
-        return await self._create("create_asset_direct", form, deadline_seconds)
+        return await self._create(
+            "create_asset_direct", _form(self._fields("direct", filename, mark, request_id), part)
+        )
+
+    def _fields(self, method: str, filename: str, mark: AssetMark, request_id: str) -> list[tuple[str, str]]:
+        metadata = mark.metadata(self._secret) | {"request_id": request_id}
+        # Renditions and thumbnails are on by default at the platform, and of no use to an analysis.
+        return [
+            ("method", method),
+            ("filename", filename),
+            ("enable_hls", "false"),
+            ("enable_thumbnail", "false"),
+            ("user_metadata", json_call(metadata).decode()),
+        ]
 
     def _sent(self, on_progress: Callable[[int], None] | None) -> Callable[[int, int], None]:
         def sent(total: int, chunk: int) -> None:
@@ -60,85 +64,87 @@ class AssetCalls(Exchange):
 
         return sent
 
-    async def _create(self, operation: str, form: Form, deadline_seconds: float | None) -> Asset:
+    async def _create(self, operation: str, form: Form) -> Asset:
         limit = self._settings.upload_timeout_seconds
+        call = Call(
+            operation=operation,
+            method="POST",
+            path="assets",
+            category="upload",
+            read_seconds=limit,
+            headers={"content-type": form.content_type, "content-length": str(form.length)},
+            content=form,
+        )
+        headway = form.headway = Headway(self._settings.read_timeout_seconds, limit)
         async with aclosing(form):
-            call = Call(
-                operation=operation,
-                method="POST",
-                path="assets",
-                category="upload",
-                read_seconds=limit,
-                headers={"content-type": form.content_type, "content-length": str(form.length)},
-                content=form,
-            )
-            total = limit if deadline_seconds is None else min(limit, deadline_seconds)
-            headway = asyncio.timeout(None)
-            form.pulled = partial(self._watch, headway)
             try:
-                async with headway, self._exchange(self._uploads, call, total) as response:
-                    return asset_of(await self._object(response))
-            except OutcomeUnknown:
+                async with headway.timer, self._exchange(self._uploads, call) as response:
+                    return self._asset(await self._object(response, call.max_bytes))
+            except TimeoutError:
+                raise OutcomeUnknown("the platform stopped taking the upload, or it took too long") from None
+            except PlatformError:
                 if form.failure is not None:  # the body could not be made: that is the cause, not the connection
                     raise form.failure from None
                 raise
-            except TimeoutError:
-                raise OutcomeUnknown("the platform stopped taking the upload") from None
 
-    def _watch(self, headway: asyncio.Timeout) -> None:
-        """A piece is asked for: the next one, or after the last the answer, has the read timeout to follow.
-
-        The HTTP library waits for ever to write, and its read timeout would end any upload that takes longer.
-        """
-        headway.reschedule(asyncio.get_running_loop().time() + self._settings.read_timeout_seconds)
-
-    async def get_asset(self, asset_id: str, *, deadline_seconds: float | None = None) -> Asset:
+    async def get_asset(self, asset_id: str) -> Asset:
         """The asset as it is now. `NotFound` when the platform has it no longer."""
-        call = self._read_call("get_asset", f"assets/{escaped(asset_id)}")
-        return asset_of(await self._ask(call, deadline_seconds=deadline_seconds))
+        return self._asset(await self._ask(self._read_call("get_asset", f"assets/{escaped(asset_id)}")))
 
-    async def check_key(self) -> None:
-        """Ask for next to nothing, to find out whether the key is accepted. Raises like every call."""
-        await self._ask(self._read_call("check_key", "assets", [("page", "1"), ("page_limit", "1")]))
+    async def find_assets(self, token: str, mark: AssetMark, *, created_after: float) -> list[Asset]:
+        """All assets that carry `mark`, proven, with `token` in their name, created after a moment; newest first.
 
-    async def find_assets(self, filename_contains: str, *, deadline_seconds: float | None = None) -> list[Asset]:
-        """All assets with `filename_contains` in their name, whatever its case, newest first."""
+        The name only narrows the list: the platform can't be asked for metadata. Raises `SearchIncomplete` when the
+        list can't be read to its end.
+        """
         found: list[Asset] = []
-        for page in range(1, MAX_PAGES + 1):
-            query = [("filename", filename_contains), ("page", str(page)), ("page_limit", str(PAGE_LIMIT))]
-            answer = await self._ask(self._read_call("list_assets", "assets", query), deadline_seconds=deadline_seconds)
-            rows = rows_of(answer)
-            if not rows:
-                break
-            found.extend(asset_of(row) for row in rows)
+
+        async def read(number: int) -> Page:
+            return await self._page("list_assets", "assets", [("filename", token)], number)
+
+        async def visit(row: Row) -> bool:
+            try:
+                asset = self._asset(row)
+            except OutcomeUnknown:
+                return False  # without a status there is nothing to be done with it
+            if asset.proven and asset.mark == mark:
+                found.append(asset)
+            return False
+
+        oldest = created_after + min(self._clock_offset, 0.0)
+        walk = Walk(read, self._asset_id, self._asset_created, oldest, every_row=False)
+        await walk.run(visit)
+        if not walk.complete:
+            raise SearchIncomplete("the platform's list of assets could not be read to its end")
         return found
 
+    def _asset(self, body: dict[str, Any]) -> Asset:
+        """An asset from any answer that holds one. Without id or status the answer says nothing: `OutcomeUnknown`."""
+        reader = self._reader
+        asset_id, status = self._asset_id(body), reader.word(body.get("status"), "status")
+        if asset_id is None or status is None:
+            raise OutcomeUnknown("the platform's answer holds no asset")
+        mark, proven = mark_of(body.get("user_metadata"), self._secret)
+        return Asset(
+            id=asset_id,
+            status=status,
+            duration=reader.seconds(body.get("duration"), "duration"),
+            size=reader.count(body.get("size"), "size"),
+            error_message=reader.warning(body)[1],
+            created_at=self._asset_created(body),
+            mark=mark,
+            proven=proven,
+        )
 
-def _fields(
-    method: str, filename: str, user_metadata: Mapping[str, Any] | None, *, url: str | None = None
-) -> list[tuple[str, str]]:
-    # Renditions and thumbnails are on by default at the platform, and of no use to an analysis.
-    fields = [("method", method), ("filename", filename), ("enable_hls", "false"), ("enable_thumbnail", "false")]
-    if url is not None:
-        fields.insert(1, ("url", url))
-    if user_metadata:
-        fields.append(("user_metadata", json.dumps(user_metadata, ensure_ascii=False, separators=(",", ":"))))
-    return fields
+    def _asset_id(self, row: Mapping[str, Any]) -> str | None:
+        return self._reader.word(row.get("_id"), "_id")
+
+    def _asset_created(self, row: Mapping[str, Any]) -> float | None:
+        return self._reader.instant(row.get("created_at"), "created_at")
 
 
-def asset_of(body: dict[str, Any]) -> Asset:
-    """An asset from any answer that holds one. Without id or status the answer says nothing: `OutcomeUnknown`."""
-    asset_id, status = text(body.get("_id")), text(body.get("status"))
-    if not asset_id or not status:
-        raise OutcomeUnknown("the platform's answer holds no asset")
-    metadata = body.get("user_metadata")
-    return Asset(
-        id=asset_id,
-        status=status,
-        filename=text(body.get("filename")),
-        duration=number(body.get("duration")),
-        size=whole(body.get("size")),
-        error_message=error_of(body)[1],
-        created_at=epoch_seconds(body.get("created_at")),
-        user_metadata=metadata if isinstance(metadata, dict) else None,
-    )
+def _form(fields: list[tuple[str, str]], part: FilePart | None) -> Form:
+    try:
+        return Form(fields, part)
+    except UnicodeEncodeError:
+        raise Unsendable("the address or name of the video holds half of a character and can't be sent") from None

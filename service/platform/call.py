@@ -1,6 +1,6 @@
-"""What an analysis is asked for: the body of `/analyze` and of `/analyze/tasks`.
+"""What is asked of an analysis: the body of `/analyze` and of `/analyze/tasks`.
 
-`prompt_v2` and `image` join here when they are supported; nothing else needs to know of them.
+`prompt_v2` and `image` are not supported yet; this is the only place of the client that will have to know them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TASKS_ONLY = frozenset({"analysis_mode", "min_segment_duration", "max_segment_d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisCall:
-    """One analysis. `video` is the platform's own source object; `model_name` is always sent, as its default moves."""
+    """One analysis. `video` is the platform's own source object. `model_name` is always sent: its default changes."""
 
     model_name: str
     video: Mapping[str, Any]
@@ -42,7 +42,7 @@ class AnalysisCall:
     max_segment_duration: float | None = None
 
     def body(self) -> dict[str, Any]:
-        """The JSON body of a task, without what was left out; `custom_id` is the client's to add."""
+        """The JSON body of a task, without members that are None; the client adds `custom_id`."""
         body: dict[str, Any] = {"model_name": self.model_name, "video": dict(self.video)}
         for name in _PASSED_ON:
             value = getattr(self, name)
@@ -51,6 +51,6 @@ class AnalysisCall:
         return body
 
     def sync_body(self, *, stream: bool) -> dict[str, Any]:
-        """The JSON body of `/analyze`, which knows no segmentation. `stream` is always sent: its default is true."""
+        """The JSON body of `/analyze`, which has no segmentation. `stream` is always sent: its default is true."""
         body = {name: value for name, value in self.body().items() if name not in _TASKS_ONLY}
         return body | {"stream": stream}

@@ -10,7 +10,7 @@ from service.platform.tasks import TaskCalls
 class PlatformClient(AssetCalls, AnalysisCalls, TaskCalls):
     """Assets, analyses and tasks of one account.
 
-    No call is repeated in here: what may be repeated, and when, is the engine's to decide by the error it gets.
-    Each category of calls (`upload`, `analyze`, `read`) waits at its gate while the platform wants none.
-    `deadline_seconds` bounds a whole call, waiting included.
+    No call is repeated in here: what may be repeated, and when, the engine decides by the error it gets. Each category
+    of calls (`upload`, `analyze`, `read`) waits at its gate while the platform wants none. A call has no limit in all:
+    cancel it, and its connection is closed.
     """

@@ -1,7 +1,7 @@
 """What can go wrong between us and the platform, ordered by what the caller may do next.
 
-Every error carries the platform's own words, if there were any. No error ever holds the API key, and
-none is chained to an exception of the HTTP libraries: those hold the request with its headers.
+Every error carries the platform's own words, if there were any. No error holds the API key, and none is chained to an
+exception of the HTTP libraries: those hold the request with its headers.
 """
 
 from __future__ import annotations
@@ -35,29 +35,24 @@ class OutcomeUnknown(PlatformError):
     may_have_happened = True
 
 
+class SearchIncomplete(PlatformError):
+    """A list of the platform could not be read to its end: what was looked for may be there all the same."""
+
+
 class RateLimited(PlatformError):
-    """429: nothing happened. The category's gate is closed already; a later call waits there by itself."""
+    """429: nothing happened. The gate of this category of calls is closed already; a later call waits there."""
 
     def __init__(
-        self,
-        message: str | None = None,
-        *,
-        retry_after_seconds: float,
-        category: Category,
-        daily: bool,
-        answer: PlatformAnswer | None = None,
+        self, message: str | None = None, *, retry_after_seconds: float, answer: PlatformAnswer | None = None
     ) -> None:
         super().__init__(message, answer=answer)
         self.retry_after_seconds = retry_after_seconds
-        self.category = category
-        self.daily = daily
-        """A quota of hours or days is gone, not one of minutes."""
 
 
 class ServerFailed(PlatformError):
-    """5xx (also 408, 425 and redirects, which are never followed): the same call may work later.
+    """5xx (also 408, 425, a proxy's 407, and redirects, which are never followed): the same call may work later.
 
-    Behind a 5xx the work may have been done all the same; the others come before it.
+    After a 5xx the work may have been done all the same; after the others it was not.
     """
 
     def __init__(self, message: str | None = None, *, answer: PlatformAnswer) -> None:
@@ -66,22 +61,26 @@ class ServerFailed(PlatformError):
 
 
 class NotAuthorized(PlatformError):
-    """401 or 403: our key or account is at fault, not the request."""
+    """Our API key is refused, for every request alike."""
 
 
 class Rejected(PlatformError):
-    """Another 4xx: this request is wrong and stays wrong."""
+    """The platform refuses this request (4xx) and would refuse it again."""
+
+
+class Unsendable(Rejected):
+    """This request can't be written as an HTTP request, so nothing was sent and nothing ever will be."""
 
 
 class NotFound(Rejected):
-    """404: the platform knows no such thing, or no longer."""
+    """404: the platform does not know it, or no longer."""
 
 
 class Conflict(Rejected):
-    """409: the request does not fit the condition of what it is about."""
+    """409: the request does not fit the present state of what it is about."""
 
 
-BreakReason = Literal["cut", "no_end", "error", "unreadable", "line_too_long", "idle", "deadline"]
+BreakReason = Literal["cut", "no_end", "error", "unreadable", "line_too_long", "idle"]
 
 
 class StreamBroken(PlatformError):
@@ -100,7 +99,7 @@ class StreamBroken(PlatformError):
         super().__init__(message or f"the stream broke: {reason}", answer=answer)
         self.reason = reason
         self.started = started
-        """Whether any event had come before."""
+        """Whether an event had come before."""
 
 
 class SourceChanged(PlatformError):

@@ -1,4 +1,4 @@
-"""One gate per category of calls: a 429 closes it, and every later call waits there."""
+"""One gate for each category of calls: a 429 closes it, and every later call waits there."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MAX_DEFAULT_WAIT_SECONDS = 60.0
 
 
 class Gate:
-    """Open, or closed until a moment. Waits that the platform names are honoured without a cap.
+    """Open, or closed until a moment. A wait that the platform names is kept, however long.
 
-    Where it names none, we wait 2 s, doubled up to 60 s with each refusal of a call sent after the gate had
-    opened again; a success takes it back to 2 s. Calls that were under way together count as one refusal.
+    Where it names none, we wait 2 s. Each refusal of a call that was sent after the gate had opened again doubles
+    that, up to 60 s; a success sets it back to 2 s. Calls that were under way together count as one refusal.
     """
 
     def __init__(self, category: Category, metrics: Metrics, clock: Clock) -> None:
@@ -39,7 +39,7 @@ class Gate:
         return left if left > 0 else 0.0
 
     async def passed(self) -> None:
-        """Wait until the gate is open. The wait is looked at again each minute, for clocks that jump."""
+        """Wait until the gate is open. Looks at the clock again each minute, in case it jumped."""
         if not self._closed:
             return
         while (left := self.left()) > 0:
@@ -62,5 +62,5 @@ class Gate:
         return asked_seconds
 
     def succeeded(self) -> None:
-        """A call was let through by the platform."""
+        """The platform took a call."""
         self._default_seconds = DEFAULT_WAIT_SECONDS

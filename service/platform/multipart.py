@@ -1,4 +1,4 @@
-"""A multipart/form-data body made while it is sent: fields first, the file last, its length known beforehand."""
+"""A multipart/form-data body that is made while it is sent: fields first, the file last, its length known before."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from service.errors import ReelwireError
 from service.platform.errors import SourceChanged
+from service.platform.headway import Headway
 
 
 class UploadSource(Protocol):
@@ -37,13 +38,13 @@ class FilePart:
 
 
 class Form:
-    """The body of one attempt: iterated once, closed by who made it."""
+    """The body of one call: iterated once, closed by whoever made it."""
 
     def __init__(self, fields: Sequence[tuple[str, str]], file: FilePart | None) -> None:
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self.failure: ReelwireError | None = None
-        """Why the body could not be made; the HTTP libraries bury what an iterator raises."""
+        """Why the body could not be made. The HTTP libraries raise an error of their own instead of what we raise."""
         self._file = file
         self._head = b"".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n'.encode()
@@ -64,8 +65,8 @@ class Form:
             self._end = b"\r\n" + self._end
         self._size = size
         self.length = len(self._head) + size + len(self._end)
-        self.pulled: Callable[[], None] = lambda: None
-        """Called whenever more of the body is asked for: the upload makes headway."""
+        self.headway: Headway | None = None
+        """Is told when more of the body is asked for, and when it was given."""
         self._body = self._chunks()
         self._resting = asyncio.Event()
         self._resting.set()
@@ -74,15 +75,18 @@ class Form:
         return self
 
     async def __anext__(self) -> bytes:
-        self.pulled()
         self._resting.clear()
+        if self.headway is not None:
+            self.headway.asked()
         try:
             return await anext(self._body)
         finally:
             self._resting.set()
+            if self.headway is not None:
+                self.headway.given()
 
     async def aclose(self) -> None:
-        """Close the source. The request must be over; its writer may still be on its way out of here."""
+        """Close the source. The request must be over; the task that wrote it may still be leaving `__anext__`."""
         await self._resting.wait()
         await self._body.aclose()
 
@@ -108,5 +112,5 @@ class Form:
 
 
 def _quoted(name: str) -> str:
-    """A name inside quotes, escaped as browsers do."""
+    """A name inside quotes, escaped as browsers do it."""
     return name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")

@@ -1,21 +1,19 @@
-"""The lines of a generation stream, as events. Pure: bytes in, events out.
+"""The lines of a generation stream, as events. No I/O: bytes in, events out.
 
-Lines end at byte 0x0A and nowhere else: U+2028 and its kin may stand raw inside a JSON string, where
-other line splitters would cut. The path of a text line is the hottest of the service: one slice, one decode.
+Lines end at byte 0x0A only. U+2028 and similar characters may be raw inside a JSON string, and other line splitters
+cut there. A text line takes the hottest path of the service: one slice, one decode.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from contracts.events import PlatformAnswer
-from service.platform.answers import said
 from service.platform.errors import StreamBroken
-from service.platform.reading import error_of, text, usage_of
+from service.platform.reading import AnswerReader, decoded, repaired
 from service.platform.values import StreamEnded, StreamEvent, StreamStarted, StreamText
 
 _loads = orjson.loads
@@ -24,14 +22,25 @@ _loads = orjson.loads
 class EventReader:
     """Reads one stream. After `ended` it takes no more; any `StreamBroken` it raises is final."""
 
-    __slots__ = ("_carry", "_max_line_bytes", "_odd_text", "_on_unknown", "_tail", "_tail_bytes", "ended", "started")
+    __slots__ = (
+        "_carry",
+        "_max_line_bytes",
+        "_odd_text",
+        "_on_unknown",
+        "_reader",
+        "_tail",
+        "_tail_bytes",
+        "ended",
+        "started",
+    )
 
-    def __init__(self, max_line_bytes: int, on_unknown: Callable[[], None]) -> None:
+    def __init__(self, max_line_bytes: int, reader: AnswerReader, on_unknown: Callable[[], None]) -> None:
         self.started = False
         self.ended = False
         self._max_line_bytes = max_line_bytes
+        self._reader = reader
         self._on_unknown = on_unknown
-        self._tail: list[bytes] = []  # of a line whose end has not come; joined once, however many reads it takes
+        self._tail: list[bytes] = []  # parts of a line whose end has not come; joined once, however many they are
         self._tail_bytes = 0
         self._odd_text = False  # texts may hold halves of characters
         self._carry = ""  # half of a surrogate pair that a text was cut in
@@ -39,7 +48,7 @@ class EventReader:
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events whose lines end in `data`, texts that follow one another joined. Often empty."""
         if not self._tail and data.find(b"\n") == len(data) - 1 <= self._max_line_bytes:
-            return self._events([data])  # one whole line: what a stream that trickles looks like
+            return self._events([data])  # one whole line: the usual read of a slow stream
         cut = data.rfind(b"\n")
         if cut < 0:
             self._keep(data)
@@ -56,7 +65,7 @@ class EventReader:
         if len(head) > self._max_line_bytes:
             for number, line in enumerate(lines):
                 if len(line) > self._max_line_bytes:
-                    self._events(lines[:number])  # for what they tell: that it started, or how it broke
+                    self._events(lines[:number])  # they may say that it started, or how it broke
                     raise self._broken("line_too_long")
         return self._events(lines)
 
@@ -117,12 +126,12 @@ class EventReader:
             events.append(StreamText(joined))
 
     def _odd(self, line: bytes) -> StreamEvent | str | None:
-        """A line that is no ordinary event: blank, without a type, with half characters, or the end of all trust."""
+        """A line off the fast path: blank, without a type, or with half characters. Others raise `StreamBroken`."""
         if not line.strip():
             return None
         try:
-            event = json.loads(line)  # takes lone surrogates, which orjson does not
-        except (ValueError, RecursionError):
+            event = decoded(line)  # takes half characters, which `orjson` does not
+        except ValueError:
             raise self._broken("unreadable") from None
         if not isinstance(event, dict):
             raise self._broken("unreadable")
@@ -136,36 +145,37 @@ class EventReader:
             if not isinstance(found, str):
                 raise self._broken("unreadable")
             return found
+        reader = self._reader
         metadata = event.get("metadata")
         metadata = metadata if isinstance(metadata, dict) else {}
         if kind == "stream_start":
-            return StreamStarted(text(metadata.get("generation_id")))
+            return StreamStarted(reader.word(metadata.get("generation_id"), "generation_id"))
         if kind == "stream_end":
             self.ended = True
-            output_tokens, input_tokens = usage_of(metadata)
-            warning_code, warning_message = error_of(event)
+            output_tokens, input_tokens = reader.usage(metadata)
+            warning_code, warning_message = reader.warning(event)
             return StreamEnded(
-                finish_reason=text(event.get("finish_reason")),
-                generation_id=text(metadata.get("generation_id")),
+                finish_reason=reader.word(event.get("finish_reason"), "finish_reason"),
+                generation_id=reader.word(metadata.get("generation_id"), "generation_id"),
                 output_tokens=output_tokens,
                 input_tokens=input_tokens,
                 warning_code=warning_code,
                 warning_message=warning_message,
             )
         if kind is None and ("error" in event or "code" in event):
-            code, message = said(event)
+            code, message = reader.error(event)
             raise self._broken("error", PlatformAnswer(status=200, code=code, message=message))
         self._on_unknown()
         return None
 
     def _whole(self, joined: str) -> str:
-        """`joined` without lone surrogates: a pair cut in two is put together again, half of one held back."""
+        """`joined` without lone surrogates. A pair cut in two is joined; a first half at the end is kept for later."""
         joined = self._carry + joined
         self._carry = ""
         if joined and "\ud800" <= joined[-1] <= "\udbff":
             self._carry = joined[-1]
             joined = joined[:-1]
-        return joined.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return repaired(joined)
 
     def _broken(self, reason: Any, answer: PlatformAnswer | None = None) -> StreamBroken:
         words = (

@@ -1,7 +1,7 @@
 """httpx over aiohttp's connections, and what their exceptions mean for a call that may be billed.
 
-httpx's own pool scans itself on every request and loses slots on cancellation; concurrency is limited
-by our semaphores instead, so the connector has no limit of its own.
+httpx's own pool scans itself on every request and loses slots on cancellation. Concurrency is limited by our
+semaphores instead, so the connector has no limit of its own.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from httpx_aiohttp import AiohttpTransport
 from service.platform.errors import NotSent, OutcomeUnknown, PlatformError
 
 KEEPALIVE_SECONDS = 3.0
-"""A server that closes an idle connection just as a POST goes out leaves its outcome unknown. Servers and
-balancers keep idle connections for 5 s or more, so one that has rested for less is safe to use again."""
+"""How long an idle connection may be used again. When a server closes one just as a POST goes out, the outcome of the
+POST is unknown; servers and load balancers keep idle connections for 5 s or more."""
 
 _NEVER_CONNECTED = (
     aiohttp.ClientConnectorError,  # refused, unreachable, DNS, TLS, certificate, proxy unreachable
@@ -29,14 +29,14 @@ _NEVER_CONNECTED = (
 FOREIGN_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError)
 """Everything the HTTP libraries raise; the transport lets some of aiohttp's own through."""
 
-
 READER = "reelwire.reader"
 """Where `_Transport` leaves aiohttp's reader of the body, in a response's extensions."""
 
 
 class _Transport(AiohttpTransport):
-    """Also hands out aiohttp's own reader: for a stream that trickles, the four generators that httpx and the
-    transport lay over it cost as much per read as all the rest. Without it everything works, only slower.
+    """Also hands out aiohttp's own reader, which streams are read from; without it they are only slower to read.
+
+    Why, and what it stands on: docs/decisions/0012-streams-are-read-below-httpx.md.
     """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -66,7 +66,7 @@ def open_client(base_url: str, headers: dict[str, str]) -> httpx.AsyncClient:
 
 
 def _proxy_for(base_url: str) -> str | None:
-    """The proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`), looked up once: there is one host only."""
+    """The proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`); None for none."""
     parts = urlsplit(base_url)
     if proxy_bypass(parts.netloc):
         return None
@@ -84,7 +84,33 @@ def unanswered(error: Exception) -> PlatformError:
     The transport calls every lost connection a `ConnectTimeout`, so the cause underneath decides.
     """
     cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ is not None else error
-    words = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
     if isinstance(cause, (*_NEVER_CONNECTED, httpx.InvalidURL, httpx.UnsupportedProtocol)):
-        return NotSent(f"the platform can't be reached: {words}")
-    return OutcomeUnknown(f"the platform gave no complete answer: {words}")
+        return NotSent(f"the platform can't be reached: {_words(cause)}")
+    return OutcomeUnknown(f"the platform gave no complete answer: {_words(cause)}")
+
+
+def _words(cause: BaseException) -> str:
+    """The failure for people. Never the libraries' own text: it may hold a proxy's address with its password."""
+    match cause:
+        case aiohttp.ClientConnectorDNSError():
+            return "its name can't be resolved"
+        case aiohttp.ClientConnectorCertificateError():
+            return "its certificate is not accepted"
+        case aiohttp.ClientConnectorSSLError():
+            return "no TLS connection could be made"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy answered {cause.status}"
+        case aiohttp.InvalidURL() | httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return "its address is not valid, check platform.base_url"
+        case aiohttp.ConnectionTimeoutError():
+            return "no connection within platform.connect_timeout_seconds"
+        case aiohttp.ServerTimeoutError() | httpx.TimeoutException() | TimeoutError():
+            return "nothing came for as long as the read timeout"
+        case aiohttp.ServerDisconnectedError():
+            return "the connection was closed before the answer"
+        case aiohttp.ClientPayloadError():
+            return "the connection was cut in the middle of the answer"
+        case OSError(strerror=str(reason)):
+            return reason.lower()
+        case _:
+            return "the answer was no HTTP, or the connection failed in the middle of it"

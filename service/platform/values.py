@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+
+from service.platform.marks import AssetMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +13,17 @@ class Asset:
 
     id: str
     status: str
-    filename: str | None = None
     duration: float | None = None
     """Seconds; known when ready."""
     size: int | None = None
     """Bytes; known when ready."""
     error_message: str | None = None
     created_at: float | None = None
-    """Seconds since the epoch."""
-    user_metadata: dict[str, Any] | None = None
+    """Seconds since the epoch, by the platform's clock."""
+    mark: AssetMark | None = None
+    """What its metadata says of who made it, whether that is proven or not."""
+    proven: bool = False
+    """The mark was written with our API key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Task:
     status: str
     custom_id: str | None = None
     created_at: float | None = None
-    """Seconds since the epoch."""
+    """Seconds since the epoch, by the platform's clock."""
     error_code: str | None = None
     error_message: str | None = None
     result: Analysis | None = None
@@ -91,14 +93,3 @@ class StreamEnded:
 
 
 StreamEvent = StreamStarted | StreamText | StreamEnded
-
-
-def epoch_seconds(value: object) -> float | None:
-    """An RFC 3339 time as seconds since the epoch; None when it is none. Without an offset it is taken as UTC."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -55,6 +55,11 @@ class KafkaSettings(Section):
         "exactly_once",
         description="at_least_once is for brokers without transactions; an event may then be there twice, with one id.",
     )
+    offset_reset: Literal["recent", "earliest", "latest", "stop"] = Field(
+        "recent",
+        description="Where reading goes on when the committed offset is not in the requests topic. recent: with the "
+        "first record of the last jobs.dedup_hours. stop: the partition is not read until another value is set.",
+    )
     session_timeout_ms: int = Field(
         10_000, ge=1_000, description="After so long without a heartbeat the group takes this process for dead."
     )

@@ -220,6 +220,11 @@ class AssetSettings(Section):
     """Reuse of uploaded videos."""
 
     reuse_hours: float = Field(168, gt=0, description="How long after its last use an uploaded video is used again.")
+    scope: Literal["shared", "tenant"] = Field(
+        "shared",
+        description="With tenant, no tenant is given another's asset: each uploads its own. Requests without a tenant "
+        "share theirs among themselves.",
+    )
     claim_seconds: float = Field(15, gt=0, description="A claim to an upload that is not renewed ends after this time.")
 
 
@@ -231,6 +236,10 @@ class SourceSettings(Section):
     )
     object_prefixes: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Places in object stores that a request may name (s3://, gs://, az://); empty: none."
+    )
+
+    file_timeout_seconds: float = Field(
+        30, gt=0, description="Longest wait for one call of the file system; beyond it the file counts as unreadable."
     )
 
     @field_validator("file_roots", "object_prefixes", mode="before")

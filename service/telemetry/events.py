@@ -63,7 +63,11 @@ class LogEvent(StrEnum):
     CREDENTIALS_RENEWED = "credentials_renewed"  # certificates or password changed on disk and are in use
     CREDENTIALS_UNUSABLE = "credentials_unusable"  # the files changed and can't be used; the old ones stay in use
     BROKER_BACK = "broker_back"  # a broker answers again; with the seconds it was away
-    INPUT_BEHIND = "input_behind"  # the committed offset is no longer in the topic; `lost` counts what was not read
+    INPUT_OFFSET_LAPSED = "input_offset_lapsed"  # the committed offset is not in the requests topic; see reason
+    PARTITION_HELD = "partition_held"  # a partition is not read until an operator has decided; its jobs go on
+    DEPLOYMENT_REPLACED = "deployment_replaced"  # another deployment had these topics and is no longer running
+    INPUT_HIDDEN = "input_hidden"  # another client's open transaction hides requests; see producer_id and since
+    INPUT_SHOWN = "input_shown"  # that transaction has ended; its requests are read
 
     # Intake
     RECORD_REJECTED = "record_rejected"  # a record is not a request; it is in the dead letters, with the reason

@@ -90,7 +90,28 @@ class Metrics:
             "reelwire_transaction_records_total", "Records written in transactions", registry=r
         )
         self.input_lag = Gauge(
-            "reelwire_input_lag", "Records of the requests topic that are not accepted yet", ["partition"], registry=r
+            "reelwire_input_lag",
+            "Records of the requests topic that are not accepted yet, hidden ones included",
+            ["partition"],
+            registry=r,
+        )
+        self.input_hidden = Gauge(
+            "reelwire_input_hidden_records",
+            "Records of the requests topic that an open transaction hides from readers",
+            ["partition"],
+            registry=r,
+        )
+        self.input_hidden_seconds = Gauge(
+            "reelwire_input_hidden_seconds",
+            "Seconds since the begin of the open transaction that hides records of the requests topic, else 0",
+            ["partition"],
+            registry=r,
+        )
+        self.offset_lapses = Counter(
+            "reelwire_input_offset_lapses_total",
+            "Committed offsets that were not in the requests topic, by what was done",
+            ["lapse", "action"],
+            registry=r,
         )
         self.dedup_entries = Gauge(
             "reelwire_dedup_entries",
@@ -121,6 +142,12 @@ class Metrics:
             "Seconds until the head of the platform's response",
             ["operation"],
             buckets=_SECONDS,
+            registry=r,
+        )
+        self.platform_nonsense = Counter(
+            "reelwire_platform_nonsense_total",
+            "Members of the platform's answers that made no sense and were taken as absent, repaired or cut",
+            ["member"],
             registry=r,
         )
         self.platform_paused = Gauge(

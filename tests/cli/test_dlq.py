@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from contracts.deadletters import redrive_count_of
+from contracts.deadletters import dead_letter_headers, redrive_count_of
+from service.settings import KafkaSettings, TopicSettings
 from tests.cli.conftest import Command, FakeService, base_environment
+from tests.fuzz.batch import decode_batches, encode_batch
+from tests.fuzz.case import Case
+from tests.fuzz.wire import Connection
 
 pytestmark = pytest.mark.acceptance
 
@@ -112,3 +117,40 @@ async def test_a_wrong_place_is_a_usage_error(command: Command, place: str) -> N
     result = await command("dlq", "show", "--", place)
     assert result.code == 2
     assert "write PARTITION:OFFSET" in result.err
+
+
+HOSTILE = Case(
+    number=0,
+    kind="hostile",
+    value=b"{",
+    key=b"\x1b]0;key\x07",
+    headers=((b"\xff\xfe", b"\xc3\x28"), (b"\x1b[2J", None)),
+)
+
+
+async def test_dead_letters_of_strangers_are_listed_shown_and_sent_again_whatever_their_bytes(
+    reelwire: Command, fake: FakeService, topic_settings: TopicSettings, kafka: KafkaSettings
+) -> None:
+    dead_letters, requests = topic_settings.dead_letters, topic_settings.requests
+    ours = dead_letter_headers((), topic=requests, partition=0, offset=0, timestamp_ms=0, code="not_json",
+                               message="cut\x1b[31m", failed_at=0, service_version="1", redrive_count=0)  # fmt: skip
+    letter = replace(HOSTILE, headers=(*HOSTILE.headers, *((name.encode(), value) for name, value in ours)))
+    with Connection(kafka.bootstrap_servers) as broker:
+        broker.produce(dead_letters, 0, encode_batch([letter], now_ms=0))
+
+        listed = await reelwire("dlq", "list")
+        assert listed.code == 0, listed.err
+        assert "\x1b" not in listed.out
+        assert "cut\\x1b[31m" in listed.out
+        shown = await reelwire("dlq", "show", "0:0", "--json")
+        assert shown.json[0]["headers"] == [["\\xff\\xfe", "\\xc3("], ["\x1b[2J", None]]
+        assert (await reelwire("dlq", "show", "0:0")).code == 0
+        watched = await reelwire("watch", "--from-beginning", "--until-now", "--json")
+        assert [line["role"] for line in watched.json] == ["dead_letters"]
+        sent = await reelwire("dlq", "redrive", "--all")
+        assert sent.code == 0, sent.err
+
+        (answer,) = broker.fetch(requests, {0: 0}, wait_ms=1000, max_bytes=1_000_000)
+    (record,) = [record for batch in decode_batches(answer.data) for record in batch.records()]
+    assert (record.key, record.value) == (HOSTILE.key, HOSTILE.value)
+    assert record.headers == (*HOSTILE.headers, (b"dlq.redrive.count", b"1"))

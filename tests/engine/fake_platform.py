@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +24,7 @@ from service.platform.errors import (
     ServerFailed,
     StreamBroken,
 )
+from service.platform.marks import AssetMark
 from service.platform.tasks import CancelOutcome
 from service.platform.values import Analysis, Asset, StreamEnded, StreamEvent, StreamStarted, StreamText, Task
 
@@ -39,9 +40,7 @@ def server_failed() -> ServerFailed:
 
 
 def rate_limited(seconds: float = 3) -> RateLimited:
-    return RateLimited(
-        "slow down", retry_after_seconds=seconds, category="analyze", daily=False, answer=platform_answer(429)
-    )
+    return RateLimited("slow down", retry_after_seconds=seconds, answer=platform_answer(429))
 
 
 def rejected(status: int = 400, code: str | None = "parameter_invalid") -> Rejected:
@@ -111,6 +110,7 @@ class FakePlatform:
         self.calls: list[Seen] = []
         self.on_call: Callable[[Seen], None] = lambda seen: None
         self.assets: dict[str, Asset] = {}
+        self.names: dict[str, str] = {}
         self.tasks: dict[str, Task] = {}
         self.streams: deque[list[Any]] = deque()
         self.open_streams = 0
@@ -166,9 +166,9 @@ class FakePlatform:
 
     # Assets
 
-    async def create_asset_from_url(self, url: str, *, filename: str, user_metadata: Mapping[str, Any]) -> Asset:
-        async with self._around("create_asset", filename=filename):
-            return self.add_asset(filename, status="processing")
+    async def create_asset_from_url(self, url: str, *, filename: str, mark: AssetMark, request_id: str) -> Asset:
+        async with self._around("create_asset", filename=filename, mark=mark):
+            return self.add_asset(filename, status="processing", mark=mark)
 
     async def create_asset_direct(
         self,
@@ -176,18 +176,37 @@ class FakePlatform:
         *,
         filename: str,
         content_type: str,
-        user_metadata: Mapping[str, Any],
+        mark: AssetMark,
+        request_id: str,
         on_progress: Callable[[int], None],
     ) -> Asset:
-        async with self._around("create_asset", filename=filename):
+        async with self._around("create_asset", filename=filename, mark=mark):
             on_progress(source.size)
-            return self.add_asset(filename, status="processing")
+            return self.add_asset(filename, status="processing", mark=mark, size=source.size)
 
-    def add_asset(self, filename: str, *, status: str = "ready") -> Asset:
-        asset_id = f"asset-{len(self.assets) + 1}"
-        asset = Asset(asset_id, self.new_asset_status, filename, self.duration, created_at=self._clock.time())
+    def add_asset(
+        self,
+        filename: str,
+        *,
+        status: str | None = None,
+        mark: AssetMark | None = None,
+        size: int | None = None,
+        proven: bool = True,
+    ) -> Asset:
+        """An asset of the account; `status` is what its creation answers."""
+        asset_id = f"asset-{len(self.names) + 1}"  # of one that is deleted no other has the id
+        asset = Asset(
+            asset_id,
+            self.new_asset_status,
+            self.duration,
+            size,
+            created_at=self._clock.time(),
+            mark=mark,
+            proven=mark is not None and proven,
+        )
         self.assets[asset_id] = asset
-        return replace(asset, status=status)
+        self.names[asset_id] = filename
+        return replace(asset, status=status or self.new_asset_status)
 
     async def get_asset(self, asset_id: str) -> Asset:
         async with self._around("get_asset", asset_id=asset_id):
@@ -195,9 +214,16 @@ class FakePlatform:
                 raise not_found()
             return self.assets[asset_id]
 
-    async def find_assets(self, filename_contains: str) -> list[Asset]:
-        async with self._around("find_assets"):
-            return [asset for asset in self.assets.values() if filename_contains in (asset.filename or "")]
+    async def find_assets(self, token: str, mark: AssetMark, *, created_after: float) -> list[Asset]:
+        async with self._around("find_assets", token=token, mark=mark):
+            return [
+                asset
+                for asset in self.assets.values()
+                if token in self.names[asset.id]
+                and asset.proven
+                and asset.mark == mark
+                and (asset.created_at or 0) >= created_after
+            ]
 
     # Tasks
 
@@ -218,7 +244,7 @@ class FakePlatform:
             return self.tasks[task_id]
 
     async def find_task(
-        self, custom_id: str, *, asset_id: str | None, video_url: str | None, created_after: float
+        self, custom_id: str, *, asset_id: str | None, video_url: str | None, analysis_mode: str, created_after: float
     ) -> Task | None:
         async with self._around("find_task", custom_id=custom_id):
             found = [task for task in self.tasks.values() if task.custom_id == custom_id]

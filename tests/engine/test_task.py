@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from service.domain.job import Phase, encode_job
-from service.platform.errors import Conflict
+from service.platform.errors import Conflict, SearchIncomplete, Unsendable
 from service.platform.values import Task
 from tests.domain.builders import job_in, request_of
-from tests.engine.bench import Bench, analyze
+from tests.engine.bench import Bench, analyze, cancel
 from tests.engine.fake_platform import (
     After,
     Held,
@@ -120,6 +120,45 @@ async def test_what_can_not_be_found_out_ends_as_unknown_and_is_not_paid_for_aga
     await bench.take(analyze(**ASYNC))
     assert (await bench.completed())["error"]["code"] == "outcome_unknown"
     assert bench.platform.count("create_task") == 1
+
+
+async def test_a_list_that_can_not_be_read_to_its_end_is_read_again_a_few_times_only(bench: Bench) -> None:
+    bench.platform.script("create_task", After(unknown()))
+    bench.platform.always("find_task", SearchIncomplete)
+    await bench.take(analyze(**ASYNC))
+    assert (await bench.completed())["error"]["code"] == "outcome_unknown"
+    assert (bench.platform.count("create_task"), bench.platform.count("find_task")) == (1, 3)
+
+
+async def test_a_task_that_shows_late_in_the_list_is_not_made_again(bench: Bench) -> None:
+    bench.platform.list_tasks = False
+    bench.platform.script("create_task", After(unknown()))
+    await bench.take(analyze(**ASYNC))
+    await until(lambda: bench.platform.count("find_task"))
+    await passed(2)
+    bench.platform.list_tasks = True
+    await watched(bench)
+    assert bench.platform.count("create_task") == 1
+
+
+async def test_a_cancel_is_heard_while_it_is_waited_for_the_list(bench: Bench) -> None:
+    bench.platform.script("create_task", unknown())
+    await bench.take(analyze(**ASYNC))
+    await until(lambda: bench.platform.count("find_task"))
+    await bench.take(cancel())
+    assert (await bench.completed())["type"] == "canceled"
+    assert bench.platform.count("create_task") == 1
+
+
+@pytest.mark.parametrize("mode", ["stream", "sync", "async"])
+async def test_what_can_not_be_sent_ends_its_job_at_once(bench: Bench, mode: str) -> None:
+    operation = {"stream": "stream", "sync": "analyze", "async": "create_task"}[mode]
+    bench.platform.always(operation, lambda: Unsendable("it holds half of a character"))
+    await bench.take(analyze(mode=mode))
+    completion = await bench.completed()
+    assert (completion["type"], completion["attempt"]) == ("failed", 1)
+    assert "half of a character" in completion["error"]["message"]
+    assert bench.platform.count(operation) == 1
 
 
 async def test_a_platform_that_never_made_the_task_is_unavailable(bench: Bench) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +13,32 @@ import pytest
 
 from service.domain.identity import asset_token
 from service.domain.job import Phase
+from service.footage.inline import base64_footage
 from service.footage.remote import url_footage
-from service.kafka.asset_port import AssetNote
+from service.kafka.asset_port import AssetNote, AssetsUnknown, UploadClaim
 from service.kafka.logs.claim import Claim
+from service.kafka.ports import LeaseLost
 from service.platform.errors import Rejected
+from service.platform.marks import AssetMark
 from service.platform.values import Asset
 from tests.domain.builders import job_in, request_of
 from tests.engine.bench import URL, Bench, analyze
-from tests.engine.fake_platform import After, not_found, not_sent, rate_limited, rejected, server_failed, unknown
+from tests.engine.fake_platform import (
+    After,
+    Seen,
+    not_found,
+    not_sent,
+    rate_limited,
+    rejected,
+    server_failed,
+    unknown,
+)
 from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
 IDENTITY = url_footage(URL).identity
+MARK = AssetMark(IDENTITY, "reelwire")
 NAME = f"{asset_token(IDENTITY)}-v.mp4"
 
 
@@ -93,7 +108,7 @@ async def test_an_asset_that_fails_fails_the_job(bench: Bench) -> None:
 
 async def test_a_failed_asset_of_ours_is_not_used_again(bench: Bench) -> None:
     bench.platform.new_asset_status = "failed"
-    bench.platform.add_asset(NAME)
+    bench.platform.add_asset(NAME, mark=MARK)
     bench.platform.new_asset_status = "ready"
     await bench.take(analyze())
     assert (await bench.completed())["asset_id"] == "asset-2"
@@ -120,7 +135,7 @@ def gone() -> Rejected:
 @pytest.mark.parametrize("mode", ["stream", "sync", "async"])
 async def test_an_asset_that_is_gone_is_uploaded_once_more(bench: Bench, mode: str) -> None:
     bench.platform.script({"stream": "stream", "sync": "analyze", "async": "create_task"}[mode], gone())
-    bench.platform.add_asset(NAME)
+    bench.platform.add_asset(NAME, mark=MARK)
     await bench.assets._sender.send(bench.assets.record(noted(bench, "asset-1")))
     await settled()
     await bench.take(analyze(mode=mode))
@@ -140,7 +155,7 @@ async def test_an_asset_that_is_gone_twice_fails_the_job(bench: Bench) -> None:
 
 
 async def test_a_lost_asset_is_not_taken_from_its_note_again_after_a_crash(bench: Bench) -> None:
-    bench.platform.add_asset(NAME)
+    bench.platform.add_asset(NAME, mark=MARK)
     bench.assets._tail.ready.clear()  # the assets are still being read when the job goes on
     request = request_of(mode="stream", video={"type": "url", "url": URL})
     await bench.restore(job_in(Phase.ACCEPTED, request, partition=0, key=b"k", attempt=1, lost_asset_id="asset-1"))
@@ -183,7 +198,7 @@ async def test_a_file_that_can_not_be_had_fails_the_job(tmp_path: Path, path: st
 async def test_more_than_one_request_can_carry_is_refused_before_it_is_sent(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.engine.work.video.DIRECT_BYTES", 3)
+    monkeypatch.setattr("service.engine.work.asset_upload.DIRECT_UPLOAD_BYTES", 3)
     await bench.take(analyze(video={"type": "base64_string", "base64_string": base64.b64encode(b"video").decode()}))
     error = (await bench.completed())["error"]
     assert (error["code"], error["retryable"]) == ("upload_failed", False)
@@ -199,20 +214,6 @@ async def test_a_claim_that_ran_out_is_had_again_before_anything_is_sent(
     await bench.take(analyze())
     await bench.completed()
     assert bench.platform.count("find_assets") == 2
-    assert bench.platform.count("create_asset") == 1
-
-
-async def test_another_video_is_never_taken_for_this_one_by_a_platform_that_ignores_its_filter(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = bench.platform.add_asset("somebody-elses.mp4")
-
-    async def everything(_filename_contains: str) -> list[Asset]:
-        return list(bench.platform.assets.values())
-
-    monkeypatch.setattr(bench.platform, "find_assets", everything)
-    await bench.take(analyze())
-    assert (await bench.completed())["asset_id"] != other.id
     assert bench.platform.count("create_asset") == 1
 
 
@@ -234,3 +235,237 @@ async def test_progress_of_an_upload_is_live(bench: Bench) -> None:
     bench.writer.go()
     held.go.set()
     await bench.completed()
+
+
+# Whose asset it is
+
+
+def mark_of(identity: str, owner: str = "reelwire", tenant: str | None = None) -> AssetMark:
+    return AssetMark(identity, owner, tenant)
+
+
+@pytest.mark.parametrize(
+    ("mark", "proven"),
+    [
+        (None, False),
+        (MARK, False),
+        (mark_of(IDENTITY, "another deployment"), True),
+        (mark_of(IDENTITY, tenant="acme"), True),
+        (mark_of(url_footage(URL + "?other").identity), True),
+    ],
+)
+async def test_a_stranger_whose_name_holds_our_token_is_left_alone(
+    bench: Bench, mark: AssetMark | None, *, proven: bool
+) -> None:
+    stranger = bench.platform.add_asset(NAME, mark=mark, proven=proven)
+    await bench.take(analyze())
+    completion = await bench.completed()
+    assert (completion["asset_id"], bench.platform.count("create_asset")) == ("asset-2", 1)
+    assert completion["asset_id"] != stranger.id
+
+
+def apart() -> Bench:
+    return Bench(assets={"scope": "tenant"})
+
+
+async def ran(bench: Bench, name: str, **members: Any) -> dict[str, Any]:
+    await bench.take(analyze(name, **members))
+    return await bench.completed(name)
+
+
+@pytest.mark.parametrize("key", [None, "clip-1"])
+async def test_no_tenant_is_given_anothers_asset(key: str | None) -> None:
+    video = {"type": "url", "url": URL, **({} if key is None else {"key": key})}
+    async with apart() as bench:
+        had = {}
+        for name, tenant in (("r-1", "acme"), ("r-2", "bolt"), ("r-3", None), ("r-4", "acme"), ("r-5", None)):
+            members: dict[str, Any] = {"video": video} | ({} if tenant is None else {"tenant": tenant})
+            had[name] = (await ran(bench, name, **members))["asset_id"]
+        assert had["r-1"] == had["r-4"]
+        assert had["r-3"] == had["r-5"]
+        assert len({had["r-1"], had["r-2"], had["r-3"]}) == 3
+        claims = {r.key for r in bench.log.order if r.topic == bench.settings.topics.assets and r.value is not None}
+        assert not [key for key in claims if IDENTITY.encode() in (key or b"")]
+
+
+async def test_tenants_that_upload_at_the_same_time_do_not_wait_for_each_other() -> None:
+    async with apart() as bench:
+        held = bench.platform.hold("create_asset")
+        await bench.take(analyze("r-1", tenant="acme"), analyze("r-2", tenant="bolt"))
+        await held.reached.wait()
+        await bench.completed("r-2")
+        held.go.set()
+        await bench.completed("r-1")
+
+
+async def test_tenants_share_unless_told_otherwise(bench: Bench) -> None:
+    assert (await ran(bench, "r-1", tenant="acme"))["asset_id"] == (await ran(bench, "r-2", tenant="bolt"))["asset_id"]
+
+
+async def test_after_a_crash_a_tenants_asset_is_found_by_that_tenant_only() -> None:
+    async with apart() as bench:
+        bench.platform.script("create_asset", After(unknown()))
+        assert (await ran(bench, "r-1", tenant="acme"))["asset_id"] == "asset-1"
+        assert (await ran(bench, "r-2", tenant="bolt"))["asset_id"] == "asset-2"
+
+
+@pytest.mark.parametrize(
+    ("mark", "tenant", "allowed"),
+    [
+        (mark_of("x", tenant="acme"), "acme", True),
+        (mark_of("x", tenant="acme"), "bolt", False),
+        (mark_of("x", tenant="acme"), None, False),
+        (mark_of("x"), "acme", False),
+        (mark_of("x"), None, True),
+        (mark_of("x", "another deployment", "acme"), "acme", False),
+        (None, "acme", True),
+    ],
+)
+@pytest.mark.parametrize("status", ["ready", "failed", "processing"])
+async def test_an_asset_that_a_request_names_is_no_other_tenants(
+    mark: AssetMark | None, tenant: str | None, *, allowed: bool, status: str
+) -> None:
+    async with apart() as bench:
+        bench.platform.new_asset_status = status
+        bench.platform.add_asset("a.mp4", mark=mark)
+        members = {} if tenant is None else {"tenant": tenant}
+        completion = await ran(bench, "r-1", video={"type": "asset_id", "asset_id": "asset-1"}, **members)
+        code = "completed" if completion["type"] == "completed" else completion["error"]["code"]
+        expected = {"ready": "completed"}.get(status, "asset_failed")
+        assert code == (expected if allowed else "source_not_allowed")
+
+
+async def test_an_asset_that_a_request_names_may_be_anybodys_where_all_is_shared(bench: Bench) -> None:
+    bench.platform.add_asset("a.mp4", mark=mark_of("x", tenant="acme"))
+    completion = await ran(bench, "r-1", video={"type": "asset_id", "asset_id": "asset-1"}, tenant="bolt")
+    assert completion["type"] == "completed"
+
+
+# Videos that are not finished
+
+
+@pytest.mark.parametrize(
+    ("video", "retryable"),
+    [
+        ({"type": "url", "url": URL}, True),
+        ({"type": "base64_string", "base64_string": "AAAA"}, False),
+    ],
+)
+async def test_an_asset_that_fails_may_be_tried_again_when_the_video_can_change(
+    bench: Bench, video: dict[str, Any], *, retryable: bool
+) -> None:
+    bench.platform.new_asset_status = "failed"
+    first = await ran(bench, "r-1", video=video)
+    assert (first["error"]["code"], first["error"]["retryable"]) == ("asset_failed", retryable)
+    assert ("complete" in first["error"]["message"]) is retryable
+    bench.platform.new_asset_status = "ready"
+    assert (await ran(bench, "r-2", video=video))["asset_id"] == "asset-2"
+
+
+async def test_a_link_that_is_refused_may_be_there_later(bench: Bench) -> None:
+    bench.platform.script("create_asset", rejected(400, "parameter_invalid"))
+    error = (await ran(bench, "r-1"))["error"]
+    assert (error["code"], error["retryable"]) == ("upload_failed", True)
+
+
+@pytest.mark.parametrize("ends", [{"status": "failed"}, {"status": "ready", "size": 1}, {"status": "processing"}, None])
+async def test_what_a_cut_upload_left_behind_is_passed_over(bench: Bench, ends: dict[str, Any] | None) -> None:
+    """It shows as `processing` when it is found, and never becomes a whole asset."""
+    footage = await base64_footage("AAAA")
+    name = f"{asset_token(footage.identity)}-video.mp4"
+    left = bench.platform.add_asset(name, mark=mark_of(footage.identity))
+    bench.platform.assets[left.id] = replace(left, status="processing", size=None)
+
+    def seen(call: Seen) -> None:
+        if call.operation == "get_asset" and call.details["asset_id"] == left.id:
+            if ends is None:
+                bench.platform.assets.pop(left.id, None)
+            else:
+                bench.platform.assets[left.id] = replace(left, **ends)
+
+    bench.platform.on_call = seen
+    completion = await ran(bench, "r-1", video={"type": "base64_string", "base64_string": "AAAA"})
+    assert (completion["type"], bench.platform.count("create_asset")) == ("completed", 1)
+    assert completion["asset_id"] != left.id
+
+
+async def test_an_asset_that_stood_still_for_long_is_not_waited_for(bench: Bench) -> None:
+    left = bench.platform.add_asset(NAME, mark=MARK)
+    old = bench.clock.time() - 4_000
+    bench.platform.assets[left.id] = replace(left, status="processing", created_at=old)
+    assert (await ran(bench, "r-1"))["asset_id"] == "asset-2"
+    assert [seen.details for seen in bench.platform.calls if seen.operation == "get_asset"] == [{"asset_id": "asset-2"}]
+
+
+async def test_of_several_the_oldest_that_is_ready_is_used(bench: Bench) -> None:
+    for status, age in (("processing", 5), ("ready", 50), ("ready", 90), ("failed", 99)):
+        made = bench.platform.add_asset(NAME, mark=MARK)
+        bench.platform.assets[made.id] = replace(made, status=status, created_at=bench.clock.time() - age)
+    assert (await ran(bench, "r-1"))["asset_id"] == "asset-3"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("what", ["empty", "grows", "shrinks", "replaced"])
+async def test_a_file_that_is_still_being_written_may_be_sent_again_when_it_is_complete(
+    tmp_path: Path, what: str
+) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"" if what == "empty" else b"x" * 1000)
+    changes: dict[str, Callable[[], object]] = {
+        "empty": lambda: None,
+        "grows": lambda: path.write_bytes(b"x" * 2000),
+        "shrinks": lambda: path.write_bytes(b"x" * 500),
+        "replaced": lambda: (tmp_path / "new.mp4").write_bytes(b"y" * 1000) and (tmp_path / "new.mp4").replace(path),
+    }
+    async with Bench(sources={"file_roots": [tmp_path]}) as bench:
+
+        async def read(source: Any, **_: Any) -> Asset:
+            async with source.open() as chunks:
+                [chunk async for chunk in chunks]
+            raise AssertionError("the change was not noticed")
+
+        def change(call: Seen) -> None:
+            if call.operation == "find_assets":
+                changes[what]()
+                changes[what] = lambda: None
+
+        bench.platform.on_call = change
+        whole = bench.platform.create_asset_direct
+        bench.platform.create_asset_direct = read  # type: ignore[method-assign]
+        video = {"type": "file", "path": str(path)}
+        error = (await ran(bench, "r-1", video=video))["error"]
+        assert (error["code"], error["retryable"]) == ("source_unreadable", True)
+        assert "being written" in error["message"]
+        bench.platform.create_asset_direct = whole  # type: ignore[method-assign]
+        path.write_bytes(b"z" * 3000)
+        completion = await ran(bench, "r-2", video=video)
+        assert completion["type"] == "completed"
+
+
+# When the assets topic gives no answer
+
+
+async def test_an_assets_topic_that_can_not_be_read_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([AssetsUnknown("one"), LeaseLost("two"), AssetsUnknown("three")])
+    acquire = bench.assets.acquire
+
+    async def failing(identity: str) -> AssetNote | UploadClaim:
+        for failure in failures:
+            raise failure
+        return await acquire(identity)
+
+    monkeypatch.setattr(bench.assets, "acquire", failing)
+    assert (await ran(bench, "r-1"))["type"] == "completed"
+
+
+async def test_an_assets_topic_that_is_never_readable_ends_the_job(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(_identity: str) -> AssetNote | UploadClaim:
+        raise AssetsUnknown("no answer")
+
+    monkeypatch.setattr(bench.assets, "acquire", failing)
+    error = (await ran(bench, "r-1"))["error"]
+    assert (error["code"], error["retryable"]) == ("upload_failed", True)

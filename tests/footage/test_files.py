@@ -108,7 +108,8 @@ async def test_a_directory_swapped_for_a_link_after_the_check_is_not_followed(
     with pytest.raises((SourceNotAllowed, SourceNotFound)):
         await content(footage)
 
-    placed = files._placed(str(root / "a.mp4"), (root,))
+    placed = files._placed(str((root / "a.mp4").resolve()), (str(root.resolve()),))
+    assert placed is not None
     (root / "a.mp4").unlink()
     (root / "a.mp4").symlink_to(root.parent / "secret.mp4")
     with pytest.raises(SourceNotAllowed):

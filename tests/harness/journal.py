@@ -27,7 +27,7 @@ _FAULTS = frozenset(
         LogEvent.ACCEPT_FAILED,
         LogEvent.JOB_QUARANTINED,
         LogEvent.COMPLETION_GONE,
-        LogEvent.INPUT_BEHIND,
+        LogEvent.INPUT_OFFSET_LAPSED,
         LogEvent.DEAD_LETTER_CUT,
         LogEvent.LOOP_BLOCKED,
         LogEvent.EMULATOR_BROKEN,

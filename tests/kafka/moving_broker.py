@@ -36,15 +36,18 @@ class Forwarder:
         assert task is not None
         self._passing.add(task)
         task.add_done_callback(self._passing.discard)
+        ends = [writer]
         try:
             assert self.target is not None
             with suppress(OSError):
                 far_reader, far_writer = await asyncio.open_connection(HOST, self.target)
+                ends.append(far_writer)
                 await asyncio.gather(_pipe(reader, far_writer), _pipe(far_reader, writer))
         except asyncio.CancelledError:
             pass
         finally:
-            writer.close()
+            for end in ends:
+                end.close()
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

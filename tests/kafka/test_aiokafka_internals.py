@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
 from aiokafka.producer.sender import Sender, SendProduceReqHandler
 from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.record.memory_records import MemoryRecords
 
 from service.kafka.connection import producer_options
 from service.settings import KafkaSettings
@@ -72,6 +75,31 @@ def test_nothing_else_is_told_of_a_dead_transaction_but_its_waiters() -> None:
     source = inspect.getsource(TransactionManager.fatal_error)
     assert "_pending_txn_offsets" in source
     assert "_transaction_waiter" in source
+
+
+def test_a_fetcher_asks_for_fetches_by_the_names_we_replace() -> None:
+    """fetching.py replaces `_proc_fetch_request` and `_client` on the instance."""
+    assert "self._proc_fetch_request(assignment, node_id, request)" in inspect.getsource(
+        Fetcher._fetch_requests_routine
+    )
+    source = inspect.getsource(Fetcher._proc_fetch_request)
+    assert "await self._client.send(node_id, request)" in source
+    assert "MemoryRecords(part_data[-1])" in source  # without bytes it has no records, and no error either
+    assert "elif records.size_in_bytes() > 0" in source
+    assert (MemoryRecords(b"").has_next(), MemoryRecords(b"").size_in_bytes()) == (False, 0)
+
+
+def test_fetched_records_are_read_through_an_iterator_that_knows_its_next_offset() -> None:
+    """fetching.py gives `FetchResult` an iterator of its own."""
+    source = inspect.getsource(FetchResult)
+    assert set(re.findall(r"self\._partition_records\b(\.\w+)?", source)) == {"", ".next_fetch_offset"}
+
+
+def test_a_batch_that_was_built_elsewhere_is_sent_as_it_is() -> None:
+    """raw_batch.py subclasses `BatchBuilder`; this is what a producer calls of it."""
+    source = inspect.getsource(MessageBatch) + inspect.getsource(MessageAccumulator)
+    used = set(re.findall(r"_builder\.(\w+)\(", source)) - {"create_builder"}
+    assert used <= {"append", "record_count", "closed", "close", "_build", "_set_producer_state"}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from service.clock import SystemClock
 from service.platform.call import AnalysisCall
 from service.platform.client import PlatformClient
+from service.platform.marks import AssetMark
 from service.settings import PlatformSettings
 from service.telemetry.metrics import Metrics
 from tests.platform.scripted import Scripted, hang, scripted
@@ -19,6 +20,7 @@ KEY = "tlk_0123456789SECRET"
 CALL = AnalysisCall(
     model_name="pegasus1.5", video={"type": "url", "url": "https://media.example.com/a.mp4"}, prompt="What happens?"
 )
+MARK = AssetMark("5f" * 32, "reelwire")
 
 
 @pytest.fixture

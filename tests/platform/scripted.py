@@ -39,6 +39,8 @@ class Scripted:
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
     open_connections: int = 0
+    answered: int = 0
+    """Responses that were written to their end."""
     body_bytes: int = 0
     keep_bodies: bool = True
     early: bytes = b""
@@ -97,6 +99,8 @@ class Scripted:
         self.seen.append(seen)
         self.changed.set()
         await self._until_gone(reader, self.respond(seen, writer))
+        self.answered += 1
+        self.changed.set()
 
     async def _until_gone(self, reader: asyncio.StreamReader, responding: Coroutine[Any, Any, None]) -> None:
         assert isinstance(reader, _Reader)

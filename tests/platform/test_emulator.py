@@ -18,6 +18,7 @@ from service.platform.errors import NotFound, Rejected
 from service.platform.values import Asset, StreamEnded, StreamEvent, StreamStarted, StreamText, Task
 from service.settings import PlatformSettings, SourceSettings
 from service.telemetry.metrics import Metrics
+from tests.platform.conftest import MARK
 
 SAMPLE = Path("service/sandbox/footage/sample.mp4").resolve()
 
@@ -36,7 +37,7 @@ async def client() -> AsyncIterator[PlatformClient]:
 async def asset(client: PlatformClient) -> Asset:
     video = await resolve(FileVideo(type="file", path=str(SAMPLE)), SourceSettings(file_roots=(SAMPLE.parent,)))
     asset = await client.create_asset_direct(
-        video, filename="token-1-sample.mp4", content_type=video.content_type, user_metadata={"reelwire": "token-1"}
+        video, filename="token-1-sample.mp4", content_type=video.content_type, mark=MARK, request_id="r-1"
     )
     while asset.status == "processing":
         asset = await client.get_asset(asset.id)
@@ -56,8 +57,8 @@ def asked(asset: Asset, prompt: str = "What happens?") -> AnalysisCall:
 async def test_an_uploaded_asset_is_ready_and_found_by_its_name(client: PlatformClient, asset: Asset) -> None:
     assert asset.status == "ready"
     assert asset.duration
-    assert [found.id for found in await client.find_assets("TOKEN-1")] == [asset.id]
-    assert await client.find_assets("token-2") == []
+    assert [found.id for found in await client.find_assets("TOKEN-1", MARK, created_after=0)] == [asset.id]
+    assert await client.find_assets("token-2", MARK, created_after=0) == []
 
 
 async def test_stream_and_response_give_the_same_text(client: PlatformClient, asset: Asset) -> None:

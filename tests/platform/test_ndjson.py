@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from service.platform.errors import StreamBroken
 from service.platform.ndjson import EventReader
+from service.platform.reading import AnswerReader
 from service.platform.values import StreamEnded, StreamEvent, StreamStarted, StreamText
+from service.telemetry.metrics import Metrics
 
 START = b'{"event_type":"stream_start","metadata":{"generation_id":"g"}}'
 END = (
@@ -23,7 +25,7 @@ def line(text: str, *, ascii_only: bool = False) -> bytes:
 
 
 def reader(max_line_bytes: int = 1 << 20) -> EventReader:
-    return EventReader(max_line_bytes, lambda: None)
+    return EventReader(max_line_bytes, AnswerReader(Metrics().platform_nonsense), lambda: None)
 
 
 def read(*pieces: bytes, max_line_bytes: int = 1 << 20) -> list[StreamEvent]:
@@ -103,7 +105,7 @@ def test_unknown_events_are_counted_and_skipped() -> None:
         nonlocal count
         count += 1
 
-    events = EventReader(1 << 20, unknown)
+    events = EventReader(1 << 20, AnswerReader(Metrics().platform_nonsense), unknown)
     assert events.feed(b'{"event_type":"heartbeat"}\n{"hello":1}\n' + line("x") + b"\n") == [StreamText("x")]
     assert count == 2
 
@@ -138,7 +140,6 @@ def test_an_error_without_an_event_type_breaks_the_stream_with_the_platforms_wor
         b'{"event_type":"text_generation"}',
         b'{"event_type":"text_generation","text":5}',
         b'{"event_type":"text_generation","text":null}',
-        b'{"event_type":"text_generation","text":"\xff"}',
         b"data: {}",
         b"[" * 100_000,
     ],
@@ -182,3 +183,14 @@ def test_nothing_after_the_end_counts() -> None:
 def test_a_truncated_end_carries_its_warning() -> None:
     cut = b'{"event_type":"stream_end","finish_reason":"length","error":{"message":"cut"},"metadata":{}}'
     assert read(cut) == [StreamEnded("length", None, None, None, None, "cut")]
+
+
+def test_a_byte_that_is_no_utf8_costs_its_character_and_not_the_stream() -> None:
+    bad = b'{"event_type":"text_generation","text":"a\xffb"}\n'
+    assert text_of(read(START + b"\n", bad, line("c") + b"\n", END + b"\n")) == "a\ufffdbc"
+
+
+@pytest.mark.parametrize("tokens", [b"-1", b"1e400", b"NaN", b"true", b'"9"', b"1.5", b"9" * 5000, b"[]", b"9" * 17])
+def test_nonsense_at_the_end_of_a_stream_is_absent(tokens: bytes) -> None:
+    end = b'{"event_type":"stream_end","finish_reason":{},"metadata":{"generation_id":7,"usage":{"output_tokens":%s}}}'
+    assert read(START + b"\n", end % tokens) == [StreamStarted("g"), StreamEnded()]

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import orjson
 import pytest
 
 from service.platform.client import PlatformClient
 from service.platform.errors import Conflict, NotAuthorized, NotFound, ServerFailed
 from service.platform.values import Analysis, Task
 from tests.platform.conftest import CALL
-from tests.platform.scripted import Scripted, Seen, answer, plain
+from tests.platform.scripted import Scripted, answer
 
 
 async def test_a_task_is_created_with_its_key_and_our_name_for_it(platform: Scripted, client: PlatformClient) -> None:
@@ -102,52 +99,6 @@ async def test_a_task_is_read_with_tolerance(
 ) -> None:
     platform.respond = answer(200, body)
     assert await client.get_task("t") == task
-
-
-def listing(*pages: list[dict[str, Any]]) -> Callable[[Seen, asyncio.StreamWriter], Any]:
-    async def respond(seen: Seen, writer: asyncio.StreamWriter) -> None:
-        page = int(parse_qs(urlsplit(seen.target).query)["page"][0])
-        rows = pages[page - 1] if page <= len(pages) else []
-        writer.write(plain(200, orjson.dumps({"data": rows, "page_info": {"page": page, "total_page": 1}})))
-        await writer.drain()
-
-    return respond
-
-
-def row(number: int, custom_id: str | None, created_at: str) -> dict[str, Any]:
-    return {"task_id": f"t{number}", "status": "queued", "custom_id": custom_id, "created_at": created_at}
-
-
-async def test_a_task_is_found_by_our_name_on_any_page(platform: Scripted, client: PlatformClient) -> None:
-    platform.respond = listing(
-        [row(1, "other", "2026-03-04T05:00:09Z"), row(2, None, "2026-03-04T05:00:08Z")],
-        [row(3, "mine", "2026-03-04T05:00:07Z"), row(4, "mine", "2026-03-04T05:00:06Z")],
-    )
-    found = await client.find_task("mine", asset_id="a1", created_after=1772600400.0)
-    assert found is not None
-    assert found.id == "t3"
-    query = parse_qs(urlsplit(platform.seen[0].target).query)
-    assert query["asset_id"] == ["a1"]
-    assert "video_url" not in query
-
-
-async def test_the_search_ends_at_tasks_that_are_too_old(platform: Scripted, client: PlatformClient) -> None:
-    platform.respond = listing(
-        [row(1, "other", "2026-03-04T05:00:09Z"), row(2, "other", "2026-03-04T04:59:59Z")],
-        [row(3, "mine", "2026-03-04T04:59:58Z")],
-    )
-    assert await client.find_task("mine", created_after=1772600400.0) is None
-    assert len(platform.seen) == 1
-
-
-async def test_the_search_ends_at_an_empty_page_whatever_the_page_count_says(
-    platform: Scripted, client: PlatformClient
-) -> None:
-    platform.respond = listing([row(1, "other", "2026-03-04T05:00:09Z")])
-    url = "https://media.example.com/a.mp4?x=1&y=ä b"
-    assert await client.find_task("mine", video_url=url, created_after=0.0) is None
-    assert len(platform.seen) == 2
-    assert parse_qs(urlsplit(platform.seen[0].target).query)["video_url"] == [url]
 
 
 @pytest.mark.parametrize(

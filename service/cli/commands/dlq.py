@@ -13,7 +13,7 @@ from contracts.instants import parse_rfc3339
 from service.cli.exits import Exit
 from service.cli.manual import EPILOG, epilog
 from service.cli.reading.cluster import partition_counts, producer, send
-from service.cli.reading.dead_letter import DeadLetter, Filter, held, one, place_of, readable
+from service.cli.reading.dead_letter import DeadLetter, Filter, held, one, place_of, readable, readable_name
 from service.cli.views.output import emit, json_option, note, say, table
 from service.settings import Settings, load_settings
 
@@ -90,7 +90,9 @@ def show(place: str, raw: bool, as_json: bool) -> int:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     letter = asyncio.run(one(load_settings(), partition, offset))
-    headers = [(name, readable(value)) for name, value in (letter.info.original_headers if letter.info else ())]
+    headers = [
+        (readable_name(name), readable(value)) for name, value in (letter.info.original_headers if letter.info else ())
+    ]
     if raw:
         sys.stdout.buffer.write(letter.value or b"")
         sys.stdout.flush()
@@ -153,7 +155,10 @@ def redrive(
 async def _redrive(settings: Settings, wanted: Filter, dry_run: bool, as_json: bool) -> int:
     count = (await partition_counts(settings, [settings.topics.requests]))[settings.topics.requests]
     # Read all before the first is sent: a record that fails again comes back into the topic that is being read.
-    letters = [(letter, letter.info) async for letter in held(settings, wanted) if letter.info is not None]
+    found = [(letter, letter.info) async for letter in held(settings, wanted) if letter.info is not None]
+    letters = [(letter, info) for letter, info in found if info.is_whole]
+    if len(letters) < len(found):
+        note(f"{len(found) - len(letters)} left out: they do not hold the whole record; read it at its original place")
     if dry_run:
         for letter, _ in letters:
             _tell(letter, None, as_json)
@@ -168,7 +173,7 @@ async def _redrive(settings: Settings, wanted: Filter, dry_run: bool, as_json: b
                 value=letter.value,
                 headers=info.redrive_headers(),
                 # A request id is known in its partition only, and another partitioner may have chosen that one.
-                partition=info.partition if info.partition < count else None,
+                partition=info.partition % count,
             )
             _tell(letter, placed, as_json)
     return len(letters)

@@ -15,6 +15,8 @@ from contracts.deadletters import Header
 from service.cli.exits import CommandError, Exit
 from service.cli.words import in_words
 from service.kafka.connection import broker_unavailable, client_options, is_unreachable, producer_options
+from service.kafka.ports import OutRecord
+from service.kafka.writing.raw_batch import send_record
 from service.settings import Settings
 
 CONNECT_SECONDS = 10.0
@@ -80,7 +82,14 @@ async def send(
     headers: Sequence[Header] = (),
     partition: int | None = None,
 ) -> tuple[int, int]:
-    """Send one record. Returns its partition and offset when all in-sync replicas have it."""
+    """Send one record. Returns its partition and offset when all in-sync replicas have it.
+
+    With a `partition`, header names may be any bytes (see `service/kafka/header_names.py`).
+    """
     async with reachable(settings, SEND_SECONDS):
-        placed: Any = await client.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers))
+        if partition is None:
+            delivery = await client.send(topic, value, key=key, headers=list(headers))
+        else:
+            delivery = await send_record(client, OutRecord(topic, partition, key, value, tuple(headers)))
+        placed: Any = await delivery
     return placed.partition, placed.offset

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from contracts.deadletters import DeadLetterInfo, NotADeadLetter
 from service.cli.exits import CommandError
 from service.cli.reading.topic_reader import TopicReader
+from service.kafka.header_names import name_bytes
+from service.kafka.ports import InRecord
 from service.settings import Settings
 
 
@@ -50,7 +51,12 @@ def readable(data: bytes | None) -> str | None:
     return None if data is None else data.decode("utf-8", "backslashreplace")
 
 
-def _decode(record: Any) -> DeadLetter:
+def readable_name(name: str) -> str:
+    """A header's name as text that can be printed and written as JSON; bytes that are not UTF-8 become escapes."""
+    return name_bytes(name).decode("utf-8", "backslashreplace")
+
+
+def _decode(record: InRecord) -> DeadLetter:
     try:
         info = DeadLetterInfo.from_headers(record.headers)
     except NotADeadLetter:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from contracts.topics import Role
 from service.cli.reading.output_record import PUBLISHED, OutputRecord, seen
 from service.cli.reading.topic_reader import TopicReader
+from service.kafka.ports import InRecord
 from service.settings import Settings
 
 
@@ -15,12 +15,12 @@ def event_reader(settings: Settings, roles: Sequence[Role] = PUBLISHED) -> Topic
     """A reader of the topics of `roles`."""
     by_topic = {getattr(settings.topics, role.value): role for role in roles}
 
-    def decode(record: Any) -> OutputRecord:
+    def decode(record: InRecord) -> OutputRecord:
         return seen(
             by_topic[record.topic],
             record.partition,
             record.offset,
-            record.timestamp,
+            record.timestamp_ms,
             record.key,
             record.value,
             record.headers,

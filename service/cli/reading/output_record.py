@@ -10,6 +10,7 @@ import orjson
 
 from contracts.deadletters import CODE, HEADER_NAMES, MESSAGE, Header
 from contracts.topics import Role
+from service.cli.reading.dead_letter import readable_name
 
 PUBLISHED = (Role.FRAGMENTS, Role.PROGRESS, Role.COMPLETIONS, Role.DEAD_LETTERS)
 """The output topics, in the order in which records of the same time are shown."""
@@ -74,7 +75,7 @@ def seen(
         timestamp_ms=timestamp_ms,
         key=None if key is None else key.decode("utf-8", "replace"),
         body=body if isinstance(body, dict) else {},
-        headers={name: (text or b"").decode("utf-8", "replace") for name, text in headers},
+        headers={readable_name(name): (text or b"").decode("utf-8", "replace") for name, text in headers},
     )
 
 

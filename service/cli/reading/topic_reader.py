@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+import click
+from aiokafka import TopicPartition
 
 from service.cli.reading.cluster import partition_counts, reachable
-from service.kafka.connection import client_options, largest_record_bytes
+from service.cli.words import visible
+from service.kafka.connection import largest_record_bytes, new_consumer
+from service.kafka.ports import InRecord
+from service.kafka.reading.fetched import UnreadableRange
+from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 
 T = TypeVar("T")
@@ -23,17 +28,17 @@ _WAIT_MS = 200
 class TopicReader(Generic[T]):
     """`async with TopicReader(settings, topics, decode) as reader`, then `begin` and iterate.
 
-    `decode` turns a record of the client into the item to return. Within one batch, items are sorted by timestamp,
-    then by the order of `topics`.
+    `decode` turns a record into the item to return. Within one batch, items are sorted by timestamp, then by the order
+    of `topics`. What can't be read at all, such as a damaged batch, is left out and told on stderr.
     """
 
-    def __init__(self, settings: Settings, topics: Sequence[str], decode: Callable[[Any], T]) -> None:
+    def __init__(self, settings: Settings, topics: Sequence[str], decode: Callable[[InRecord], T]) -> None:
         self._settings = settings
         self._topics = list(topics)
         self._decode = decode
         self._partitions: list[TopicPartition] = []
-        self._consumer = AIOKafkaConsumer(
-            **client_options(settings.kafka),
+        self._consumer = new_consumer(
+            settings.kafka,
             group_id=None,
             isolation_level="read_committed",
             auto_offset_reset="earliest",
@@ -47,6 +52,7 @@ class TopicReader(Generic[T]):
         try:
             async with reachable(self._settings):
                 await self._consumer.start()
+            decode_with(self._consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
         except BaseException:
             await self._consumer.stop()
             raise
@@ -79,11 +85,13 @@ class TopicReader(Generic[T]):
     async def batch(self, timeout_ms: int = _WAIT_MS) -> list[T]:
         """The records that have arrived. Empty if none came within `timeout_ms`."""
         batches = await self._consumer.getmany(timeout_ms=timeout_ms)
-        found = [
-            (record.timestamp, self._topics.index(tp.topic), record)
-            for tp, records in batches.items()
-            for record in records
-        ]
+        found: list[tuple[int, int, InRecord]] = []
+        for tp, fetched in batches.items():
+            for record in fetched:
+                if isinstance(record, UnreadableRange):
+                    click.echo(visible(f"left out: {record}"), err=True)
+                else:
+                    found.append((record.timestamp_ms, self._topics.index(tp.topic), record))
         found.sort(key=lambda entry: entry[:2])
         return [self._decode(record) for _, _, record in found]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from service.domain.facts import TaskCanceled, TaskMade, TaskNotMade
 from service.domain.identity import attempt_id
 from service.engine.work.analysis import analysis_call, gate_closed
-from service.engine.work.call_retry import CallRetry, lease_held
+from service.engine.work.call_retry import CallRetry, lease_held, pause
 from service.engine.work.failures import failure_of
 from service.failpoints import Point, failpoint
-from service.platform.errors import Conflict, PlatformError, Rejected
+from service.platform.errors import Conflict, PlatformError, Rejected, SearchIncomplete
 from service.platform.values import Task
 
 if TYPE_CHECKING:
@@ -19,19 +19,25 @@ if TYPE_CHECKING:
 
 # The platform's clock and ours may differ by this much when a task is looked for.
 _SKEW_SECONDS = 300.0
+# A task may show in the platform's lists this much later than it was made.
+_SETTLED_SECONDS = 5.0
+# A list that can't be read to its end is read again only so often: each time takes hundreds of calls.
+_MAX_SEARCHES = 3
 
 
 async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> None:
     """Create the claimed task.
 
-    Whenever an earlier call may have made it, the platform's list is read first: whether the platform honours
-    `Idempotency-Key` is not documented, so the key alone is never relied on.
+    Whenever an earlier call may have made it, the platform's lists are read first, until some seconds after that
+    call: whether the platform honours `Idempotency-Key` is not documented, so the key alone is never relied on.
     """
     job = live.job
     name = attempt_id(context.settings.topics.requests, job.partition, job.offset, job.request_id, job.attempt)
     call = analysis_call(job, live.request)
     retry = CallRetry(live, context, "analysis")
     unsure = find_first
+    searches = 0
+    settled_at = _started_seconds(live) + _SETTLED_SECONDS
     while True:
         posted = False
         try:
@@ -40,6 +46,10 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
                 if found is not None:
                     live.report(TaskMade(found.id, found.status))
                     return
+                unsettled = settled_at - context.clock.time()
+                if 0 < unsettled <= _SETTLED_SECONDS:
+                    await pause(live, unsettled)
+                    continue
                 unsure = False
             if live.canceling():
                 live.report(TaskCanceled("no task was created"))
@@ -62,8 +72,13 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
             if isinstance(error, Rejected) and not isinstance(error, Conflict):
                 live.report(TaskNotMade(failure_of(error), looked_for=posted))
                 return
+            searches += isinstance(error, SearchIncomplete)
+            if searches >= _MAX_SEARCHES:
+                live.report(TaskNotMade(failure_of(error), looked_for=False))
+                return
             if posted:
                 unsure = error.may_have_happened or isinstance(error, Conflict)
+                settled_at = context.clock.time() + _SETTLED_SECONDS
             if not await retry.wait(error):
                 await _give_up(live, context, name, error)
                 return
@@ -85,13 +100,19 @@ async def _give_up(live: LiveJob, context: Context, name: str, error: PlatformEr
 async def _find(live: LiveJob, context: Context, name: str) -> Task | None:
     job = live.job
     video = live.request.video
-    started_ms = job.attempt_started_ms or job.accepted_ms
     return await context.platform.find_task(
         name,
         asset_id=job.asset_id,
         video_url=video.url if job.asset_id is None and video is not None and video.type == "url" else None,
-        created_after=started_ms / 1000 - _SKEW_SECONDS,
+        analysis_mode=live.request.analysis_mode,
+        created_after=_started_seconds(live) - _SKEW_SECONDS,
     )
+
+
+def _started_seconds(live: LiveJob) -> float:
+    """When the attempt was claimed: seconds since the epoch, by the clock of the process that claimed it."""
+    job = live.job
+    return (job.attempt_started_ms or job.accepted_ms) / 1000
 
 
 async def cancel_task(live: LiveJob, context: Context, *, find: bool) -> None:

@@ -1,4 +1,4 @@
-"""The consumer of the requests topic as a member of the group, and what the group says is ours."""
+"""The consumer of the requests topic: a member of the group, the source of records, and of what the group says."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ from aiokafka.errors import (
 )
 
 from service.clock import Clock
-from service.errors import PartitionError, ProcessError
+from service.errors import PartitionError, ProcessError, RetryLater
 from service.kafka.connection import new_consumer
+from service.kafka.deployments import refuse_strangers
+from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.assignor import private_sticky_assignor
+from service.kafka.membership.broker_reach import LIMIT_SECONDS, BrokerReach
 from service.kafka.membership.lease import GroupLease
+from service.kafka.open_transactions import Ends, OpenTransaction, ends_of, open_transactions
 from service.kafka.reading.fetched import Fetched
 from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
@@ -37,7 +41,6 @@ log = structlog.get_logger()
 
 _FETCH_BYTES = 1024 * 1024  # of one partition; a larger batch is sent whole
 _AGAIN_SECONDS = 1.0
-_PROBE_SECONDS = 5.0
 _STOP_SECONDS = 10.0
 _PLACEHOLDER = 0
 
@@ -57,24 +60,29 @@ Records = Mapping[TopicPartition, Sequence[Fetched]]
 
 
 class Group:
-    """One per process. Offsets are committed by the partitions' writers, never here."""
+    """One per process. Tells `assignment` what the group says. Offsets are committed by the writers, never here."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, clock: Clock, lease: GroupLease | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        assignment: Assignment,
+        on_assigned: Callable[[], None],
+        lease: GroupLease | None = None,
+    ) -> None:
+        """`on_assigned` is called at the end of each rebalance, when `assignment` is up to date; it must not block."""
+        self.assignment = assignment
+        self.reach = BrokerReach(settings.kafka, metrics, clock, self._ask)
         self._settings = settings
         self._lease = lease
         self._topic = settings.topics.requests
         self._metrics = metrics
-        self._clock = clock
+        self._on_assigned = on_assigned
         self._consumer: AIOKafkaConsumer | None = None
         self._assignor = private_sticky_assignor()
         self._listener = _Listener(self)
-        self._event = asyncio.Event()
-        self._away_since: float | None = None
-        self.assigned: frozenset[int] | None = None
-        """The partitions that are ours; None while a rebalance is under way."""
-        self.generation = 0
-        """Grows at the beginning and at the end of each rebalance."""
-        self.on_change: Callable[[], None] = lambda: None
 
     @property
     def consumer(self) -> AIOKafkaConsumer:
@@ -84,22 +92,29 @@ class Group:
         return self._consumer
 
     async def start(self, give_up: Callable[[], bool]) -> None:
-        """Connect, waiting for a broker if there is none, and join. Raises `ProcessError` if refused."""
+        """Connect, waiting for a broker if there is none, and join. Returns early when `give_up` says so.
+
+        Raises `ProcessError` when Kafka refuses us, or when a deployment with other topics is using the group.
+        """
         while not give_up():
             consumer = self._new_consumer()
             try:
                 async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                     await consumer.start()
                     decode_with(consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
+                await refuse_strangers(self._settings)
             except _HOPELESS as error:
                 await consumer.stop()
-                raise ProcessError(f"Kafka refuses us: {error!r}") from error
-            except (KafkaError, TimeoutError, OSError) as error:
+                raise _refused(error) from error
+            except ProcessError:
                 await consumer.stop()
-                self._mark_away(error)
-                await self.wait_or_change(_AGAIN_SECONDS)
+                raise
+            except (KafkaError, TimeoutError, OSError, RetryLater) as error:
+                await consumer.stop()
+                self.reach.mark_away(str(error) or type(error).__name__)
+                await self.assignment.wait_or_change(_AGAIN_SECONDS)
             else:
-                self._mark_back()
+                self.reach.mark_back()
                 self._consumer = consumer
                 if self._lease is not None:
                     self._lease.attach(consumer)
@@ -127,7 +142,7 @@ class Group:
     async def stop(self) -> None:
         """Leave the group. Never raises; bounded in time."""
         consumer, self._consumer = self._consumer, None
-        self.assigned = frozenset()
+        self.assignment.close()
         if consumer is None:
             return
         stopping = asyncio.create_task(consumer.stop())
@@ -137,60 +152,31 @@ class Group:
 
     # What the group says
 
-    def announce(self) -> None:
-        """Wake everything that waits for a change."""
-        event, self._event = self._event, asyncio.Event()
-        event.set()
-
-    async def settled(self, give_up: Callable[[], bool]) -> int:
-        """Wait until the group has said what is ours (or `give_up`); the generation it said so in."""
-        while self.assigned is None and not give_up():
-            await self._event.wait()
-        return self.generation
-
-    async def changed_from(self, generation: int) -> None:
-        """Wait for a rebalance, or for `announce`."""
-        if self.generation == generation:
-            await self._event.wait()
-
-    async def wait_or_change(self, seconds: float) -> None:
-        """Wait that long, or until something changes."""
-        waiter = asyncio.create_task(self._event.wait())
-        await asyncio.wait({waiter}, timeout=seconds)
-        waiter.cancel()
-
     def rejoin(self, reason: str) -> None:
-        """Go back through the group: partitions are assigned anew. At once; several calls make one rebalance."""
-        if self.assigned is None or self._consumer is None:
+        """Go back through the group: partitions are assigned anew. Returns at once; several calls count as one."""
+        if not self.assignment.joined or self._consumer is None:
             return
         log.warning(LogEvent.GROUP_REJOINING, reason=reason)
         self._metrics.rejoins.inc()
-        self.revoked()
+        self.assignment.revoked()
         self._consumer.subscribe([self._topic], listener=self._listener)
-
-    def revoked(self) -> None:
-        """A rebalance has begun."""
-        self.assigned = None
-        self.generation += 1
-        self.announce()
 
     def given(self, partitions: Sequence[TopicPartition]) -> None:
         """A rebalance has ended. Synchronous from the listener's first statement on (Kafka rule 6).
 
         Records are handed out while a listener awaits; and without a position the consumer would look for a
-        committed offset and fail for want of one.
+        committed offset and fail if there is none.
         """
         consumer = self.consumer
         consumer.pause(*partitions)
         for where in partitions:
             consumer.seek(where, _PLACEHOLDER)
-        # aiokafka forgets to: without it a member that was frozen takes its partitions back from its heir.
+        # aiokafka does not: without it a member that was frozen takes its partitions back from their new owner.
         self._assignor.on_generation_assignment(consumer._coordinator.generation)  # noqa: SLF001
-        self.assigned = frozenset(where.partition for where in partitions)
-        self.generation += 1
-        log.info(LogEvent.GROUP_JOINED, partitions=sorted(self.assigned))
-        self.announce()
-        self.on_change()
+        ours = sorted(where.partition for where in partitions)
+        log.info(LogEvent.GROUP_JOINED, partitions=ours)
+        self.assignment.given(ours)
+        self._on_assigned()
 
     # Records
 
@@ -205,12 +191,12 @@ class Group:
         except ConsumerStoppedError:
             return {}
         except _HOPELESS as error:
-            raise ProcessError(f"Kafka refuses us: {error!r}") from error
+            raise _refused(error) from error
         except KafkaError as error:
             # aiokafka may have ended its heartbeats with this: only joining again starts them.
-            self._mark_away(error)
+            self.reach.mark_away(str(error) or type(error).__name__)
             await asyncio.sleep(_AGAIN_SECONDS)
-            self.rejoin(repr(error))
+            self.rejoin(str(error) or type(error).__name__)
             return {}
         return records
 
@@ -234,9 +220,9 @@ class Group:
             self.consumer.seek(where, offset)
 
     def _where(self, partition: int) -> TopicPartition | None:
-        """The partition, if it is assigned just now: all else is an error to the consumer."""
+        """The partition, if it is assigned at this moment: anything else is an error to the consumer."""
         where = TopicPartition(self._topic, partition)
-        if self._consumer is None or self.assigned is None or where not in self._consumer.assignment():
+        if self._consumer is None or not self.assignment.joined or where not in self._consumer.assignment():
             return None
         return where
 
@@ -251,22 +237,31 @@ class Group:
             raise PartitionError(f"the committed offset of partition {partition} is unknown: {error!r}") from error
         return offset
 
-    async def ends(self, partitions: Sequence[int]) -> dict[int, int] | None:
-        """The end offsets of `partitions` (any one, if none are given); None while no broker answers."""
-        places = [TopicPartition(self._topic, partition) for partition in partitions or (0,)]
+    async def ends(self, partitions: Sequence[int]) -> dict[int, Ends] | None:
+        """Where `partitions` end; None while no broker answers."""
         try:
-            async with asyncio.timeout(_PROBE_SECONDS):
-                found: dict[TopicPartition, int] = await self.consumer.end_offsets(places)
-        except (KafkaError, TimeoutError, OSError) as error:
-            self._mark_away(error)
+            async with asyncio.timeout(LIMIT_SECONDS):
+                return await ends_of(self.consumer._client, self._topic, partitions)  # noqa: SLF001
+        except (KafkaError, TimeoutError, OSError, PartitionError):
             return None
-        self._mark_back()
-        return {where.partition: offset for where, offset in found.items()}
+
+    async def transactions_in(self, partition: int) -> list[OpenTransaction] | None:
+        """The open transactions with records in a partition; None when they can't be found out now."""
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                return await open_transactions(self.consumer._client, self._topic, partition)  # noqa: SLF001
+        except (KafkaError, TimeoutError, OSError, PartitionError, NotImplementedError):
+            return None
 
     async def until_reachable(self, give_up: Callable[[], bool]) -> None:
-        """Wait until a broker answers. Said once in the log, and shown in the metrics."""
-        while not give_up() and await self.ends(()) is None:
-            await self.wait_or_change(_AGAIN_SECONDS)
+        """Wait until a broker answers. The outage is logged once and shown in metrics and health."""
+        while not give_up() and not await self.reach.asked():
+            await self.assignment.wait_or_change(_AGAIN_SECONDS)
+
+    async def _ask(self) -> bool:
+        """Ask for the metadata of our topics: of any broker, and of the bootstrap servers when none answers."""
+        answered: bool = await self.consumer._client.force_metadata_update()  # noqa: SLF001
+        return answered
 
     def position(self, partition: int) -> int | None:
         """The next offset to fetch, as far as it is known without asking."""
@@ -279,27 +274,22 @@ class Group:
         position: int | None = state.position if state.has_valid_position else None
         return position
 
-    def _mark_away(self, error: BaseException) -> None:
-        self._metrics.broker_reachable.set(0)
-        if self._away_since is None:
-            self._away_since = self._clock.monotonic()
-            log.warning(LogEvent.BROKER_UNREACHABLE, reason=repr(error), servers=self._settings.kafka.bootstrap_servers)
 
-    def _mark_back(self) -> None:
-        self._metrics.broker_reachable.set(1)
-        if self._away_since is not None:
-            log.info(LogEvent.BROKER_BACK, seconds=round(self._clock.monotonic() - self._away_since, 1))
-            self._away_since = None
+def _refused(error: KafkaError) -> ProcessError:
+    reason = str(error) or type(error).__name__
+    return ProcessError(
+        f"Kafka refuses us: {reason}; check REELWIRE_KAFKA__SECURITY_PROTOCOL, its credentials, and our rights"
+    )
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Only passes on: aiokafka swallows a listener's exceptions, and hands out records while it awaits."""
+    """Passes on at once: aiokafka swallows a listener's exceptions, and hands out records while it awaits."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
 
     def on_partitions_revoked(self, revoked: object) -> None:
-        self._group.revoked()
+        self._group.assignment.revoked()
 
     def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         self._group.given(list(assigned))

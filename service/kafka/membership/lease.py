@@ -1,4 +1,4 @@
-"""The lease: whether the group still takes this process for alive."""
+"""The lease: whether the group still counts this process as alive."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _PROOFS = (HeartbeatRequest, JoinGroupRequest, SyncGroupRequest)
 
 
 class GroupLease:
-    """`Lease` from the heartbeats of a group's consumer.
+    """`Lease` from the heartbeats of the group's consumer.
 
-    The broker counts from the moment it has a heartbeat, so the lease counts from the moment it was sent: a process
-    that is frozen between the two must not take an old answer for a fresh one. The clock runs on while the machine
-    sleeps, which the loop's clock does not. A rebalance that keeps us waiting longer than the session timeout
-    counts as the end of the lease, since its outcome may already be known to others.
+    The lease lasts for the session timeout from the moment a heartbeat was sent, not from its answer: a process that
+    was frozen between the two must not take an old answer for a fresh one. The clock must run on while the machine
+    sleeps; the event loop's clock does not. A rebalance that takes longer than the session timeout ends the lease,
+    because other members may already know its outcome.
 
     `attach` hooks into the coordinator of aiokafka 0.14, in this one place; call it after `consumer.start()`.
     """
 
-    def __init__(self, *, session_timeout_ms: int, clock: Clock) -> None:
+    def __init__(self, *, session_timeout_ms: int, clock: Clock, confirmed: Callable[[], bool] = lambda: True) -> None:
+        """`confirmed` says whether everything that has jobs here is ours by the group's last word. Must be cheap."""
         self._timeout = session_timeout_ms / 1000
         self._now = clock.monotonic
         self._last = float("-inf")
-        self.confirmed: Callable[[], bool] = lambda: True
-        """Whether what has jobs here is ours by the group's last word; set by ownership."""
+        self._confirmed = confirmed
 
     def __repr__(self) -> str:
         return f"<GroupLease, {'alive' if self.alive() else 'lost'}, last proof {self._now() - self._last:.1f} s ago>"
@@ -43,7 +43,7 @@ class GroupLease:
         A process that was frozen is alive again as soon as it has joined again, which is before it knows what it has
         lost: its old jobs must not pay in between.
         """
-        return self.alive() and self.confirmed()
+        return self.alive() and self._confirmed()
 
     def renewed(self, sent_at: float) -> None:
         """The group has answered a request that was sent at `sent_at` and knows us."""

@@ -1,4 +1,4 @@
-"""Which partitions are read from just now: those that are served, have room, and are not held up by the engine."""
+"""Which partitions are read from now: those that are served and have room, while the engine takes new jobs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from service.telemetry.metrics import Metrics
 
 
 class Throttle:
-    """Pauses and resumes partitions as the marks say. `apply` is called often, and cheap."""
+    """Pauses and resumes partitions. `apply` is called before every poll; it is cheap."""
 
-    def __init__(self, group: Group, holdings: PartitionTable, host: JobHost, metrics: Metrics) -> None:
+    def __init__(self, group: Group, table: PartitionTable, host: JobHost, metrics: Metrics) -> None:
         self._group = group
-        self._holdings = holdings
+        self._table = table
         self._host = host
         self._gauge = metrics.intake_paused
         self._reason: str | None = None
         self.draining = False
 
     def apply(self) -> None:
-        """Bring the consumer in line with what may be read."""
+        """Pause and resume the consumer's partitions as they are now."""
         reason = "draining" if self.draining else self._host.intake_closed()
         if reason != self._reason:
             if self._reason is not None:
@@ -29,10 +29,10 @@ class Throttle:
                 self._gauge.labels(reason=reason).set(1)
             self._reason = reason
         behind = False
-        for partition, runtime in self._holdings.runtimes.items():
+        for partition, runtime in self._table.runtimes.items():
             too_far = runtime.too_far_ahead()
             behind = behind or too_far
-            if self._holdings.serving(partition) and reason is None and not too_far:
+            if self._table.serving(partition) and reason is None and not too_far:
                 self._group.resume(partition)
             else:
                 self._group.pause(partition)

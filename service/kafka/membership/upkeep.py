@@ -1,4 +1,4 @@
-"""What is looked at every few seconds: lag, progress, and finished requests that retention has removed."""
+"""What is looked at every few seconds: lag, progress, hidden requests, and finished ids that retention has removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from service.clock import Clock
 from service.errors import ProcessError
 from service.kafka.logs.point_reader import PointReader, ReadFailed
 from service.kafka.membership.group import Group
+from service.kafka.membership.hidden_input import HiddenInput
 from service.kafka.membership.watchdog import Progress
+from service.kafka.open_transactions import Ends
 from service.kafka.partition.runtime import PartitionRuntime
 from service.settings import KafkaSettings
 from service.telemetry.metrics import Metrics
@@ -33,6 +35,7 @@ class Upkeep:
         *,
         fetching: Callable[[int], bool],
     ) -> None:
+        """`fetching` says whether a partition is being read from now."""
         self._settings = settings
         self._group = group
         self._runtimes = runtimes
@@ -41,9 +44,10 @@ class Upkeep:
         self._clock = clock
         self._fetching = fetching
         self._progress: dict[int, Progress] = {}
+        self._hidden = HiddenInput(group.transactions_in, metrics, clock)
 
     async def run(self) -> None:
-        """Until cancelled. Raises `ProcessError` when a partition stands still though there is work."""
+        """For ever. Raises `ProcessError` when a partition stands still though there is work."""
         trimmed = self._clock.monotonic()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -52,24 +56,25 @@ class Upkeep:
                 self._progress.clear()  # nothing moves without a broker
             else:
                 self.look(ends)
+                await self._hidden.look(ends)
             if self._clock.monotonic() - trimmed > _TRIM_SECONDS:
                 trimmed = self._clock.monotonic()
                 await self._trim()
 
-    def look(self, ends: Mapping[int, int]) -> None:
-        """One look, given the end offsets of the input."""
+    def look(self, ends: Mapping[int, Ends]) -> None:
+        """Look once, given where the partitions of the input end."""
         now = self._clock.monotonic()
         for partition, end in ends.items():
             runtime = self._runtimes.get(partition)
             if runtime is None:
                 continue
             durable = runtime.position - runtime.backlog
-            self._metrics.input_lag.labels(partition=str(partition)).set(max(0, end - durable))
+            self._metrics.input_lag.labels(partition=str(partition)).set(max(0, end.last - durable))
             progress = self._progress[partition] = Progress.following(
                 self._progress.get(partition),
                 now,
                 position=self._group.position(partition) if self._fetching(partition) else None,
-                end=end,
+                end=end.stable,
                 durable=durable,
                 backlog=runtime.backlog,
             )
@@ -77,9 +82,14 @@ class Upkeep:
             if reason is not None:
                 raise ProcessError(f"partition {partition}: {reason}")
 
+    def hidden(self) -> dict[int, str]:
+        """Partitions whose requests are hidden by an open transaction, and whose it is."""
+        return self._hidden.explained()
+
     def forget(self, partition: int) -> None:
-        """A partition is not ours any more."""
+        """The partition is no longer ours."""
         self._progress.pop(partition, None)
+        self._hidden.forget(partition)
         for gauge in (self._metrics.input_lag, self._metrics.dedup_entries, self._metrics.quarantined):
             with suppress(KeyError):
                 gauge.remove(str(partition))
@@ -88,7 +98,7 @@ class Upkeep:
         partitions = list(self._runtimes)
         if not partitions:
             return
-        with suppress(ReadFailed):  # the next time, then
+        with suppress(ReadFailed):  # next time, then
             for partition, offset in (await self._finished.beginnings(partitions)).items():
                 runtime = self._runtimes.get(partition)
                 if runtime is not None:

@@ -145,6 +145,16 @@ class LogReader:
             raise RestoreFailed(f"the bounds of {topic}/{partition} are unknown: {error!r}") from error
         return beginnings[where], ends[where]
 
+    async def first_since(self, topic: str, partition: int, at_ms: int) -> int | None:
+        """The first offset whose record is not older than `at_ms`; None if there is none. Raises `RestoreFailed`."""
+        where = TopicPartition(topic, partition)
+        try:
+            async with asyncio.timeout(self._settings.call_timeout_seconds):
+                found = await self._consumer.offsets_for_times({where: at_ms})
+        except (KafkaError, TimeoutError) as error:
+            raise RestoreFailed(f"the records of {topic}/{partition} by time are unknown: {error!r}") from error
+        return None if found[where] is None else int(found[where].offset)
+
     async def index_of_keys(self, marker: Marker, topic: str, partition: int, wanted: StillWanted) -> IndexBuilder:
         """The offset of the last record of each key, our own keys left out; values are not looked at.
 

@@ -56,6 +56,7 @@ class State(StrEnum):
     TAKING_OVER = "taking_over"
     RENEWING = "renewing"
     SERVING = "serving"
+    HELD = "held"  # its jobs go on, its intake waits for an operator
     CLOSING = "closing"
 
 

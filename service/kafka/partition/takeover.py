@@ -1,4 +1,6 @@
-"""Taking a partition over: fence, mark, read the live jobs, hand them to the engine, read the finished ones, seek."""
+"""Takeover of a partition: fence, mark, read the live jobs, hand them to the engine, read the finished ids, find where
+intake goes on.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +8,27 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from service.clock import Clock
 from service.errors import PartitionError
 from service.failpoints import Point, failpoint
+from service.kafka.connection import BrokerUnavailable
 from service.kafka.logs.finished import KafkaFinishedLog
 from service.kafka.logs.point_reader import PointReader
-from service.kafka.marker import MARKER_KEY, Marker
+from service.kafka.marker import MARKER_KEY, PRIVATE_PREFIX, Marker
 from service.kafka.partition.ended_jobs import EndedJobs
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.job_restore import restore_jobs
-from service.kafka.partition.live_records import LiveRecords, read_live
+from service.kafka.partition.live_records import LiveRecords, LogRecord, read_live
 from service.kafka.partition.parked import ParkedJobs
 from service.kafka.partition.quarantine import Quarantine
 from service.kafka.partition.restore import LogReader, StillWanted, Superseded
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, close_jobs
+from service.kafka.partition.takeover_owner import Claims, OwnerCheck, candidate_record
+from service.kafka.partition.takeover_position import FoundPosition, InputLog, input_position
 from service.kafka.ports import (
     FinishedRecord,
     InRecord,
@@ -39,17 +44,14 @@ from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 _JOBS_AT_ONCE = 8
 _FINISHED_AT_ONCE = 2  # live jobs of every partition come before the dedup index of any
 
 
-class GroupWord(Protocol):
-    """What the group has committed, and when it says something new."""
-
-    async def committed(self, partition: int) -> int | None:
-        """The next offset to read; None if there never was one. Raises `PartitionError`."""
-        ...
+class Changes(Protocol):
+    """When the group says something new."""
 
     @property
     def generation(self) -> int:
@@ -58,6 +60,19 @@ class GroupWord(Protocol):
 
     async def changed_from(self, generation: int) -> None:
         """Wait for a change."""
+        ...
+
+
+class GroupWord(Protocol):
+    """What the group has committed, and when it decides anew."""
+
+    async def committed(self, partition: int) -> int | None:
+        """The next offset to read; None if there never was one. Raises `PartitionError`."""
+        ...
+
+    @property
+    def assignment(self) -> Changes:
+        """What the group says is ours."""
         ...
 
 
@@ -83,8 +98,20 @@ class Readers:
         await self.completions.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A partition that was taken over. Its jobs run."""
+
+    runtime: PartitionRuntime
+    notice: str | None = None
+    """What an operator must know of where intake goes on."""
+
+    held: bool = False
+    """Intake must not go on before the operator has decided: `notice` says what."""
+
+
 class Takeover:
-    """Makes `PartitionRuntime`s. One per process, so that takeovers of many partitions take turns."""
+    """Takes partitions over. One per process, so that takeovers of many partitions take turns."""
 
     def __init__(
         self,
@@ -108,6 +135,7 @@ class Takeover:
         self._metrics = metrics
         self._clock = clock
         self._owner = owner
+        self._owner_check = OwnerCheck(settings, clock)
         self._jobs_turn = asyncio.Semaphore(_JOBS_AT_ONCE)
         self._finished_turn = asyncio.Semaphore(_FINISHED_AT_ONCE)
 
@@ -115,15 +143,17 @@ class Takeover:
         return Marker.new(self._owner, int(self._clock.time() * 1000))
 
     def marker_records(self, marker: Marker, partition: int) -> list[OutRecord]:
-        """A marker for each topic that a takeover reads."""
+        """A marker for each topic that a takeover reads, the jobs topic's first; and who we are."""
         topics = self._settings.topics
-        return [marker.record(topic, partition) for topic in (topics.jobs, topics.finished)]
+        note = self._owner_check.note(marker.owner, marker.at_ms)
+        markers = [marker.record(topic, partition) for topic in (topics.jobs, topics.finished)]
+        return [*markers, candidate_record(topics.jobs, partition, note)]
 
-    async def run(self, partition: int, wanted: StillWanted) -> PartitionRuntime:
+    async def run(self, partition: int, wanted: StillWanted) -> Taken:
         """Take `partition` over; its jobs go on as soon as they are read.
 
         Raises `PartitionError`, leaving nothing open, when that can't be done; `Superseded` when `wanted` says
-        that the partition is not ours any more.
+        that the partition is no longer ours; `DeploymentRefused` when another deployment has the topics.
         """
         begun = self._clock.monotonic()
         writer = self._make_writer(partition)
@@ -151,6 +181,7 @@ class Takeover:
                             summarize=jobs.summary,
                             on_batch=_in_restore,
                         )
+                        await self._must_be_ours(reader, marker, partition, live, writer)
                         if self._settings.kafka.delivery == "at_least_once":
                             await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
                 parked = ParkedJobs(partition, self._readers.jobs, jobs, self._host.room_bytes, self._clock)
@@ -166,6 +197,7 @@ class Takeover:
             if isinstance(error, PartitionError) and not known and writer.dead.done() and writer.dead.result().fenced:
                 raise Fenced(writer.dead.result().reason) from error
             raise
+        notice = self._notice(partition, position)
         seconds = self._clock.monotonic() - begun
         self._metrics.takeover_seconds.labels(part="all").observe(seconds)
         log.info(
@@ -175,7 +207,7 @@ class Takeover:
             parked=len(parked),
             finished=len(finished),
             quarantined=len(shut_away.keys),
-            offset=position,
+            offset=position.position.offset,
             seconds=round(seconds, 3),
         )
         intake = Intake(
@@ -189,16 +221,17 @@ class Takeover:
             metrics=self._metrics,
             clock=self._clock,
         )
-        return PartitionRuntime(
+        runtime = PartitionRuntime(
             partition,
             writer=writer,
             jobs=jobs,
             finished=finished,
             parked=parked,
             intake=intake,
-            position=position,
+            position=position.position.offset,
             marked_at=marked[0].offset,
         )
+        return Taken(runtime, notice, position.position.held)
 
     async def renew(self, runtime: PartitionRuntime) -> None:
         """Write our marker again after a rebalance that has left us the partition. Raises `PartitionError`.
@@ -239,7 +272,37 @@ class Takeover:
             live.replace(ended.key, None)
             log.info(LogEvent.JOB_ENDED_BEFORE, partition=finished.partition, request_id=request_id)
 
-    async def _look_back(self, marker: Marker, partition: int, finished: KafkaFinishedLog, wanted: StillWanted) -> int:
+    async def _must_be_ours(
+        self,
+        reader: LogReader,
+        marker: Marker,
+        partition: int,
+        live: LiveRecords,
+        writer: PartitionWriter,
+    ) -> None:
+        """Refuse to be the second deployment on these topics; and remember that this one has begun to read them.
+
+        A group that never committed begins at the beginning. That is committed before the topics become ours, so a
+        missing offset later means that Kafka has forgotten it.
+        """
+        records = ((key, record) for key, record in live.by_key.items() if key.startswith(PRIVATE_PREFIX))
+        claims = Claims.among({key: record.value for key, record in records if isinstance(record, LogRecord)})
+        note = self._owner_check.note(marker.owner, marker.at_ms)
+        if claims.owned_by(note.deployment):
+            return
+        try:
+            if await self._group.committed(partition) is None:
+                beginning, _ = await reader.bounds(self._settings.topics.requests, partition)
+                await self._write(writer, [], input_offset=beginning)
+            await self._owner_check.pass_or_refuse(
+                partition, claims, note, lambda records: self._write(writer, records)
+            )
+        except BrokerUnavailable as error:
+            raise PartitionError(str(error)) from error
+
+    async def _look_back(
+        self, marker: Marker, partition: int, finished: KafkaFinishedLog, wanted: StillWanted
+    ) -> FoundPosition:
         """Where intake goes on, and, for `finished`, which requests have ended."""
         async with self._finished_turn, LogReader(self._settings.kafka) as reader:
             with self._timed("offset"):
@@ -249,12 +312,13 @@ class Takeover:
                 finished.adopt(*await asyncio.to_thread(builder.sort))
         return position
 
-    async def _while_ours(self, work: Coroutine[Any, Any, int], writer: PartitionWriter, wanted: StillWanted) -> int:
-        """Do `work`, but end it as soon as the partition is lost: its jobs are running, and must not with an heir."""
+    async def _while_ours(self, work: Coroutine[Any, Any, T], writer: PartitionWriter, wanted: StillWanted) -> T:
+        """Do `work`, but end it as soon as the partition is lost: its jobs run, and the new owner runs them too."""
         working = asyncio.create_task(work)
         try:
             while True:
-                change = asyncio.create_task(self._group.changed_from(self._group.generation))
+                assignment = self._group.assignment
+                change = asyncio.create_task(assignment.changed_from(assignment.generation))
                 awaited: set[asyncio.Future[Any]] = {working, change, writer.dead}
                 await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
                 change.cancel()
@@ -278,11 +342,13 @@ class Takeover:
             clock=self._clock,
         )
 
-    async def _write(self, writer: PartitionWriter, records: list[OutRecord]) -> list[RecordPosition]:
+    async def _write(
+        self, writer: PartitionWriter, records: list[OutRecord], *, input_offset: int | None = None
+    ) -> list[RecordPosition]:
         limit = 2 * self._settings.kafka.call_timeout_seconds
         try:
             async with asyncio.timeout(limit):
-                return await writer.submit(WriteUnit(records))
+                return await writer.submit(WriteUnit(records, input_offset=input_offset))
         except TimeoutError as error:
             raise PartitionError(f"nothing could be written within {limit:g} s") from error
 
@@ -304,28 +370,41 @@ class Takeover:
             await self._write(writer, list(found.records))
         return found
 
-    async def _input_offset(self, reader: LogReader, partition: int) -> int:
-        """Where intake goes on: the committed offset; the beginning for a group that never committed.
+    async def _input_offset(self, reader: LogReader, partition: int) -> FoundPosition:
+        """Where intake goes on.
 
-        A committed offset that is no longer in the topic is said loudly, and intake goes on at the beginning. Asked
-        of a reader of our own, because the group consumer's requests wait behind its long fetches.
+        The topic is asked with a reader of our own, because the group consumer's requests wait behind its long fetches.
         """
+        topic = self._settings.topics.requests
         committed = await self._group.committed(partition)
-        beginning, end = await reader.bounds(self._settings.topics.requests, partition)
-        if committed is None:
-            return beginning
-        if beginning <= committed <= end:
-            return committed
+        beginning, end = await reader.bounds(topic, partition)
+        log_now = InputLog(beginning, end, end)
+        if committed is None or not beginning <= committed <= end:
+            window_ms = self._settings.jobs.dedup_hours * 3_600_000
+            recent = await reader.first_since(topic, partition, int(self._clock.time() * 1000 - window_ms))
+            log_now = InputLog(beginning, end, end if recent is None else recent)
+        return FoundPosition(committed, log_now, input_position(committed, log_now, self._settings.kafka.offset_reset))
+
+    def _notice(self, partition: int, found: FoundPosition) -> str | None:
+        """Say what was done about a committed offset that is not in the topic: in the log, metrics and health."""
+        position = found.position
+        if position.lapse is None:
+            return None
+        notice = found.explain(partition, self._settings.topics.requests, self._settings.kafka.offset_reset)
         log.error(
-            LogEvent.INPUT_BEHIND,
+            LogEvent.INPUT_OFFSET_LAPSED,
             partition=partition,
-            committed=committed,
-            beginning=beginning,
-            end=end,
-            lost=max(0, beginning - committed),
-            todo="the requests topic keeps its records for less long than the service was away, or was made anew",
+            lapse=position.lapse,
+            committed=found.committed,
+            beginning=found.log.beginning,
+            end=found.log.end,
+            offset=None if position.held else position.offset,
+            lost=found.lost,
+            reason=notice,
         )
-        return beginning
+        action = "held" if position.held else self._settings.kafka.offset_reset
+        self._metrics.offset_lapses.labels(lapse=position.lapse, action=action).inc()
+        return notice
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:

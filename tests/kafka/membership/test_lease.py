@@ -94,10 +94,13 @@ async def test_the_lease_counts_from_when_a_heartbeat_was_sent_since_the_answer_
 
 
 async def test_what_joins_again_after_a_freeze_is_alive_but_pays_only_when_it_knows_what_is_still_its_own(
-    lease: GroupLease, clock: HandClock, coordinator: Coordinator
+    clock: HandClock,
 ) -> None:
     known = True
-    lease.confirmed = lambda: known
+    lease = GroupLease(session_timeout_ms=int(SESSION_SECONDS * 1000), clock=clock, confirmed=lambda: known)
+    coordinator = Coordinator()
+    consumer: Any = SimpleNamespace(_coordinator=coordinator)
+    lease.attach(consumer)
     await coordinator._send_req(HEARTBEAT)
     assert lease.may_pay()
     clock.now += SESSION_SECONDS + 1

@@ -34,6 +34,10 @@ class NoGroup:
 
     generation = 1
 
+    @property
+    def assignment(self) -> NoGroup:
+        return self
+
     async def committed(self, partition: int) -> int | None:
         return None
 
@@ -82,7 +86,7 @@ class Process:
     @asynccontextmanager
     async def owning(self) -> AsyncIterator[PartitionRuntime]:
         """Take the partition over, and let go of it at the end."""
-        runtime = await self.takeover.run(PARTITION, lambda: True)
+        runtime = (await self.takeover.run(PARTITION, lambda: True)).runtime
         try:
             yield runtime
         finally:

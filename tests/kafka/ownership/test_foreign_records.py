@@ -194,7 +194,7 @@ async def test_repeats_under_a_large_key_are_written_in_several_units(
         await world.send(request_of("a"), key=key)
     member = world.member()
     sizes: list[int] = []
-    make: Callable[[int], Any] = member.ownership._takeover._make_writer
+    make: Callable[[int], Any] = member.ownership._parts.takeover._make_writer
 
     def measured(partition: int) -> Any:
         writer = make(partition)
@@ -207,7 +207,7 @@ async def test_repeats_under_a_large_key_are_written_in_several_units(
         writer.submit = noted
         return writer
 
-    monkeypatch.setattr(member.ownership._takeover, "_make_writer", measured)
+    monkeypatch.setattr(member.ownership._parts.takeover, "_make_writer", measured)
     async with member:
         await eventually(lambda: member.value("reelwire_requests_total", outcome="duplicate") == 39)
     assert max(sizes) < 6 << 20

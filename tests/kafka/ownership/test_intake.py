@@ -116,12 +116,12 @@ async def test_intake_waits_while_the_engine_is_closed_and_the_member_stays_in_t
         await eventually(lambda: member.ownership.group.is_paused(0) and member.ownership.group.is_paused(1))
         await world.request("a")
         assert member.value("reelwire_intake_paused", reason="platform") == 1
-        generation = member.ownership.group.generation
+        generation = member.ownership.assignment.generation
         await eventually(lambda: member.value("reelwire_input_lag", partition="0") == 1)
         assert member.host.live() == set()
         member.host.closed_because = None
         await eventually(lambda: member.host.live() == {"a"})
-        assert member.ownership.group.generation == generation
+        assert member.ownership.assignment.generation == generation
 
 
 async def test_draining_makes_durable_what_was_taken_and_takes_nothing_more(

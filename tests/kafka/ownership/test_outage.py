@@ -53,8 +53,8 @@ async def test_a_member_started_before_its_broker_waits_for_it(
     async with LocalBroker() as broker, make_world(on(broker, settings)) as world:
         broker.kill()
         async with world.member() as member:
-            await eventually(lambda: member.ownership.group._away_since is not None)
-            assert not member.ownership.joined
+            await eventually(lambda: member.ownership.group.reach.away())
+            assert not member.ownership.assignment.joined
             assert member.task is not None
             assert not member.task.done()
             await broker.start()

@@ -72,7 +72,7 @@ async def test_nothing_may_be_paid_for_between_a_rebalance_and_the_end_of_what_i
 ) -> None:
     async with world.member() as first:
         await first.serves(0, 1)
-        assert first.ownership.confirmed()
+        assert first.ownership.table.confirmed()
         let_go = asyncio.Event()
 
         async def slowly() -> None:
@@ -83,17 +83,17 @@ async def test_nothing_may_be_paid_for_between_a_rebalance_and_the_end_of_what_i
         async with world.member() as second:
             await eventually(lambda: len(second.serving()) == 1, "the second has its partition")
             await eventually(lambda: len(first.serving()) == 1, "the first keeps the other")
-            assert not first.ownership.confirmed()
-            assert second.ownership.confirmed()
+            assert not first.ownership.table.confirmed()
+            assert second.ownership.table.confirmed()
             let_go.set()
-            await eventually(first.ownership.confirmed)
+            await eventually(first.ownership.table.confirmed)
 
 
 async def test_a_takeover_ends_at_once_when_the_partition_is_lost_since_its_jobs_are_running_already(
     world: World, eventually: Eventually
 ) -> None:
     first = world.member()
-    turns = first.ownership._takeover._finished_turn
+    turns = first.ownership._parts.takeover._finished_turn
     while not turns.locked():
         await turns.acquire()
     async with first:
@@ -148,7 +148,7 @@ async def test_a_partition_that_can_never_be_taken_over_ends_the_process_after_a
         await member.serves(0, 1)
         writer = next(writer for writer in member.writers if writer.partition == 0)
         made = len(member.writers)
-        member.ownership._takeover._make_writer = _broken_writers(member)
+        member.ownership._parts.takeover._make_writer = _broken_writers(member)
         await writer.die(RuntimeError("a failed batch"))
         error = await member.failure()
         assert "partition 0 failed" in str(error)

@@ -1,0 +1,77 @@
+"""Keeps health true: what the parts of the process know of themselves becomes conditions that an operator reads."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from service.kafka.membership.lease import GroupLease
+from service.kafka.membership.ownership import Ownership
+from service.kafka.partition.runtime import State
+from service.ops.health import Health
+from service.platform.client import PlatformClient
+from service.telemetry.events import LogEvent
+
+log = structlog.get_logger()
+
+_EVERY_SECONDS = 0.5
+
+
+class HealthWatch:
+    """One task of the process; looks twice a second. Looking is cheap and asks nobody."""
+
+    def __init__(self, health: Health, ownership: Ownership, lease: GroupLease, platform: PlatformClient) -> None:
+        self._health = health
+        self._ownership = ownership
+        self._lease = lease
+        self._platform = platform
+        self._ready = False
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            self.look()
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    def look(self) -> None:
+        """Set every condition once."""
+        away = self._ownership.group.reach.away()
+        self._health.set("kafka", away is None, away or "a broker answers")
+        joined = self._group()
+        served = self._partitions()
+        refused = self._platform.unauthorized
+        self._health.set("platform", not refused, "the platform refuses the key: set another one" if refused else "")
+        self._input()
+        if joined and served:
+            self._health.started()
+            if not self._ready:
+                self._ready = True
+                log.info(LogEvent.SERVICE_READY, partitions=sorted(self._ownership.partitions()))
+
+    def _group(self) -> bool:
+        joined, alive = self._ownership.assignment.joined, self._lease.alive()
+        detail = "a member" if joined else "joining the group"
+        if joined and not alive:
+            detail = "no heartbeat was answered within the session timeout: nothing is sent or paid for"
+        self._health.set("group", joined and alive, detail)
+        return joined
+
+    def _partitions(self) -> bool:
+        states = self._ownership.partitions()
+        behind = sorted(partition for partition, state in states.items() if state is not State.SERVING)
+        detail = f"{len(states)} served"
+        if behind:
+            notices = self._ownership.table.notices
+            held = [notices.get(partition, "") for partition in behind if states[partition] is State.HELD]
+            detail = "; ".join([f"not served: {', '.join(str(partition) for partition in behind)}", *held])
+        self._health.set("partitions", not behind, detail)
+        return not behind
+
+    def _input(self) -> None:
+        """What does not make us unready, but what an operator should know."""
+        notices = [self._ownership.table.notices[partition] for partition in sorted(self._ownership.table.notices)]
+        self._health.set("input offsets", not notices, "; ".join(notices), blocking=False)
+        hidden = self._ownership.hidden_input()
+        detail = "; ".join(f"partition {partition}: {hidden[partition]}" for partition in sorted(hidden))
+        self._health.set("hidden requests", not hidden, detail, blocking=False)

@@ -1,0 +1,54 @@
+"""The only broker dies: readiness tells so within ten seconds, and tells when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.harness.stage import Stage
+from tests.kafka.moving_broker import MovingBroker
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+
+TRUTH_SECONDS = 10.0
+
+
+@pytest.fixture
+async def moving_broker(tmp_path: Path) -> AsyncIterator[MovingBroker]:
+    async with MovingBroker(tmp_path / "broker") as broker:
+        yield broker
+
+
+@pytest.mark.parametrize("bootstrap", ["stays", "vanishes"])
+async def test_a_dead_broker_is_told_within_ten_seconds_and_found_again_wherever_it_is(
+    moving_broker: MovingBroker, make_stage: Callable[..., Stage], bootstrap: str
+) -> None:
+    loop = asyncio.get_running_loop()
+    servers = moving_broker.bootstrap_servers
+    with ThreadPoolExecutor(1) as thread:
+        stage = await loop.run_in_executor(thread, lambda: make_stage(bootstrap_servers=servers))
+    await stage.until_page("health/ready", lambda page: page[0] == 200)
+
+    killed = loop.time()
+    moving_broker.kill()
+    if bootstrap == "vanishes":
+        await moving_broker.forwarder.stop()
+    status, page = await stage.until_page("health/ready", lambda page: page[0] == 503)
+    assert loop.time() - killed < TRUTH_SECONDS
+    assert status == 503
+    assert "no Kafka broker has answered for" in str(page)
+    assert servers in str(page)
+    assert (await stage.system.get("health/live"))[0] == 200
+
+    if bootstrap == "vanishes":
+        await moving_broker.forwarder.start()
+    await moving_broker.come_back_elsewhere()
+    await stage.until_page("health/ready", lambda page: page[0] == 200)
+    answer = await stage.answer(stage.analyze(stage.name("after"), stage.clip(), mode="stream"))
+    assert answer["type"] == "completed"
+    assert stage.system.service().said("bootstrapped_again")
+    assert stage.system.service().said("service_ready")
