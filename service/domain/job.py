@@ -134,7 +134,7 @@ def decode_job(value: bytes) -> Job:
     try:
         record = orjson.loads(value)
         if record["v"] != VERSION:
-            raise UnreadableJobRecord(f"version {record['v']!r}, this program reads {VERSION}")
+            raise UnreadableJobRecord(f"version {record['v']}, this program reads {VERSION}")
         ending = record.get("ending")
         key = record.get("key")
         return Job(

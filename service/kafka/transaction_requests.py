@@ -7,6 +7,8 @@ from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, I
 
 
 class DescribeProducersResponse(Response):
+    """Who writes to partitions: the answer."""
+
     API_KEY = 61
     API_VERSION = 0
     FLEXIBLE_VERSION = True
@@ -45,6 +47,8 @@ class DescribeProducersResponse(Response):
 
 
 class DescribeProducersStruct(RequestStruct):
+    """Who writes to partitions: the request as it is encoded."""
+
     API_KEY = 61
     API_VERSION = 0
     FLEXIBLE_VERSION = True
@@ -72,6 +76,8 @@ class DescribeProducersRequest(Request[DescribeProducersStruct]):
 
 
 class ListTransactionsResponse(Response):
+    """The transactions of a coordinator: the answer."""
+
     API_KEY = 66
     API_VERSION = 0
     FLEXIBLE_VERSION = True
@@ -93,6 +99,8 @@ class ListTransactionsResponse(Response):
 
 
 class ListTransactionsStruct(RequestStruct):
+    """The transactions of a coordinator: the request as it is encoded."""
+
     API_KEY = 66
     API_VERSION = 0
     FLEXIBLE_VERSION = True
@@ -117,6 +125,8 @@ class ListTransactionsRequest(Request[ListTransactionsStruct]):
 
 
 class DescribeTransactionsResponse(Response):
+    """The state of transactions: the answer."""
+
     API_KEY = 65
     API_VERSION = 0
     FLEXIBLE_VERSION = True
@@ -146,6 +156,8 @@ class DescribeTransactionsResponse(Response):
 
 
 class DescribeTransactionsStruct(RequestStruct):
+    """The state of transactions: the request as it is encoded."""
+
     API_KEY = 65
     API_VERSION = 0
     FLEXIBLE_VERSION = True

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Section(BaseModel):
+    """A section of the settings: frozen, without unknown members."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     @model_validator(mode="before")

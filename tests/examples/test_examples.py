@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,8 +18,8 @@ pytestmark = pytest.mark.acceptance
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-async def _run(stage: Stage, name: str, *arguments: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
+async def _start(stage: Stage, name: str, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         str(EXAMPLES / name),
         *arguments,
@@ -26,27 +27,38 @@ async def _run(stage: Stage, name: str, *arguments: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
+
+
+async def _run(stage: Stage, name: str, *arguments: str) -> tuple[int, str]:
+    process = await _start(stage, name, *arguments)
     output, _ = await process.communicate()
     return process.returncode or 0, output.decode()
 
 
 async def test_what_the_producer_sends_the_consumer_shows_once_and_live(stage: Stage) -> None:
-    name, group = stage.name("example"), stage.name("example-group")
-    for _ in range(2):  # the second is a repeat: its completion is published again, and must not be shown again
-        code, output = await _run(stage, "produce.py", str(stage.clip()), "--request-id", name, "--mode", "stream")
-        assert (code, output.split(" in ")[0]) == (0, f"{name} is")
-        await stage.ended(name)
+    name, last = stage.name("example"), stage.name("example-last")
+    for sent in (name, name, last):  # the second is a repeat: its completion is published again, not shown again
+        code, output = await _run(stage, "produce.py", str(stage.clip()), "--request-id", sent, "--mode", "stream")
+        assert (code, output.split(" in ")[0]) == (0, f"{sent} is")
+        await stage.ended(sent)
     async with stage.watching() as observer:
         await observer.until(lambda: len(observer.completions[name]) == 2)
-    last = stage.name("example-last")
-    await _run(stage, "produce.py", str(stage.clip()), "--request-id", last, "--mode", "stream")
-    code, output = await _run(stage, "consume.py", "--group", group, "--until", last, "--seconds", "60")
+    text = (observer.completion(name) or {})["text"]
 
-    completion = observer.completion(name) or {}
-    assert code == 0, output
-    assert output.count(f"{name} completed: {completion['text']}") == 1
-    fragments = [orjson.loads(line.split(": ", 1)[1]) for line in output.splitlines() if f"{name} attempt 1: " in line]
-    assert "".join(fragments) == completion["text"]
+    consumer = await _start(stage, "consume.py", "--group", stage.name("example-group"))
+    lines: list[str] = []
+    fragments: list[str] = []
+    async with asyncio.timeout(60):
+        while "".join(fragments) != text or not any(line.startswith(f"{last} completed: ") for line in lines):
+            assert consumer.stdout is not None
+            lines.append((await consumer.stdout.readline()).decode())
+            assert lines[-1], "the consumer has ended"
+            if lines[-1].startswith(f"{name} attempt 1: "):
+                fragments.append(orjson.loads(lines[-1].split(": ", 1)[1]))
+    consumer.send_signal(signal.SIGINT)
+    assert await consumer.wait() == 0
+
+    assert lines.count(f"{name} completed: {text}\n") == 1
 
 
 async def test_a_request_that_is_none_is_told_from_a_broker_that_is_away(stage: Stage) -> None:

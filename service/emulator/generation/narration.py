@@ -76,19 +76,19 @@ def observations(scenes: list[Scene], start: float, end: float, rng: random.Rand
 
 
 def light(scene: Scene) -> str:
-    """The brightness in words."""
+    """The brightness of a scene in words."""
     return "dark" if scene.brightness < 0.3 else "bright" if scene.brightness > 0.6 else "evenly lit"
 
 
 def movement(scene: Scene) -> str:
-    """The motion in words."""
+    """The motion in a scene in words."""
     if scene.motion < 0.05:
         return "hardly any motion"
     return "gentle motion" if scene.motion < 0.3 else "lively motion" if scene.motion < 0.6 else "strong motion"
 
 
 def sound(scene: Scene) -> str:
-    """The loudness in words."""
+    """The loudness of a scene in words."""
     loudness = scene.loudness if scene.loudness is not None else -90.0
     word = "near silence" if loudness < -50 else "quiet sound" if loudness < -25 else "loud sound"
     return f"{word} of {loudness:.0f} dB"

@@ -49,6 +49,7 @@ def stream_lines(generation: Generation, *, raw: bool) -> tuple[bytes, ...]:
 
 
 def line(event: dict[str, Any], *, raw: bool = False) -> bytes:
+    """One line of a stream; `raw` writes only ASCII, with escapes for the rest."""
     return json.dumps(event, ensure_ascii=not raw, separators=(",", ":")).encode() + b"\n"
 
 

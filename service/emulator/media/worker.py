@@ -62,6 +62,7 @@ def work(jobs: BinaryIO, answers: BinaryIO) -> None:
 
 
 def main() -> None:
+    """Inspect the files that are named on standard input, with limits on this process, until the input ends."""
     # Nothing but answers may reach the output: what libraries print goes to the error output.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

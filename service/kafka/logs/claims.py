@@ -32,6 +32,7 @@ class ClaimRecord:
 
 
 def claim_key(identity: str, token: str) -> bytes:
+    """The record key of a claim to an upload."""
     return CLAIM_PREFIX + f"{token}/{identity}".encode()
 
 

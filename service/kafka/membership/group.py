@@ -23,7 +23,7 @@ from aiokafka.errors import (
 )
 
 from service.clock import Clock
-from service.errors import PartitionError, ProcessError, RetryLater
+from service.errors import PartitionError, ProcessError, RetryLater, reason_of
 from service.kafka.connection import new_consumer
 from service.kafka.deployments import refuse_strangers
 from service.kafka.membership.assignment import Assignment
@@ -234,7 +234,9 @@ class Group:
             async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                 offset: int | None = await self.consumer.committed(TopicPartition(self._topic, partition))
         except (KafkaError, TimeoutError) as error:
-            raise PartitionError(f"the committed offset of partition {partition} is unknown: {error!r}") from error
+            raise PartitionError(
+                f"the committed offset of partition {partition} is unknown: {reason_of(error)}"
+            ) from error
         return offset
 
     async def ends(self, partitions: Sequence[int]) -> dict[int, Ends] | None:

@@ -11,7 +11,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.errors import PartitionError
+from service.errors import PartitionError, reason_of
 from service.kafka.connection import new_consumer
 from service.kafka.logs.index import IndexBuilder
 from service.kafka.marker import PRIVATE_PREFIX, Marker
@@ -60,7 +60,7 @@ class LogReader:
             await asyncio.wait_for(self._consumer.start(), self._settings.call_timeout_seconds)
         except (KafkaError, TimeoutError) as error:
             await self._consumer.stop()
-            raise RestoreFailed(f"a reader can't connect: {error!r}") from error
+            raise RestoreFailed(f"a reader can't connect: {reason_of(error)}") from error
         decode_with(self._consumer, max_batch_bytes=self._settings.max_batch_bytes)
         return self
 
@@ -101,7 +101,7 @@ class LogReader:
                     raise RestoreFailed(f"{topic}/{partition} stands still at offset {position}, before our marker")
                 await asyncio.sleep(0)
         except (KafkaError, TimeoutError) as error:
-            raise RestoreFailed(f"{topic}/{partition} can't be read: {error!r}") from error
+            raise RestoreFailed(f"{topic}/{partition} can't be read: {reason_of(error)}") from error
 
     async def since(
         self, topic: str, partition: int, offset: int, wanted: StillWanted
@@ -131,7 +131,7 @@ class LogReader:
                     for records in (await consumer.getmany(where, timeout_ms=_POLL_MS, max_records=_BATCH)).values():
                         yield records
         except (KafkaError, TimeoutError) as error:
-            raise RestoreFailed(f"{topic}/{partition} can't be read: {error!r}") from error
+            raise RestoreFailed(f"{topic}/{partition} can't be read: {reason_of(error)}") from error
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """The first offset and the one behind the last. Raises `RestoreFailed`."""
@@ -142,7 +142,7 @@ class LogReader:
                     self._consumer.beginning_offsets([where]), self._consumer.end_offsets([where])
                 )
         except (KafkaError, TimeoutError) as error:
-            raise RestoreFailed(f"the bounds of {topic}/{partition} are unknown: {error!r}") from error
+            raise RestoreFailed(f"the bounds of {topic}/{partition} are unknown: {reason_of(error)}") from error
         return beginnings[where], ends[where]
 
     async def first_since(self, topic: str, partition: int, at_ms: int) -> int | None:
@@ -152,7 +152,9 @@ class LogReader:
             async with asyncio.timeout(self._settings.call_timeout_seconds):
                 found = await self._consumer.offsets_for_times({where: at_ms})
         except (KafkaError, TimeoutError) as error:
-            raise RestoreFailed(f"the records of {topic}/{partition} by time are unknown: {error!r}") from error
+            raise RestoreFailed(
+                f"the records of {topic}/{partition} by time are unknown: {reason_of(error)}"
+            ) from error
         return None if found[where] is None else int(found[where].offset)
 
     async def index_of_keys(self, marker: Marker, topic: str, partition: int, wanted: StillWanted) -> IndexBuilder:
