@@ -55,7 +55,7 @@ def _send(servers: str, topic: str, records: list[tuple[bytes, bytes]]) -> None:
     producer.flush(120)
 
 
-async def _peak(program: Program, system: System) -> tuple[int, str]:
+async def _peak(program: Program, system: System, name: str) -> tuple[int, str]:
     """The largest resident size until nothing has changed for some seconds, and what is held by then."""
     peak, changed, begun = 0, time.monotonic(), time.monotonic()
     while time.monotonic() - begun < _WATCH_SECONDS and time.monotonic() - changed < _STILL_SECONDS:
@@ -63,7 +63,7 @@ async def _peak(program: Program, system: System) -> tuple[int, str]:
         if now > peak:
             peak, changed = now, time.monotonic()
         await asyncio.sleep(0.05)
-    _, metrics = await system.get("metrics")
+    _, metrics = await system.get("metrics", name)
     held = sum(float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith("reelwire_jobs{"))
     return peak, f"{held:.0f} jobs held"
 
@@ -84,7 +84,7 @@ async def main(count: int, mib: float) -> None:
         for start in range(0, count, 20):
             batch = [(key, value.replace(b"large-", b"l%d-" % start, 1)) for key, value in records]
             await asyncio.to_thread(_send, broker.bootstrap_servers, topics.requests, batch)
-        peak, held = await _peak(program, system)
+        peak, held = await _peak(program, system, "service")
         print(f"{count} requests of {mib:g} MiB: peak {peak / _MIB:.0f} MiB, {held}")
         await program.kill()
         for start in range(0, count, 20):
@@ -100,7 +100,7 @@ async def main(count: int, mib: float) -> None:
         begun = time.monotonic()
         program = await system.serve("successor")
         print(f"taken over within {time.monotonic() - begun:.1f} s")
-        peak, held = await _peak(program, system)
+        peak, held = await _peak(program, system, "successor")
         print(f"{count} job records of {mib:g} MiB: peak {peak / _MIB:.0f} MiB, {held}")
     finally:
         await system.stop()

@@ -1,4 +1,4 @@
-"""The service as a whole: wiring, ordered start, ordered stop. No rule lives here."""
+"""The service as a whole: its parts, their order of start and stop. No rule is here."""
 
 from __future__ import annotations
 
@@ -44,8 +44,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _AGAIN_SECONDS = 2.0
-_HEALTH_SECONDS = 0.5
-_KEY_SECONDS = 5.0
 _GC_THRESHOLDS = (10_000, 20, 50)
 
 
@@ -83,6 +81,14 @@ class Service:
         self._metrics.info.labels(VERSION).set(1)
         if self._settings.kafka.delivery == "at_least_once":
             log.warning(LogEvent.AT_LEAST_ONCE)
+        try:
+            await self._run()
+        except ProcessError as error:
+            log.error(LogEvent.PROCESS_ENDS, reason=str(error))
+            raise
+        log.info(LogEvent.SERVICE_STOPPED)
+
+    async def _run(self) -> None:
         async with AsyncExitStack() as closing:
             ops = OpsServer(self._settings.http, self._health, self._metrics)
             await ops.start()
@@ -92,8 +98,11 @@ class Service:
             supervisor.keep("heartbeat", lambda: heartbeat(self._health, self._metrics, self._clock))
             if not await self._until_stopped(self._topics_fit()):
                 return
-            await self._serve(closing, supervisor)
-        log.info(LogEvent.SERVICE_STOPPED)
+            try:
+                await self._serve(closing, supervisor)
+            except ProcessError as error:
+                self._health.set("process", ok=False, detail=str(error))
+                raise
 
     async def _serve(self, closing: AsyncExitStack, supervisor: Supervisor) -> None:
         settings, metrics, clock = self._settings, self._metrics, self._clock
@@ -111,7 +120,7 @@ class Service:
             settings=settings, metrics=metrics, clock=clock, lease=lease, limits=self._limits, supervisor=supervisor
         )
         closing.push_async_callback(sender.close)
-        assets = AssetLog(settings, sender, metrics, clock)
+        assets = AssetLog(settings, sender, metrics, clock, supervisor=supervisor)
         closing.push_async_callback(assets.close)
         if not await self._until_stopped(self._patiently(sender.start)):
             return
@@ -127,7 +136,7 @@ class Service:
             limits=self._limits,
         )
         engine = Engine(context)
-        engine.start()
+        engine.start(supervisor)
         closing.push_async_callback(engine.close)
         ownership = Ownership(
             settings,

@@ -39,13 +39,14 @@ class HealthWatch:
         away = self._ownership.group.reach.away()
         self._health.set("kafka", away is None, away or "a broker answers")
         joined = self._group()
-        served = self._partitions()
+        self._partitions()
         refused = self._platform.unauthorized
         self._health.set("platform", not refused, "the platform refuses the key: set another one" if refused else "")
         self._input()
-        if joined and served:
-            self._health.started()
-            if not self._ready:
+        states = set(self._ownership.partitions().values())
+        if joined and states <= {State.SERVING, State.HELD}:
+            self._health.started()  # a held partition waits for an operator: a restart would not help it
+            if not self._ready and State.HELD not in states:
                 self._ready = True
                 log.info(LogEvent.SERVICE_READY, partitions=sorted(self._ownership.partitions()))
 
@@ -57,7 +58,7 @@ class HealthWatch:
         self._health.set("group", joined and alive, detail)
         return joined
 
-    def _partitions(self) -> bool:
+    def _partitions(self) -> None:
         states = self._ownership.partitions()
         behind = sorted(partition for partition, state in states.items() if state is not State.SERVING)
         detail = f"{len(states)} served"
@@ -66,7 +67,6 @@ class HealthWatch:
             held = [notices.get(partition, "") for partition in behind if states[partition] is State.HELD]
             detail = "; ".join([f"not served: {', '.join(str(partition) for partition in behind)}", *held])
         self._health.set("partitions", not behind, detail)
-        return not behind
 
     def _input(self) -> None:
         """What does not make us unready, but what an operator should know."""

@@ -9,6 +9,7 @@ from service.errors import SettingsError
 from service.platform.client import PlatformClient
 from service.platform.errors import PlatformError
 from service.settings import Settings
+from service.telemetry.redaction import remember
 
 _EVERY_SECONDS = 5.0
 
@@ -33,6 +34,7 @@ class KeyWatch:
         with suppress(ValueError, SettingsError):  # it can't be read now, perhaps while it is being replaced
             key = self._settings.platform_api_key()
             if key and key != self._key:
+                remember(key)
                 self._platform.use_key(key)
                 self._key = key
         with suppress(PlatformError):

@@ -9,6 +9,7 @@ import pytest
 
 from service import supervision
 from service.errors import ProcessError
+from service.ops.health import Health
 from service.supervision import MAX_FAILURES, Supervisor
 from service.telemetry.metrics import Metrics
 
@@ -151,3 +152,26 @@ async def test_a_task_that_is_released_may_return(rig: Rig) -> None:
     await one.finish(10)
     assert rig.reports == []
     assert not rig.supervisor.failed.done()
+
+
+async def test_a_failed_task_shows_in_health_until_it_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "_FIRST_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(supervision, "STEADY_SECONDS", 0.01)
+    health = Health()
+    health.started()
+    supervisor = Supervisor(Metrics(), health.set)
+    starts = 0
+
+    async def work() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            raise ValueError("lost its way")
+        await asyncio.Event().wait()
+
+    supervisor.keep("asset log", work)
+    await until(lambda: not health.ready().ok)
+    assert health.ready().body["wrong"] == ["task asset log"]
+    assert "ValueError: lost its way" in str(health.ready().body)
+    await until(lambda: health.ready().ok)
+    await supervisor.close()

@@ -1,4 +1,4 @@
-"""How a job ends: the members of its completion."""
+"""How a job ends: the members of its completion. What is published if that is too large: `smaller.py`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def failed(
     platform: PlatformErrorDetail | None = None,
     events: tuple[Event, ...] = (),
 ) -> Change:
-    """The job ends without a result."""
+    """The job ends without a result. `retryable`: the same request, under a new id, may succeed."""
     detail = None
     if platform is not None:
         detail = {"status": platform.status, "code": platform.code, "message": platform.message}
@@ -70,7 +70,7 @@ def failed(
 
 
 def ended_as(job: Job, ending: Ending, note: str = "") -> Change:
-    """The job ends because somebody, or its deadline, wanted it to."""
+    """The job ends early: canceled, past its deadline, or with its task given up. `note`: what came of the task."""
     reason = f"{ending.reason} ({note})" if note else ending.reason
     if ending.code is not None:
         return failed(job, ending.code, reason, ErrorCode(ending.code).stage)

@@ -1,4 +1,4 @@
-"""How an emulator is set up, and the pace that can be changed while it runs."""
+"""The options of an emulator, and the pace, which can be changed while it runs."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ IdempotencyMode = Literal["honour", "ignore", "conflict"]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Latencies and lengths; `POST /_emulator/settings` replaces any of them for what begins afterwards."""
+    """Latencies and lengths. `POST /_emulator/settings` changes them for requests that come later."""
 
     time_scale: float = 1.0
-    """Every latency below is multiplied by it; 0 makes all of them vanish."""
+    """All latencies below are multiplied by it; with 0 there are none."""
     asset_ready_seconds: float = 0.2
-    """From an asset's creation to `ready`, at least; the inspection may take longer."""
+    """The least time from an asset's creation to `ready`; the inspection may take longer."""
     task_queued_seconds: float = 0.2
     """How long a task is `queued`."""
     task_pending_seconds: float = 0.2
-    """How long it is `pending` after that."""
+    """How long a task is `pending` after that."""
     task_processing_seconds: float = 1.0
-    """How long it is `processing` after that."""
+    """How long a task is `processing` after that."""
     first_fragment_ms: float = 50.0
-    """From a stream's request to its `stream_start`."""
+    """The time from a stream's request to its `stream_start`."""
     fragment_interval_ms: float = 20.0
-    """Between two lines of a stream; 0 sends them as fast as they are taken."""
+    """The time between two lines of a stream; with 0 they are sent as fast as the client reads."""
     sync_seconds: float = 0.2
-    """Until the answer of an analysis without a stream."""
+    """The time until the answer of an analysis without a stream."""
     fragments: int | None = None
-    """Fragments of each text; None lets the text's own length decide."""
+    """The number of fragments of each text; None means as many as its length needs."""
     fragment_chars: int = 16
-    """Mean length of a fragment, in characters."""
+    """The mean length of a fragment, in characters."""
     characters: int | None = None
-    """Least length of a generated text; None is one overview and a sentence or two for each scene."""
+    """The least length of a text; None means an overview and one or two sentences for each scene."""
 
     def changed(self, values: dict[str, Any]) -> Pace:
         """A copy with `values`; raises `ValueError` with a message for the caller."""
@@ -63,20 +63,20 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class EmulatorOptions:
-    """What is fixed for the life of an emulator."""
+    """What can't be changed while an emulator runs."""
 
     host: str = "127.0.0.1"
     port: int = 0
     """0 chooses a free port."""
     api_key: str | None = None
-    """The only key that is let in; None takes any that is not empty."""
+    """The only API key that is accepted; None accepts any that is not empty."""
     state_dir: Path | None = None
-    """Where assets' bytes and a journal are kept, so that a restart knows them; None keeps all in memory."""
+    """A directory for the videos and a journal, so that they outlive a restart; None keeps nothing."""
     pace: Pace = field(default_factory=Pace)
     seed: int = 0
-    """Another seed tells the same videos in other words."""
+    """With another seed, the texts for the same videos differ."""
     idempotency: IdempotencyMode = "honour"
-    """A known `Idempotency-Key`: answered again, ignored, or refused with 409 whatever the body."""
+    """What a repeated `Idempotency-Key` gets: the same answer again, no special treatment, or always a 409."""
     idempotency_hours: float = 24.0
     """How long a key is remembered."""
     cancellation: bool = True
@@ -93,12 +93,12 @@ class EmulatorOptions:
     direct_limit_bytes: int = DIRECT_UPLOAD_BYTES
     url_limit_bytes: int = URL_UPLOAD_BYTES
     inline_limit_bytes: int = INLINE_VIDEO_BYTES
-    """Of a video inside an analysis, after its base64 was decoded."""
+    """The size of a video inside an analysis, after its base64 is decoded."""
     fetch_timeout_seconds: float = 60.0
-    """For a whole video that is named by its URL."""
+    """The time to download a whole video that is named by its URL."""
     inspectors: int = 2
     """Worker processes that look into videos."""
     inspection_seconds: float = 15.0
-    """Of the wall clock: a worker that takes longer for a file is killed. A file is tried at most twice."""
+    """A worker that takes longer for a file is killed. A file is tried at most twice."""
     silence_seconds: float = 60.0
     """A connection on which no whole request begins for so long is closed, and so is one whose body stops coming."""

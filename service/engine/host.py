@@ -1,4 +1,4 @@
-"""The engine as a whole: opens a job book per owned partition, decides whether there is room, drains."""
+"""The engine as a whole: opens a job book for each owned partition, says whether there is room, and drains."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from service.engine.job.job_book import JobBook
 from service.engine.work.poll import poll_task
 from service.engine.work.poller import Poller
 from service.kafka.ports import FinishedLog, Writer
+from service.supervision import Supervisor
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 
 _REOPEN_SHARE = 0.8
 _DRAIN_CHECK_SECONDS = 0.1
-# A wait that long is no limit of minutes: a quota of the hour or the day is gone.
+# A longer wait is no limit of minutes: a quota of the hour or the day is gone.
 _QUOTA_SECONDS = 300.0
 
 
@@ -45,9 +46,9 @@ class Engine:
     def __repr__(self) -> str:
         return f"<Engine {len(self._books)} partitions, {self.held()} jobs, {self.slots!r}>"
 
-    def start(self) -> None:
+    def start(self, supervisor: Supervisor) -> None:
         """Begin to poll tasks. Called on the running loop."""
-        self.poller.start()
+        self.poller.start(supervisor)
 
     async def close(self) -> None:
         """Stop polling."""
@@ -64,10 +65,11 @@ class Engine:
         return sum(len(book) for book in self._books)
 
     def held_bytes(self) -> int:
-        """Bytes of the requests of these jobs."""
+        """About how much memory these jobs take. Cheap."""
         return sum(book.held_bytes for book in self._books)
 
     def room_bytes(self) -> int:
+        """What `jobs.max_held_bytes` leaves for more jobs; negative when they take more than that."""
         return self._context.settings.jobs.max_held_bytes - self.held_bytes()
 
     def intake_closed(self) -> str | None:

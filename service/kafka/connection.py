@@ -91,7 +91,7 @@ def producer_options(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def transactional_id(settings: KafkaSettings, partition: int) -> str:
-    """The identity that fences a predecessor: one per group and input partition (architecture, Kafka rule 5)."""
+    """The identity that fences a predecessor: one per group and input partition (docs/kafka-rules.md, rule 5)."""
     return f"{settings.group_id}-{partition}"
 
 

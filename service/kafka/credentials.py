@@ -10,6 +10,7 @@ from typing import Any
 from service.errors import SettingsError
 from service.settings import KafkaSettings
 from service.settings.sources import secret_from_file, variable_of
+from service.telemetry.redaction import remember
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 """Which version of the files was read: path, inode, size and time of change of each."""
@@ -50,12 +51,13 @@ def _files(settings: KafkaSettings) -> list[Path]:
 
 def _password(settings: KafkaSettings) -> str | None:
     if settings.sasl_password_file is not None:
+        variable = variable_of(("kafka", "sasl_password_file"))
         try:
-            return secret_from_file(
-                settings.sasl_password_file, variable_of(("kafka", "sasl_password_file"))
-            ).get_secret_value()
+            password = secret_from_file(settings.sasl_password_file, variable).get_secret_value()
         except ValueError as error:
             raise SettingsError(str(error)) from None
+        remember(password, settings.sasl_username)
+        return password
     return settings.sasl_password.get_secret_value() if settings.sasl_password is not None else None
 
 

@@ -15,7 +15,7 @@ from service.errors import ProcessError
 from service.kafka.group_members import GroupHidden, GroupMember, members_of
 from service.settings import Settings
 
-_REBALANCE_SECONDS = 10.0
+_REBALANCE_SECONDS = 5.0
 _AGAIN_SECONDS = 0.5
 
 

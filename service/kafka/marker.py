@@ -1,7 +1,7 @@
-"""Ownership markers: records that say "everything before this was written by my predecessors".
+"""Ownership markers: a record that ends the part of a partition that former owners have written.
 
-A reader that has seen its own marker has seen all that was committed before it. The end offset can't tell that: a
-transaction's control record at the end of a partition is never handed to a reader.
+A reader that has met its own marker has seen everything that was committed before it. The end offset can't tell that:
+the end mark of a transaction at the end of a partition is never handed to a reader (docs/kafka-rules.md, rule 10).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MARKER_KEY = b"!marker"  # one key, so that compaction keeps one marker
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """One act of taking ownership (or of renewing it)."""
+    """One takeover or renewal of a partition. `owner` names the process to operators."""
 
     id: str
     owner: str

@@ -8,10 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.kafka.logs.asset_tail import OnRecord
-from service.kafka.logs.finished import decode_finished, encode_finished
 from service.kafka.ports import (
     DeliveryFailed,
-    FinishedRecord,
     InRecord,
     Lease,
     LeaseLost,
@@ -76,31 +74,6 @@ class MemoryTail:
 
     async def close(self) -> None:
         """Nothing to stop."""
-
-
-class MemoryFinishedLog:
-    """The `FinishedLog` of a partition over a `MemoryLog`."""
-
-    def __init__(self, log: MemoryLog, topic: str, partition: int) -> None:
-        self.added: dict[str, int] = {}
-        self._log = log
-        self._topic = topic
-        self._partition = partition
-
-    def record(self, ended: FinishedRecord) -> OutRecord:
-        return OutRecord(self._topic, self._partition, ended.request_id.encode(), encode_finished(ended))
-
-    async def find(self, request_id: str) -> FinishedRecord | None:
-        offset = self.added.get(request_id)
-        if offset is None:
-            return None
-        return decode_finished(self._log.at(RecordPosition(self._topic, self._partition, offset)).value or b"")
-
-    def add(self, request_id: str, offset: int) -> None:
-        self.added[request_id] = offset
-
-    async def completion(self, record: FinishedRecord) -> OutRecord | None:
-        return self._log.at(record.completion)
 
 
 class MemoryWriter:

@@ -163,7 +163,8 @@ class LiveSender(Protocol):
         Awaited before an attempt is paid for when the topic may refuse what follows: always before a repeated
         attempt, and before a first one while `takes` is False. The record is the first of that attempt: a fragment
         with sequence 0 and an empty text, which readers join like any other. Cancelling it is safe.
-        Raises `LeaseLost`, or `RecordTooLarge`: the record may then be in the topic, and the attempt is over.
+        Raises `LeaseLost` or, rarely, `DeliveryFailed`: the record may be in the topic, and the attempt is over.
+        Raises `RecordTooLarge` when the record is above its topic's limit: nothing was sent.
         """
         ...
 

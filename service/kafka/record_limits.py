@@ -1,8 +1,8 @@
 """How large a record may be, topic by topic.
 
 A broker compares the size of a whole batch with the topic's `max.message.bytes`. Sizes here are those of a batch
-that holds one record, uncompressed: an upper bound, because a producer sends a batch uncompressed when compression
-does not make it smaller.
+that holds one record, uncompressed, and a little more: what does not compress is made larger by a codec, by up to one
+part in 3,000 and 30 bytes (measured with aiokafka 0.14 on random bytes).
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ def record_bytes(record: OutRecord) -> int:
     for name, value in record.headers:
         size += len(name) if name.isascii() else len(name_bytes(name))
         size += _LENGTHS_BYTES if value is None else _LENGTHS_BYTES + len(value)
-    return size
+    return size + codec_bytes(size)
+
+
+def codec_bytes(size: int) -> int:
+    """By how many bytes a codec makes `size` bytes larger at most."""
+    return size // 2_048 + 32
 
 
 class TopicLimits:

@@ -34,8 +34,8 @@ class Verdict:
 class Health:
     """Set by every part of the process, read by the HTTP server. Reading does no work and never blocks.
 
-    Not started → not ready. Started, and every blocking condition fine → ready. Not live: the event loop has
-    fallen behind by more than `stuck_seconds`, or a watchdog called `dying`; whoever started us should restart us.
+    Ready: the process has started, it is not stopping, and every blocking condition is fine. Live: the event loop is
+    at most `stuck_seconds` behind; a process that is not live should be restarted.
     """
 
     def __init__(self, clock: Clock | None = None, *, stuck_seconds: float = 30) -> None:
@@ -44,23 +44,18 @@ class Health:
         self._born = self._clock.time()
         self._started_at: float | None = None
         self._stopping_at: float | None = None
-        self._dying: Condition | None = None
         self._beat_at: float | None = None
         self._lag = 0.0
         self._conditions: dict[str, Condition] = {}
 
     def set(self, name: str, ok: bool, detail: str = "", *, blocking: bool = True) -> None:
-        """Note how `name` is. `detail` says what is wrong (or what is fine) in words for an operator.
+        """Set a condition. `detail` says what is wrong, or what is fine, to an operator.
 
-        A condition that doesn't block readiness is shown only.
+        A condition that is not `blocking` is shown, and changes nothing else.
         """
         known = self._conditions.get(name)
         since = known.since if known is not None and known.ok == ok else self._clock.time()
         self._conditions[name] = Condition(ok, detail, since, blocking)
-
-    def drop(self, name: str) -> None:
-        """Forget a condition that applies no more."""
-        self._conditions.pop(name, None)
 
     def started(self) -> None:
         """Every part has started once; the process may be called ready when its conditions are fine."""
@@ -68,12 +63,8 @@ class Health:
             self._started_at = self._clock.time()
 
     def stopping(self) -> None:
-        """Drain has begun: never ready again."""
+        """The drain has begun: the process is never ready again."""
         self._stopping_at = self._clock.time()
-
-    def dying(self, detail: str) -> None:
-        """A watchdog found the process beyond repair: it is not live any more."""
-        self._dying = Condition(ok=False, detail=detail, since=self._clock.time(), blocking=True)
 
     def beat(self, lag_seconds: float) -> None:
         """The event loop has run its timer, that late. Called by `heartbeat`."""
@@ -84,8 +75,6 @@ class Health:
         """Whether the process is worth keeping."""
         silent = 0.0 if self._beat_at is None else self._clock.monotonic() - self._beat_at
         behind = max(self._lag, silent)
-        if self._dying is not None:
-            return Verdict(ok=False, body={"status": "failing", "process": self._dying.as_json()})
         if behind > self._stuck_seconds:
             detail = f"the event loop is {behind:.1f} s behind"
             return Verdict(ok=False, body={"status": "failing", "detail": detail})

@@ -15,6 +15,7 @@ class LogEvent(StrEnum):
     SERVICE_STOPPED = "service_stopped"  # the process ends now
     AT_LEAST_ONCE = "at_least_once"  # delivery without transactions: an event may be published twice, with the same id
     TASK_FAILED = "task_failed"  # a background task ended by itself; `ends_process`, or it is started again
+    PROCESS_ENDS = "process_ends"  # what can't be healed here; with the reason and what to do about it
     BROKER_WAITED_FOR = "broker_waited_for"  # no broker answers yet; the start continues when one does
 
     # Operations
@@ -55,7 +56,6 @@ class LogEvent(StrEnum):
     PARTITION_LOST = "partition_lost"  # the group gave the partition to another process; its jobs go on there
     PARTITION_FAILED = "partition_failed"  # taken over again after a failure, a limited number of times; see reason
     JOBS_NOT_CLOSED = "jobs_not_closed"  # the jobs of a partition did not stop in time
-    OWNERSHIP_FAILED = "ownership_failed"  # a fault in the service; the process ends
     BROKER_UNREACHABLE = "broker_unreachable"  # no broker answers; everything waits until one does. Logged once
     BOOTSTRAPPED_AGAIN = "bootstrapped_again"  # no known broker answered; the bootstrap servers gave new addresses
     BOOTSTRAP_UNREACHABLE = "bootstrap_unreachable"  # neither known brokers nor this bootstrap server answer

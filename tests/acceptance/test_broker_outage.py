@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,3 +54,24 @@ async def test_a_dead_broker_is_told_within_ten_seconds_and_found_again_wherever
     assert answer["type"] == "completed"
     assert stage.system.service().said("bootstrapped_again")
     assert stage.system.service().said("service_ready")
+
+
+async def test_a_broker_that_keeps_its_connections_and_answers_nothing_is_told_as_well(
+    moving_broker: MovingBroker, make_stage: Callable[..., Stage]
+) -> None:
+    loop = asyncio.get_running_loop()
+    servers = moving_broker.bootstrap_servers
+    with ThreadPoolExecutor(1) as thread:
+        stage = await loop.run_in_executor(thread, lambda: make_stage(bootstrap_servers=servers))
+    await stage.until_page("health/ready", lambda page: page[0] == 200)
+    process = moving_broker.broker._process
+    assert process is not None
+    frozen = loop.time()
+    os.killpg(process.pid, signal.SIGSTOP)
+    try:
+        _, page = await stage.until_page("health/ready", lambda page: page[0] == 503)
+        assert loop.time() - frozen < TRUTH_SECONDS
+        assert "no Kafka broker has answered for" in page
+    finally:
+        os.killpg(process.pid, signal.SIGCONT)
+    await stage.until_page("health/ready", lambda page: page[0] == 200)

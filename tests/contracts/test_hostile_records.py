@@ -22,7 +22,7 @@ from tests.contracts.hostile_records import BASE, HOSTILE, SIZE, Hostile, escape
 pytestmark = pytest.mark.unit
 
 MOST_BYTES = 20_000_000
-MOST_CALLS = 400_000
+MOST_CALLS = 300_000
 
 
 def calls(record: Hostile) -> int:

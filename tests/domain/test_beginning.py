@@ -58,7 +58,7 @@ def test_a_job_canceled_within_its_own_batch_ends_at_once() -> None:
     assert reason_of(change) == "canceled by request"
 
 
-def test_a_video_at_hand_makes_a_job_wait_for_its_turn() -> None:
+def test_a_video_at_hand_makes_a_job_wait_for_its_slot() -> None:
     change = apply(job_of(), READY)
     job = change.job
     assert (job.phase, job.mode, job.asset_id, job.duration) == (Phase.READY, Mode.STREAM, "asset-9", 120.0)
@@ -110,7 +110,7 @@ def test_segments_wait_to_be_created() -> None:
         (Mode.ASYNC, Phase.CREATING, MakeTask(find_first=False)),
     ],
 )
-def test_a_turn_claims_the_next_attempt_before_it_is_paid_for(mode: Mode, phase: Phase, action: object) -> None:
+def test_a_slot_claims_the_next_attempt_before_it_is_paid_for(mode: Mode, phase: Phase, action: object) -> None:
     change = apply(job_in(Phase.READY, mode=mode, attempt=3), SlotGranted())
     assert change.job.attempt == 4
     assert change.job.phase is phase

@@ -1,4 +1,4 @@
-"""How long is waited: before another attempt, and before another look."""
+"""How long is waited: before another attempt, and before another poll."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def test_jobs_that_fail_together_do_not_come_back_together() -> None:
 
 
 @given(st.floats(0, 1e6), SECONDS, SECONDS, st.text(max_size=30), st.integers(0, 10_000))
-def test_a_look_is_a_tenth_of_the_age_away_within_bounds_and_a_fifth_of_spread(
-    age: float, initial: float, longest: float, seed: str, looks: int
+def test_a_poll_is_a_tenth_of_the_age_away_within_bounds_and_a_fifth_of_spread(
+    age: float, initial: float, longest: float, seed: str, polls: int
 ) -> None:
     base = min(max(age / 10, initial), longest)
-    seconds = poll_interval(age, initial, longest, seed, looks)
+    seconds = poll_interval(age, initial, longest, seed, polls)
     assert base * 0.799 <= seconds <= base * 1.201
-    assert seconds == poll_interval(age, initial, longest, seed, looks)
+    assert seconds == poll_interval(age, initial, longest, seed, polls)
 
 
-def test_a_task_whose_clock_is_ahead_is_looked_at_as_if_it_were_new() -> None:
+def test_a_task_whose_clock_is_ahead_is_polled_as_if_it_were_new() -> None:
     assert 1.6 <= poll_interval(-500, 2, 15, "r", 1) <= 2.4
 
 

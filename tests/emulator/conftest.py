@@ -91,7 +91,7 @@ class Client:
         headers = {"Idempotency-Key": key} if key is not None else {}
         return await self.call("POST", "/analyze/tasks", json=body, headers=headers)
 
-    async def befall(self, operation: str, **do: Any) -> None:
+    async def add_fault(self, operation: str, **do: Any) -> None:
         """Add a fault for all later requests of an operation."""
         rule: dict[str, Any] = {"operation": operation, "do": do}
         assert (await self.call("POST", "/_emulator/faults", json=rule)).status == 201

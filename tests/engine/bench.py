@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -26,6 +27,7 @@ from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosit
 from service.kafka.record_limits import TopicLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
+from service.supervision import Supervisor
 from service.telemetry.metrics import Metrics
 from tests.engine.fake_platform import FakePlatform
 from tests.support.clock import LoopClock
@@ -174,7 +176,7 @@ class Bench:
     async def __aenter__(self) -> Self:
         # Nothing may go wrong behind a test's back.
         asyncio.get_running_loop().set_exception_handler(lambda _, fault: self.faults.append(fault))
-        self.engine.start()
+        self.engine.start(Supervisor(self.metrics))
         self.open()
         return self
 
@@ -223,6 +225,13 @@ class Bench:
     async def take(self, *bodies: dict[str, Any], key: bytes | None = b"cam7") -> None:
         """One batch of requests, as intake takes it: durable when this returns."""
         batch = await self.prepare(*(self.record(body, key) for body in bodies))
+        await self.writer.submit(batch.unit)
+        await batch.durable()
+
+    async def take_raw(self, value: bytes, key: bytes | None = b"cam7") -> None:
+        """One request as its bytes, for what no encoder of ours writes."""
+        record = replace(self.record({}, key), value=value)
+        batch = await self.prepare(record)
         await self.writer.submit(batch.unit)
         await batch.durable()
 

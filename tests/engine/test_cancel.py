@@ -77,7 +77,7 @@ async def test_while_an_attempt_runs_cuts_it(bench: Bench, mode: str, operation:
     assert bench.platform.count(operation) == 1
 
 
-async def test_while_it_waits_for_a_turn() -> None:
+async def test_while_it_waits_for_a_slot() -> None:
     async with Bench(jobs={"max_streams": 1}) as bench:
         held = bench.platform.hold("stream")
         await bench.take(analyze("r-0", **STREAM), analyze("r-1", **STREAM))
@@ -163,7 +163,7 @@ async def test_while_a_task_is_watched(bench: Bench) -> None:
     assert len(bench.poller) == 0
 
 
-async def test_while_a_look_at_the_task_is_under_way_its_result_comes_too_late(bench: Bench) -> None:
+async def test_while_a_poll_of_the_task_is_under_way_its_result_comes_too_late(bench: Bench) -> None:
     look = bench.platform.hold("get_task")
     await bench.take(analyze(**ASYNC))
     await look.reached.wait()
@@ -237,7 +237,7 @@ async def test_an_id_that_nobody_knows_is_ignored(bench: Bench) -> None:
     assert [(event["type"], event["reason"]) for event in bench.progress()] == [("cancel_ignored", "unknown")]
 
 
-async def test_a_canceled_creation_gives_its_turn_back(bench: Bench) -> None:
+async def test_a_canceled_creation_gives_its_slot_back(bench: Bench) -> None:
     held = bench.platform.hold("create_task")
     await bench.take(analyze(**ASYNC))
     await held.reached.wait()

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from service.domain.job import encode_job
+from service.kafka.ports import UnreadableJob
+from tests.domain.builders import job_of
 from tests.engine.bench import Bench, analyze, cancel
 from tests.engine.fake_platform import Held, server_failed
 from tests.support.waiting import passed, settled, until
@@ -62,3 +65,40 @@ async def test_a_watched_task_is_held_without_its_parsed_request(bench: Bench) -
     assert bench.live().held_bytes < 110_000
     await bench.book.close()
     assert len(bench.book) == 0
+
+
+async def test_intake_is_closed_above_the_bound_in_bytes_until_a_fifth_of_them_is_free() -> None:
+    bound = 1_048_576
+    async with Bench(jobs={"max_held_bytes": bound, "max_streams": 100}) as bench:
+        waiting = [bench.platform.hold("stream") for _ in range(30)]
+        count = 0
+        while bench.engine.intake_closed() is None:
+            await bench.take(analyze(f"r-{count}", prompt="p" * 40_000, **STREAM))
+            count += 1
+        assert bench.engine.intake_closed() == "full"
+        assert bench.engine.room_bytes() <= 0
+        for ended in range(count):
+            waiting[ended].go.set()
+            await bench.completed(f"r-{ended}")
+            if bench.engine.intake_closed() is None:
+                break
+            assert bench.engine.held_bytes() > 0.8 * bound
+        assert bench.engine.held_bytes() <= 0.8 * bound
+        for held in waiting:
+            held.go.set()
+        await until(lambda: bench.engine.held_bytes() == 0)
+
+
+async def test_a_job_that_was_left_in_the_log_begins_as_soon_as_it_is_restored(bench: Bench) -> None:
+    await bench.restore()
+    job = job_of(partition=bench.book.partition)
+    summary = bench.book.summary(job.request_id.encode(), encode_job(job))
+    assert (summary.digest, summary.deadline_ms) == (job.digest, job.deadline_ms)
+    assert len(bench.book) == 0
+    bench.book.restore(job.request_id.encode(), encode_job(job))
+    await bench.completed(job.request_id)
+
+
+async def test_a_record_that_is_no_job_has_no_summary(bench: Bench) -> None:
+    with pytest.raises(UnreadableJob):
+        bench.book.summary(b"r-1", b'{"v":99}')

@@ -15,6 +15,8 @@ from service.engine.records import RecordBuilder
 from service.engine.work.poller import Poller
 from service.kafka.ports import UnreadableJob
 from service.settings import TopicSettings
+from service.supervision import Supervisor
+from service.telemetry.metrics import Metrics
 from tests.domain.builders import job_of, request_of
 from tests.engine.bench import Bench, analyze
 from tests.engine.fake_platform import Held
@@ -80,7 +82,7 @@ async def test_many_watched_jobs_cost_their_polls_only() -> None:
         return 1_000.0 if len(polls) <= 20_000 else None
 
     poller = Poller(poll, at_once=64, per_second=1_000_000)
-    poller.start()
+    poller.start(Supervisor(Metrics()))
     for number in range(20_000):
         poller.watch(live_of(), 10 + (number * 7919 % 20_000) / 1_000)
     await until(lambda: len(polls) == 20_000)
@@ -100,7 +102,7 @@ async def test_many_young_tasks_are_polled_later_rather_than_all_the_time() -> N
         return 2.0
 
     poller = Poller(poll, at_once=64, per_second=100)
-    poller.start()
+    poller.start(Supervisor(Metrics()))
     for _ in range(1_000):
         poller.watch(live_of(), 1)
     await until(lambda: len(polls) == 3_000)
@@ -117,7 +119,7 @@ async def test_a_poll_that_fails_is_repeated_and_one_that_is_forgotten_is_not() 
         raise RuntimeError("a bug")
 
     poller = Poller(poll, at_once=1)
-    poller.start()
+    poller.start(Supervisor(Metrics()))
     live = live_of()
     poller.watch(live, 1)
     await until(lambda: polls == 3)
@@ -136,7 +138,7 @@ async def test_an_earlier_poll_wakes_the_poller() -> None:
         return None
 
     poller = Poller(poll, at_once=1)
-    poller.start()
+    poller.start(Supervisor(Metrics()))
     late, early = live_of(), live_of()
     poller.watch(late, 500)
     await settled()

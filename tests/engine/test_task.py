@@ -61,7 +61,7 @@ async def test_every_call_of_an_attempt_carries_the_same_name_and_key(bench: Ben
     assert len(creations[0]["custom_id"]) <= 64
 
 
-async def test_after_a_refusal_that_cost_nothing_nobody_looks(bench: Bench) -> None:
+async def test_after_a_refusal_that_cost_nothing_nobody_searches(bench: Bench) -> None:
     bench.platform.script("create_task", rate_limited(), not_sent(), unauthorized())
     await bench.take(analyze(**ASYNC))
     await watched(bench)

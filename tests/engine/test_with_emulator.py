@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from service.clock import SystemClock
+from service.domain.change import Slot
 from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions, Pace
 from service.platform.client import PlatformClient
@@ -82,3 +84,34 @@ async def test_a_stream_that_is_cut_begins_again(wired: Bench, emulator: Emulato
     assert completion["attempt"] == 2
     told = "".join(f["text"] for f in wired.fragments() if f["attempt"] == 2)
     assert told == completion["text"]
+
+
+HUGE = {
+    "type": "json_schema",
+    "json_schema": {"type": "object", "properties": {"count": {"type": "integer", "maximum": 2**80}}},
+}
+
+
+@pytest.mark.parametrize("mode", ["stream", "sync", "async"])
+async def test_a_schema_with_an_integer_beyond_64_bits_ends_and_holds_nothing(
+    wired: Bench, emulator: Emulator, mode: str
+) -> None:
+    await wired.take_raw(json.dumps(analyze(mode=mode, video=VIDEO, response_format=HUGE)).encode())
+    assert (await wired.completed())["type"] in ("completed", "failed")
+    assert [wired.slots.taken(slot) for slot in Slot] == [0, 0]
+
+
+@pytest.mark.parametrize("code", ["api_not_allowed", "api_allowed_for_paid_plan"])
+@pytest.mark.parametrize(
+    ("mode", "operation"), [("stream", "analyze_stream"), ("sync", "analyze_sync"), ("async", "task_create")]
+)
+async def test_a_403_meant_for_one_request_ends_it_and_the_next_one_goes_on(
+    wired: Bench, emulator: Emulator, mode: str, operation: str, code: str
+) -> None:
+    emulator.add_fault(operation=operation, nth=1, do={"status": 403, "code": code})
+    await wired.take(analyze("r-1", mode=mode, video=VIDEO))
+    error = (await wired.completed("r-1"))["error"]
+    assert (error["code"], error["platform"]["code"]) == ("rejected", code)
+    assert wired.engine.intake_closed() is None
+    await wired.take(analyze("r-2", mode=mode, video=VIDEO))
+    assert (await wired.completed("r-2"))["type"] == "completed"

@@ -21,7 +21,7 @@ _FAULTS = frozenset(
         LogEvent.WORK_FAILED,
         LogEvent.UNIT_REFUSED,
         LogEvent.JOBS_NOT_CLOSED,
-        LogEvent.OWNERSHIP_FAILED,
+        LogEvent.TASK_FAILED,
         LogEvent.INTAKE_FAILED,
         LogEvent.PARSER_FAILED,
         LogEvent.ACCEPT_FAILED,

@@ -20,6 +20,7 @@ from service.kafka.reconnection import keep_connected
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.broker.local import LocalBroker
 from service.settings import KafkaSettings
+from service.telemetry.redaction import clean
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -80,6 +81,7 @@ async def test_a_password_that_was_changed_on_disk_is_used_at_the_next_connectio
         async with asyncio.timeout(60):
             while not await consumer._client.force_metadata_update():
                 await asyncio.sleep(0.1)
+        assert clean("refused: first-one, second-one") == "refused: ***, ***", "both are kept out of logs"
     finally:
         await consumer.stop()
 

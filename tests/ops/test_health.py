@@ -60,13 +60,6 @@ def test_a_condition_that_does_not_block_is_shown_only(health: Health) -> None:
     assert "rate limited" in str(health.ready().body)
 
 
-def test_a_condition_that_was_dropped_applies_no_more(health: Health) -> None:
-    health.started()
-    health.set("partition-3", ok=False, detail="unreadable job")
-    health.drop("partition-3")
-    assert health.ready().ok
-
-
 def test_a_process_that_drains_is_live_and_never_ready_again(health: Health) -> None:
     health.started()
     health.stopping()
@@ -82,12 +75,6 @@ def test_an_event_loop_that_stands_still_is_not_live(health: Health, clock: Hand
     clock.now += 2
     assert not health.live().ok
     assert "31.0 s behind" in str(health.live().body)
-
-
-def test_a_watchdog_can_declare_the_process_dying(health: Health) -> None:
-    health.dying("no fetch for 120 s with lag")
-    assert not health.live().ok
-    assert "no fetch for 120 s" in str(health.live().body)
 
 
 def test_its_repr_tells_the_condition_in_words(health: Health) -> None:

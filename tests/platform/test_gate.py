@@ -13,26 +13,14 @@ from service.platform.gate import Gate
 from service.telemetry.metrics import Metrics
 from tests.platform.conftest import CALL, MARK
 from tests.platform.scripted import Scripted, answer
+from tests.support.clock import HandClock
 
 NOW = 1_800_000_000.0
 
 
-class HandClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def time(self) -> float:
-        return NOW + self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> HandClock:
-    return HandClock()
+    return HandClock(epoch=NOW)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""An analysis as the platform reads it, checked before anything is done for it."""
+"""Parses the body of an analysis and refuses what the platform refuses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SourceType = Literal["url", "asset_id", "base64_string"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the video comes from. The content of base64 is not kept here."""
+    """Where the video comes from."""
 
     type: SourceType
     value: str
@@ -56,7 +56,7 @@ class AnalysisRequest:
     directive: Directive | None
     temperature: float
     max_tokens: int | None
-    """None: unlimited."""
+    """None means unlimited."""
     schema: dict[str, Any] | None
     definitions: tuple[SegmentDefinition, ...]
     time_format: TimeFormat
@@ -71,7 +71,10 @@ class AnalysisRequest:
 
 
 def parse_analysis(body: Any, *, task: bool, strict: bool, video_limit_bytes: int) -> AnalysisRequest:
-    """Check a decoded body; raises `Refusal`."""
+    """Check a decoded body of `/analyze/tasks` (`task`) or `/analyze`; raises `Refusal`.
+
+    With `strict`, unknown members are refused. `video_limit_bytes` is the size of a base64 video after decoding.
+    """
     given = Parameters(body)
     if strict:
         given.only(_SYNC - {"stream"} | _TASK_ONLY if task else _SYNC)

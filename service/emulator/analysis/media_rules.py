@@ -1,4 +1,4 @@
-"""What the platform takes and what it refuses, by duration, size and shape."""
+"""What the platform refuses by duration, resolution and file size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Mode = Literal["sync", "task"]
 
 
 def refused_as_asset(footage: Footage) -> Refusal | None:
-    """Why an asset of this content becomes `failed`; duration is no reason here, each model has its own."""
+    """Why an asset with this content becomes `failed`, or None. Duration is checked when it is analysed."""
     if footage.kind == "image" and footage.size > IMAGE_BYTES:
         return Refusal(400, "image_filesize_too_large", f"The image is larger than {IMAGE_BYTES} bytes.")
     if footage.kind != "video":

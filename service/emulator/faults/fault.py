@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: one fault, as a rule of the admin endpoint or a directive in a prompt asks for it."""
+"""A fault: what goes wrong on purpose. Rules of the admin endpoint and directives in prompts ask for it."""
 
 from __future__ import annotations
 
@@ -17,69 +17,69 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Every member is optional; those that are set act together, in the order given here."""
+    """Each member is optional. Those that are set act together, in the order given here."""
 
     delay_seconds: float | None = None
-    """Waits before anything else is done."""
+    """Wait for so long before anything else."""
     early: bool | None = None
-    """Answers `status` before the request's body is read (asset creation)."""
+    """Answer `status` before the body is read (only when an asset is created)."""
     hang_seconds: float | None = None
-    """Answers nothing for so long, does nothing, then closes the connection."""
+    """Keep the connection open for so long, then close it without an answer. The request has no effect."""
     close: Literal["before", "after"] | None = None
-    """Closes the connection without an answer, before the work is done or after it (its outcome is then unknown)."""
+    """Close the connection without an answer, before the request has an effect or after it."""
     status: int | None = None
-    """Answers this status instead of doing the work."""
+    """Answer this HTTP status. The request has no effect."""
     body: Literal["flat", "nested", "empty", "text"] | None = None
-    """Shape of that answer; the operation's own by default."""
+    """The shape of that answer; by default that of the operation."""
     code: str | None = None
-    """Error code of that answer, or of a failing asset or task."""
+    """The error code of that answer, or of the asset or task that fails."""
     message: str | None = None
     retry_after: str | None = None
-    """`Retry-After` of that answer: seconds, or a date."""
+    """The `Retry-After` header of that answer: seconds or a date."""
 
     fragments: int | None = None
-    """Number of fragments of the text."""
+    """The number of fragments of the text."""
     characters: int | None = None
-    """Least length of the text."""
+    """The least length of the text."""
     interval_ms: float | None = None
-    """Between two lines."""
+    """The time between two lines of a stream."""
     first_ms: float | None = None
-    """Before `stream_start`."""
+    """The time before `stream_start`."""
     finish: Literal["length"] | None = None
-    """Ends half-way through the text as if at `max_tokens`."""
+    """Cut the text in half, as if `max_tokens` were reached."""
     invalid_json: bool | None = None
-    """The text is not valid JSON although a schema was asked for."""
+    """Make the text invalid JSON, although the request has a schema."""
     raw_separators: bool | None = None
-    """U+2028, U+2029 and U+0085 stand raw inside the texts."""
+    """Put U+2028, U+2029 and U+0085 into the texts without escaping them."""
     cut_after: int | None = None
-    """After so many fragments half a line, then the connection is closed."""
+    """After so many fragments, send half a line and close the connection."""
     end_after: int | None = None
-    """After so many fragments the response ends properly, without `stream_end`."""
+    """After so many fragments, end the response properly, without `stream_end`."""
     stall_after: int | None = None
-    """After so many fragments nothing comes for `stall_seconds`."""
+    """After so many fragments, send nothing for `stall_seconds`."""
     stall_seconds: float | None = None
-    """Default: an hour."""
+    """By default an hour."""
     unknown_after: int | None = None
-    """After so many fragments an event of an unknown type is slipped in."""
+    """After so many fragments, send an event of an unknown type."""
     duplicate_after: int | None = None
-    """The fragment with this number (from 1) is sent twice."""
+    """Send the fragment with this number (counted from 1) twice."""
     garbage_after: int | None = None
-    """After so many fragments a line that is no JSON is slipped in."""
+    """After so many fragments, send a line that is not JSON."""
     error_after: int | None = None
-    """After so many fragments an error object, then the end without `stream_end`."""
+    """After so many fragments, send an error object and end the response without `stream_end`."""
 
     asset: Literal["fail"] | None = None
-    """The asset becomes `failed`."""
+    """Let the asset become `failed`."""
     asset_seconds: float | None = None
-    """Its time until `ready`."""
+    """The time until the asset is `ready`."""
     task: Literal["fail"] | None = None
-    """The task becomes `failed`."""
+    """Let the task become `failed`."""
     queued_seconds: float | None = None
     task_seconds: float | None = None
-    """How long it is `processing`."""
+    """How long the task is `processing`."""
 
     def over(self, other: Fault) -> Fault:
-        """Both together; where both set a member, this one's counts."""
+        """Combine two faults. Where both set a member, the value of this one is used."""
         mine = {item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) is not None}
         return replace(other, **mine)
 

@@ -1,4 +1,4 @@
-"""Which requests a fault befalls: the rules given over the admin endpoint, and directives counted by their text."""
+"""Decides which requests get a fault: by rules of the admin endpoint, and by directives in prompts."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _MATCHING = {"operation", "path", "contains", "nth", "skip", "times", "probabili
 
 @dataclass(slots=True)
 class FaultRule:
-    """Befalls a request that meets every condition."""
+    """A fault, and the conditions of the requests that get it. All conditions must be met."""
 
     number: int
     fault: Fault
     operations: frozenset[str]
-    """Empty: every operation."""
+    """Empty means every operation."""
     path: str | None
-    """A part of the path."""
+    """A text that the path must contain."""
     contains: str | None
-    """A part of the request's text: JSON body, prompt, or the form's file name and url."""
+    """A text that the request must contain: in its JSON body, or in the file name and URL of its form."""
     skip: int
-    """So many matching requests pass first."""
+    """So many matching requests are left alone first."""
     times: int | None
-    """So many are befallen, then the rule is spent; None: all."""
+    """The rule acts on so many requests and then no more; None means no limit."""
     probability: float
     rng: random.Random
     matched: int = 0
@@ -57,8 +57,8 @@ class FaultRule:
             and (self.contains is None or self.contains in text)
         )
 
-    def befalls(self) -> bool:
-        """Count a matching request and decide."""
+    def acts_on_next(self) -> bool:
+        """Count a matching request, and decide whether it gets the fault."""
         self.matched += 1
         if self.matched <= self.skip or (self.times is not None and self.fired >= self.times):
             return False
@@ -84,7 +84,7 @@ class FaultRule:
 
 @dataclass(slots=True)
 class FaultRules:
-    """All rules of an emulator."""
+    """All rules of an emulator, and the counts of its directives."""
 
     rules: list[FaultRule] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -128,21 +128,21 @@ class FaultRules:
         return rule
 
     def clear(self, number: int | None = None) -> int:
-        """Remove one rule or all; returns how many."""
+        """Remove one rule, or all of them; returns how many were removed."""
         before = len(self.rules)
         self.rules = [rule for rule in self.rules if number is not None and rule.number != number]
         return before - len(self.rules)
 
     def for_request(self, operation: str, path: str, text: str, *, early: bool = False) -> Fault:
-        """What befalls this request. A rule with `early` is asked before the body is read, all others after."""
+        """The fault of a request, by all rules. Before its body is read, `early` is true and only early rules count."""
         found = NO_FAULT
         for rule in self.rules:
-            if bool(rule.fault.early) == early and rule.meets(operation, path, text) and rule.befalls():
+            if bool(rule.fault.early) == early and rule.meets(operation, path, text) and rule.acts_on_next():
                 found = rule.fault.over(found)
         return found
 
     def for_directive(self, operation: str, identity: str, directive: Directive | None) -> Fault:
-        """What the prompt asks for; `times` is counted for `identity` (the custom id, else the prompt)."""
+        """The fault that a prompt asks for. `times` is counted for each `identity` (key, custom id or prompt)."""
         if directive is None:
             return NO_FAULT
         if directive.times is not None:

@@ -1,4 +1,4 @@
-"""The text of an analysis, its fragments and its usage: the same for the same footage, request and seed."""
+"""Makes the text of an analysis. The same footage, request and seed always give the same text and fragments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEPARATORS = "\u2028\u2029\u0085"
 
 @dataclass(frozen=True, eq=False)
 class Generation:
-    """What the model said. `finish_reason` `length` comes with `warning`."""
+    """A generated text. With `finish_reason` `length` there is a `warning`."""
 
     generation_id: str
     text: str
@@ -64,7 +64,7 @@ def generate(footage: Footage, request: AnalysisRequest, pace: Pace, fault: Faul
     wanted = fault.fragments or pace.fragments
     least = fault.characters or pace.characters or 0
     if wanted:
-        # Many fragments still fit into max_tokens: they are made shorter, down to one character.
+        # The wanted number of fragments must fit into max_tokens, so fragments become shorter, down to 1 character.
         fitting = (request.max_tokens or 10**9) * _CHARS_PER_TOKEN * 9 // 10
         least = max(least, min(wanted * pace.fragment_chars, max(wanted, fitting)))
     text = _text(footage, request, start, end, rng, least)
@@ -117,7 +117,7 @@ def _with_separators(text: str) -> str:
 
 
 def _sizes(length: int, count: int, rng: random.Random) -> tuple[int, ...]:
-    """`length` cut at arbitrary points into `count` parts of at least one character (fewer if it is shorter)."""
+    """Random sizes of `count` parts with the sum `length`. None is empty, so a short text has fewer parts."""
     count = max(1, min(count, length))
     mean = length // count
     left = length

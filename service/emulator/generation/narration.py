@@ -1,4 +1,4 @@
-"""Words about a video, made from what was measured in it. The same seed tells the same story."""
+"""Sentences about a video, made from its measures. The same random generator gives the same sentences."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def clock_time_ms(seconds: float) -> str:
 
 
 def scenes_within(footage: Footage, start: float, end: float) -> list[Scene]:
-    """The scenes that touch the window; never empty."""
+    """The scenes that overlap the window; the first scene if none does. Times are on the file's clock."""
     touched = [scene for scene in footage.scenes if scene.end > start and scene.start < end]
     return touched or list(footage.scenes[:1])
 
 
 def narrate(footage: Footage, prompt: str, start: float, end: float, rng: random.Random, characters: int) -> str:
-    """An overview and each scene; then one observation after another until the text has `characters`."""
+    """An overview, sentences for each scene, then observations until the text has at least `characters`."""
     scenes = scenes_within(footage, start, end)
     sentences = [*overview(footage, prompt, start, end, scenes), *scene_sentences(scenes, rng)]
     length = sum(len(sentence) + 1 for sentence in sentences)
@@ -39,7 +39,7 @@ def narrate(footage: Footage, prompt: str, start: float, end: float, rng: random
 
 
 def overview(footage: Footage, prompt: str, start: float, end: float, scenes: list[Scene]) -> Iterator[str]:
-    """What is said of every video first."""
+    """The first sentences: the prompt, the window, the number of scenes."""
     asked = " ".join(prompt.split())
     if asked:
         yield f"You asked: “{asked[:120]}{'…' if len(asked) > 120 else ''}”."
@@ -53,7 +53,7 @@ def overview(footage: Footage, prompt: str, start: float, end: float, scenes: li
 
 
 def scene_sentences(scenes: list[Scene], rng: random.Random) -> Iterator[str]:
-    """One or two sentences for each scene, in order."""
+    """One sentence for each scene, in order, and a second one if it has sound."""
     for number, scene in enumerate(scenes, start=1):
         opening = rng.choice(["Scene", "Part", "Shot"])
         span = f"{clock_time(scene.start)} to {clock_time(scene.end)}"
@@ -63,7 +63,7 @@ def scene_sentences(scenes: list[Scene], rng: random.Random) -> Iterator[str]:
 
 
 def observations(scenes: list[Scene], start: float, end: float, rng: random.Random) -> Iterator[str]:
-    """Sentences without end, walking through the window again and again."""
+    """Endless sentences about moments of the window; after its end they begin again at its start."""
     at = start
     while True:
         scene = next((item for item in scenes if item.start <= at < item.end), scenes[-1])

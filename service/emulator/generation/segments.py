@@ -1,4 +1,4 @@
-"""Segments of a video that fit a definition."""
+"""Makes the segments of a video for a definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulator's own endpoints, outside `/v1.3` and without a key: what it did, and what shall go wrong."""
+"""The emulator's own endpoints, outside `/v1.3` and without a key: activity, faults, paces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def _answering(handler: Handler) -> Handler:
-    """Answers what is wrong with a request: `Refusal`, or a `ValueError` whose message is for the caller."""
+    """Wrap a handler: a `Refusal`, or a `ValueError` whose message is for the caller, becomes a 4xx."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         try:

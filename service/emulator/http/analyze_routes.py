@@ -1,4 +1,4 @@
-"""`POST /analyze`: a stream of events, or one answer."""
+"""The endpoint `POST /analyze`: a stream of events, or one answer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from service.emulator.analysis.analysis_request import parse_analysis
 from service.emulator.analysis.media_rules import refused_in_analysis, window_of
 from service.emulator.generation.generation import Generation
 from service.emulator.http.answers import json_response
-from service.emulator.http.calls import Call, endpoint, gone
+from service.emulator.http.calls import Call, client_left, endpoint
 from service.emulator.http.stream_script import StreamScript, scripted, stream_lines
 
 _NOTED_PROMPT = 200
 _BURST_LINES = 64
-_STALL_LOOK_SECONDS = 0.05
+_STALL_POLL_SECONDS = 0.05
 
 
 async def _analyze(call: Call) -> web.StreamResponse:
@@ -29,7 +29,7 @@ async def _analyze(call: Call) -> web.StreamResponse:
     )
     call.note(prompt=request.prompt[:_NOTED_PROMPT], stream=request.stream)
     text = data.decode("utf-8", "replace") if platform.faults.rules else ""
-    await call.befall(text, request.directive, request.prompt)
+    await call.apply_faults(text, request.directive, request.prompt)
     footage = await platform.footage_of(request.source, unknown_status=404)
     start, end = window_of(footage, request.start, request.end)
     refusal = refused_in_analysis(footage, "sync", end - start)
@@ -64,7 +64,7 @@ async def _stream(call: Call, generation: Generation) -> web.StreamResponse:
     await asyncio.sleep(first_ms * pace.time_scale / 1000)
     try:
         await response.prepare(call.request)
-        await _tell(call, response, script, interval_ms * pace.time_scale / 1000)
+        await _send_lines(call, response, script, interval_ms * pace.time_scale / 1000)
         if script.ending == "cut":
             streams["cut"] += 1
             await response.write(script.lines[-1][: len(script.lines[-1]) // 2])
@@ -80,8 +80,8 @@ async def _stream(call: Call, generation: Generation) -> web.StreamResponse:
     return response
 
 
-async def _tell(call: Call, response: web.StreamResponse, script: StreamScript, interval: float) -> None:
-    """Send the lines at their times; those that are due together go out in one write."""
+async def _send_lines(call: Call, response: web.StreamResponse, script: StreamScript, interval: float) -> None:
+    """Send each line when it is due. Lines that are due at the same time are sent in one write."""
     loop = asyncio.get_running_loop()
     lines = script.lines if script.ending != "cut" else script.lines[:-1]
     began = loop.time()
@@ -108,11 +108,11 @@ async def _stall(call: Call, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     while loop.time() < until:
-        if gone(call.request):
+        if client_left(call.request):
             raise ConnectionResetError
-        await asyncio.sleep(_STALL_LOOK_SECONDS)
+        await asyncio.sleep(_STALL_POLL_SECONDS)
 
 
 def analyze_routes() -> list[web.RouteDef]:
-    """The routes of analyses."""
+    """Paths are relative to `/v1.3`."""
     return [web.post("/analyze", endpoint("analyze_stream", _analyze))]

@@ -14,21 +14,21 @@ NESTED = frozenset({"task_create", "task_get", "task_delete"})
 
 
 def error_body(operation: str, code: str, message: str, *, shape: str | None = None) -> dict[str, Any]:
-    """The body of an error; `shape` (`flat`, `nested`) overrules the operation's own."""
+    """The body of an error. `shape` (`flat` or `nested`) is used in place of the operation's own shape."""
     error = {"code": code, "message": message}
     nested = shape == "nested" or (shape is None and operation in NESTED)
     return {"error": error} if nested else error
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """An answer with a JSON body."""
+    """An answer in JSON. Raises `TypeError` for texts with lone surrogates, which readers of headers replace."""
     return web.Response(
         body=orjson.dumps(body), status=status, headers=headers, content_type="application/json", charset="utf-8"
     )
 
 
 def refusal_response(operation: str, refusal: Refusal, *, flat: bool) -> web.Response:
-    """The answer to a call that is refused, in the shape that the platform has for this operation."""
+    """The answer to a refused request, in the shape of its operation, or flat."""
     shape = "flat" if flat else None
     body = error_body(operation, refusal.code, refusal.message, shape=shape)
     return json_response(body, refusal.status, refusal.headers)

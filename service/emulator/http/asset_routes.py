@@ -1,4 +1,4 @@
-"""Endpoints of `/assets`."""
+"""The endpoints of `/assets`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KINDS = frozenset({"image", "video", "audio", "document"})
 
 async def _create(call: Call) -> web.StreamResponse:
     platform = call.platform
-    await call.befall(early=True)
+    await call.apply_faults(early=True)
     form = await read_asset_form(call.request, platform.viewer, platform.options)
     spooled = form.spooled
     call.note(method=form.method, filename=form.filename, url=form.url)
@@ -27,7 +27,7 @@ async def _create(call: Call) -> web.StreamResponse:
         platform.activity.bytes["received"] += spooled.size
         call.note(sha256=spooled.sha256, size=spooled.size)
     try:
-        fault = await call.befall(f"{form.filename}\n{form.url or ''}")
+        fault = await call.apply_faults(f"{form.filename}\n{form.url or ''}")
     except BaseException:
         if spooled is not None:
             spooled.path.unlink(missing_ok=True)
@@ -50,12 +50,12 @@ async def _create(call: Call) -> web.StreamResponse:
     if call.entry is not None:
         platform.activity.created(call.entry)
     platform.assets.add(asset, spooled, fault)
-    # Creation always answers `processing`, whatever the size.
+    # The platform answers `processing` for every size.
     return json_response(asset.brief(now) | {"status": "processing"}, 201)
 
 
 async def _list(call: Call) -> web.StreamResponse:
-    await call.befall()
+    await call.apply_faults()
     query = call.request.query
     kinds = query.getall("asset_types", [])
     if not _KINDS.issuperset(kinds):
@@ -67,19 +67,19 @@ async def _list(call: Call) -> web.StreamResponse:
 
 
 async def _get(call: Call) -> web.StreamResponse:
-    await call.befall()
+    await call.apply_faults()
     asset = call.platform.assets.get(call.request.match_info["asset_id"])
     return json_response(asset.detail(call.platform.now()))
 
 
 async def _delete(call: Call) -> web.StreamResponse:
-    await call.befall()
+    await call.apply_faults()
     call.platform.assets.remove(call.request.match_info["asset_id"])
     return web.Response(status=204)
 
 
 async def _metadata(call: Call) -> web.StreamResponse:
-    await call.befall()
+    await call.apply_faults()
     asset = call.platform.assets.get(call.request.match_info["asset_id"])
     if call.request.method == "DELETE":
         asset.metadata = {}
@@ -92,8 +92,8 @@ async def _metadata(call: Call) -> web.StreamResponse:
 
 
 async def _references(call: Call) -> web.StreamResponse:
-    """Indexes and entities, which an emulator of analyses has none of."""
-    await call.befall()
+    """Indexes and entities of an asset: always none, because the emulator has neither."""
+    await call.apply_faults()
     call.platform.assets.get(call.request.match_info["asset_id"])
     nothing: list[str] = []
     found, info = page_of(nothing, call.request.query)
@@ -101,7 +101,7 @@ async def _references(call: Call) -> web.StreamResponse:
 
 
 def asset_routes() -> list[web.RouteDef]:
-    """The routes of assets."""
+    """Paths are relative to `/v1.3`."""
     one = "/assets/{asset_id:[0-9a-fA-F]{24}}"
     return [
         web.post("/assets", endpoint("asset_create", _create)),

@@ -21,7 +21,7 @@ from service.emulator.refusals import Refusal
 
 PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
 
-_HANG_LOOK_SECONDS = 0.05
+_HANG_POLL_SECONDS = 0.05
 _DEFAULT_CODES = {400: "parameter_invalid", 401: "api_key_invalid", 403: "api_not_allowed", 404: "resource_not_exist"}
 _CATEGORIES = {
     "asset_create": "upload",
@@ -31,18 +31,18 @@ _CATEGORIES = {
 }
 _SHOWN_LIMIT = 60
 _JSON_OVERHEAD_BYTES = 1024 * 1024
-"""Of a body besides its base64 video."""
+"""Room in a JSON body for everything but the base64 video."""
 
 
 class _Answered(Exception):
-    """A fault answers instead of the work; None closes the connection."""
+    """A fault has answered the request. With None, the connection is closed without an answer."""
 
     def __init__(self, response: web.Response | None) -> None:
         self.response = response
 
 
 class Call:
-    """One request on its way through an endpoint."""
+    """One request while its endpoint works on it."""
 
     def __init__(self, platform: Platform, request: web.Request, operation: str) -> None:
         self.platform = platform
@@ -60,14 +60,18 @@ class Call:
         return await json_body(self.request, options.silence_seconds, limit)
 
     def note(self, **facts: Any) -> None:
-        """Add to the log entry of a POST."""
+        """Add facts to the activity entry of a POST; other requests have none."""
         if self.entry is not None:
             self.entry.update(facts)
 
-    async def befall(
+    async def apply_faults(
         self, text: str = "", directive: Directive | None = None, identity: str = "", *, early: bool = False
     ) -> Fault:
-        """Let the faults that match happen; what they ask of the work itself is in the returned fault."""
+        """Apply the faults that match this request: wait, close, or answer in place of the endpoint.
+
+        `text` is what rules match with `contains`. `identity` is what `times` of a directive is counted for. Returns
+        the fault, whose other members the endpoint applies itself.
+        """
         rules = self.platform.faults
         fault = rules.for_request(self.operation, self.request.path, text, early=early)
         fault = rules.for_directive(self.operation, identity, directive).over(fault)
@@ -87,19 +91,19 @@ class Call:
         return self.fault
 
     def disconnect(self) -> None:
-        """Close the connection after what was written."""
+        """Close the connection once everything written so far is sent."""
         if self.request.transport is not None:
             self.request.transport.close()
 
     async def _hang(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        while loop.time() < until and not gone(self.request):
-            await asyncio.sleep(min(_HANG_LOOK_SECONDS, seconds))
+        while loop.time() < until and not client_left(self.request):
+            await asyncio.sleep(min(_HANG_POLL_SECONDS, seconds))
 
 
-def gone(request: web.Request) -> bool:
-    """True when the client has left."""
+def client_left(request: web.Request) -> bool:
+    """Whether the client has closed the connection."""
     return request.transport is None or request.transport.is_closing()
 
 
@@ -123,7 +127,7 @@ Work = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
 def endpoint(operation: str, work: Work) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """The handler of a route."""
+    """Wrap an endpoint into the handler of a route: errors are answered, and each call is counted once."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         platform = request.app[PLATFORM]
@@ -131,7 +135,7 @@ def endpoint(operation: str, work: Work) -> Callable[[web.Request], Awaitable[we
         outcome: int | str = "closed"
         try:
             try:
-                _let_in(call)
+                _check_key_and_quota(call)
                 response = await work(call)
             except Refusal as refusal:
                 response = refusal_response(call.operation, refusal, flat=platform.options.flat_errors)
@@ -141,9 +145,9 @@ def endpoint(operation: str, work: Work) -> Callable[[web.Request], Awaitable[we
                     return web.Response()
                 response = answered.response
             except ConnectionError:
-                if not gone(request):
+                if not client_left(request):
                     raise
-                return web.Response()  # the client left in the middle of its request
+                return web.Response()  # nobody is there to read an answer
             if call.fault.close == "after":
                 _abort(request)
             else:
@@ -160,7 +164,7 @@ def _abort(request: web.Request) -> None:
         request.transport.abort()
 
 
-def _let_in(call: Call) -> None:
+def _check_key_and_quota(call: Call) -> None:
     given = call.request.headers.get("x-api-key", "")
     wanted = call.platform.options.api_key
     if not given or (wanted is not None and given != wanted):
@@ -180,13 +184,13 @@ def _let_in(call: Call) -> None:
 
 
 async def mark_response(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal handler: the headers that every answer of the platform carries."""
+    """Called by aiohttp for each response: set the headers that all answers of the platform have."""
     response.headers["X-Api-Version"] = "1.3"
     if request.method != "POST" or PLATFORM not in request.app:
         return
     category = "upload" if request.path.startswith("/v1.3/assets") else "analyze"
     platform = request.app[PLATFORM]
-    limit, used, reset = platform.quota.look(category, platform.now())
+    limit, used, reset = platform.quota.usage(category, platform.now())
     shown = limit if limit is not None else _SHOWN_LIMIT
     response.headers["X-Ratelimit-Limit"] = str(shown)
     response.headers["X-Ratelimit-Remaining"] = str(max(0, shown - used) if limit is not None else shown)

@@ -1,4 +1,4 @@
-"""Pages of a list: 1-based, and empty beyond the last one, which the official SDK relies on."""
+"""Pages of a list. They are counted from 1; beyond the last one they are empty, which the official SDK relies on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_PAGES = 1_000_000_000
 
 
 def page_of(found: Sequence[T], query: MultiMapping[str]) -> tuple[Sequence[T], dict[str, Any]]:
-    """The asked-for part of `found` and its `page_info`; raises `Refusal` for a wrong page number."""
+    """The requested page of `found`, and its `page_info`. Raises `Refusal` for a wrong page number."""
     page = _whole(query, "page", 1, _MOST_PAGES)
     limit = _whole(query, "page_limit", _DEFAULT, _MOST)
     info = {

@@ -1,4 +1,4 @@
-"""The emulator on a port: inside another process, or as one of its own."""
+"""Runs the emulator on a port, inside another process (`Emulator`) or as a process of its own (`serve`)."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ class Emulator:
 
     @property
     def base_url(self) -> str:
-        """What clients are given: it ends in `/v1.3`."""
+        """The URL for clients; it ends in `/v1.3`."""
         return self.root_url + PREFIX
 
     @property
     def platform(self) -> Platform:
-        """The state behind the port; of a stopped emulator the last one."""
+        """The state behind the port; after `stop`, the last state. Raises `RuntimeError` before the first `start`."""
         if self._platform is None:
             raise RuntimeError("the emulator was not started")
         return self._platform
 
     async def start(self) -> None:
-        """Serve; a port that was 0 is known from here on. Raises `OSError` if the port is taken."""
+        """Listen; afterwards `options.port` is the real port. Raises `OSError` if the port is taken."""
         connections = Connections(self.options.silence_seconds)
         app = create_app(self.options, self._clock, connections=connections)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
@@ -70,7 +70,7 @@ class Emulator:
             self._watch = asyncio.create_task(connections.watch(runner.server))
 
     async def stop(self) -> None:
-        """Close every connection; what was under way is cut off."""
+        """Close the port and all connections, also those with a request under way."""
         if self._watch is not None:
             self._watch.cancel()
         runner, self._runner, self._watch = self._runner, None, None
@@ -104,7 +104,7 @@ class Emulator:
 
 
 async def serve(options: EmulatorOptions, address_file: Path | None = None) -> None:
-    """Run until SIGTERM or SIGINT. `address_file` is given the base url once the port is open."""
+    """Run until SIGTERM or SIGINT. The base URL is written to `address_file` once the port is open."""
     log = structlog.get_logger()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -119,7 +119,7 @@ async def serve(options: EmulatorOptions, address_file: Path | None = None) -> N
 
 
 def _publish(path: Path, text: str) -> None:
-    """Whole or not at all for a reader."""
+    """Write by renaming, so that a reader sees the whole text or no file."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

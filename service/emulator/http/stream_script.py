@@ -1,4 +1,4 @@
-"""The lines of an NDJSON stream, prepared once for a text, and the disturbances a fault puts into them. Pure."""
+"""Prepares the lines of an NDJSON stream, and changes them as a fault asks. Pure: nothing is sent here."""
 
 from __future__ import annotations
 
@@ -17,21 +17,25 @@ _STALL_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class StreamScript:
-    """What to send."""
+    """The lines of one stream, and how they are sent."""
 
     lines: Sequence[bytes]
     ending: Ending
-    """`cut`: half of the last line, then the connection is closed; `short`: a proper end without `stream_end`."""
+    """`cut`: half of the last line is sent, then the connection is closed. `short`: the response ends properly, but
+    without `stream_end`."""
     stall_before: int | None
-    """The line before which nothing is sent for `stall_seconds`."""
+    """The number of the line before which nothing is sent for `stall_seconds`."""
     stall_seconds: float
     fragments: int
-    """Texts among the lines."""
+    """How many of the lines hold a text."""
 
 
 @lru_cache(maxsize=128)
 def stream_lines(generation: Generation, *, raw: bool) -> tuple[bytes, ...]:
-    """Start, texts and end. `raw` leaves characters beyond ASCII as they are."""
+    """The lines without a fault: start, texts, end. With `raw`, characters beyond ASCII are not escaped.
+
+    Cached, because many streams send the same generation.
+    """
     start: dict[str, Any] = {"event_type": "stream_start", "metadata": {"generation_id": generation.generation_id}}
     end: dict[str, Any] = {
         "event_type": "stream_end",
@@ -50,9 +54,9 @@ def line(event: dict[str, Any], *, raw: bool = False) -> bytes:
 
 
 def scripted(lines: Sequence[bytes], fault: Fault) -> StreamScript:
-    """The stream with what the fault asks for. Numbers of fragments beyond the text's own mean its last."""
+    """Apply the fault to the lines. A fragment number beyond the last fragment means the last one."""
     fragments = len(lines) - 2
-    told = list(lines)
+    sent = list(lines)
     inserted: list[tuple[int, bytes]] = []
 
     def after(count: int) -> int:
@@ -69,20 +73,20 @@ def scripted(lines: Sequence[bytes], fault: Fault) -> StreamScript:
     if fault.error_after is not None:
         at, ending = after(fault.error_after), "short"
         error = {"code": fault.code or "generic_error", "message": fault.message or "The generation failed."}
-        told = [*told[:at], line(error)]
+        sent = [*sent[:at], line(error)]
     elif fault.end_after is not None:
-        told, ending = told[: after(fault.end_after)], "short"
+        sent, ending = sent[: after(fault.end_after)], "short"
     elif fault.cut_after is not None:
-        told, ending = told[: after(fault.cut_after) + 1], "cut"
+        sent, ending = sent[: after(fault.cut_after) + 1], "cut"
     stall = after(fault.stall_after) if fault.stall_after is not None else None
     for at, extra in sorted(inserted, reverse=True):
-        told.insert(min(at, len(told)), extra)
+        sent.insert(min(at, len(sent)), extra)
         if stall is not None and stall > at:
             stall += 1
     return StreamScript(
-        lines=told,
+        lines=sent,
         ending=ending,
-        stall_before=stall if stall is not None and stall < len(told) else None,
+        stall_before=stall if stall is not None and stall < len(sent) else None,
         stall_seconds=_STALL_SECONDS if fault.stall_seconds is None else fault.stall_seconds,
-        fragments=sum(item.startswith(b'{"event_type":"text_generation"') for item in told),
+        fragments=sum(item.startswith(b'{"event_type":"text_generation"') for item in sent),
     )

@@ -1,4 +1,4 @@
-"""Endpoints of `/analyze/tasks`."""
+"""The endpoints of `/analyze/tasks`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def _create(call: Call) -> web.StreamResponse:
     call.note(custom_id=request.custom_id, idempotency_key=key, prompt=request.prompt[:_NOTED_PROMPT])
     text = data.decode("utf-8", "replace") if platform.faults.rules else ""
     identity = key or request.custom_id or request.prompt
-    fault = await call.befall(text, request.directive, identity)
+    fault = await call.apply_faults(text, request.directive, identity)
     if key is None:
         task = await platform.tasks.create(request, body, platform.pace, fault)
         call.note(task_id=task.id)
@@ -56,7 +56,7 @@ async def _create(call: Call) -> web.StreamResponse:
 
 
 async def _list(call: Call) -> web.StreamResponse:
-    await call.befall()
+    await call.apply_faults()
     platform, query = call.platform, call.request.query
     wanted = TaskFilter(
         status=query.get("status") or None,
@@ -73,18 +73,18 @@ async def _list(call: Call) -> web.StreamResponse:
 
 
 async def _get(call: Call) -> web.StreamResponse:
-    await call.befall()
+    await call.apply_faults()
     return json_response(call.platform.tasks.shown(call.platform.tasks.get(call.request.match_info["task_id"])))
 
 
 async def _delete(call: Call) -> web.StreamResponse:
-    await call.befall()
+    await call.apply_faults()
     call.platform.tasks.remove(call.platform.tasks.get(call.request.match_info["task_id"]))
     return web.Response(status=204)
 
 
 async def _cancel(call: Call) -> web.StreamResponse:
-    await call.befall()
+    await call.apply_faults()
     task_id = call.request.match_info["task_id"]
     call.note(task_id=task_id)
     if not call.platform.options.cancellation:
@@ -97,7 +97,7 @@ async def _cancel(call: Call) -> web.StreamResponse:
 
 
 def task_routes() -> list[web.RouteDef]:
-    """The routes of tasks."""
+    """Paths are relative to `/v1.3`."""
     one = "/analyze/tasks/{task_id}"
     return [
         web.post("/analyze/tasks", endpoint("task_create", _create)),

@@ -23,6 +23,12 @@ _JOBS_OF_ONE_WORKER = 200
 """Then it is replaced, so that what a decoder leaks does not add up."""
 
 
+def _environment() -> dict[str, str]:
+    """What Python and its libraries need, and nothing more: a file that takes over the decoder finds no secrets."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
+    return kept | {"PYTHONPATH": os.pathsep.join(item for item in sys.path if item)}
+
+
 class _WorkerDied(Exception):
     """The worker ended, or was ended, without an answer."""
 
@@ -45,7 +51,7 @@ class _Worker:
             stderr=asyncio.subprocess.DEVNULL,
             limit=_ANSWER_BYTES,
             start_new_session=True,  # Ctrl-C is for the emulator, which ends its workers itself
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(item for item in sys.path if item)},
+            env=_environment(),
         )
         return cls(process)
 

@@ -1,4 +1,4 @@
-"""Bytes on their way to disk: hashed and written in a thread, never held in memory as a whole."""
+"""Writes incoming bytes to a file and hashes them, in a thread and with at most a megabyte in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BUFFER_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A complete file. Whoever holds it removes it or moves it away."""
+    """A complete file. Its holder must remove it or move it away."""
 
     path: Path
     sha256: str
@@ -25,7 +25,7 @@ class Spooled:
 
 
 class Spool:
-    """Takes chunks until `finish`; left without it, the file is removed."""
+    """A file that is being written. Leaving the `async with` block without `finish` removes it."""
 
     def __init__(self, directory: Path, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -39,7 +39,7 @@ class Spool:
         self._finished = False
 
     async def write(self, chunk: bytes) -> None:
-        """Take a chunk; raises `Refusal` beyond the limit."""
+        """Append a chunk; raises `Refusal` when the file grows beyond its limit."""
         self._size += len(chunk)
         if self._size > self._limit:
             raise Refusal(400, "video_filesize_too_large", f"The file is larger than {self._limit} bytes.")

@@ -113,10 +113,10 @@ class AssetBook:
 
     async def _footage(self, asset: Asset, spooled: Spooled | None) -> Footage:
         if spooled is not None:
-            return await self._viewer.look(spooled)
+            return await self._viewer.inspect(spooled)
         if asset.url is not None:
             return await self._viewer.fetch(asset.url)
-        return await self._viewer.look_again(asset.sha256 or "")
+        return await self._viewer.inspect_kept(asset.sha256 or "")
 
     def _fail(self, asset: Asset, reason: str) -> None:
         asset.failure = asset.failure or reason

@@ -1,4 +1,4 @@
-"""Assets: what is known of each, its status by the clock, and how it is shown."""
+"""An asset. Its status is computed from the clock when it is asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Metadata = dict[str, Any]
 
 @dataclass(slots=True)
 class Asset:
-    """One asset. It is settled when `footage` or `failure` is there and shows that from `ready_at` on."""
+    """`ready` or `failed` once `footage` or `failure` is known, but not before `ready_at`."""
 
     id: str
     method: str
@@ -36,7 +36,7 @@ class Asset:
         return "ready" if self.failure is None else "failed"
 
     def brief(self, now: float) -> dict[str, Any]:
-        """As creation answers."""
+        """The asset as the answer to its creation shows it."""
         shown: dict[str, Any] = {
             "_id": self.id,
             "method": self.method,
@@ -50,7 +50,7 @@ class Asset:
         return shown
 
     def detail(self, now: float) -> dict[str, Any]:
-        """As retrieval answers."""
+        """The asset as it is retrieved and listed."""
         shown = self.brief(now)
         status = shown["status"]
         rendition = {"ready": "ready", "failed": "error"}.get(status, "processing")
@@ -106,7 +106,7 @@ def _technical(footage: Footage, file_type: str) -> dict[str, Any]:
 def matching_assets(
     assets: Sequence[Asset], ids: Sequence[str], kinds: Sequence[str], filename: str | None
 ) -> list[Asset]:
-    """Filter as the list endpoint does, newest first. No condition is every asset."""
+    """The assets that meet all conditions of the list endpoint, newest first. An empty condition is always met."""
     part = (filename or "").lower()
     return [
         asset
@@ -116,11 +116,11 @@ def matching_assets(
 
 
 def cleaned(metadata: Metadata) -> Metadata:
-    """Without null, empty texts and empty lists, as the platform keeps it."""
+    """Metadata without null, empty texts and empty lists, which the platform drops."""
     return {name: value for name, value in metadata.items() if value not in (None, "", [])}
 
 
 def merged(old: Metadata, changes: Metadata) -> Metadata:
-    """`old` with `changes`: null deletes, empty texts and lists are ignored."""
+    """Metadata after a PATCH: null removes a member; empty texts and lists change nothing."""
     kept = {name: value for name, value in old.items() if not (name in changes and changes[name] is None)}
     return kept | cleaned(changes)

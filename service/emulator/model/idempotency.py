@@ -23,11 +23,11 @@ class _Known:
     digest: str
     expires_at: float
     answer: dict[str, Any] | None
-    """None while the first request is under way."""
+    """None while the first request is being worked on."""
 
 
 class IdempotencyKeys:
-    """Answers by (API key, path, idempotency key)."""
+    """Answers by scope."""
 
     def __init__(self, mode: IdempotencyMode, keep_seconds: float) -> None:
         self._mode = mode
@@ -35,7 +35,11 @@ class IdempotencyKeys:
         self._known: dict[Scope, _Known] = {}
 
     def claim(self, scope: Scope, digest: str, now: float) -> dict[str, Any] | None:
-        """The earlier answer; or None, then the caller works and calls `keep` or `release`. Raises `Refusal`."""
+        """The answer to an earlier request with this key, or None.
+
+        After None, the caller does the work and then calls `keep`, or `release` if it failed. Raises `Refusal` for a
+        key in use, with another body, or of a wrong form.
+        """
         key = scope[-1]
         if not 1 <= len(key) <= _LONGEST or not all("!" <= char <= "~" for char in key):
             raise invalid("The Idempotency-Key header must be 1 to 255 visible ASCII characters.")
@@ -50,13 +54,14 @@ class IdempotencyKeys:
         return known.answer
 
     def keep(self, scope: Scope, answer: dict[str, Any]) -> None:
+        """Store the answer to a claimed key."""
         self._known[scope].answer = answer
 
     def restore(self, scope: Scope, digest: str, expires_at: float, answer: dict[str, Any]) -> None:
         self._known[scope] = _Known(digest, expires_at, answer)
 
     def release(self, scope: Scope) -> None:
-        """The work was not done: the key is free again."""
+        """Free the key after work that failed. Does nothing after `keep`."""
         known = self._known.get(scope)
         if known is not None and known.answer is None:
             del self._known[scope]

@@ -81,4 +81,4 @@ class Platform:
             return self.assets.ready_footage(source.value, unknown_status=unknown_status)
         if source.type == "url":
             return await self.viewer.fetch(source.value)
-        return await self.viewer.look(await self.viewer.decode(source.value))
+        return await self.viewer.inspect(await self.viewer.decode(source.value))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
 from service.emulator.analysis.analysis_request import parse_analysis
 from service.emulator.faults.fault import fault_from
 from service.emulator.media.footage import footage_from
@@ -11,6 +13,8 @@ from service.emulator.model.assets import Asset
 from service.emulator.model.platform import Platform
 from service.emulator.model.tasks import Task, TaskError, TaskTimes, request_parameters
 from service.emulator.options import Pace
+from service.emulator.refusals import Refusal
+from service.telemetry.events import LogEvent
 
 
 def restore(platform: Platform) -> None:
@@ -18,10 +22,14 @@ def restore(platform: Platform) -> None:
     contents: dict[str, str | None] = {}
     for fact in platform.journal.read():
         kind = str(fact.pop("fact"))
-        if kind.startswith("task"):
-            _task_fact(platform, kind, fact, contents)
-        else:
-            _other_fact(platform, kind, fact)
+        try:
+            if kind.startswith("task"):
+                _task_fact(platform, kind, fact, contents)
+            else:
+                _other_fact(platform, kind, fact)
+        except (Refusal, ValueError, LookupError, TypeError) as error:
+            # Written by another version: the rest of the journal is still worth having.
+            structlog.get_logger().error(LogEvent.EMULATOR_BROKEN, fact=kind, exc_info=error)
     platform.assets.settle_restored()
     platform.tasks.settle_restored(contents)
 

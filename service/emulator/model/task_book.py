@@ -174,9 +174,9 @@ class TaskBook:
         """Get the video of a task that came without a ready asset."""
         try:
             if spooled is not None:
-                footage = await self._viewer.look(spooled)
+                footage = await self._viewer.inspect(spooled)
             elif sha256 is not None:
-                footage = await self._viewer.look_again(sha256)
+                footage = await self._viewer.inspect_kept(sha256)
             else:
                 footage = await self._viewer.fetch(task.request.source.value)
         except Refusal as refusal:

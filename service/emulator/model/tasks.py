@@ -1,4 +1,4 @@
-"""Tasks: a life read off the clock, so that thousands of them cost nothing while they wait."""
+"""A task. Its status is computed from the clock when it is asked for, so a waiting task needs no timer."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class TaskError:
 
 @dataclass(slots=True)
 class Task:
-    """One task. Its times are in seconds since the epoch and fixed when it is created."""
+    """Times are in seconds since the epoch; they are decided when the task is created."""
 
     id: str
     request: AnalysisRequest
     parameters: dict[str, Any]
-    """`request_params`, as sent."""
+    """What `request_params` shows: members of the request as it was sent."""
     created_at: float
     queued_until: float
     pending_until: float
@@ -67,13 +67,16 @@ class Task:
         return "ready" if self.failure is None else "failed"
 
     def finish(self, now: float) -> None:
-        """Be done at once."""
+        """End all waiting at `now`."""
         self.queued_until = min(self.queued_until, now)
         self.pending_until = min(self.pending_until, now)
         self.done_at = min(self.done_at, now)
 
     def as_json(self, now: float, generation: Generation | None, *, listed: bool = False) -> dict[str, Any]:
-        """As retrieval answers, or with the truncations of a list. `generation` is given when the status is ready."""
+        """The task as it is retrieved, or as a row of a list, where long members are cut.
+
+        `generation` must be given when the status is `ready`.
+        """
         status = self.status(now)
         shown: dict[str, Any] = {
             "task_id": self.id,
@@ -112,7 +115,7 @@ class Task:
 
 
 def request_parameters(body: dict[str, Any]) -> dict[str, Any]:
-    """The members of a request that its task echoes."""
+    """The members of a request that its task shows again."""
     shown = {name: body[name] for name in _PARAMETERS if body.get(name) is not None}
     return {"analysis_mode": "general"} | shown
 
@@ -132,7 +135,7 @@ def _truncated(parameters: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class TaskFilter:
-    """Conditions of the list endpoint; None is no condition."""
+    """The conditions of the list endpoint. None means no condition."""
 
     status: str | None = None
     video_url: str | None = None
@@ -151,7 +154,7 @@ class TaskFilter:
 
 @dataclass(slots=True)
 class TaskTimes:
-    """When a task changes its status, from a pace and a fault."""
+    """The times at which a task changes its status."""
 
     queued_until: float
     pending_until: float

@@ -52,7 +52,7 @@ class Viewer:
         """A new file for bytes that come in."""
         return Spool(self._temporary, limit_bytes)
 
-    async def look(self, spooled: Spooled) -> Footage:
+    async def inspect(self, spooled: Spooled) -> Footage:
         """Inspect a file and dispose of it; raises `Refusal` (`video_file_broken`)."""
         try:
             path = await asyncio.to_thread(self._keep, spooled)
@@ -61,7 +61,7 @@ class Viewer:
             if self._blobs is None:
                 spooled.path.unlink(missing_ok=True)
 
-    async def look_again(self, sha256: str) -> Footage:
+    async def inspect_kept(self, sha256: str) -> Footage:
         """Inspect kept bytes, after a restart that came before the first look ended. Raises `Refusal`."""
         path = self._blobs / sha256 if self._blobs is not None else None
         if path is None or not path.exists():
@@ -137,7 +137,7 @@ class Viewer:
     async def _fetch(self, url: str) -> Footage:
         async with self._fetch_slots:
             spooled = await _translated(self._download(url))
-        return await self.look(spooled)
+        return await self.inspect(spooled)
 
     async def _download(self, url: str) -> Spooled:
         if self._session is None:

@@ -1,4 +1,4 @@
-"""What an ended job adds to the metrics and to the log."""
+"""What a job adds to the metrics and to the log: its progress, its setbacks, its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The waits of a call that is repeated within its attempt: told to the outside, without a slot, and never for ever."""
+"""The waits of a call that is repeated within its attempt: published, without a slot, and never for ever."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from service.platform.errors import (
     StreamBroken,
 )
 
-# What certainly cost nothing.
+# Answers after which certainly nothing was done, nor billed.
 COST_NOTHING = (NotSent, RateLimited, NotAuthorized)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from service.engine.records import well_formed
 from service.failpoints import Point, failpoint
-from service.kafka.ports import LeaseLost, RecordPosition, RecordTooLarge
+from service.kafka.ports import DeliveryFailed, LeaseLost, RecordPosition, RecordTooLarge
 
 if TYPE_CHECKING:
     from contracts.fragments import FragmentEncoder
@@ -53,7 +53,7 @@ class Fragments:
     async def prove(self) -> None:
         """Wait, without a slot, until the topic takes a record, if that is in doubt. Called before the stream is paid.
 
-        Then an empty fragment is the first of the attempt. Raises `LeaseLost` or `TooMuchText`.
+        Then an empty fragment is the first of the attempt. Raises `Undelivered`, `LeaseLost` or `TooMuchText`.
         """
         if self._job.attempt == 1 and self._sender.takes(self._topic, self._job.partition):
             await self._live.without_slot(self._sender.ready())
@@ -65,6 +65,8 @@ class Fragments:
             await self._live.without_slot(self._sender.prove(record))
         except RecordTooLarge as error:
             raise TooMuchText(f"no fragment of this request fits its topic: {error}") from None
+        except DeliveryFailed as error:
+            raise Undelivered(f"it is not known whether the topic has taken a record: {error}") from None
 
     def begin(self, generation_id: str | None) -> None:
         """The stream has begun; later fragments carry its `generation_id`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from service.supervision import Supervised, Supervisor
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ class Poller:
         self._watched: dict[LiveJob, int] = {}
         self._count = 0
         self._wake = asyncio.Event()
-        self._loop_task: asyncio.Task[None] | None = None
+        self._running: Supervised | None = None
         self._polls: set[asyncio.Task[None]] = set()
 
-    def start(self) -> None:
+    def start(self, supervisor: Supervisor) -> None:
         """Begin to poll. Called on the running loop."""
-        self._loop_task = asyncio.create_task(self._run(), name="poller")
+        self._running = supervisor.keep("poller", self._run)
 
     def watch(self, live: LiveJob, seconds: float) -> None:
         """Poll the task of this job after `seconds`, and then as often as each poll says."""
@@ -64,7 +65,9 @@ class Poller:
 
     async def close(self) -> None:
         """Stop; polls under way are canceled."""
-        tasks = [*self._polls, *([self._loop_task] if self._loop_task else [])]
+        if self._running is not None:
+            await self._running.stop()
+        tasks = list(self._polls)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

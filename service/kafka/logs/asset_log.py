@@ -25,8 +25,6 @@ from service.settings import Settings
 from service.supervision import Supervisor
 from service.telemetry.metrics import Metrics
 
-__all__ = ["AssetLog", "AssetNote", "Claim"]
-
 _CACHED = 4_096
 _TOUCH_SHARE = 24  # a use is noted when this part of the reuse window has passed since the last note
 

@@ -1,9 +1,9 @@
 """Who may upload a video: claims in the assets topic, and the table that every process keeps of them.
 
-A claim is a record with a key of its own (identity and token), so that compaction keeps those of all claimants; a
-tombstone gives it up. Within the log's order the earliest claim that is not over wins. How long a claim lasts is a
-span, counted from the moment a process sees the record, by its own running clock: clocks of two machines are never
-compared while both run. Only for records read at a start, which may be old, the record's timestamp tells the age.
+A claim is a record with its own key (identity and token), so compaction keeps the claims of all processes; a tombstone
+gives it up. The earliest claim in the log that has not ended wins. A claim lasts for a number of seconds, counted by
+each process on its own monotonic clock from the moment it reads the record: clocks of two machines are not compared.
+Only for records read at the start, which may be old, the record's timestamp tells the age.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Entry:
 
 
 class ClaimTable:
-    """The claims of all processes, as one of them has seen them. Times are of its running clock."""
+    """The claims of all processes as this one has read them. Times are of its monotonic clock, in seconds."""
 
     def __init__(self) -> None:
         self._claims: dict[str, dict[str, _Entry]] = {}
@@ -89,7 +89,7 @@ class ClaimTable:
         return token in self._claims.get(identity, {})
 
     def holder(self, identity: str, now: float) -> tuple[str, float] | None:
-        """The token of the winner and when its claim is over; None when nobody holds one."""
+        """The token of the earliest claim and when it ends; None when there is none."""
         live = [
             (entry.order, token, entry.over_at)
             for token, entry in self._claims.get(identity, {}).items()
@@ -101,7 +101,7 @@ class ClaimTable:
         return token, over_at
 
     def sweep(self, now: float) -> None:
-        """Forget claims that are long over."""
+        """Forget claims that have ended."""
         for identity, claims in list(self._claims.items()):
             for token, entry in list(claims.items()):
                 if entry.over_at <= now:

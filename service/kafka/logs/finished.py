@@ -18,7 +18,7 @@ NO_OFFSET = -1
 
 
 def encode_finished(record: FinishedRecord) -> bytes:
-    """The record's value: compact JSON."""
+    """The value: compact JSON with a version."""
     place = record.completion
     return orjson.dumps(
         {
@@ -32,7 +32,7 @@ def encode_finished(record: FinishedRecord) -> bytes:
 
 
 def decode_finished(value: bytes) -> FinishedRecord | None:
-    """Read a record's value; None for a version that this program does not know, or damage."""
+    """Read a value; None when it is damaged or of a version that this program does not know."""
     try:
         record = orjson.loads(value)
         if record["v"] != VERSION:
@@ -111,7 +111,7 @@ class KafkaFinishedLog:
         return OutRecord(place.topic, place.partition, found.key, found.value, found.headers)
 
     def adopt(self, keys: Keys, offsets: Offsets) -> None:
-        """Take over what a restore has read; called once, by takeover."""
+        """Take the index that a takeover has built. Called once."""
         self._index.adopt(keys, offsets)
         self._entries.set(len(self._index))
 

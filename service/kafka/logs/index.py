@@ -1,6 +1,6 @@
-"""A memory of millions of names in 16 bytes each: a 64-bit fingerprint and an offset.
+"""An index of millions of names with 16 bytes for each: a 64-bit fingerprint and an offset.
 
-A hit is a hint, to be verified by reading the record at the offset. Two names share a fingerprint with a probability
+A hit is verified by reading the record at the offset. Two names share a fingerprint with a probability
 of n²/2⁶⁵ (a millionth for six million names): then the newer one hides the older.
 """
 
@@ -13,7 +13,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-_RECENT = 8_192  # in a dict: about ten times as much memory each, but merging a million takes some 20 ms
+_RECENT = 8_192  # in a dict: ten times the memory each; merging them into a million takes about 20 ms
 _GONE = -1
 
 Keys = NDArray[np.uint64]

@@ -162,7 +162,7 @@ class Group:
         self._consumer.subscribe([self._topic], listener=self._listener)
 
     def given(self, partitions: Sequence[TopicPartition]) -> None:
-        """A rebalance has ended. Synchronous from the listener's first statement on (Kafka rule 6).
+        """A rebalance has ended. Synchronous from the listener's first statement on (docs/kafka-rules.md, rule 6).
 
         Records are handed out while a listener awaits; and without a position the consumer would look for a
         committed offset and fail if there is none.

@@ -7,6 +7,9 @@ from service.kafka.membership.partition_table import PartitionTable
 from service.kafka.ports import JobHost
 from service.telemetry.metrics import Metrics
 
+PROCESS_BACKLOG_BYTES = 64 * 1024 * 1024
+"""Records of all partitions that were read and are not durable, above which none is read from."""
+
 
 class Throttle:
     """Pauses and resumes partitions. `apply` is called before every poll; it is cheap."""
@@ -28,9 +31,11 @@ class Throttle:
             if reason is not None:
                 self._gauge.labels(reason=reason).set(1)
             self._reason = reason
-        behind = False
+        # However many partitions there are: each may be below its own mark, and all of them too much together.
+        behind = sum(runtime.backlog_bytes for runtime in self._table.runtimes.values()) > PROCESS_BACKLOG_BYTES
+        crowded = behind
         for partition, runtime in self._table.runtimes.items():
-            too_far = runtime.too_far_ahead()
+            too_far = runtime.too_far_ahead() or crowded
             behind = behind or too_far
             if self._table.serving(partition) and reason is None and not too_far:
                 self._group.resume(partition)

@@ -1,4 +1,4 @@
-"""What notices that something stands still without an error: a dead fetcher, a stuck writer, a blocked event loop."""
+"""Notices what stands still without an error: a dead fetcher, a stuck writer, a blocked event loop (rule 11)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXIT_BLOCKED = 70
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a partition was at some moment, and since when it has not moved. Offsets are of the input."""
+    """How far reading and writing of a partition had come, and since when they stand still. Offsets of the input."""
 
     position: int | None  # next to fetch; None while nothing is to be fetched
     end: int
@@ -43,7 +43,7 @@ class Progress:
     def following(
         cls, last: Progress | None, now: float, *, position: int | None, end: int, durable: int, backlog: int
     ) -> Progress:
-        """The next look at a partition; `last` is the one before, None for the first."""
+        """The next measurement of a partition; `last` is the one before, None for the first."""
         fetch_stands = last is not None and position is not None and last.position == position < min(end, last.end)
         write_stands = last is not None and backlog > 0 and last.backlog > 0 and last.durable == durable
         return cls(
@@ -56,7 +56,7 @@ class Progress:
         )
 
     def stalled(self, now: float, settings: KafkaSettings) -> str | None:
-        """Why the process must end; None while all is well. Only asked while the broker answers."""
+        """Why the process must end; None while all is well. Only to be asked while a broker answers."""
         fetch_seconds = now - self.fetch_moved_at
         if fetch_seconds > FETCH_STALL_SECONDS + settings.request_timeout_ms / 1000:
             waiting = self.end - (self.position or 0)
@@ -70,7 +70,7 @@ class Progress:
 class LoopWatch:
     """Measures how late the event loop runs its timers, and ends the process when it runs none.
 
-    A thread counts its own ticks, so that a process that was stopped as a whole (and goes on) is not taken for
+    A thread counts its own ticks, so that a process that was stopped as a whole and continues is not mistaken for
     one whose loop is blocked.
     """
 
@@ -103,7 +103,7 @@ class LoopWatch:
             self.close()
 
     def note(self, lag_seconds: float) -> None:
-        """Take one measurement. Raises `ProcessError` when every one of the last minute or so was bad."""
+        """Take one measurement. Raises `ProcessError` when all of the last half minute were bad."""
         self._metrics.loop_lag_seconds.set(max(0.0, lag_seconds))
         self._recent.append(lag_seconds)
         if len(self._recent) == _SUSTAINED_TICKS and min(self._recent) > _SUSTAINED_LAG_SECONDS:

@@ -35,7 +35,7 @@ async def restore_jobs(
     notes = notes_among(record for record in live.by_key.values() if isinstance(record, LogRecord))
     slices = Slices()
     for key in list(live.by_key):
-        record = live.by_key.pop(key)
+        record = live.take(key)
         if isinstance(record, LeftInLog):
             parked.park(record)
         elif not key.startswith(PRIVATE_PREFIX):

@@ -36,10 +36,29 @@ class LeftInLog:
     summary: JobSummary
 
 
+class RestoreRoom:
+    """How many bytes of jobs may still be read into memory, for all takeovers of the process together.
+
+    What a takeover has read is counted here until its jobs are handed to the engine, which counts them then.
+    """
+
+    def __init__(self, room_bytes: Callable[[], int]) -> None:
+        self._room_bytes = room_bytes
+        self._reading = 0
+
+    def left(self) -> int:
+        return self._room_bytes() - self._reading
+
+    def count(self, size: int) -> None:
+        """So many bytes more are in memory, or less if negative."""
+        self._reading += size
+
+
 @dataclass(slots=True)
 class LiveRecords:
     """What a takeover has read. `by_key` is in the order of the log."""
 
+    room: RestoreRoom
     by_key: dict[bytes, LogRecord | LeftInLog] = field(default_factory=dict)
     unreadable: list[UnreadableRange] = field(default_factory=list)
     """Places of the partition that can't be read: there may have been jobs."""
@@ -51,49 +70,60 @@ class LiveRecords:
         """Take the newer record of a key; None for a tombstone."""
         before = self.by_key.pop(key, None)
         if isinstance(before, LogRecord):
-            self.held_bytes -= len(before.value)
+            self._count(-len(before.value))
         if record is not None:
             self.by_key[key] = record
             if isinstance(record, LogRecord):
-                self.held_bytes += len(record.value)
+                self._count(len(record.value))
+
+    def take(self, key: bytes) -> LogRecord | LeftInLog:
+        """Take a record out: somebody else holds it now."""
+        record = self.by_key[key]
+        self.replace(key, None)
+        return record
+
+    def release(self) -> None:
+        """Let go of everything."""
+        self.by_key.clear()
+        self._count(-self.held_bytes)
+
+    def _count(self, size: int) -> None:
+        self.held_bytes += size
+        self.room.count(size)
 
 
 async def read_live(
+    live: LiveRecords,
     reader: LogReader,
     marker: Marker,
     topic: str,
     partition: int,
     wanted: StillWanted,
     *,
-    room_bytes: int,
     summarize: Summarize,
     on_batch: Callable[[], None],
-) -> LiveRecords:
-    """Read a jobs partition up to `marker`. Raises `RestoreFailed` or `Superseded`.
+) -> None:
+    """Read a jobs partition up to `marker` into `live`. Raises `RestoreFailed` or `Superseded`.
 
-    Jobs are kept in memory, the oldest first, up to `room_bytes`; of the others only the place and the summary. A
-    record that can't be summarized is kept, because it is going to be quarantined.
+    Jobs are kept in memory, the oldest first, as long as there is room; of the others only the place and the summary.
+    A record that can't be summarized is kept, because it is going to be quarantined.
     """
-    live = LiveRecords()
     slices = Slices()
     async for records in reader.until(marker, topic, partition, wanted):
         for record in records:
             if isinstance(record, UnreadableRange):
                 live.unreadable.append(record)
             elif record.key is not None and record.key != MARKER_KEY:
-                live.replace(record.key, _kept(live, record, record.key, room_bytes, summarize))
+                live.replace(record.key, _kept(live, record, record.key, summarize))
             await slices.turn()
         on_batch()
-    return live
 
 
-def _kept(
-    live: LiveRecords, record: InRecord, key: bytes, room_bytes: int, summarize: Summarize
-) -> LogRecord | LeftInLog | None:
+def _kept(live: LiveRecords, record: InRecord, key: bytes, summarize: Summarize) -> LogRecord | LeftInLog | None:
     value = record.value
     if value is None:
         return None
-    if live.held_bytes + len(value) > room_bytes and not key.startswith(PRIVATE_PREFIX):
+    if len(value) > live.room.left() and not key.startswith(PRIVATE_PREFIX):
         try:
             return LeftInLog(key, record.offset, len(value), summarize(key, value))
         except Exception:  # noqa: BLE001, S110 — quarantined by the restore, which meets it again and says why

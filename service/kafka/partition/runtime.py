@@ -1,4 +1,4 @@
-"""One owned partition: its jobs, its writer and its intake. Made by a takeover, closed once, never reused."""
+"""One owned partition: its jobs, its writer and its intake. Made by a takeover, closed once, never used again."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Fenced(PartitionError):
 
 
 class PartitionRuntime:
-    """Holds what belongs to one act of ownership. `failed` resolves with the first reason why it can't go on."""
+    """Everything that one takeover of a partition has made. `failed` resolves with the first reason to give it up."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class PartitionRuntime:
         )
 
     def offer(self, records: Sequence[Fetched]) -> None:
-        """Hand over records of the input, in order. What was handed over before is skipped. Never blocks."""
+        """Queue records for intake, in the order of their offsets. Records queued before are skipped. Never blocks."""
         fresh = [record for record in records if record.offset >= self.position]
         if not fresh or self._closing or self.failed.done():
             return
@@ -151,7 +151,7 @@ class PartitionRuntime:
             idle.cancel()
 
     def fail(self, error: PartitionError) -> None:
-        """Say that this runtime can't go on. The first reason counts."""
+        """Give this runtime up; its partition is taken over again. The first reason counts."""
         if not self.failed.done():
             self.failed.set_result(error)
 
@@ -165,9 +165,9 @@ class PartitionRuntime:
         await self.writer.close()
 
     async def _take_in(self) -> None:
-        """One batch after another: the next is not looked at before the last is durable and its jobs have begun.
+        """Take in one batch after another. The next is prepared when the last is durable and its jobs have begun.
 
-        So a cancel never meets a job of an earlier batch that is not durable yet.
+        So the job that a cancel is for is either durable or in the same batch.
         """
         while True:
             records = await self._offered.get()
@@ -186,11 +186,11 @@ class PartitionRuntime:
     async def _write(self, unit: WriteUnit) -> bool:
         """Make a unit durable; False when that failed, which fails the partition."""
         try:
-            # A close leaves the writer to its unit: it may be half written.
+            # Shielded: `close` cancels this task, and the unit may be half written.
             await asyncio.shield(self.writer.submit(unit))
         except (PartitionError, ValueError) as error:
             cause = error if isinstance(error, PartitionError) else PartitionError(str(error))
-            # A dead writer tells more through `dead`, whose callback has run or is about to.
+            # Later: when the writer died, `_writer_died` gives the better reason, and the first reason counts.
             asyncio.get_running_loop().call_soon(self.fail, cause)
             return False
         return True
@@ -211,7 +211,7 @@ class PartitionRuntime:
 
 
 async def close_jobs(jobs: PartitionJobs, partition: int) -> None:
-    """Close a partition's jobs, whatever happens. Bounded in time."""
+    """Close a partition's jobs. Never raises; errors are logged. Bounded in time."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await jobs.close()

@@ -22,7 +22,7 @@ from service.kafka.marker import MARKER_KEY, PRIVATE_PREFIX, Marker
 from service.kafka.partition.ended_jobs import EndedJobs
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.job_restore import restore_jobs
-from service.kafka.partition.live_records import LiveRecords, LogRecord, read_live
+from service.kafka.partition.live_records import LiveRecords, LogRecord, RestoreRoom, read_live
 from service.kafka.partition.parked import ParkedJobs
 from service.kafka.partition.quarantine import Quarantine
 from service.kafka.partition.restore import LogReader, StillWanted, Superseded
@@ -129,6 +129,7 @@ class Takeover:
         self._settings = settings
         self._limits = limits
         self._host = host
+        self._room = RestoreRoom(host.room_bytes)
         self._make_writer = make_writer
         self._group = group
         self._readers = readers
@@ -158,6 +159,7 @@ class Takeover:
         begun = self._clock.monotonic()
         writer = self._make_writer(partition)
         jobs: PartitionJobs | None = None
+        live = LiveRecords(self._room)
         try:
             async with self._jobs_turn:
                 with self._timed("fence"):
@@ -171,25 +173,26 @@ class Takeover:
                 jobs = self._host.open(partition, writer, finished)
                 with self._timed("jobs"):
                     async with LogReader(self._settings.kafka) as reader:
-                        live = await read_live(
+                        await read_live(
+                            live,
                             reader,
                             marker,
                             self._settings.topics.jobs,
                             partition,
                             wanted,
-                            room_bytes=self._host.room_bytes(),
                             summarize=jobs.summary,
                             on_batch=_in_restore,
                         )
                         await self._must_be_ours(reader, marker, partition, live, writer)
                         if self._settings.kafka.delivery == "at_least_once":
                             await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
-                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._host.room_bytes, self._clock)
+                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
                 await jobs.resume()
             position = await self._while_ours(self._look_back(marker, partition, finished, wanted), writer, wanted)
         except BaseException as error:
+            live.release()
             if jobs is not None:
                 await close_jobs(jobs, partition)
             await writer.close()
@@ -282,8 +285,8 @@ class Takeover:
     ) -> None:
         """Refuse to be the second deployment on these topics; and remember that this one has begun to read them.
 
-        A group that never committed begins at the beginning. That is committed before the topics become ours, so a
-        missing offset later means that Kafka has forgotten it.
+        Topics that nobody has read begin at the beginning. That is committed before they become ours, so a missing
+        offset later means that Kafka has forgotten it, or that another group has read them.
         """
         records = ((key, record) for key, record in live.by_key.items() if key.startswith(PRIVATE_PREFIX))
         claims = Claims.among({key: record.value for key, record in records if isinstance(record, LogRecord)})
@@ -291,7 +294,7 @@ class Takeover:
         if claims.owned_by(note.deployment):
             return
         try:
-            if await self._group.committed(partition) is None:
+            if claims.owner is None and await self._group.committed(partition) is None:
                 beginning, _ = await reader.bounds(self._settings.topics.requests, partition)
                 await self._write(writer, [], input_offset=beginning)
             await self._owner_check.pass_or_refuse(

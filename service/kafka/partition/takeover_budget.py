@@ -1,4 +1,4 @@
-"""How often a partition may be taken over again in place before the process gives up."""
+"""How often a partition may be taken over again in place before the process ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DELAYS_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 
 class TakeoverBudget:
-    """Counts failures per partition within a sliding window. A broker that is away is waited for, not counted."""
+    """Counts failures of each partition in a sliding window. An unreachable broker is waited for, not counted."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -36,7 +36,7 @@ class TakeoverBudget:
         if count > MAX_FENCINGS:
             raise ProcessError(
                 f"partition {partition} was fenced {count} times within {WINDOW_SECONDS:g} s: "
-                f"another service with the same kafka.group_id? The last time: {reason}"
+                f"is another service running with the same REELWIRE_KAFKA__GROUP_ID? The last time: {reason}"
             )
 
     def _count(self, times: deque[float]) -> int:

@@ -14,7 +14,7 @@ class Lapse(StrEnum):
     """Why the committed offset can't be used."""
 
     EXPIRED = "expired"  # records behind it were removed: retention was shorter than we were away
-    FORGOTTEN = "forgotten"  # Kafka has no offset although we have read before: it expires when nobody is a member
+    FORGOTTEN = "forgotten"  # the group has no offset although the topics were read before, by it or by another group
     BEYOND_END = "beyond_end"  # the topic ends before it: an unclean election, or the topic was made anew
 
 
@@ -78,7 +78,8 @@ class FoundPosition:
         """What happened and what was done, for an operator. Only when there is a lapse."""
         where = f"partition {partition}: {topic} holds offsets {self.log.beginning} to {self.log.end}"
         what = {
-            Lapse.FORGOTTEN: "and Kafka has forgotten the group's committed offset (offsets.retention.minutes)",
+            Lapse.FORGOTTEN: "and the group has no committed offset although it was read before: by another group, or "
+            "Kafka has forgotten the offset (offsets.retention.minutes)",
             Lapse.EXPIRED: f"the committed offset {self.committed} lies before them: {self.lost} records were removed "
             "before they were read; keep the topic's records for longer",
             Lapse.BEYOND_END: f"the committed offset {self.committed} lies beyond them: after an unclean election, or "

@@ -5,6 +5,7 @@ Pure: no I/O, no clock. Nothing here raises for what it is given; a fault of the
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +20,8 @@ _FRAME = struct.Struct(">qi")
 _MAGIC_AT = 16
 _SEEN_BYTES = 17  # as much of a batch as tells its offset, length and format
 _NO_PRODUCER = -1
+# Offset below 2^40, length below 2^24, format 2, attributes below 256: cheap to look for, confirmed by the checksum.
+_LOOKS_LIKE_A_BATCH = re.compile(rb"(?=\0{3}.{5}\0.{3}.{4}\x02.{4}\0)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,11 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One batch in the bytes of a fetch. `next_base` is the base offset of the one behind it, if that can be seen."""
+    """One batch in the bytes of a fetch, by what its first bytes claim."""
 
     base_offset: int
     magic: int
     data: memoryview
-    next_base: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,81 +65,86 @@ class Piece:
 class Prepared:
     """Batches that are ready to be read, and `bytes` that their records take.
 
-    `damaged` is set when a batch is unreadable and its end can't be seen in these bytes: reading can't go on behind
-    it before the end is found.
+    `damaged_at` is set when nothing can be read from that offset on, though there are bytes.
     """
 
     pieces: list[Piece] = field(default_factory=list)
     bytes: int = 0
-    damaged: UnreadableRange | None = None
+    damaged_at: int | None = None
 
-
-def frames(data: bytes) -> tuple[list[Frame], bool]:
-    """The whole batches of a fetch, and whether the bytes begin with one that is not whole.
-
-    A fetch may end within a batch; that one is fetched again. The first batch is always sent whole (since Kafka
-    0.10.1), so one that is not whole has a damaged length.
-    """
-    places, view = _places(data)
-    found = []
-    for number, (base, at, size) in enumerate(places, start=1):
-        if at + size > len(view):
-            break
-        next_base = places[number][0] if number < len(places) and places[number][0] > base else None
-        found.append(Frame(base, view[at + _MAGIC_AT], view[at : at + size], next_base))
-    return found, not found and len(view) > 0
-
-
-def bases(data: bytes) -> list[int]:
-    """The offsets at which the batches of a fetch claim to begin, the last one perhaps not whole."""
-    return [base for base, _, _ in _places(data)[0]]
-
-
-def _places(data: bytes) -> tuple[list[tuple[int, int, int]], memoryview]:
-    """Base offset, position and size of each batch, as far as sizes make sense."""
-    view = memoryview(data).toreadonly()
-    found: list[tuple[int, int, int]] = []
-    at = 0
-    while at + _SEEN_BYTES <= len(view):
-        base, length = _FRAME.unpack_from(view, at)
-        size = _FRAME.size + length
-        if size < _SEEN_BYTES:
-            break
-        found.append((base, at, size))
-        at += size
-    return found, view
+    def add(self, piece: Piece, size: int) -> None:
+        self.pieces.append(piece)
+        self.bytes += size
 
 
 def prepare(fetch: Fetch, *, budget_bytes: int, max_batch_bytes: int) -> Prepared:
     """Check and decompress batches until they hold `budget_bytes`, but at least one.
 
     Runs in a thread for large fetches. Batches of aborted transactions and control batches are left out, as
-    `read_committed` asks.
+    `read_committed` asks. Behind a damaged batch it goes on with the next one whose checksum is right.
     """
     prepared = Prepared()
     aborted = _Aborted(fetch.aborted)
-    found, cut_off = frames(fetch.data)
-    if cut_off:
-        reason = "the length of the batch makes no sense: the batch was damaged"
-        prepared.damaged = _range(fetch, fetch.offset, fetch.offset, BatchBroken(reason), None)
-    for frame in found:
-        if prepared.pieces and prepared.bytes >= budget_bytes:
-            break
-        start = prepared.pieces[-1].next_offset if prepared.pieces else fetch.offset
+    view = memoryview(fetch.data).toreadonly()
+    at, start = 0, fetch.offset
+    while at < len(view) and not (prepared.pieces and prepared.bytes >= budget_bytes):
+        frame = frame_at(view, at)
+        if frame is None and at:
+            break  # a fetch may end within a batch; that one is fetched again, and then comes whole
         try:
+            if frame is None:
+                raise BatchBroken("the length of the batch makes no sense: the batch was damaged")
             piece, size = _ready(fetch, frame, start, aborted, max_batch_bytes)
         except (BatchBroken, BatchTooLarge) as error:
-            if frame.magic >= 2 and frame.base_offset < fetch.end:  # else the offset is that of the last record
-                start = max(start, frame.base_offset)
-            last = _last_offset(fetch, frame, start)
-            gap = _range(fetch, start, start if last is None else last, error, bytes(frame.data))
-            if last is None:
-                prepared.damaged = gap
+            last = None if frame is None else _last_offset(fetch, frame, start)
+            found = None if frame is None or last is None else (at + len(frame.data), last + 1)
+            found = found or next_sound(fetch.data, at + 1, start, fetch.end)
+            if found is None:
+                prepared.damaged_at = start
                 break
-            piece, size = gap_piece(gap), len(frame.data)
-        prepared.pieces.append(piece)
-        prepared.bytes += size
+            behind, base = found
+            if frame is not None and frame.magic >= 2 and frame.base_offset < base:
+                start = max(start, frame.base_offset)
+            if base > start:
+                gap = _range(fetch, start, base - 1, error, bytes(view[at:behind]))
+                prepared.add(gap_piece(gap), behind - at)
+            at, start = behind, max(start, base)
+        else:
+            prepared.add(piece, size)
+            at += len(frame.data)
+            start = piece.next_offset
     return prepared
+
+
+def frame_at(view: memoryview, at: int) -> Frame | None:
+    """The batch that begins there; None if it is not whole, or its length makes no sense."""
+    if at + _SEEN_BYTES > len(view):
+        return None
+    base, length = _FRAME.unpack_from(view, at)
+    size = _FRAME.size + length
+    if size < _SEEN_BYTES or at + size > len(view):
+        return None
+    return Frame(base, view[at + _MAGIC_AT], view[at : at + size])
+
+
+def next_sound(data: bytes, at: int, start: int, end: int) -> tuple[int, int] | None:
+    """Position and first offset of the next batch whose checksum is right, and which ends behind offset `start`.
+
+    Only for format 2; the first offset may be below `start`.
+    """
+    view = memoryview(data)
+    for match in _LOOKS_LIKE_A_BATCH.finditer(data, at):
+        frame = frame_at(view, match.start())
+        if frame is None:
+            continue
+        try:
+            header = BatchHeader.read(frame.data)
+            check(frame.data, header)
+        except BatchBroken:
+            continue
+        if start <= header.last_offset < end:
+            return match.start(), header.base_offset
+    return None
 
 
 def gap_piece(gap: UnreadableRange) -> Piece:
@@ -194,8 +201,7 @@ def _last_offset(fetch: Fetch, frame: Frame, start: int) -> int | None:
             header = BatchHeader.read(frame.data)
             check(frame.data, header)
             last = header.last_offset
-    candidates = (last, None if frame.next_base is None else frame.next_base - 1)
-    return next((one for one in candidates if one is not None and start <= one < fetch.end), None)
+    return last if last is not None and start <= last < fetch.end else None
 
 
 def _range(

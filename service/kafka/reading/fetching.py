@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.protocol.fetch import FetchRequest
 
-from service.kafka.reading.batches import Fetch, Piece, Prepared, gap_piece, prepare, read
+from service.kafka.reading.batches import Fetch, Piece, Prepared, prepare, read
 from service.kafka.reading.damage import DamageSearch
 from service.kafka.reading.fetched import Fetched, next_offset
 from service.kafka.reading.response import Part, take_bytes
@@ -34,6 +35,9 @@ STANDS_SECONDS = 5.0
 """A position that has records behind it and gets none for that long is looked at for damage."""
 
 _AFTER_FAULT_SECONDS = 1.0
+_ASK_MS = 10_000
+# Threads of our own: those of the loop may all be waiting for a file system that does not answer.
+_THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode")
 _INLINE_BYTES = 64 * 1024  # more than that is decompressed in a thread
 
 
@@ -73,7 +77,7 @@ class _Decoding:
         self._fetcher = fetcher
         self._max_batch_bytes = max_batch_bytes
         self._committed_only = bool(fetcher._isolation_level)  # noqa: SLF001
-        self._search = DamageSearch(fetcher._client)  # noqa: SLF001
+        self._search = DamageSearch(fetcher._client, max_batch_bytes=max_batch_bytes)  # noqa: SLF001
         self._standing: dict[TopicPartition, tuple[int, float]] = {}
         self._client = fetcher._client = _Client(fetcher._client)  # noqa: SLF001
         self._process = fetcher._proc_fetch_request  # noqa: SLF001
@@ -127,22 +131,20 @@ class _Decoding:
         if len(part.data) <= _INLINE_BYTES:
             prepared = self._prepare(fetch, budget)
         else:
-            prepared = await asyncio.to_thread(self._prepare, fetch, budget)
+            prepared = await asyncio.get_running_loop().run_in_executor(_THREADS, self._prepare, fetch, budget)
         if prepared.pieces:
             self._standing.pop(where, None)
-        elif prepared.damaged is not None or self._stands(part, where):
-            gap = await self._search.gap(fetch, prepared.damaged, stable_end=part.stable_end)
+        elif await self._stands(part, where, at_once=prepared.damaged_at is not None):
             self._standing.pop(where, None)
-            if gap is not None:
-                prepared.pieces.append(gap_piece(gap))
+            prepared.pieces.extend(await self._search.pieces(fetch, end=await self._end(part, where)))
         return prepared
 
     def _prepare(self, fetch: Fetch, budget: int) -> Prepared:
         return prepare(fetch, budget_bytes=budget, max_batch_bytes=self._max_batch_bytes)
 
-    def _stands(self, part: Part, where: TopicPartition) -> bool:
+    async def _stands(self, part: Part, where: TopicPartition, *, at_once: bool) -> bool:
         """Whether nothing has come from this position for long, though the log goes on behind it."""
-        if part.offset >= part.stable_end or not part.may_be_damage:
+        if not part.may_be_damage or (part.stable_end >= 0 and part.offset >= part.stable_end):
             self._standing.pop(where, None)
             return False
         now = asyncio.get_running_loop().time()
@@ -150,7 +152,16 @@ class _Decoding:
         if offset != part.offset:
             self._standing[where] = (part.offset, now)
             return False
-        return now - since >= STANDS_SECONDS
+        if not at_once and now - since < STANDS_SECONDS:
+            return False
+        return part.offset < await self._end(part, where)
+
+    async def _end(self, part: Part, where: TopicPartition) -> int:
+        """Where the log ends for this reader. An answer that is an error does not say it."""
+        if part.stable_end >= 0:
+            return part.stable_end
+        ends: dict[TopicPartition, int] = await self._fetcher.end_offsets([where], _ASK_MS)
+        return ends[where]
 
 
 class _Records:

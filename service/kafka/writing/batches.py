@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.kafka.record_limits import TopicLimits
+from service.kafka.record_limits import TopicLimits, codec_bytes
 from service.settings import TopicSettings
 from service.settings.sections import Compression
 
@@ -14,15 +14,16 @@ _BATCH_BYTES = 256 * 1024
 def batch_options(topics: TopicSettings, limits: TopicLimits, compression: Compression) -> dict[str, Any]:
     """A batch of several records stays below the limit of every topic that is written to.
 
-    So no record is refused for the company it is in. One that is larger than a batch goes alone. Sizes count before
-    compression, so a batch is never refused because it compresses badly.
+    So no record is refused for the company it is in. One that is larger than a batch goes alone. Room is left for what
+    a codec adds to bytes that do not compress.
     """
     written = (
         topics.fragments, topics.completions, topics.progress, topics.dead_letters, topics.jobs, topics.finished,
         topics.assets,
     )  # fmt: skip
+    smallest = limits.smallest(written)
     return {
-        "max_batch_size": min(_BATCH_BYTES, limits.smallest(written)),
+        "max_batch_size": min(_BATCH_BYTES, smallest - codec_bytes(smallest)),
         "max_request_size": limits.largest(written),
         "compression_type": None if compression == "none" else compression,
     }

@@ -1,4 +1,4 @@
-"""What every writer has in common: a queue, and one task that writes what has gathered in groups."""
+"""What every writer has in common: a queue of units, and one task that writes them in groups."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GROUP_RECORDS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class WriterDeath:
-    """Why a writer died. `fenced`: another process owns the partition, it must be left to the group."""
+    """Why a writer died. `fenced`: another process owns the partition; which one is for the group to say."""
 
     fenced: bool
     reason: str
@@ -38,7 +38,7 @@ class WriterDeath:
 
 @dataclass(slots=True)
 class Entry:
-    """A submitted unit and what its submitter waits for."""
+    """A submitted unit, the future of its submitter, its bytes, and when it was submitted (the loop's time)."""
 
     unit: WriteUnit
     future: asyncio.Future[list[RecordPosition]]
@@ -49,9 +49,9 @@ class Entry:
 class GroupCommitWriter(ABC):
     """A `Writer` over one task. A subclass says how a group becomes durable.
 
-    The task is stopped by a message and never cancelled, because a cancelled commit goes on in the background
-    (architecture, Kafka rule 3). It dies of the first failure: `dead` then resolves, every waiting and later unit
-    fails with `WriterClosed`, and a new writer needs a new takeover.
+    The task is asked to stop and never cancelled, because a cancelled commit goes on in the background
+    (docs/kafka-rules.md, rule 3). The first failure is the end of the writer: `dead` resolves, every waiting and later
+    unit fails with `WriterClosed`, and a new writer needs a new takeover.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class GroupCommitWriter(ABC):
 
     @abstractmethod
     async def _abandon(self, *, fenced: bool) -> None:
-        """Let go of the producer after a failure. Never raises; bounded."""
+        """Let go of the producer after a failure. Never raises; bounded in time."""
 
     @abstractmethod
     async def _shut(self) -> None:
-        """Let go of the producer, everything being written. Never raises; bounded."""
+        """Let go of the producer after everything has been written. Never raises; bounded in time."""
 
     async def start(self) -> None:
         """Connect and begin to serve `submit`. Raises `ProducerFailed` within the call limit."""
@@ -158,12 +158,19 @@ class GroupCommitWriter(ABC):
         return self._pending_records >= _GROUP_RECORDS or self._pending_bytes >= UNIT_BYTES
 
     async def _run(self) -> None:
+        """Write groups until asked to stop. Never raises: an error anywhere in here is the end of the writer."""
+        try:
+            await self._write_groups()
+        except Exception as error:  # noqa: BLE001 — what waits must be told, whatever it was
+            await self.die(error)
+
+    async def _write_groups(self) -> None:
         while await self._gathered():
             group = self._take()
             begun = self._clock.monotonic()
             try:
                 places = await self._write([entry.unit for entry in group])
-            except Exception as error:  # noqa: BLE001 — whatever it was, the producer can't be trusted again
+            except Exception as error:  # noqa: BLE001 — whatever it was, the producer may have a gap in its sequence
                 self._learn(error)
                 self._pending.extendleft(reversed(group))
                 await self.die(error)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from service.clock import Clock
 
 TRANSACTIONS_PER_SECOND = 300.0
-"""Each costs a few milliseconds of the broker's coordinator and about one of ours (architecture, Kafka rule 13)."""
+"""Each costs a few milliseconds of the broker's coordinator and about one of ours (docs/kafka-rules.md, rule 13)."""
 
 _BURST = 30.0
 
 
 class TransactionPace:
-    """Shared by the writers of a process: above the limit each waits for its turn, and gathers meanwhile.
+    """Shared by the writers of a process: above the limit each waits for its turn, and gathers units meanwhile.
 
-    A token bucket kept as the time at which the next transaction is due, so that widening the linger neither
-    overshoots nor swings.
+    A token bucket, kept as the time at which the next transaction is due.
     """
 
     def __init__(self, clock: Clock, *, per_second: float = TRANSACTIONS_PER_SECOND) -> None:

@@ -1,8 +1,9 @@
 """A producer whose every call ends in time.
 
-aiokafka gives no call of its producer a time limit, retries an unreachable broker for ever, and may wait for
-ever in `stop` too. Here each call either returns, or raises `ProducerFailed` within the limit; after that the
-producer is dead, because a failed batch leaves a gap in its sequence numbers (architecture, Kafka rules 1, 2, 4).
+aiokafka gives no call of its producer a time limit, retries an unreachable broker without end, and may do so in `stop`
+too. Here each call either returns, or raises `ProducerFailed` within the limit. After that the producer is dead,
+because a failed batch leaves a gap in its sequence numbers (docs/kafka-rules.md,
+rules 1, 2 and 4).
 """
 
 from __future__ import annotations

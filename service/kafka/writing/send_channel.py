@@ -1,4 +1,4 @@
-"""One generation of the fragment sender's producer: records in, deliveries out, broken at the first failure.
+"""One producer of the live sender, from its connection to its first failure.
 
 `AIOKafkaProducer.send` costs a coroutine, a metadata look-up and a size estimate per record. Here records go
 straight into the producer's accumulator, in one synchronous call; batches form by themselves while a request is

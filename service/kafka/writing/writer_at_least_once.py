@@ -1,9 +1,10 @@
 """The writer for brokers that forbid transactions: the same port, the same order, no fencing.
 
-The order of writes takes the place of atomicity: events, then what is built from their places, then the jobs
-topic, then the input offset, each step durable before the next begins. Whatever point a crash hits, the step is
-found undone and repeated: an event may be there twice (its id is the same), but nothing is lost, no job is
-forgotten before its end is on record, and no offset passes a request without a job.
+An order of writes replaces the transaction: events, then what is built from their places, then the jobs topic, then
+the input offset. Each step is durable before the next begins. After a crash between two steps the takeover finds the
+later ones undone: an event may be written twice (with the same id), but nothing is lost, no job is forgotten before its
+completion is published, and no offset passes a request without a job. What a crash leaves of an end is completed by
+`partition/ended_jobs.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from service.telemetry.metrics import Metrics
 
 
 class OffsetCommitter(Protocol):
-    """Commits an input offset outside a transaction: the group's consumer does."""
+    """Commits an input offset outside a transaction."""
 
     async def commit(self, topic: str, partition: int, offset: int) -> None:
         """Durable when it returns. Raises `ProducerFailed`, `fenced` when the partition is no longer ours."""

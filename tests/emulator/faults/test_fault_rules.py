@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.emulator.conftest import Client
 
 
-async def test_only_the_nth_request_or_the_first_ones_are_befallen(client: Client, asset: str) -> None:
+async def test_only_the_nth_request_or_the_first_ones_get_the_fault(client: Client, asset: str) -> None:
     await client.call("POST", "/_emulator/faults", json={"operation": "task_get", "nth": 2, "do": {"status": 500}})
     await client.call("POST", "/_emulator/faults", json={"operation": "task_list", "times": 2, "do": {"status": 503}})
     task_id = (await client.create_task(asset)).json["task_id"]
@@ -31,7 +31,7 @@ async def test_chance_is_the_same_for_the_same_seed(client: Client) -> None:
     assert set(first) == {200, 500}
 
 
-async def test_a_rule_befalls_only_what_contains_its_text(client: Client, asset: str, clip: Path) -> None:
+async def test_a_rule_acts_only_on_what_contains_its_text(client: Client, asset: str, clip: Path) -> None:
     for operation, part in (("task_create", "cam7"), ("asset_create", "gate")):
         rule = {"operation": operation, "contains": part, "do": {"status": 500}}
         await client.call("POST", "/_emulator/faults", json=rule)

@@ -24,7 +24,7 @@ from tests.emulator.conftest import Answer, Client, until
 async def test_a_status_is_answered_in_the_wanted_shape(
     client: Client, asset: str, do: dict[str, Any], status: int, body: bytes
 ) -> None:
-    await client.befall("analyze_stream", **do)
+    await client.add_fault("analyze_stream", **do)
     answer = await client.analyze(asset)
 
     assert (answer.status, answer.headers.get("Retry-After")) == (status, do.get("retry_after"))
@@ -36,7 +36,7 @@ async def test_a_status_is_answered_in_the_wanted_shape(
 async def test_a_connection_closed_after_the_work_leaves_the_work_done(
     client: Client, asset: str, clip: Path, operation: str
 ) -> None:
-    await client.befall(operation, close="after")
+    await client.add_fault(operation, close="after")
     with pytest.raises(aiohttp.ClientConnectionError):
         await (client.upload(clip) if operation == "asset_create" else client.create_task(asset, custom_id="c-1"))
     last = client.emulator.stats()["posts"][-1]
@@ -48,7 +48,7 @@ async def test_a_connection_closed_after_the_work_leaves_the_work_done(
 
 
 async def test_a_connection_closed_before_the_work_leaves_nothing(client: Client, asset: str) -> None:
-    await client.befall("task_create", close="before")
+    await client.add_fault("task_create", close="before")
     with pytest.raises(aiohttp.ClientConnectionError):
         await client.create_task(asset)
 
@@ -56,7 +56,7 @@ async def test_a_connection_closed_before_the_work_leaves_nothing(client: Client
 
 
 async def test_a_hanging_request_ends_when_its_client_leaves(client: Client, asset: str) -> None:
-    await client.befall("task_create", hang_seconds=3600)
+    await client.add_fault("task_create", hang_seconds=3600)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(client.create_task(asset), 0.2)
 
@@ -80,7 +80,7 @@ async def test_a_schema_s_text_can_be_invalid_and_cut_short(client: Client, asse
 
 
 async def test_assets_and_tasks_fail_on_request(client: Client, asset: str, clip: Path) -> None:
-    await client.befall("asset_create", asset="fail", message="no codec")
+    await client.add_fault("asset_create", asset="fail", message="no codec")
     failed = await client.settled((await client.upload(clip)).json["_id"])
     created = await client.create_task(asset, prompt="x [[emulate: task=fail code=video_duration_too_long]]")
     task = await client.ended_task(created.json["task_id"])
@@ -90,7 +90,7 @@ async def test_assets_and_tasks_fail_on_request(client: Client, asset: str, clip
 
 
 async def test_an_early_refusal_comes_before_the_body_is_read(client: Client, clip: Path) -> None:
-    await client.befall("asset_create", status=429, early=True, retry_after="3")
+    await client.add_fault("asset_create", status=429, early=True, retry_after="3")
     answer = await client.upload(clip)
 
     assert (answer.status, client.emulator.stats()["bytes"]["received"]) == (429, 0)

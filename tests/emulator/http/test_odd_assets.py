@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions
 from tests.emulator.conftest import FAST, Client
 from tests.emulator.media import odd_files as odd
+from tests.emulator.media.damage import damaged, whole_files
 
 
 @pytest.fixture
@@ -67,6 +70,21 @@ async def test_a_window_is_on_the_file_s_own_clock(
     assert (answer.status, task["status"]) == (status, "ready" if status == 200 else "failed")
     if window == {"start_time": 91, "end_time": 93}:
         assert "The part from 00:01:31 to 00:01:33 lasts 2.0 seconds" in answer.json["data"]
+
+
+async def test_assets_of_damaged_files_all_end(client: Client, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    whole = whole_files(tmp_path)
+
+    async def upload(number: int) -> str:
+        path = tmp_path / f"{number}.mp4"
+        path.write_bytes(damaged(whole, rng) or b"-")
+        return str((await client.settled((await client.upload(path)).json["_id"]))["status"])
+
+    ends = [end for start in range(0, 60, 6) for end in await asyncio.gather(*map(upload, range(start, start + 6)))]
+
+    assert set(ends) == {"ready", "failed"}
+    assert (await client.call("GET", "/assets")).json["page_info"]["total_results"] == 60
 
 
 async def test_what_could_not_be_read_is_not_read_again_after_a_restart(

@@ -13,7 +13,7 @@ from tests.emulator.conftest import Client, until
 
 async def _partial(client: Client, asset: str, **do: Any) -> tuple[bytes, bool]:
     """What came of a stream, and whether it broke off."""
-    await client.befall("analyze_stream", **do)
+    await client.add_fault("analyze_stream", **do)
     body = {"video": {"type": "asset_id", "asset_id": asset}, "prompt": "Go on."}
     received = b""
     request = client.session.post(client.emulator.base_url + "/analyze", json=body, headers={"x-api-key": "k"})
@@ -71,7 +71,7 @@ async def test_raw_separators_stand_inside_the_texts(client: Client, asset: str)
 
 
 async def test_a_stalled_stream_is_left_by_its_client(client: Client, asset: str) -> None:
-    await client.befall("analyze_stream", stall_after=3)
+    await client.add_fault("analyze_stream", stall_after=3)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(client.analyze(asset), 0.3)
 

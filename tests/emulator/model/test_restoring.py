@@ -32,3 +32,19 @@ async def test_a_restarted_emulator_knows_its_assets_tasks_and_keys(
     assert again.json["task_id"] == task_id
     assert shown["status"] == "ready"
     assert created == {"k-1": [task_id]}
+
+
+async def test_a_journal_of_another_version_does_not_stop_the_start(
+    session: aiohttp.ClientSession, clip: Path, tmp_path: Path
+) -> None:
+    emulator = Emulator(EmulatorOptions(pace=FAST, state_dir=tmp_path))
+    client = Client(session, emulator)
+    async with emulator:
+        asset_id = await client.ready_asset(clip)
+    with (tmp_path / "journal.jsonl").open("ab") as journal:
+        journal.write(b'{"fact":"asset","id":"1","colour":"blue"}\n{"fact":"task","id":"2"}\nno JSON\n{"fact":"key"}\n')
+        journal.write(b'{"fact":"asset_del')
+    async with emulator:
+        shown = (await client.call("GET", f"/assets/{asset_id}")).json
+
+    assert shown["status"] == "ready"

@@ -15,19 +15,9 @@ from service.clock import SystemClock
 from service.kafka.connection import client_options
 from service.kafka.membership.lease import GroupLease
 from service.settings import KafkaSettings
+from tests.support.clock import HandClock
 
 SESSION_SECONDS = 10.0
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.now = 500.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class Coordinator:

@@ -50,6 +50,8 @@ async def test_a_deployment_that_is_gone_does_not_block_its_successor_and_may_no
         await first.serves(0, 1)
     async with world.member(group_id=other) as second:
         await second.serves(0, 1)
+        lapses = {"lapse": "forgotten", "action": "recent"}
+        assert second.value("reelwire_input_offset_lapses_total", **lapses) == 2, "not all of the topic is paid again"
         returned = world.member()
         async with returned:
             error = await returned.failure()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -185,13 +186,17 @@ async def test_a_dead_letter_that_its_topic_does_not_take_is_without_its_value(
     assert (second.key, second.value) == (None, b"")
 
 
-async def test_repeats_under_a_large_key_are_written_in_several_units(
+async def test_many_repeats_of_a_large_completion_are_written_in_several_units(
     world: World, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """500 repeats under a key of 5 MB were one unit of 2.5 GB."""
-    key = b"k" * 700_000
+    """500 repeats with 5 MB each were one unit of 2.5 GB."""
+    async with world.member() as first:
+        await first.serves(0, 1)
+        await world.request("a")
+        await eventually(lambda: first.host.live() == {"a"})
+        await first.host.jobs(0).finish("a", "t" * 700_000)
     for _ in range(40):
-        await world.send(request_of("a"), key=key)
+        await world.request("a")
     member = world.member()
     sizes: list[int] = []
     make: Callable[[int], Any] = member.ownership._parts.takeover._make_writer
@@ -209,9 +214,9 @@ async def test_repeats_under_a_large_key_are_written_in_several_units(
 
     monkeypatch.setattr(member.ownership._parts.takeover, "_make_writer", measured)
     async with member:
-        await eventually(lambda: member.value("reelwire_requests_total", outcome="duplicate") == 39)
+        await eventually(lambda: member.value("reelwire_requests_total", outcome="duplicate") == 40)
     assert max(sizes) < 6 << 20
-    assert sum(sizes) > 39 * 700_000
+    assert sum(sizes) > 40 * 700_000
 
 
 async def test_jobs_beyond_the_bound_stay_in_the_log_until_there_is_room(world: World, eventually: Eventually) -> None:
@@ -237,6 +242,20 @@ async def test_jobs_beyond_the_bound_stay_in_the_log_until_there_is_room(world: 
         await eventually(lambda: jobs.restored == ["a", "d", "b", "c"])
 
 
+async def test_partitions_that_are_taken_over_together_share_the_room(world: World, eventually: Eventually) -> None:
+    for partition in (0, 1):
+        for name in ("a", "b"):
+            value = orjson.dumps({"v": 1, "digest": "d", "body": "x" * 1_000})
+            await world.write(world.topics.jobs, f"{name}{partition}".encode(), value, partition)
+    member = world.member()
+    member.host.room = 2_500
+    async with member:
+        await member.serves(0, 1)
+        assert len(member.host.live()) == 2
+        member.host.room = 10_000
+        await eventually(lambda: len(member.host.live()) == 4)
+
+
 async def test_many_records_do_not_hold_the_event_loop(world: World, eventually: Eventually) -> None:
     world.settings = world.settings.model_copy(update={"jobs": JobSettings(max_request_bytes=1 << 20)})
     records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]] = [
@@ -246,10 +265,10 @@ async def test_many_records_do_not_hold_the_event_loop(world: World, eventually:
     worst = 0.0
     async with world.member() as member:
         await member.serves(0, 1)
-        loop = asyncio.get_running_loop()
         while len(member.host.live()) < 500:
-            begun = loop.time()
-            await asyncio.sleep(0.001)
-            worst = max(worst, loop.time() - begun)
-    print(f"longest time without a turn of the loop: {worst * 1000:.0f} ms")
-    assert worst < 0.2
+            # CPU of this thread, so that other processes of a busy machine do not count.
+            begun = time.thread_time()
+            await asyncio.sleep(0)
+            worst = max(worst, time.thread_time() - begun)
+    print(f"longest turn of the loop: {worst * 1000:.0f} ms")
+    assert worst < 0.1

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from service.clock import SystemClock
+from service.kafka.asset_port import AssetNote
 from service.kafka.connection import new_producer, producer_options
-from service.kafka.logs.asset_log import AssetLog, AssetNote
+from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.point_reader import PointReader
 from service.kafka.membership.lease import GroupLease
 from service.kafka.ports import DeliveryFailed, OutRecord, WriteUnit

@@ -13,7 +13,7 @@ from aiokafka.structs import TopicPartition
 from service.kafka.connection import client_options, transactional_options
 from service.kafka.logs.point_reader import PointReader
 from service.kafka.marker import Marker
-from service.kafka.partition.live_records import LeftInLog, LiveRecords, LogRecord, read_live
+from service.kafka.partition.live_records import LeftInLog, LiveRecords, LogRecord, RestoreRoom, read_live
 from service.kafka.partition.restore import LogReader, Superseded
 from service.kafka.ports import InRecord, JobSummary
 from tests.kafka.ownership.world import World
@@ -97,16 +97,18 @@ async def _live(world: World, *, room_bytes: int) -> LiveRecords:
     marker = Marker.new("me", 1).record(topic, 0)
     await world.write(topic, marker.key, marker.value)
     async with LogReader(world.settings.kafka) as reader:
-        return await read_live(
+        live = LiveRecords(RestoreRoom(lambda: room_bytes))
+        await read_live(
+            live,
             reader,
             Marker(orjson.loads(marker.value or b"")["id"], "me", 1),
             topic,
             0,
             lambda: True,
-            room_bytes=room_bytes,
             summarize=lambda key, value: JobSummary(value.decode(), None, 0),
             on_batch=lambda: None,
         )
+        return live
 
 
 async def test_what_is_left_of_a_log_is_the_last_record_of_each_key_in_order(world: World) -> None:

@@ -39,5 +39,5 @@ def test_being_fenced_again_and_again_means_that_two_services_share_a_group() ->
     budget = TakeoverBudget(HandClock())
     for _ in range(MAX_FENCINGS):
         budget.fenced(0, "x")
-    with pytest.raises(ProcessError, match="another service with the same"):
+    with pytest.raises(ProcessError, match="another service running with the same"):
         budget.fenced(0, "x")

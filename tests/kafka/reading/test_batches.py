@@ -81,7 +81,7 @@ def test_a_damaged_batch_is_a_range_and_its_neighbours_are_read() -> None:
     assert shown(found) == [b"a", b"b", (2, 4), b"c"]
     assert isinstance(found[2], UnreadableRange)
     assert (found[2].raw, "checksum" in found[2].reason) == (bytes(damaged), True)
-    assert prepared.damaged is None
+    assert prepared.damaged_at is None
 
 
 def test_the_end_of_a_damaged_batch_is_open_when_nothing_behind_it_can_be_seen() -> None:
@@ -89,8 +89,7 @@ def test_the_end_of_a_damaged_batch_is_open_when_nothing_behind_it_can_be_seen()
     damaged[-1] ^= 1
     prepared, found = taken(RawBatch([Raw(value=b"a")], base_offset=1).encode(), bytes(damaged), offset=1)
     assert shown(found) == [b"a"]
-    assert prepared.damaged is not None
-    assert prepared.damaged.offset == 2
+    assert prepared.damaged_at == 2
 
 
 BROKEN = {
@@ -177,12 +176,12 @@ def test_records_before_the_position_are_left_out_and_half_a_batch_at_the_end_is
     data = RawBatch([Raw(value=b"%d" % n) for n in range(4)]).encode() + RawBatch(base_offset=4).encode()[:-1]
     prepared, found = taken(data, offset=2)
     assert shown(found) == [b"2", b"3"]
-    assert prepared.damaged is None
+    assert prepared.damaged_at is None
 
 
 def test_half_a_batch_at_the_beginning_is_damage() -> None:
     prepared, found = taken(RawBatch().encode()[:-1])
-    assert (found, prepared.damaged is None) == ([], False)
+    assert (found, prepared.damaged_at is None) == ([], False)
 
 
 TRANSACTION, CONTROL = 0x10, 0x20

@@ -119,7 +119,7 @@ def memory_harness(topics: TopicSettings) -> Harness:
 
     def refuse() -> WriteUnit:
         writer.die_at(1)
-        return WriteUnit([OutRecord(topics.fragments, PARTITION, b"k", b"x" * REFUSED)])
+        return WriteUnit([OutRecord(topics.dead_letters, PARTITION, b"k", b"x" * REFUSED)])
 
     return Harness(writer, topics, read, input_offset, fence, refuse, is_atomic=True)
 
@@ -157,7 +157,7 @@ async def harness(request: pytest.FixtureRequest, topic_settings: TopicSettings)
         await successor.start()
 
     def refuse() -> WriteUnit:
-        return WriteUnit([OutRecord(topic_settings.fragments, PARTITION, b"k", b"x" * REFUSED)])
+        return WriteUnit([OutRecord(topic_settings.dead_letters, PARTITION, b"k", b"x" * REFUSED)])
 
     yield Harness(
         writer,
