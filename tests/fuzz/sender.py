@@ -144,9 +144,9 @@ class Sender:
             self._connections[address] = connection
             offset = connection.produce(self._topic, partition, batch)
         except (Refused, OSError) as error:
-            if isinstance(error, OSError):  # the broker closes a connection over which it was sent nonsense
-                if (broken := self._connections.pop(address, None)) is not None:
-                    broken.close()
+            broken = self._connections.pop(address, None) if isinstance(error, OSError) else None
+            if broken is not None:  # the broker has closed it, because what was sent is no batch
+                broken.close()
             if len(cases) > 1:
                 for case in cases:
                     self._by_hand([case])
