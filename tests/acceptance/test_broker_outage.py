@@ -39,11 +39,10 @@ async def test_a_dead_broker_is_told_within_ten_seconds_and_found_again_wherever
     moving_broker.kill()
     if bootstrap == "vanishes":
         await moving_broker.forwarder.stop()
-    status, page = await stage.until_page("health/ready", lambda page: page[0] == 503)
+    _, page = await stage.until_page("health/ready", lambda page: "no Kafka broker has answered for" in page[1])
     assert loop.time() - killed < TRUTH_SECONDS
-    assert status == 503
-    assert "no Kafka broker has answered for" in str(page)
-    assert servers in str(page)
+    assert (await stage.system.get("health/ready"))[0] == 503
+    assert servers in page
     assert (await stage.system.get("health/live"))[0] == 200
 
     if bootstrap == "vanishes":
@@ -69,9 +68,10 @@ async def test_a_broker_that_keeps_its_connections_and_answers_nothing_is_told_a
     frozen = loop.time()
     os.killpg(process.pid, signal.SIGSTOP)
     try:
-        _, page = await stage.until_page("health/ready", lambda page: page[0] == 503)
+        # The heartbeats may tell first.
+        await stage.until_page("health/ready", lambda page: page[0] == 503)
+        await stage.until_page("health/ready", lambda page: "no Kafka broker has answered for" in page[1])
         assert loop.time() - frozen < TRUTH_SECONDS
-        assert "no Kafka broker has answered for" in page
     finally:
         os.killpg(process.pid, signal.SIGCONT)
     await stage.until_page("health/ready", lambda page: page[0] == 200)
