@@ -49,9 +49,9 @@ class Entry:
 class GroupCommitWriter(ABC):
     """A `Writer` over one task. A subclass says how a group becomes durable.
 
-    The task is asked to stop and never cancelled, because a cancelled commit goes on in the background (docs/kafka-
-    rules.md, rule 3). The first failure is the end of the writer: `dead` resolves, every waiting and later unit fails
-    with `WriterClosed`, and a new writer needs a new takeover.
+    The task is asked to stop and never cancelled, because a cancelled commit goes on in the background
+    (docs/kafka-rules.md, rule 3). The first failure is the end of the writer: `dead` resolves, every waiting and later
+    unit fails with `WriterClosed`, and a new writer needs a new takeover.
     """
 
     def __init__(
