@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.cpu import compilers_stand_back, pin_others
-from service.kafka.topics import create_topics
+from service.kafka.topics.admin import create_topics
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.broker.broker import open_broker
 from service.sandbox.program import Program

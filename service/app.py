@@ -23,8 +23,8 @@ from service.kafka.membership.lease import GroupLease
 from service.kafka.membership.ownership import Ownership
 from service.kafka.membership.partition_table import PartitionTable
 from service.kafka.partition.runtime import PartitionWriter
-from service.kafka.record_limits import TopicLimits
-from service.kafka.topics import create_topics, examine_topics
+from service.kafka.topics.admin import create_topics, examine_topics
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.sender import IdempotentSender
 from service.kafka.writing.writer import TransactionalWriter

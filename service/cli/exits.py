@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError
 
 from service.cli.words import in_words
 from service.errors import ProcessError, SettingsError
-from service.kafka.connection import BrokerUnavailable
+from service.kafka.connecting.connection import BrokerUnavailable
 from service.telemetry.redaction import clean
 
 

@@ -1,4 +1,4 @@
-"""The numbers that decisions are made with, and the decision how long to wait before a call is repeated."""
+"""The numbers that decisions are made with, and how long to wait: before a call is repeated, and between two polls."""
 
 from __future__ import annotations
 
@@ -29,3 +29,13 @@ def backoff_seconds(policy: Policy, failures: int, seed: str, wish: float | None
     roll = hashlib.blake2b(f"{seed}/{failures}".encode(), digest_size=2).digest()
     spread = ceiling * (0.5 + int.from_bytes(roll) / 131_070)
     return max(spread, wish or 0.0)
+
+
+def poll_interval(age_seconds: float, initial: float, longest: float, seed: str, polls: int) -> float:
+    """Seconds until the next poll: a tenth of the task's age within [initial, longest], spread by a fifth either way.
+
+    Young tasks are polled often because most end soon. The spread keeps tasks that began together apart.
+    """
+    base = min(max(age_seconds / 10, initial), longest)
+    roll = hashlib.blake2b(f"{seed}/{polls}".encode(), digest_size=2).digest()
+    return base * (0.8 + 0.4 * int.from_bytes(roll) / 65_535)

@@ -19,7 +19,7 @@ from service.kafka.ports import (
     WriterClosed,
     WriteUnit,
 )
-from service.kafka.record_limits import TopicLimits
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.futures import consume, fail
 from service.kafka.writing.group_commit import WriterDeath
 from service.kafka.writing.too_large import too_large

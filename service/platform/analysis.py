@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from service.platform.bodies import encoding_of, pieces
 from service.platform.call import AnalysisCall
 from service.platform.errors import OutcomeUnknown, StreamBroken
-from service.platform.exchange import Call, Exchange, json_call
-from service.platform.ndjson import EventReader
+from service.platform.http.bodies import encoding_of, pieces
+from service.platform.http.exchange import Call, Exchange, json_call
+from service.platform.http.ndjson import EventReader
+from service.platform.http.transport import FOREIGN_ERRORS, READER
 from service.platform.task_reading import analysis_of
-from service.platform.transport import FOREIGN_ERRORS, READER
 from service.platform.values import Analysis, StreamEvent
 
 

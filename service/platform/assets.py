@@ -7,10 +7,10 @@ from contextlib import aclosing
 from typing import Any
 
 from service.platform.errors import OutcomeUnknown, PlatformError, SearchIncomplete, Unsendable
-from service.platform.exchange import Call, escaped, json_call
-from service.platform.headway import Headway
+from service.platform.http.exchange import Call, escaped, json_call
+from service.platform.http.headway import Headway
+from service.platform.http.multipart import FilePart, Form, UploadSource
 from service.platform.marks import AssetMark, mark_of
-from service.platform.multipart import FilePart, Form, UploadSource
 from service.platform.paging import Page, PagedCalls, Row
 from service.platform.values import Asset
 from service.platform.walk import Walk

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.platform.errors import SearchIncomplete
-from service.platform.exchange import MAX_PAGE_BYTES, Exchange, Query
+from service.platform.http.exchange import MAX_PAGE_BYTES, Exchange, Query
 
 PAGE_LIMIT = 50
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from service.platform.errors import NotFound, SearchIncomplete
-from service.platform.exchange import Call, escaped
+from service.platform.http.exchange import Call, escaped
 from service.platform.paging import Page, PagedCalls, Row
 from service.platform.task_reading import task_of
 from service.platform.values import Task

@@ -6,7 +6,7 @@ from typing import Literal
 
 from service.platform.call import AnalysisCall
 from service.platform.errors import Conflict, NotFound, Rejected
-from service.platform.exchange import Call, escaped, json_call
+from service.platform.http.exchange import Call, escaped, json_call
 from service.platform.task_reading import task_of
 from service.platform.task_search import TaskSearch
 from service.platform.values import Task

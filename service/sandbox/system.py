@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from contracts.topics import Role
-from service.kafka.topics import create_topics
+from service.kafka.topics.admin import create_topics
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.lifetime import Startable
 from service.sandbox.program import Program

@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
-from service.kafka.connection import client_options
+from service.kafka.connecting.connection import client_options
 from service.settings import KafkaSettings
 
 _LEADER_SECONDS = 20.0

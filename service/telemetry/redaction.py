@@ -99,7 +99,8 @@ def clean(text: str) -> str:
     if len(text) > _MOST_CHARS:
         # The cut may have divided a secret: its first part goes as well.
         text = KNOWN.masked(text[:_MOST_CHARS])
-        text = text[: max(0, len(text) - KNOWN.longest)].rsplit(maxsplit=1)[0] + "…"
+        words = text[: max(0, len(text) - KNOWN.longest)].rsplit(maxsplit=1)
+        text = (words[0] if words else "") + "…"
     text = KNOWN.masked(text)
     if "://" in text:
         text = _without_url_secrets(text)

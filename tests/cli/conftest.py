@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts.cloudevents import encode
 from contracts.deadletters import dead_letter_headers
-from service.kafka.connection import client_options, producer_options
+from service.kafka.connecting.connection import client_options, producer_options
 from service.settings import KafkaSettings, TopicSettings
 
 ROOT = Path(__file__).parents[2]

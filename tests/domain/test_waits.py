@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.policy import Policy, backoff_seconds
-from service.domain.poll_schedule import poll_interval
+from service.domain.policy import Policy, backoff_seconds, poll_interval
 
 SECONDS = st.floats(0.01, 1e4)
 

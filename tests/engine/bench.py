@@ -16,7 +16,7 @@ from service.engine.context import Context
 from service.engine.host import Engine
 from service.engine.job.job_book import JobBook
 from service.engine.live_job import LiveJob
-from service.kafka.connection import largest_record_bytes
+from service.kafka.connecting.connection import largest_record_bytes
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.finished import decode_finished, encode_finished
 from service.kafka.memory import MemoryLog, MemorySender, MemoryTail, MemoryWriter
@@ -24,7 +24,7 @@ from service.kafka.partition.batch import Batch
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
 from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosition
-from service.kafka.record_limits import TopicLimits
+from service.kafka.topics.record_limits import TopicLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
 from service.supervision import Supervisor

@@ -19,8 +19,8 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 LARGEST_FILE = 350
 MOST_MODULES = 14
 # What does not keep to these two yet. The numbers may only become smaller.
-LONGER = {"service/kafka/partition/takeover.py": 420}
-FULLER = {"service/domain": 15, "service/kafka": 15, "service/platform": 21}
+LONGER: dict[str, int] = {}
+FULLER: dict[str, int] = {}
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*")])
 # A home folder, a temporary file of somebody's, an address of a private network: nothing of a machine is committed.
 MACHINES = re.compile(r"/(?:home|Users|root|work)/\w|\b(?:10|192\.168)\.\d+\.\d+\.\d+\b")

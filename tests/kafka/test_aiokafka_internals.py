@@ -18,7 +18,7 @@ from aiokafka.producer.sender import Sender, SendProduceReqHandler
 from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.record.memory_records import MemoryRecords
 
-from service.kafka.connection import producer_options
+from service.kafka.connecting.connection import producer_options
 from service.settings import KafkaSettings
 
 

@@ -10,7 +10,7 @@ import pytest
 from service.clock import SystemClock
 from service.kafka.membership.lease import GroupLease
 from service.kafka.ports import DeliveryFailed, OutRecord, WriterClosed, WriteUnit
-from service.kafka.topics import create_topics
+from service.kafka.topics.admin import create_topics
 from service.kafka.writing.sender import IdempotentSender
 from service.kafka.writing.writer import TransactionalWriter
 from service.sandbox.broker.local import LocalBroker

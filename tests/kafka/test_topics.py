@@ -7,8 +7,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import NotControllerError
 
-from service.kafka.connection import BrokerUnavailable
-from service.kafka.topics import TopicRefused, check_topics, create_topics
+from service.kafka.connecting.connection import BrokerUnavailable
+from service.kafka.topics.admin import TopicRefused, check_topics, create_topics
 from service.settings import KafkaSettings, Settings, TopicSettings, load_settings
 
 pytestmark = pytest.mark.integration

@@ -29,7 +29,7 @@ from service.platform.errors import (
     ServerFailed,
     Unsendable,
 )
-from service.platform.exchange import MAX_BODY_BYTES
+from service.platform.http.exchange import MAX_BODY_BYTES
 from service.settings import PlatformSettings
 from service.telemetry.metrics import Metrics
 from tests.platform.conftest import CALL, KEY

@@ -9,7 +9,7 @@ import pytest
 from service.platform.answers import wait_seconds
 from service.platform.client import PlatformClient
 from service.platform.errors import RateLimited
-from service.platform.gate import Gate
+from service.platform.http.gate import Gate
 from service.telemetry.metrics import Metrics
 from tests.platform.conftest import CALL, MARK
 from tests.platform.scripted import Scripted, answer

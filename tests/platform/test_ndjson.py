@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.platform.errors import StreamBroken
-from service.platform.ndjson import EventReader
+from service.platform.http.ndjson import EventReader
 from service.platform.reading import AnswerReader
 from service.platform.values import StreamEnded, StreamEvent, StreamStarted, StreamText
 from service.telemetry.metrics import Metrics

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from httpx_aiohttp import AiohttpTransport
 
-from service.platform import transport
 from service.platform.client import PlatformClient
 from service.platform.errors import NotSent, PlatformError
-from service.platform.transport import READER, open_client
+from service.platform.http import transport
+from service.platform.http.transport import READER, open_client
 from service.platform.values import StreamEnded, StreamEvent, StreamStarted, StreamText
 from tests.platform.conftest import CALL
 from tests.platform.scripted import Scripted, answer, chunks, hang, hang_up

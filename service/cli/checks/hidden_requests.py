@@ -9,9 +9,9 @@ from aiokafka.errors import KafkaError
 
 from service.cli.checks.finding import Finding
 from service.cli.reading.cluster import reachable
-from service.kafka.connection import new_consumer
+from service.kafka.connecting.connection import new_consumer
 from service.kafka.membership.hidden_input import explain
-from service.kafka.open_transactions import Ends, OpenTransaction, ends_of, open_transactions
+from service.kafka.other_clients.open_transactions import Ends, OpenTransaction, ends_of, open_transactions
 from service.settings import Settings
 
 HIDDEN_SECONDS = 2.0

@@ -15,8 +15,8 @@ from service.cli.exits import CommandError
 from service.cli.reading.cluster import admin, reachable
 from service.cli.reading.topic_reader import TopicReader
 from service.cli.words import in_words
-from service.kafka.connection import BrokerUnavailable
-from service.kafka.topics import check_topics
+from service.kafka.connecting.connection import BrokerUnavailable
+from service.kafka.topics.admin import check_topics
 from service.settings import Settings
 
 _PAUSE_SECONDS = 0.2

@@ -9,7 +9,7 @@ import click
 from service.cli.exits import Exit
 from service.cli.manual import EPILOG, epilog
 from service.cli.views.output import emit, json_option, note, table
-from service.kafka.topics import check_topics, create_topics
+from service.kafka.topics.admin import check_topics, create_topics
 from service.settings import load_settings
 
 

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from contracts.deadletters import Header
 from service.cli.exits import CommandError, Exit
 from service.cli.words import in_words
-from service.kafka.connection import broker_unavailable, client_options, is_unreachable, producer_options
+from service.kafka.connecting.connection import broker_unavailable, client_options, is_unreachable, producer_options
 from service.kafka.ports import OutRecord
 from service.kafka.writing.raw_batch import send_record
 from service.settings import Settings

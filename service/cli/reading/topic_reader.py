@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 
 from service.cli.reading.cluster import partition_counts, reachable
 from service.cli.words import visible
-from service.kafka.connection import largest_record_bytes, new_consumer
+from service.kafka.connecting.connection import largest_record_bytes, new_consumer
 from service.kafka.ports import InRecord
 from service.kafka.reading.fetched import UnreadableRange
 from service.kafka.reading.fetching import decode_with

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from service.clock import Clock
 from service.errors import PartitionError
-from service.kafka.connection import new_consumer
+from service.kafka.connecting.connection import new_consumer
 from service.kafka.marker import MARKER_KEY, Marker
 from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender
 from service.kafka.reading.fetched import Fetched, UnreadableRange, next_offset

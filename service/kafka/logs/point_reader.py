@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.errors import RetryLater, reason_of
-from service.kafka.connection import new_consumer
+from service.kafka.connecting.connection import new_consumer
 from service.kafka.reading.fetched import Fetched, next_offset
 from service.kafka.reading.fetching import decode_with
 from service.settings import KafkaSettings

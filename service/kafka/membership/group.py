@@ -24,13 +24,13 @@ from aiokafka.errors import (
 
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError, RetryLater, reason_of
-from service.kafka.connection import new_consumer
-from service.kafka.deployments import refuse_strangers
+from service.kafka.connecting.connection import new_consumer
 from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.assignor import private_sticky_assignor
 from service.kafka.membership.broker_reach import LIMIT_SECONDS, BrokerReach
 from service.kafka.membership.lease import GroupLease
-from service.kafka.open_transactions import Ends, OpenTransaction, ends_of, open_transactions
+from service.kafka.other_clients.deployments import refuse_strangers
+from service.kafka.other_clients.open_transactions import Ends, OpenTransaction, ends_of, open_transactions
 from service.kafka.reading.fetched import Fetched
 from service.kafka.reading.fetching import decode_with
 from service.settings import Settings

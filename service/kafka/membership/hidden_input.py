@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from service.clock import Clock, rfc3339
-from service.kafka.open_transactions import Ends, OpenTransaction
+from service.kafka.other_clients.open_transactions import Ends, OpenTransaction
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 

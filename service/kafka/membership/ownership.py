@@ -21,10 +21,11 @@ from service.kafka.membership.throttle import Throttle
 from service.kafka.membership.upkeep import Upkeep
 from service.kafka.membership.watchdog import LoopWatch
 from service.kafka.partition.runtime import PartitionRuntime, PartitionWriter, State
-from service.kafka.partition.takeover import Readers, Takeover
-from service.kafka.partition.takeover_budget import TakeoverBudget
 from service.kafka.ports import JobHost, RecordLimits
-from service.kafka.record_limits import TopicLimits
+from service.kafka.takeover.budget import TakeoverBudget
+from service.kafka.takeover.surroundings import Readers
+from service.kafka.takeover.takeover import Takeover
+from service.kafka.topics.record_limits import TopicLimits
 from service.settings import Settings
 from service.supervision import Supervised, Supervisor
 from service.telemetry.metrics import Metrics

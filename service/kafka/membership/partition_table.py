@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.kafka.membership.assignment import Assignment
 from service.kafka.partition.runtime import PartitionRuntime, State
-from service.kafka.partition.takeover import Taken
+from service.kafka.takeover.surroundings import Taken
 from service.telemetry.metrics import Metrics
 
 

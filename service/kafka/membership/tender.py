@@ -10,15 +10,16 @@ from typing import Any
 import structlog
 
 from service.errors import PartitionError, RetryLater
-from service.kafka.deployments import refuse_strangers
 from service.kafka.membership.group import Group
 from service.kafka.membership.partition_table import PartitionTable
 from service.kafka.membership.standing import Standing, Step, Trouble, next_step
 from service.kafka.membership.throttle import Throttle
-from service.kafka.partition.restore import Superseded
+from service.kafka.other_clients.deployments import refuse_strangers
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, State
-from service.kafka.partition.takeover import Taken, Takeover
-from service.kafka.partition.takeover_budget import TakeoverBudget
+from service.kafka.takeover.budget import TakeoverBudget
+from service.kafka.takeover.log_reader import Superseded
+from service.kafka.takeover.surroundings import Taken
+from service.kafka.takeover.takeover import Takeover
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics

@@ -12,7 +12,7 @@ from service.kafka.logs.point_reader import PointReader, ReadFailed
 from service.kafka.membership.group import Group
 from service.kafka.membership.hidden_input import HiddenInput
 from service.kafka.membership.watchdog import Progress
-from service.kafka.open_transactions import Ends
+from service.kafka.other_clients.open_transactions import Ends
 from service.kafka.partition.runtime import PartitionRuntime
 from service.settings import KafkaSettings
 from service.telemetry.metrics import Metrics

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
 from service.clock import Clock
 from service.kafka.logs.point_reader import PointReader, ReadFailed
-from service.kafka.partition.live_records import LeftInLog
-from service.kafka.ports import InRecord, PartitionJobs, UnreadableJob
+from service.kafka.ports import InRecord, JobSummary, PartitionJobs, UnreadableJob
 from service.telemetry.events import LogEvent
 
 log = structlog.get_logger()
 
 _LOOK_SECONDS = 0.25
 _AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedJob:
+    """A job that was not taken into memory: where its record is, and what must be known of it meanwhile."""
+
+    key: bytes
+    offset: int
+    size: int
+    summary: JobSummary
 
 
 class ParkedJobs:
@@ -33,8 +43,8 @@ class ParkedJobs:
         self._jobs = jobs
         self._room_bytes = room_bytes
         self._clock = clock
-        self._parked: dict[bytes, LeftInLog] = {}
-        self._lost: dict[bytes, LeftInLog] = {}
+        self._parked: dict[bytes, ParkedJob] = {}
+        self._lost: dict[bytes, ParkedJob] = {}
         self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -44,7 +54,7 @@ class ParkedJobs:
     def __len__(self) -> int:
         return len(self._parked)
 
-    def park(self, job: LeftInLog) -> None:
+    def park(self, job: ParkedJob) -> None:
         """Leave a job in the log. Called by the takeover, in the order of the log."""
         self._parked[job.key] = job
 
@@ -76,7 +86,7 @@ class ParkedJobs:
                 log.warning(LogEvent.PARKED_JOB_WAITS, partition=self._partition, reason=str(error))
                 await asyncio.sleep(_AGAIN_SECONDS)
 
-    def _next(self) -> LeftInLog | None:
+    def _next(self) -> ParkedJob | None:
         now_ms = self._clock.time() * 1000
         for job in self._parked.values():
             if job.summary.deadline_ms is not None and job.summary.deadline_ms <= now_ms:
@@ -84,7 +94,7 @@ class ParkedJobs:
         oldest = next(iter(self._parked.values()))
         return oldest if oldest.size <= self._room_bytes() or not len(self._jobs) else None
 
-    async def _load(self, job: LeftInLog) -> None:
+    async def _load(self, job: ParkedJob) -> None:
         async with self._lock:
             if job.key not in self._parked:
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.kafka.record_limits import TopicLimits, codec_bytes
+from service.kafka.topics.record_limits import TopicLimits, codec_bytes
 from service.settings import TopicSettings
 from service.settings.sections import Compression
 

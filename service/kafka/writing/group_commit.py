@@ -13,7 +13,7 @@ import structlog
 
 from service.clock import Clock
 from service.kafka.ports import UNIT_BYTES, RecordPosition, WriterClosed, WriteUnit
-from service.kafka.record_limits import TopicLimits
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.batches import batch_options
 from service.kafka.writing.futures import consume
 from service.kafka.writing.pace import TransactionPace

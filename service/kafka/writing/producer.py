@@ -25,7 +25,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from service.errors import PartitionError
-from service.kafka.connection import is_unreachable, new_producer
+from service.kafka.connecting.connection import is_unreachable, new_producer
 from service.kafka.ports import OutRecord, RecordPosition
 from service.kafka.writing.futures import consume
 from service.kafka.writing.raw_batch import send_record

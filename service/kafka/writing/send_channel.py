@@ -24,7 +24,7 @@ from aiokafka.errors import (
 )
 
 from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition
-from service.kafka.record_limits import TopicLimits
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.futures import fail
 from service.kafka.writing.producer import TOO_LARGE, BoundedProducer
 from service.kafka.writing.too_large import too_large

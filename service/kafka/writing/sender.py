@@ -8,9 +8,9 @@ from typing import Any
 import structlog
 
 from service.clock import Clock
-from service.kafka.connection import producer_options
+from service.kafka.connecting.connection import producer_options
 from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition
-from service.kafka.record_limits import TopicLimits
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.batches import batch_options
 from service.kafka.writing.futures import fail
 from service.kafka.writing.producer import BoundedProducer, MakeProducer, ProducerFailed

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from service.clock import Clock
 from service.failpoints import Point, failpoint
-from service.kafka.connection import transactional_options, written_topics
+from service.kafka.connecting.connection import transactional_options, written_topics
 from service.kafka.ports import OutRecord, RecordPosition, WriteUnit
-from service.kafka.record_limits import TopicLimits
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.group_commit import GroupCommitWriter
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.producer import BoundedProducer, MakeProducer

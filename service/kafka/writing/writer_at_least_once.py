@@ -4,7 +4,7 @@ An order of writes replaces the transaction: events, then what is built from the
 the input offset. Each step is durable before the next begins. After a crash between two steps the takeover finds the
 later ones undone: an event may be written twice (with the same id), but nothing is lost, no job is forgotten before its
 completion is published, and no offset passes a request without a job. What a crash leaves of an end is completed by
-`partition/ended_jobs.py`.
+`takeover/ended_jobs.py`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from service.clock import Clock
 from service.failpoints import Point, failpoint
-from service.kafka.connection import is_unreachable, producer_options, written_topics
+from service.kafka.connecting.connection import is_unreachable, producer_options, written_topics
 from service.kafka.ports import Lease, OutRecord, RecordPosition, WriteUnit
-from service.kafka.record_limits import TopicLimits
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.group_commit import GroupCommitWriter
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.producer import BoundedProducer, MakeProducer, ProducerFailed

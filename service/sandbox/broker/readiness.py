@@ -10,7 +10,7 @@ from collections.abc import Callable
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from service.kafka.connection import client_options
+from service.kafka.connecting.connection import client_options
 from service.sandbox.errors import BrokerError
 from service.settings import KafkaSettings
 

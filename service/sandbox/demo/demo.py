@@ -18,7 +18,7 @@ from service.cli.reading.event_reader import event_reader
 from service.cli.reading.output_record import OutputRecord
 from service.cli.reading.topic_reader import TopicReader
 from service.cli.views.request_view import RequestView
-from service.kafka.connection import producer_options
+from service.kafka.connecting.connection import producer_options
 from service.sandbox.broker.broker import Broker, open_broker
 from service.sandbox.demo.demo_requests import DemoRequest, demo_requests, killed_request
 from service.sandbox.demo.demo_screen import DemoScreen

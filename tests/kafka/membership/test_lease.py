@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 
 from service.clock import SystemClock
-from service.kafka.connection import client_options
+from service.kafka.connecting.connection import client_options
 from service.kafka.membership.lease import GroupLease
 from service.settings import KafkaSettings
 from tests.support.clock import HandClock

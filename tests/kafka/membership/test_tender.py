@@ -14,9 +14,9 @@ from service.errors import PartitionError
 from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.partition_table import PartitionTable
 from service.kafka.membership.tender import PartitionTender, TenderParts
-from service.kafka.partition.restore import Superseded
 from service.kafka.partition.runtime import Fenced, State
-from service.kafka.partition.takeover import Taken
+from service.kafka.takeover.log_reader import Superseded
+from service.kafka.takeover.surroundings import Taken
 from service.settings import load_settings
 from service.telemetry.metrics import Metrics
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from service.kafka.connection import client_options
+from service.kafka.connecting.connection import client_options
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings, Settings, TopicSettings, load_settings
 from tests.kafka.ownership.world import Eventually, World, until

@@ -14,9 +14,10 @@ from service.domain.identity import event_id
 from service.domain.job import Job, Phase, encode_job
 from service.errors import PartitionError
 from service.kafka.partition.runtime import PartitionRuntime
-from service.kafka.partition.takeover import Readers, Takeover
 from service.kafka.ports import FinishedRecord, OutRecord, RecordPosition, WriterClosed, WriteUnit
-from service.kafka.record_limits import TopicLimits
+from service.kafka.takeover.surroundings import Readers
+from service.kafka.takeover.takeover import Takeover
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.producer import BoundedProducer, MakeProducer, ProducerFailed, Sent
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter
 from service.settings import Settings

@@ -10,7 +10,7 @@ import pytest
 
 from service.clock import SystemClock
 from service.kafka.asset_port import AssetNote
-from service.kafka.connection import new_producer, producer_options
+from service.kafka.connecting.connection import new_producer, producer_options
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.point_reader import PointReader
 from service.kafka.membership.lease import GroupLease

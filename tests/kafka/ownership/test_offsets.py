@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from confluent_kafka.admin import AdminClient
 
-from service.kafka.connection import client_options
+from service.kafka.connecting.connection import client_options
 from service.kafka.partition.runtime import State
 from service.kafka.ports import OutRecord, WriteUnit
 from tests.kafka.ownership.world import Member, World

@@ -10,12 +10,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
-from service.kafka.connection import client_options, transactional_options
+from service.kafka.connecting.connection import client_options, transactional_options
 from service.kafka.logs.point_reader import PointReader
 from service.kafka.marker import Marker
-from service.kafka.partition.live_records import LeftInLog, LiveRecords, LogRecord, RestoreRoom, read_live
-from service.kafka.partition.restore import LogReader, Superseded
+from service.kafka.partition.parked import ParkedJob
 from service.kafka.ports import InRecord, JobSummary
+from service.kafka.takeover.live_records import LiveRecords, LogRecord, RestoreRoom, read_live
+from service.kafka.takeover.log_reader import LogReader, Superseded
 from tests.kafka.ownership.world import World
 
 pytestmark = pytest.mark.integration
@@ -123,6 +124,6 @@ async def test_what_exceeds_the_bound_is_known_by_its_place_only(world: World) -
     for key, value in ((b"a", b"x" * 60), (b"b", b"y" * 60), (b"a", None), (b"c", b"z" * 90), (b"d", b"w" * 5)):
         await world.write(world.topics.jobs, key, value)
     live = await _live(world, room_bytes=100)
-    assert live.by_key[b"b"] == LeftInLog(b"b", 1, 60, JobSummary("y" * 60, None, 0))
-    assert [type(record) for record in live.by_key.values()] == [LeftInLog, LogRecord, LogRecord]
+    assert live.by_key[b"b"] == ParkedJob(b"b", 1, 60, JobSummary("y" * 60, None, 0))
+    assert [type(record) for record in live.by_key.values()] == [ParkedJob, LogRecord, LogRecord]
     assert live.held_bytes == 95

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from service.kafka.connection import transactional_options
-from service.kafka.partition.takeover_budget import MAX_FAILURES
+from service.kafka.connecting.connection import transactional_options
 from service.kafka.ports import OutRecord, WriteUnit
+from service.kafka.takeover.budget import MAX_FAILURES
 from service.kafka.writing.group_commit import GroupCommitWriter
 from tests.kafka.ownership.world import Eventually, Member, World, says
 
@@ -141,7 +141,7 @@ async def test_a_writer_that_dies_costs_a_full_takeover_in_place(world: World, e
 async def test_a_partition_that_can_never_be_taken_over_ends_the_process_after_a_number_of_tries(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.kafka.partition.takeover_budget._DELAYS_SECONDS", (0.0,))
+    monkeypatch.setattr("service.kafka.takeover.budget._DELAYS_SECONDS", (0.0,))
     member = world.member()
 
     async with member:

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from contracts.requests import ParsedRequest
 from service.clock import SystemClock
 from service.errors import ProcessError
-from service.kafka.connection import client_options
+from service.kafka.connecting.connection import client_options
 from service.kafka.membership.ownership import Ownership
 from service.kafka.partition.runtime import State
 from service.kafka.ports import (
@@ -30,7 +30,7 @@ from service.kafka.ports import (
     WriteUnit,
 )
 from service.kafka.reading.fetching import decode_with
-from service.kafka.record_limits import TopicLimits
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.writer import TransactionalWriter
 from service.settings import Settings
 from service.telemetry.metrics import Metrics

@@ -9,7 +9,7 @@ from contracts.deadletters import DeadLetterInfo
 from service.kafka.partition.dead_letter import dead_letter, range_letter
 from service.kafka.ports import InRecord, OutRecord
 from service.kafka.reading.fetched import UnreadableRange
-from service.kafka.record_limits import TopicLimits
+from service.kafka.topics.record_limits import TopicLimits
 
 pytestmark = pytest.mark.unit
 

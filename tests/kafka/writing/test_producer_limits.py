@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from service.clock import SystemClock
-from service.kafka.connection import transactional_options
+from service.kafka.connecting.connection import transactional_options
 from service.kafka.ports import OutRecord, WriterClosed, WriteUnit
-from service.kafka.topics import create_topics
+from service.kafka.topics.admin import create_topics
 from service.kafka.writing.producer import BoundedProducer, ProducerFailed
 from service.kafka.writing.writer import TransactionalWriter
 from service.settings import KafkaSettings, Settings, TopicSettings, load_settings

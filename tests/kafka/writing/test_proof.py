@@ -11,7 +11,7 @@ import pytest
 
 from service.clock import SystemClock
 from service.kafka.ports import DeliveryFailed, LeaseLost, OutRecord
-from service.kafka.topics import create_topics
+from service.kafka.topics.admin import create_topics
 from service.kafka.writing.sender import IdempotentSender
 from service.settings import KafkaSettings, Settings, TopicSettings, load_settings
 from service.telemetry.metrics import Metrics

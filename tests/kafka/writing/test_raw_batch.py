@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from service.kafka.header_names import is_utf8, name_bytes, name_text
 from service.kafka.ports import InRecord, OutRecord
 from service.kafka.reading.batches import Fetch, prepare, read
-from service.kafka.record_limits import record_bytes
+from service.kafka.topics.record_limits import record_bytes
 from service.kafka.writing.raw_batch import OneRecordBatch
 
 pytestmark = pytest.mark.unit

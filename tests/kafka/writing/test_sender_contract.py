@@ -13,8 +13,8 @@ import pytest
 from service.clock import SystemClock
 from service.kafka.memory import MemoryLog, MemorySender
 from service.kafka.ports import DeliveryFailed, LeaseLost, OutRecord, RecordTooLarge
-from service.kafka.record_limits import TopicLimits
-from service.kafka.topics import create_topics
+from service.kafka.topics.admin import create_topics
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.sender import IdempotentSender
 from service.settings import KafkaSettings, TopicSettings, load_settings
 from service.telemetry.metrics import Metrics

@@ -10,8 +10,8 @@ import pytest
 
 from service.clock import SystemClock
 from service.kafka.ports import DeliveryFailed, OutRecord, RecordTooLarge, WriterClosed, WriteUnit
-from service.kafka.record_limits import TopicLimits
-from service.kafka.topics import create_topics, examine_topics
+from service.kafka.topics.admin import create_topics, examine_topics
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.sender import IdempotentSender
 from service.kafka.writing.writer import TransactionalWriter
 from service.settings import KafkaSettings, Settings, TopicSettings, WriterSettings, load_settings

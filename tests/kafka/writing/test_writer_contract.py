@@ -14,8 +14,8 @@ import pytest
 from service.clock import SystemClock
 from service.kafka.memory import MemoryLog, MemoryWriter
 from service.kafka.ports import OutRecord, RecordPosition, RecordTooLarge, WriterClosed, WriteUnit
-from service.kafka.record_limits import TopicLimits
-from service.kafka.topics import create_topics
+from service.kafka.topics.admin import create_topics
+from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.group_commit import GroupCommitWriter
 from service.kafka.writing.producer import ProducerFailed
 from service.kafka.writing.writer import TransactionalWriter

@@ -1,0 +1,109 @@
+"""Options of every Kafka client, from settings; and the one error for a broker that does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+)
+
+from contracts.deadletters import ROOM_BYTES
+from service.errors import RetryLater
+from service.kafka.connecting.credentials import fingerprint, security_options
+from service.kafka.connecting.reconnection import keep_connected
+from service.settings import KafkaSettings, TopicSettings
+
+_BATCH_BYTES = 256 * 1024
+_UNREACHABLE = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError, TimeoutError, OSError)
+
+
+class BrokerUnavailable(RetryLater):
+    """No Kafka broker answers."""
+
+
+def broker_unavailable(settings: KafkaSettings, error: BaseException) -> BrokerUnavailable:
+    """What to raise when nobody answers at the configured addresses; `error` gives the last reason."""
+    reason = str(error) or type(error).__name__
+    return BrokerUnavailable(f"no Kafka broker answers at {settings.bootstrap_servers}: {reason}")
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether an error of a client means that the broker can't be reached, rather than that it refused."""
+    return isinstance(error, _UNREACHABLE)
+
+
+def largest_record_bytes(settings: KafkaSettings) -> int:
+    """The largest record that is written to any topic: every topic but the requests takes it."""
+    return settings.max_message_bytes + ROOM_BYTES
+
+
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """Options that consumers, producers and the admin client share. Raises `SettingsError` for unusable TLS files.
+
+    A client that lives for long is made by `new_consumer` or `new_producer`, so that it outlives its brokers.
+    """
+    return {
+        "bootstrap_servers": [part.strip() for part in settings.bootstrap_servers.split(",") if part.strip()],
+        "client_id": settings.client_id,
+        "request_timeout_ms": settings.request_timeout_ms,
+        **security_options(settings),
+    }
+
+
+def new_consumer(settings: KafkaSettings, **options: Any) -> AIOKafkaConsumer:
+    """A consumer, not yet started, that finds its brokers again wherever they are. `options` come before ours."""
+    read = fingerprint(settings)
+    consumer = AIOKafkaConsumer(**{**client_options(settings), **options})
+    keep_connected(consumer._client, settings, read)  # noqa: SLF001
+    return consumer
+
+
+def new_producer(settings: KafkaSettings, options: Mapping[str, Any]) -> AIOKafkaProducer:
+    """A producer, not yet started, that finds its brokers again wherever they are.
+
+    `options` are all of its options, from `producer_options` or `transactional_options`.
+    """
+    producer = AIOKafkaProducer(**options)
+    keep_connected(producer.client, settings, ())  # whatever is on disk is read before the first connection
+    return producer
+
+
+def producer_options(settings: KafkaSettings) -> dict[str, Any]:
+    """Options of every producer: idempotent, nothing held back, records up to the largest any topic takes.
+
+    A batch of several records stays below the smallest limit a topic may have, so that no record fails for
+    the company it is in.
+    """
+    return {
+        **client_options(settings),
+        "enable_idempotence": True,
+        "acks": "all",
+        "linger_ms": 0,
+        "max_batch_size": min(_BATCH_BYTES, settings.max_message_bytes),
+        "max_request_size": largest_record_bytes(settings),
+    }
+
+
+def transactional_id(settings: KafkaSettings, partition: int) -> str:
+    """The identity that fences a predecessor: one per group and input partition (docs/kafka-rules.md, rule 5)."""
+    return f"{settings.group_id}-{partition}"
+
+
+def transactional_options(settings: KafkaSettings, partition: int) -> Mapping[str, Any]:
+    """Options of the producer of one input partition."""
+    return {
+        **producer_options(settings),
+        "transactional_id": transactional_id(settings, partition),
+        "transaction_timeout_ms": settings.transaction_timeout_ms,
+    }
+
+
+def written_topics(topics: TopicSettings) -> tuple[str, ...]:
+    """The topics a partition's writer writes to, each with as many partitions as the requests topic."""
+    return (topics.fragments, topics.completions, topics.progress, topics.dead_letters, topics.jobs, topics.finished)

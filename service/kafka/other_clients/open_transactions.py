@@ -1,0 +1,131 @@
+"""Where partitions end, for readers of either isolation level, and whose open transaction makes the difference.
+
+A producer that leaves a transaction open hides everything behind it from committed readers: the partition looks as if
+nothing waited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, StaleMetadata, for_code
+from aiokafka.protocol.offset import OffsetRequest
+
+from service.kafka.other_clients.transaction_requests import (
+    DescribeProducersRequest,
+    DescribeTransactionsRequest,
+    ListTransactionsRequest,
+)
+
+_LATEST = -1
+_UNCOMMITTED, _COMMITTED = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where a partition ends. What lies between the two is hidden by an open transaction."""
+
+    stable: int  # where committed readers have to stop
+    last: int  # behind the last record
+
+    @property
+    def hidden(self) -> int:
+        """How many offsets committed readers can't see."""
+        return max(0, self.last - self.stable)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A producer with an open transaction in a partition. What we may not know is None."""
+
+    producer_id: int
+    offset: int  # its first record
+    last_write_ms: int
+    transactional_id: str | None = None
+    begun_ms: int | None = None
+
+    @property
+    def since_ms(self) -> int:
+        """When it began; when its producer last wrote, if the beginning is not told."""
+        return self.last_write_ms if self.begun_ms is None else self.begun_ms
+
+
+async def ends_of(client: Any, topic: str, partitions: Sequence[int]) -> dict[int, Ends]:
+    """The ends of these partitions. `client` is a started client of aiokafka. Raises `KafkaError`."""
+    if not partitions:
+        return {}
+    stable = await _offsets(client, topic, partitions, _COMMITTED)
+    last = await _offsets(client, topic, partitions, _UNCOMMITTED)
+    return {partition: Ends(stable[partition], last[partition]) for partition in partitions}
+
+
+async def open_transactions(client: Any, topic: str, partition: int) -> list[OpenTransaction]:
+    """The open transactions with records in a partition, the one that hides most first.
+
+    Needs READ on the topic; for a transaction's name and beginning DESCRIBE on its transactional id. Raises
+    `KafkaError`.
+    """
+    leader = _leader(client, topic, partition)
+    response = await client.send(leader, DescribeProducersRequest(topic, partition))
+    [(_, [(_, code, _, producers, _)], _)] = response.topics
+    _raise_for(code)
+    found = [
+        OpenTransaction(producer_id, start, last_ms)
+        for producer_id, _, _, last_ms, _, start, _ in producers
+        if start >= 0
+    ]
+    found.sort(key=lambda one: one.offset)
+    return [await _named(client, one) for one in found]
+
+
+async def _named(client: Any, found: OpenTransaction) -> OpenTransaction:
+    """With name and beginning, as far as they are told; any broker may be the transaction's coordinator."""
+    for broker in client.cluster.brokers():
+        try:
+            listed = await client.send(broker.nodeId, ListTransactionsRequest(found.producer_id))
+            for name, producer_id, *_ in listed.transactions if listed.error_code == 0 else ():
+                if producer_id != found.producer_id:
+                    continue
+                described = await client.send(broker.nodeId, DescribeTransactionsRequest(name))
+                [(code, _, _, _, begun_ms, *_)] = described.transactions
+                begun = begun_ms if code == 0 and begun_ms >= 0 else None
+                return OpenTransaction(found.producer_id, found.offset, found.last_write_ms, name, begun)
+        except (KafkaError, NotImplementedError):
+            continue
+    return found
+
+
+async def _offsets(client: Any, topic: str, partitions: Sequence[int], isolation: int) -> dict[int, int]:
+    by_leader: dict[int, list[int]] = defaultdict(list)
+    for partition in partitions:
+        by_leader[_leader(client, topic, partition)].append(partition)
+    asked = [
+        client.send(leader, OffsetRequest(-1, isolation, [(topic, [(number, _LATEST) for number in numbers])]))
+        for leader, numbers in by_leader.items()
+    ]
+    found: dict[int, int] = {}
+    for response in await asyncio.gather(*asked):
+        for _, parts in response.topics:
+            for partition, code, _timestamp, offset in parts:
+                _raise_for(code)
+                found[partition] = offset
+    return found
+
+
+def _leader(client: Any, topic: str, partition: int) -> int:
+    leader: int | None = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+    if leader is None or leader < 0:
+        client.add_topic(topic)
+        client.force_metadata_update()
+        raise StaleMetadata(f"the leader of {topic}/{partition} is unknown")
+    return leader
+
+
+def _raise_for(code: int) -> None:
+    if code:
+        raise for_code(code)()

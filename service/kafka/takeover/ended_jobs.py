@@ -1,0 +1,112 @@
+"""Jobs that have ended although their record is still there: what a crash leaves behind without transactions.
+
+With `kafka.delivery=at_least_once` the end of a job is written in steps: its completion, then the finished record,
+then the tombstone of the job. A crash between two steps leaves a live job whose completion is published; going on with
+it would pay for it again. Called by a takeover before it hands the live jobs to the engine.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from service.domain.identity import event_id
+from service.kafka.logs.finished import decode_finished
+from service.kafka.logs.point_reader import PointReader
+from service.kafka.marker import PRIVATE_PREFIX, Marker
+from service.kafka.partition.parked import ParkedJob
+from service.kafka.ports import Headers, InRecord, RecordPosition, UnreadableJob
+from service.kafka.takeover.live_records import LiveRecords, Summarize
+from service.kafka.takeover.log_reader import LogReader, StillWanted
+from service.settings import TopicSettings
+
+_LOOK_BACK = 100
+"""Finished records from the end of the log whose completions are the last that are certainly accounted for.
+
+One would do with a single writer; a process that was frozen may have written out of turn.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedJob:
+    """A job whose completion is in the topic. `is_noted`: its finished record is there too."""
+
+    key: bytes
+    digest: str
+    completion: RecordPosition
+    is_noted: bool
+
+
+class EndedJobs:
+    """Searches the logs of one partition. `completions` reads single records, `reader` reads on from a place."""
+
+    def __init__(
+        self, partition: int, topics: TopicSettings, reader: LogReader, completions: PointReader, wanted: StillWanted
+    ) -> None:
+        self._partition = partition
+        self._topics = topics
+        self._reader = reader
+        self._completions = completions
+        self._wanted = wanted
+
+    async def among(self, live: LiveRecords, summarize: Summarize, marker: Marker) -> list[EndedJob]:
+        """Those of `live` that have ended. `marker` is ours in the finished partition, which is read up to it.
+
+        A completion is recognised by its `ce_id`, which follows from the place of the request's record: an earlier
+        request with the same id has another one. Raises `RestoreFailed`, `Superseded` or `ReadFailed`.
+        """
+        jobs = {
+            event_id(self._partition, offset, "completion"): (key, digest)
+            for key, digest, offset in _summaries(live, summarize)
+        }
+        if not jobs:
+            return []
+        noted, first = await self._finished(live, marker)
+        ended: dict[str, EndedJob] = {}
+        for place in noted:
+            record = await self._completions.at(place.partition, place.offset)
+            identifier = _ce_id(record.headers) if isinstance(record, InRecord) else None
+            if identifier in jobs:
+                ended[identifier] = EndedJob(*jobs[identifier], place, is_noted=True)
+        topic = self._topics.completions
+        async for records in self._reader.since(topic, self._partition, first, self._wanted):
+            for found in records:
+                identifier = _ce_id(found.headers) if isinstance(found, InRecord) else None
+                if identifier in jobs and identifier not in ended:
+                    place = RecordPosition(topic, self._partition, found.offset)
+                    ended[identifier] = EndedJob(*jobs[identifier], place, is_noted=False)
+        return list(ended.values())
+
+    async def _finished(self, live: LiveRecords, marker: Marker) -> tuple[list[RecordPosition], int]:
+        """Completions noted for ids of `live`, and the offset of the first completion that may not be noted."""
+        noted: dict[bytes, bytes] = {}
+        last: deque[bytes] = deque(maxlen=_LOOK_BACK)
+        async for records in self._reader.until(marker, self._topics.finished, self._partition, self._wanted):
+            for record in records:
+                if not isinstance(record, InRecord) or record.value is None:
+                    continue
+                last.append(record.value)
+                if record.key in live.by_key:
+                    noted[record.key] = record.value
+        places = [found.completion for value in noted.values() if (found := decode_finished(value)) is not None]
+        known = [found.completion.offset for value in last if (found := decode_finished(value)) is not None]
+        return places, min(known, default=0)
+
+
+def _summaries(live: LiveRecords, summarize: Summarize) -> Iterator[tuple[bytes, str, int]]:
+    """Key, digest and offset of the request of every live job."""
+    for key, record in live.by_key.items():
+        if key.startswith(PRIVATE_PREFIX):
+            continue
+        try:
+            summary = record.summary if isinstance(record, ParkedJob) else summarize(key, record.value)
+        except UnreadableJob:
+            continue  # it is going to be quarantined
+        yield key, summary.digest, summary.offset
+
+
+def _ce_id(headers: Headers) -> str | None:
+    """The `ce_id` of a record; None when it has none."""
+    value = next((value for name, value in headers if name == "ce_id"), None)
+    return None if value is None else value.decode("utf-8", "replace")

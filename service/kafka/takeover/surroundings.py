@@ -1,0 +1,70 @@
+"""What a takeover is given and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.kafka.logs.point_reader import PointReader
+from service.kafka.partition.runtime import PartitionRuntime
+from service.settings import Settings
+
+
+class Changes(Protocol):
+    """When the group says something new."""
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change of what is ours."""
+        ...
+
+    async def changed_from(self, generation: int) -> None:
+        """Wait for a change."""
+        ...
+
+
+class GroupWord(Protocol):
+    """What the group has committed, and when it decides anew."""
+
+    async def committed(self, partition: int) -> int | None:
+        """The next offset to read; None if there never was one. Raises `PartitionError`."""
+        ...
+
+    @property
+    def assignment(self) -> Changes:
+        """What the group says is ours."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The shared readers of single records."""
+
+    jobs: PointReader
+    finished: PointReader
+    completions: PointReader
+
+    @classmethod
+    def of(cls, settings: Settings) -> Readers:
+        return cls(
+            PointReader(settings.kafka, settings.topics.jobs),
+            PointReader(settings.kafka, settings.topics.finished),
+            PointReader(settings.kafka, settings.topics.completions),
+        )
+
+    async def close(self) -> None:
+        await self.jobs.close()
+        await self.finished.close()
+        await self.completions.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A partition that was taken over. Its jobs run."""
+
+    runtime: PartitionRuntime
+    notice: str | None = None
+    """What an operator must know of where intake goes on."""
+
+    held: bool = False
+    """Intake must not go on before the operator has decided: `notice` says what."""

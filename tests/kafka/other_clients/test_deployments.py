@@ -1,0 +1,123 @@
+"""Two deployments that would pay twice or fence each other, on a real broker: one of them is refused by name."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from service.errors import ProcessError
+from service.kafka.other_clients.deployments import DeploymentRefused
+from service.kafka.takeover.owner_check import CANDIDATE_PREFIX, OWNER_KEY
+from service.sandbox.topics import TopicMaker
+from service.settings import TopicSettings
+from tests.kafka.ownership.conftest import make_service_topics
+from tests.kafka.ownership.world import Member, World
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+async def test_a_second_group_on_the_same_topics_is_refused_and_the_first_is_not_disturbed(
+    world: World, eventually: Any
+) -> None:
+    own, other = world.settings.kafka.group_id, f"{world.settings.kafka.group_id}-b"
+    async with world.member() as first:
+        await first.serves(0, 1)
+        await world.request("a")
+        await eventually(lambda: first.host.live() == {"a"})
+        intruder = world.member(group_id=other)
+        async with intruder:
+            error = await intruder.failure()
+        assert isinstance(error, DeploymentRefused)
+        assert f"group {own}, requests topic {world.topics.requests}" in str(error)
+        assert "is running: reelwire at" in str(error)
+        assert "REELWIRE_KAFKA__GROUP_ID" in str(error)
+        assert all(not jobs.restored for jobs in intruder.host.opened), "no job was begun"
+        await world.request("b")
+        await eventually(lambda: first.host.live() == {"a", "b"})
+    # It starts again although the other one has left traces, and perhaps goes on trying.
+    async with world.member() as again:
+        await again.serves(0, 1)
+        assert again.host.live() == {"a", "b"}
+
+
+async def test_a_deployment_that_is_gone_does_not_block_its_successor_and_may_not_come_back_beside_it(
+    world: World,
+) -> None:
+    other = f"{world.settings.kafka.group_id}-b"
+    async with world.member() as first:
+        await first.serves(0, 1)
+    async with world.member(group_id=other) as second:
+        await second.serves(0, 1)
+        lapses = {"lapse": "forgotten", "action": "recent"}
+        assert second.value("reelwire_input_offset_lapses_total", **lapses) == 2, "not all of the topic is paid again"
+        returned = world.member()
+        async with returned:
+            error = await returned.failure()
+        assert f"group {other}," in str(error)
+    async with world.member(group_id=other) as second:
+        await second.serves(0, 1)
+
+
+async def test_of_two_new_groups_that_start_at_once_at_most_one_serves(world: World, eventually: Any) -> None:
+    members = [world.member(group_id=f"{world.settings.kafka.group_id}-{name}") for name in "ab"]
+    tasks: list[asyncio.Task[None]] = []
+    for member in members:
+        await member.__aenter__()
+        assert member.task is not None
+        tasks.append(member.task)
+
+    def decided() -> bool:
+        return any(task.done() for task in tasks)
+
+    await eventually(decided, "one of them is refused")
+    refused = [member for member, task in zip(members, tasks, strict=True) if task.done()]
+    for member in refused:
+        assert isinstance(await member.failure(), DeploymentRefused)
+    for member in members:
+        if member not in refused:
+            await member.serves(0, 1)
+        await member.stop()
+
+
+async def _other_topics(world: World, make_topics: TopicMaker) -> TopicSettings:
+    names = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
+    topics = TopicSettings(**{name: f"{getattr(world.topics, name)}.b" for name in names}, partitions=2)
+    await make_service_topics(topics, make_topics)
+    return topics
+
+
+@pytest.mark.parametrize("turned", [False, True])
+async def test_one_group_with_different_topics_is_refused_in_either_order(
+    world: World, make_topics: TopicMaker, turned: bool
+) -> None:
+    topics = await _other_topics(world, make_topics)
+    settings = [world.settings, world.settings.model_copy(update={"topics": topics})]
+    if turned:
+        settings.reverse()
+    first, second = Member(settings[0]), Member(settings[1])
+    async with first:
+        await first.serves(0, 1)
+        async with second:
+            error = await second.failure()
+        assert isinstance(error, DeploymentRefused)
+        assert settings[0].topics.requests in str(error)
+        assert settings[1].topics.requests in str(error)
+        assert f"group {world.settings.kafka.group_id}" in str(error)
+        assert first.serving() == [0, 1]
+        assert first.value("reelwire_group_rejoins_total") == 0
+    async with Member(settings[1]) as second:  # the first is gone: nothing to refuse
+        await second.serves(0, 1)
+
+
+async def test_notes_that_nobody_can_read_and_markers_without_a_deployment_are_accepted(world: World) -> None:
+    await world.write(world.topics.jobs, OWNER_KEY, b"{not json")
+    await world.write(world.topics.jobs, CANDIDATE_PREFIX + b"x", b'{"v":9}')
+    await world.write(world.topics.jobs, b"!marker", b'{"v":1,"id":"0","owner":"reelwire","at_ms":1}')
+    async with world.member() as member:
+        await member.serves(0, 1)
+
+
+async def test_a_refusal_is_an_error_that_ends_the_process() -> None:
+    assert issubclass(DeploymentRefused, ProcessError)
