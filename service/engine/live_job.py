@@ -116,7 +116,7 @@ class LiveJob:
 
     @property
     def held_bytes(self) -> int:
-        """About how much memory this job takes: its request, several times that while it is parsed, its key, its texts."""
+        """About how much memory this job takes: its request (several times that while parsed), its key, its texts."""
         parsed = _PARSED_SHARE if self._request is not None else 0
         return _OBJECT_BYTES + (1 + parsed) * len(self.job.body) + len(self.job.key or b"") + self._texts_bytes
 
