@@ -170,7 +170,7 @@ async def test_a_platform_that_never_made_the_task_is_unavailable(bench: Bench) 
     assert bench.platform.calls[-1].operation == "find_task"
 
 
-@pytest.mark.parametrize("later", [conflict, server_failed, not_sent, rejected])
+@pytest.mark.parametrize("later", [conflict, server_failed, rejected])
 async def test_after_a_conflict_it_is_never_said_that_no_task_was_created(bench: Bench, later: Any) -> None:
     """A 409 hints that there is one, although no list shows it."""
     bench.platform.script("create_task", conflict())
