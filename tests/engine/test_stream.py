@@ -12,7 +12,17 @@ from service.domain.change import Slot
 from service.kafka.ports import DeliveryFailed, LeaseLost, RecordTooLarge
 from service.settings import TopicSettings
 from tests.engine.bench import Bench, analyze
-from tests.engine.fake_platform import TEXTS, Held, broken, not_sent, rate_limited, server_failed, too_busy, unauthorized, unknown
+from tests.engine.fake_platform import (
+    TEXTS,
+    Held,
+    broken,
+    not_sent,
+    rate_limited,
+    server_failed,
+    too_busy,
+    unauthorized,
+    unknown,
+)
 from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit

@@ -356,7 +356,9 @@ def segments_about(asset_id: str) -> dict[str, Any]:
         (mark_of("x"), "source_not_allowed"),
     ],
 )
-async def test_a_reference_image_is_no_other_tenants_asset(mark: AssetMark | None, code: str | None, upload: str) -> None:
+async def test_a_reference_image_is_no_other_tenants_asset(
+    mark: AssetMark | None, code: str | None, upload: str
+) -> None:
     async with apart() as bench:
         bench.platform.add_asset("tiger.png", mark=mark)
         await bench.take(analyze("r-1", tenant="acme", upload=upload, **segments_about("asset-1")))
