@@ -118,7 +118,7 @@ async def test_a_call_cancelled_while_it_queues_gives_its_place_up(platform: Scr
 
 
 async def test_a_call_cancelled_at_the_gate_is_never_sent(platform: Scripted, client: PlatformClient) -> None:
-    platform.respond = answer(429, b"", "Retry-After: 1000")
+    platform.respond = answer(429, b"", "Retry-After: 2")
     with pytest.raises(RateLimited):
         await client.get_task("t")
     task = asyncio.create_task(client.get_task("t"))
