@@ -28,6 +28,8 @@ MAX_JSON_DIGITS = 300
 MAX_METADATA_BYTES = 16 * 1024
 MAX_RESPONSE_FORMAT_BYTES = 256 * 1024
 """As compact JSON. It is kept with the job for as long as the job lives."""
+MAX_SCHEMAS = 2_000
+"""Schemas inside `response_format.json_schema`, itself included: properties, items, choices, definitions."""
 MAX_DEADLINE_CHARS = 64
 MAX_INLINE_BASE64_CHARS = base64_characters(INLINE_VIDEO_BYTES)
 """30 MB, the platform's limit for a video inside a request, as base64."""
