@@ -166,6 +166,41 @@ def test_a_bomb_is_refused_before_it_is_in_memory() -> None:
         assert seconds < 2
 
 
+BEHIND = {
+    "nothing": b"",
+    "zeros": b"\0" * 300,
+    "garbage": b"garbage behind the end",
+    "half a header": b"\x1f\x8b\x08",
+    "half a member": gzip(b"more" * 1_000)[:20],
+    "an empty member": gzip(b""),
+    "an empty member and zeros": gzip(b"") + b"\0" * 9,
+}
+
+
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("behind", BEHIND)
+def test_what_follows_the_last_member_of_gzip_costs_no_record(behind: str, members: int) -> None:
+    def compress(data: bytes) -> bytes:
+        cut = len(data) // 2 if members == 2 else 0
+        return (gzip(data[:cut]) + gzip(data[cut:]) if cut else gzip(data)) + BEHIND[behind]
+
+    prepared, found = taken(RawBatch([Raw(value=b"a"), Raw(value=b"b")], codec=1, compress=compress).encode())
+    assert shown(found) == [b"a", b"b"]
+    assert prepared.damaged_at is None
+
+
+def test_a_second_member_that_is_cut_off_costs_the_records_in_it_alone() -> None:
+    def compress(data: bytes) -> bytes:
+        cut = data.index(b"second") - 20
+        return gzip(data[:cut]) + gzip(data[cut:])[:-30]
+
+    records = [Raw(value=b"first"), Raw(value=b"x" * 40), Raw(value=b"second" + bytes(range(200)))]
+    _, found = taken(RawBatch(records, codec=1, compress=compress).encode())
+    assert shown(found)[0] == b"first"
+    assert isinstance(found[-1], UnreadableRange)
+    assert found[-1].last_offset == 2
+
+
 def test_a_fetch_stops_at_its_budget_and_goes_on_there() -> None:
     data = b"".join(RawBatch([Raw(value=b"x" * 1000)], base_offset=n).encode() for n in range(5))
     prepared = prepare(Fetch("t", 0, 0, END, data), budget_bytes=2_500, max_batch_bytes=1 << 20)
