@@ -96,3 +96,17 @@ class LogEvent(StrEnum):
     EMULATOR_READY = "emulator_ready"  # the local platform is listening; with its base URL
     EMULATOR_STOPPED = "emulator_stopped"  # the local platform has ended
     EMULATOR_BROKEN = "emulator_broken"  # a fault in the emulator itself
+
+
+CAUSED_BY_RECORDS = frozenset(
+    {
+        LogEvent.RECORD_REJECTED,
+        LogEvent.DEAD_LETTER_CUT,
+        LogEvent.PARSER_FAILED,
+        LogEvent.ACCEPT_FAILED,
+        LogEvent.COMPLETION_GONE,
+        LogEvent.OUTPUT_TOO_LARGE,
+        LogEvent.RANGE_UNREADABLE,
+    }
+)
+"""One record is enough for one line: of each of these a limited number is written in a while."""
