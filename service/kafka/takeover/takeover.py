@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -47,6 +48,9 @@ T = TypeVar("T")
 
 _JOBS_AT_ONCE = 8
 _FINISHED_AT_ONCE = 2  # live jobs of every partition come before the dedup index of any
+
+_SORTERS = ThreadPoolExecutor(max_workers=_FINISHED_AT_ONCE, thread_name_prefix="index")
+"""Of our own: a dead file mount may hold every shared thread of asyncio, and no partition would be taken over."""
 
 
 class Takeover:
@@ -251,7 +255,7 @@ class Takeover:
                 position = await find_position(reader, self._group, partition, self._settings, self._clock)
             with self._timed("finished"):
                 builder = await reader.index_of_keys(marker, self._settings.topics.finished, partition, wanted)
-                finished.adopt(*await asyncio.to_thread(builder.sort))
+                finished.adopt(*await asyncio.get_running_loop().run_in_executor(_SORTERS, builder.sort))
         return position
 
     async def _while_ours(self, work: Coroutine[Any, Any, T], writer: PartitionWriter, wanted: StillWanted) -> T:
