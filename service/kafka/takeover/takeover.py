@@ -20,6 +20,7 @@ from service.kafka.logs.finished import KafkaFinishedLog
 from service.kafka.marker import MARKER_KEY, PRIVATE_PREFIX, Marker
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
+from service.kafka.partition.reserve import Reserve
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, close_jobs
 from service.kafka.ports import (
     FinishedRecord,
@@ -73,6 +74,7 @@ class Takeover:
         self._limits = limits
         self._host = host
         self._room = RestoreRoom(host.room_bytes)
+        self._reserve = Reserve()
         self._make_writer = make_writer
         self._group = group
         self._readers = readers
@@ -105,6 +107,7 @@ class Takeover:
         live = LiveRecords(self._room)
         try:
             async with self._jobs_turn:
+                await self._refuse_others(wanted)
                 with self._timed("fence"):
                     await writer.start()
                 if not wanted():
@@ -129,7 +132,7 @@ class Takeover:
                         await self._must_be_ours(reader, marker, partition, live, writer)
                         if self._settings.kafka.delivery == "at_least_once":
                             await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
-                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock)
+                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock, self._reserve)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
                 await jobs.resume()
@@ -217,6 +220,15 @@ class Takeover:
                 finished.add(request_id, places[1].offset)
             live.replace(ended.key, None)
             log.info(LogEvent.JOB_ENDED_BEFORE, partition=finished.partition, request_id=request_id)
+
+    async def _refuse_others(self, wanted: StillWanted) -> None:
+        """Before anything is written: end if the group, or another one, shows a deployment that we must not join."""
+        try:
+            await self._owner_check.refuse_others(self._group.assignment.generation)
+        except BrokerUnavailable as error:
+            raise PartitionError(str(error)) from error
+        if not wanted():
+            raise Superseded
 
     async def _must_be_ours(
         self,
