@@ -122,10 +122,10 @@ async def refuse_rivals(settings: Settings) -> None:
             for member in members:
                 if member.names is not None and member.names["requests"] == own.requests:
                     raise DeploymentRefused(
-                        f"the requests topic {own.requests} is read by another deployment: group {group}, {member}; "
-                        f"this one is group {own.group}. Both would pay for every request. Stop one of them, or give "
-                        "this one a REELWIRE_TOPICS__REQUESTS of its own; to share the work, give both the same "
-                        "REELWIRE_KAFKA__GROUP_ID and the same topics"
+                        f"another deployment ({Deployment(group, own.requests)}) reads our requests topic, and is "
+                        f"running: {member}. This one is group {own.group}; both would pay for every request. Stop one "
+                        "of them, or give this one a REELWIRE_TOPICS__REQUESTS of its own; to share the work, give "
+                        "both the same REELWIRE_KAFKA__GROUP_ID and the same topics"
                     )
                 if member.topics is None and member.client_id == settings.kafka.client_id:
                     settled = False  # one of ours, it seems
