@@ -76,6 +76,7 @@ class LogEvent(StrEnum):
     PARSER_FAILED = "parser_failed"  # a fault in the service while reading a record; it is in the dead letters
     ACCEPT_FAILED = "accept_failed"  # a fault in the service while accepting a request; it is in the dead letters
     COMPLETION_GONE = "completion_gone"  # a request was sent again and its completion is no longer in the topic
+    FINISHED_UNREADABLE = "finished_unreadable"  # what is known of a finished request can't be read; it stays finished
     OUTPUT_TOO_LARGE = "output_too_large"  # an event is larger than its topic takes and is not published
     RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are skipped
     DECODING_FAILED = "decoding_failed"  # a fault in the service while decoding; the records are fetched again

@@ -130,6 +130,9 @@ class NothingParked:
     def digest_of(self, request_id: str) -> str | None:
         return None
 
+    def loads_at_once(self, request_id: str) -> bool:
+        return True
+
     async def load(self, request_id: str) -> None: ...
 
 

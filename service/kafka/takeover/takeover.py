@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from service.kafka.logs.finished import KafkaFinishedLog
 from service.kafka.marker import MARKER_KEY, PRIVATE_PREFIX, Marker
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
+from service.kafka.partition.reserve import Reserve
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, close_jobs
 from service.kafka.ports import (
     FinishedRecord,
@@ -48,6 +50,9 @@ T = TypeVar("T")
 _JOBS_AT_ONCE = 8
 _FINISHED_AT_ONCE = 2  # live jobs of every partition come before the dedup index of any
 
+_SORTERS = ThreadPoolExecutor(max_workers=_FINISHED_AT_ONCE, thread_name_prefix="index")
+"""Of our own: a dead file mount may hold every shared thread of asyncio, and no partition would be taken over."""
+
 
 class Takeover:
     """Takes partitions over. One per process, so that takeovers of many partitions take turns."""
@@ -69,6 +74,7 @@ class Takeover:
         self._limits = limits
         self._host = host
         self._room = RestoreRoom(host.room_bytes)
+        self._reserve = Reserve()
         self._make_writer = make_writer
         self._group = group
         self._readers = readers
@@ -101,6 +107,7 @@ class Takeover:
         live = LiveRecords(self._room)
         try:
             async with self._jobs_turn:
+                await self._refuse_others(wanted)
                 with self._timed("fence"):
                     await writer.start()
                 if not wanted():
@@ -125,7 +132,7 @@ class Takeover:
                         await self._must_be_ours(reader, marker, partition, live, writer)
                         if self._settings.kafka.delivery == "at_least_once":
                             await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
-                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock)
+                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock, self._reserve)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
                 await jobs.resume()
@@ -214,6 +221,15 @@ class Takeover:
             live.replace(ended.key, None)
             log.info(LogEvent.JOB_ENDED_BEFORE, partition=finished.partition, request_id=request_id)
 
+    async def _refuse_others(self, wanted: StillWanted) -> None:
+        """Before anything is written: end if the group, or another one, shows a deployment that we must not join."""
+        try:
+            await self._owner_check.refuse_others(self._group.assignment.generation)
+        except BrokerUnavailable as error:
+            raise PartitionError(str(error)) from error
+        if not wanted():
+            raise Superseded
+
     async def _must_be_ours(
         self,
         reader: LogReader,
@@ -251,7 +267,7 @@ class Takeover:
                 position = await find_position(reader, self._group, partition, self._settings, self._clock)
             with self._timed("finished"):
                 builder = await reader.index_of_keys(marker, self._settings.topics.finished, partition, wanted)
-                finished.adopt(*await asyncio.to_thread(builder.sort))
+                finished.adopt(*await asyncio.get_running_loop().run_in_executor(_SORTERS, builder.sort))
         return position
 
     async def _while_ours(self, work: Coroutine[Any, Any, T], writer: PartitionWriter, wanted: StillWanted) -> T:
