@@ -2,8 +2,9 @@
 
 Every call that may be billed is claimed first: its number is durable before it is sent. A request is paid for at most
 `Policy.max_attempts` times, whatever the reason: attempts that may have been billed without a result are counted in
-the job's record (`billed_failures`), also those that a crash cut off. What certainly cost nothing is not counted and
-keeps its number for the next claim; it is bounded by time.
+the job's record (`billed_failures`), also those that a crash cut off and those answered by a 5xx. What certainly cost
+nothing is not counted; it is bounded by time, counted from its first failure. Which is which:
+docs/decisions/0007-failures-and-patience.md.
 """
 
 from __future__ import annotations
@@ -77,15 +78,16 @@ def analysis_failed(job: Job, request: AnalyzeRequest, fact: AnalysisFailed, pol
     billed, failing, waiting = job.billed_failures, job.failing_since_ms, job.waiting_since_ms
     if failure.kind is FailureKind.REJECTED:
         return rejected(job, request, failure)
-    if failure.kind is FailureKind.SERVER:
+    since: int | None = None
+    limit_ms = 0
+    if failure.kind is FailureKind.BUSY:
         failing, limit_ms = failing or now_ms, policy.patience_ms
         since = failing
     elif failure.kind in _COST_NOTHING:
         waiting, limit_ms = waiting or now_ms, policy.task_patience_ms
         since = waiting
     else:
-        # The platform has worked. So it is no longer failing; but it may have billed.
-        billed, failing, waiting, limit_ms, since = billed + 1, None, None, 0, None
+        billed += 1
         if billed >= policy.max_attempts:
             message = f"{failure.message}; given up after {billed} attempts that may have been billed"
             return give_up(job, _lost_code(job), message, failure)

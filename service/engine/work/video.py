@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from service.domain.facts import VideoFailed, VideoReady
+from service.domain.named_assets import reference_assets
 from service.engine.work.asset_ready import VideoRefused, ready_asset
 from service.engine.work.asset_upload import AssetUpload, ClaimOver
 from service.engine.work.failures import platform_error
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _AGAIN_SECONDS = 1.0
+_MAX_REFERENCES = 100  # each is asked for at the platform; a request that keeps to the contract names fewer
 
 
 async def get_video(live: LiveJob, context: Context) -> None:
@@ -36,6 +38,10 @@ async def get_video(live: LiveJob, context: Context) -> None:
     try:
         if video is None:
             raise TypeError("a request without a video asks for none")
+        await _check_references(live, context)
+        if live.request.upload == "inline":
+            live.report(VideoReady(None, None, reused=False, began_ms=context.now_ms()))
+            return
         footage = await resolve(video, context.settings.sources)
         if footage.asset_id is not None:
             await _given_asset(live, context, footage.asset_id)
@@ -67,8 +73,27 @@ def _mark(live: LiveJob, context: Context, identity: str) -> AssetMark:
 
 
 async def _given_asset(live: LiveJob, context: Context, asset_id: str) -> None:
-    """An asset that the request names. It may be anybody's, unless tenants are kept apart."""
     began_ms = context.now_ms()
+    asset = await _named_asset(live, context, asset_id)
+    live.report(VideoReady(asset.id, asset.duration, reused=True, began_ms=began_ms))
+
+
+async def _check_references(live: LiveJob, context: Context) -> None:
+    """Refuse a request that refers to an asset of another tenant. Where assets are shared there is nothing to check."""
+    if context.settings.assets.scope != "tenant":
+        return
+    named = reference_assets(live.request, live.job.body)
+    if len(named) > _MAX_REFERENCES:
+        raise SourceNotAllowed(f"response_format names {len(named)} assets; at most {_MAX_REFERENCES} are checked")
+    for asset_id in named:
+        await _named_asset(live, context, asset_id)
+
+
+async def _named_asset(live: LiveJob, context: Context, asset_id: str) -> Asset:
+    """An asset that the request names, when it is ready. It may be anybody's, unless tenants are kept apart.
+
+    Every asset id of a request comes through here. Raises `VideoRefused` or `SourceNotAllowed`.
+    """
     own = _mark(live, context, "")
 
     def check(asset: Asset) -> None:
@@ -77,13 +102,12 @@ async def _given_asset(live: LiveJob, context: Context, asset_id: str) -> None:
             raise SourceNotAllowed(f"asset {asset_id} was uploaded for another tenant, and these do not share assets")
 
     try:
-        asset = await ready_asset(live, context, asset_id, may_be_unfinished=False, check=check)
+        return await ready_asset(live, context, asset_id, may_be_unfinished=False, check=check)
     except Rejected as error:
         message = f"the platform does not know asset {asset_id}"
         raise VideoRefused(
             VideoFailed("request", "source_not_found", message, retryable=False, platform=platform_error(error))
         ) from None
-    live.report(VideoReady(asset.id, asset.duration, reused=True, began_ms=began_ms))
 
 
 async def _own_asset(live: LiveJob, context: Context, footage: Footage) -> None:
