@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.domain import endings
+from service.domain import endings, inline_url
 from service.domain.change import (
     Change,
     Event,
@@ -123,7 +123,9 @@ def rejected(job: Job, request: AnalyzeRequest, failure: Failure) -> Change:
             return Change(job, (event,), (StopWork(), GetVideo()), save=True)
     # Without an answer the request could not even be written: that is not the platform's word.
     code = "internal_error" if failure.platform is None else "rejected"
-    return endings.failed(job, code, failure.message, "analysis", platform=failure.platform)
+    later = inline_url.may_come(job, request, failure.platform)
+    message = failure.message + inline_url.HINT if later else failure.message
+    return endings.failed(job, code, message, "analysis", retryable=later, platform=failure.platform)
 
 
 def give_up(job: Job, code: str, message: str, failure: Failure) -> Change:

@@ -93,7 +93,7 @@ async def strangers_asset(emulator: Emulator, filename: str, metadata: dict[str,
 
 
 async def run(wired: Bench, name: str, **members: Any) -> dict[str, Any]:
-    await wired.take(analyze(name, mode="sync", **members))
+    await wired.take(analyze(name, **({"mode": "sync"} | members)))
     return await wired.completed(name)
 
 
@@ -140,6 +140,21 @@ async def test_a_link_that_is_not_there_yet_may_be_asked_for_again(wired: Bench,
     media.content = SAMPLE.read_bytes()
     completion = await run(wired, "r-2", video=video)
     assert completion["type"] == "completed"
+
+
+@pytest.mark.parametrize("mode", ["sync", "stream", "async"])
+@pytest.mark.parametrize("share", [None, 0.3])
+async def test_an_inline_link_that_is_not_there_or_not_complete_yet_may_be_asked_for_again(
+    wired: Bench, media: Media, mode: str, share: float | None
+) -> None:
+    whole = SAMPLE.read_bytes()
+    media.content = None if share is None else whole[: int(len(whole) * share)]
+    video = {"type": "url", "url": media.url}
+    error = (await run(wired, "r-1", video=video, upload="inline", mode=mode))["error"]
+    assert (error["code"], error["retryable"]) == ("task_failed" if mode == "async" else "rejected", True)
+    assert "send the request again" in error["message"]
+    media.content = whole
+    assert (await run(wired, "r-2", video=video, upload="inline", mode=mode))["type"] == "completed"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
