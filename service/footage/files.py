@@ -31,7 +31,22 @@ from service.footage.footage import CHUNK_BYTES, Footage, Opener, content_type_o
 from service.settings import SourceSettings
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_PASSING = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN, errno.EAGAIN})
+
+
+def _numbers(*names: str) -> frozenset[int]:
+    """The error numbers of this system; not every system has all of them."""
+    return frozenset(getattr(errno, name) for name in names if hasattr(errno, name))
+
+
+_HELD = _numbers("EACCES", "EPERM", "EBUSY", "ETXTBSY", "EAGAIN", "EDEADLK")
+"""The writer still holds the file: by its mode, which is often 0600 until the file is complete, a lock or a lease."""
+_PASSING = _numbers(
+    *("EIO", "EREMOTEIO", "ESTALE", "ENODEV", "EINTR"),
+    *("ETIMEDOUT", "ETIME", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENETRESET", "ENONET"),
+    *("ECONNRESET", "ECONNABORTED", "ECONNREFUSED", "ENOTCONN", "ESHUTDOWN", "EPIPE", "ENOLINK", "ECOMM", "EPROTO"),
+    *("ENOLCK", "EKEYEXPIRED", "EKEYREVOKED", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"),
+)
+"""The mount, the network behind it or this machine, and not the file: it passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +180,11 @@ def _opened(place: _Place) -> tuple[BinaryIO, _Version]:
     finally:
         if held >= 0:
             os.close(held)
-    found = os.fstat(descriptor)
+    try:
+        found = os.fstat(descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        raise _meaning(error) from None
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise SourceNotAllowed("only regular files are read")
@@ -177,8 +196,12 @@ def _meaning(error: OSError) -> SourceError:
         return SourceNotFound()
     if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
         return SourceNotAllowed("only regular files are read, and no link is followed that appeared meanwhile")
-    kind = SourceSilent if error.errno in _PASSING else SourceUnreadable
-    return kind(f"the file can't be read: {error.strerror}")
+    message = f"the file can't be read: {error.strerror}"
+    if error.errno in _HELD:
+        return SourceUnfinished(f"{message}; it may still be being written: send the request again when it may be read")
+    if error.errno in _PASSING:
+        return SourceSilent(f"{message}; send the request again later")
+    return SourceUnreadable(message)
 
 
 def _opener(place: _Place, version: _Version, reach: _Reach) -> Opener:
