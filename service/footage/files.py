@@ -3,7 +3,7 @@
 A path is resolved first, links and all, and must lie below a root. It is then opened anew from the root down, one
 component at a time, following no link: what changed in between (a directory swapped for a link) makes the opening fail
 instead of leading elsewhere. Only regular files are read; a FIFO or device is opened without blocking, recognised by
-its type, and closed. Every call of the file system runs in the threads of its root, for a bounded time.
+its type, and closed. Every call of the file system runs in the threads of the mount it asks, for a bounded time.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ from service.footage.errors import (
 )
 from service.footage.file_threads import FileThreads, threads_of
 from service.footage.footage import CHUNK_BYTES, Footage, Opener, content_type_of, identity_of
+from service.footage.mounts import Mounts
+from service.footage.real_path import real_path
 from service.settings import SourceSettings
 
+_mounts = Mounts()
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -108,13 +111,15 @@ async def _looked_at(path: str, sources: SourceSettings) -> tuple[_Place, _Versi
     if not named:
         raise SourceNotAllowed("the path is not below an allowed root")
     root = max(named, key=len)
-    reach = _Reach(threads_of(root), os.path.dirname(path), seconds)  # noqa: PTH120 - the text decides, not the disk
-    real = await reach.threads.run(reach.directory, seconds, lambda: _resolved(path, (root,)))
-    place = _placed(real.path, real.roots)
+    named_in = os.path.dirname(path)  # noqa: PTH120 - text only, the disk is not asked
+    real = await real_path(path, root, _mounts, directory=named_in, seconds=seconds)
+    real_root = await real_path(root, root, _mounts, directory=named_in, seconds=seconds)
+    place = _placed(real, (real_root,))
     if place is None:  # a link that leads to another root, or out of all of them
-        place = _placed(real.path, tuple((await _real_roots(roots, seconds)).values()))
+        place = _placed(real, tuple((await _real_roots(roots, seconds)).values()))
     if place is None:
         raise SourceNotAllowed("the path is not below an allowed root")
+    reach = _Reach(threads_of(_mounts.keeper(real, root)), os.path.dirname(real), seconds)  # noqa: PTH120
     found = place
     version = await reach.threads.run(reach.directory, seconds, lambda: _version_of(found))
     return place, version, reach
@@ -129,26 +134,16 @@ def _below(path: str, root: str) -> bool:
 
 
 async def _real_roots(roots: Sequence[str], seconds: float) -> dict[str, str]:
-    """Where the roots are, links resolved, each found out in its own threads; without those that don't answer."""
+    """Where the roots are, links resolved; without those that don't answer."""
 
     async def real(root: str) -> str | None:
         try:
-            return await threads_of(root).run(root, seconds, lambda: os.path.realpath(root))
+            return await real_path(root, root, _mounts, directory=root, seconds=seconds)
         except SourceSilent:
             return None
 
     found = await asyncio.gather(*(real(root) for root in roots))
     return {root: place for root, place in zip(roots, found, strict=True) if place is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class _Resolved:
-    path: str
-    roots: tuple[str, ...]
-
-
-def _resolved(path: str, roots: tuple[str, ...]) -> _Resolved:
-    return _Resolved(os.path.realpath(path), tuple(os.path.realpath(root) for root in roots))
 
 
 def _placed(real: str, real_roots: tuple[str, ...]) -> _Place | None:
