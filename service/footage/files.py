@@ -27,7 +27,7 @@ from service.footage.errors import (
     SourceUnreadable,
 )
 from service.footage.file_threads import FileThreads, threads_of
-from service.footage.footage import CHUNK_BYTES, Footage, Opener, content_type_of, identity_of
+from service.footage.footage import CHUNK_BYTES, Footage, Opener, content_type_of, identity_of, stamp_of
 from service.footage.mounts import Mounts
 from service.footage.real_path import real_path
 from service.settings import SourceSettings
@@ -90,6 +90,7 @@ async def file_footage(path: str, sources: SourceSettings) -> Footage:
         filename=name,
         content_type=content_type_of(name),
         size=version.size,
+        stamp=stamp_of(resolved, version.size, version.mtime_ns),
         opener=_opener(place, version, reach),
     )
 

@@ -114,7 +114,7 @@ class Inspectors:
                 self.lost += 1
                 await self._discard_idle()
         if too_slow:
-            raise InspectionTooLong("The file could not be decoded in the time there is. Upload it again when the machine is less busy.")
+            raise InspectionTooLong("The file could not be decoded in time; on a less busy machine it may be.")
         raise UnreadableFootage("The file could not be decoded: the decoder crashed.")
 
     async def close(self) -> None:
