@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.domain import endings, inline_url
-from service.domain.attempts import give_up, rejected
+from service.domain import endings
+from service.domain.attempts import FILE_HINT, file_may_come, give_up, rejected
 from service.domain.change import Change, Event, WatchTask
 from service.domain.facts import FailureKind, PlatformErrorDetail, TaskMade, TaskNotMade, TaskSeen
 from service.domain.job import Ending, Job, Phase
@@ -55,8 +55,8 @@ def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, now_ms: int) ->
             change = endings.completed(job, request, fact.outcome, now_ms)
         case "failed":
             detail = PlatformErrorDetail(None, fact.code, fact.message)
-            later = inline_url.may_come(job, request, detail)
-            message = (fact.message or "the task failed") + (inline_url.HINT if later else "")
+            later = file_may_come(job, request, detail)
+            message = (fact.message or "the task failed") + (FILE_HINT if later else "")
             change = endings.failed(job, "task_failed", message, "analysis", retryable=later, platform=detail)
         case "canceled":
             note = fact.code or fact.message or "no reason given"

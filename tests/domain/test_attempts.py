@@ -215,6 +215,7 @@ ABOUT_THE_FILE = [
     ("video_file_broken", None),
     ("video_duration_too_short", "The video lasts 0.4 s."),
     (None, "video_file_broken: the file is damaged"),
+    (None, "The video could not be downloaded."),
 ]
 ABOUT_THE_REQUEST = [
     ("parameter_invalid", "The prompt parameter is invalid."),
