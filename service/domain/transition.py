@@ -116,7 +116,7 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
 def _begin(job: Job, request: AnalyzeRequest, policy: Policy, now_ms: int, *, restored: bool) -> Change:
     """Go on with a job from its record, or begin a new one."""
     if not restored and job.phase is not Phase.ACCEPTED:
-        # It has begun already; only what was cut off is begun again.
+        # The job is under way. Only a job that a takeover has restored is begun again.
         return Change(job)
     if job.ending is not None:
         return _stop(job, job.ending)

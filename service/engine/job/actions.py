@@ -124,7 +124,7 @@ class Actions:
             waiting.cancel()
 
     async def _take_again(self, live: LiveJob, slot: Slot) -> None:
-        """Wait for a slot on behalf of work; left when the wait is cut short, because a cancel needs none."""
+        """Wait for a slot again for work that gave its slot back. A cancel ends the wait: it needs no slot."""
         if live.job.phase is Phase.CANCELING:
             return
         again = live.cut_short = asyncio.Event()

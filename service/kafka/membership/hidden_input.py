@@ -16,7 +16,7 @@ from service.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 PATIENCE_SECONDS = 10.0
-"""A transaction hides records until it is committed, as it should. After this time without progress it is told."""
+"""A transaction hides records until it is committed, as it should. After this time without progress it is reported."""
 
 FindTransactions = Callable[[int], Awaitable[Sequence[OpenTransaction] | None]]
 """The open transactions in a partition of the input; None while they can't be found out."""
