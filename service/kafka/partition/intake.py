@@ -41,6 +41,9 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 _AGAIN_SECONDS = 1.0
 
+_READ_AGAIN = "read_again"
+"""The outcome of a record that has become a job before: its offset was not committed. Nobody has sent it twice."""
+
 
 class Intake:
     """Turns the records of one partition into batches. Called by the runtime's intake task alone."""
@@ -117,13 +120,20 @@ class Intake:
 
     async def _analyze(self, draft: Draft, request: AnalyzeRequest, record: InRecord, parsed: ParsedRequest) -> None:
         request_id = request.request_id
-        live = self._jobs.digest_of(request_id) or self._parked.digest_of(request_id)
+        live = self._jobs.summary_of(request_id) or self._parked.summary_of(request_id)
+        if live is not None and (live.offset, live.digest) == (record.offset, parsed.digest):
+            draft.write(_READ_AGAIN)
+            return
         if live is not None or request_id.encode() in self._quarantined:
-            draft.write("duplicate", self._duplicate(request, record, parsed, same_body=live == parsed.digest))
+            same_body = live is not None and live.digest == parsed.digest
+            draft.write("duplicate", self._duplicate(request, record, parsed, same_body=same_body))
             return
         finished = await self._patiently(lambda: self._finished.find(request_id))
         if finished is None:
             self._accept(draft, record, parsed)
+            return
+        if (finished.offset, finished.digest) == (record.offset, parsed.digest):
+            draft.write(_READ_AGAIN)
             return
         event = self._duplicate(request, record, parsed, same_body=finished.digest == parsed.digest)
         again = await self._completion_again(finished)
