@@ -306,5 +306,5 @@ def analyze(request_id: str = "r-1", **members: Any) -> dict[str, Any]:
     return {"request_id": request_id, "prompt": "Describe.", "video": {"type": "url", "url": URL}} | members
 
 
-def cancel(request_id: str = "r-1") -> dict[str, Any]:
-    return {"type": "cancel", "request_id": request_id}
+def cancel(request_id: str = "r-1", **more: Any) -> dict[str, Any]:
+    return {"type": "cancel", "request_id": request_id} | more

@@ -170,16 +170,20 @@ class Intake:
     async def _cancel(self, draft: Draft, request: CancelRequest, record: InRecord, parsed: ParsedRequest) -> None:
         request_id = request.request_id
         await self._patiently(lambda: self._parked.load(request_id))
-        step = self._jobs.cancel(request_id, record)
+        step = self._jobs.cancel(request_id)
         if step is not None:
             draft.take(step, "cancel")
             return
-        finished = await self._patiently(lambda: self._finished.find(request_id))
+        over = self._jobs.has_ended(request_id)
+        if not over:
+            over = await self._patiently(lambda: self._finished.find(request_id)) is not None
         event = CancelIgnored(
             request_id=request_id,
             attempt=1,
             time=self._now(),
-            reason="unknown" if finished is None else "finished",
+            metadata=request.metadata,
+            tenant=request.tenant,
+            reason="finished" if over else "unknown",
         )
         draft.write("cancel_ignored", self._progress(event, record, parsed))
 
