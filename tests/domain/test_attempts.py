@@ -14,9 +14,11 @@ from service.domain.facts import (
     Fact,
     Failure,
     FailureKind,
+    PlatformErrorDetail,
     ResultTooLarge,
     SlotGranted,
     StreamOpened,
+    TaskSeen,
     WorkFailed,
 )
 from service.domain.job import Job, Mode, Phase
@@ -241,6 +243,47 @@ def test_an_inline_video_has_no_asset_to_lose() -> None:
     job = job_in(Phase.STREAMING, request, asset_id=None, duration=None)
     fact = AnalysisFailed(failure(FailureKind.REJECTED, status=404))
     assert error_of(apply(job, fact, request))["code"] == "rejected"
+
+
+ABOUT_THE_FILE = [
+    ("parameter_invalid", "The video's url answered 404."),
+    ("parameter_invalid", "The video.url parameter is invalid."),
+    ("parameter_invalid", "the video_url can not be read"),
+    ("parameter_invalid", "URL is not reachable"),
+    ("resource_not_exist", "not there"),
+    ("video_file_broken", None),
+    ("video_duration_too_short", "The video lasts 0.4 s."),
+    (None, "video_file_broken: the file is damaged"),
+    (None, "The video could not be downloaded."),
+]
+ABOUT_THE_REQUEST = [
+    ("parameter_invalid", "The prompt parameter is invalid."),
+    ("parameter_invalid", "The response_format.json_schema.properties.url parameter is invalid."),
+    ("parameter_invalid", "The end_time must be inside the video."),
+    ("video_resolution_too_high", "too large"),
+    ("token_limit_exceeded", "curl up"),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "later"),
+    [(*case, True) for case in ABOUT_THE_FILE] + [(*case, False) for case in ABOUT_THE_REQUEST],
+)
+@pytest.mark.parametrize("phase", [*RUNNING, Phase.WATCHING])
+def test_a_file_that_an_inline_url_does_not_have_yet_may_come(
+    phase: Phase, code: str | None, said: str | None, later: bool
+) -> None:
+    request = request_of(upload="inline")
+    refusal = Failure(FailureKind.REJECTED, "it failed", PlatformErrorDetail(400, code, said))
+    fact = TaskSeen("failed", code=code, message=said) if phase is Phase.WATCHING else AnalysisFailed(refusal)
+    error = error_of(apply(job_in(phase, request, asset_id=None, duration=None), fact, request))
+    assert error["retryable"] == later
+    assert ("send the request again" in error["message"]) == later
+    assert error_of(apply(job_in(phase, lost_asset_id="asset-0"), fact))["retryable"] is False
+    bytes_inline = request_of(upload="inline", video={"type": "base64_string", "base64_string": "AAAA"})
+    job = job_in(phase, bytes_inline, asset_id=None, duration=None)
+    assert error_of(apply(job, fact, bytes_inline))["retryable"] is False
 
 
 def test_a_stream_that_opens_is_told_and_nothing_else_changes() -> None:

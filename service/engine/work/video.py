@@ -13,7 +13,7 @@ from service.engine.work.asset_ready import VideoRefused, ready_asset
 from service.engine.work.asset_upload import AssetUpload, ClaimOver
 from service.engine.work.failures import platform_error
 from service.footage.errors import SourceError, SourceNotAllowed, SourceNotFound
-from service.footage.footage import Footage, tenant_identity
+from service.footage.footage import Footage, content_replaced, tenant_identity
 from service.footage.resolve import resolve
 from service.kafka.asset_port import AssetNote, AssetsUnknown, UploadClaim
 from service.kafka.ports import LeaseLost
@@ -23,6 +23,7 @@ from service.platform.values import Asset
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
+    from contracts.video import Video
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
 
@@ -46,7 +47,7 @@ async def get_video(live: LiveJob, context: Context) -> None:
         if footage.asset_id is not None:
             await _given_asset(live, context, footage.asset_id)
         else:
-            await _own_asset(live, context, footage)
+            await _own_asset(live, context, video, footage)
     except SourceError as error:
         live.report(VideoFailed("request", _code_of(error), str(error), retryable=error.retryable))
     except VideoRefused as refused:
@@ -110,18 +111,27 @@ async def _named_asset(live: LiveJob, context: Context, asset_id: str) -> Asset:
         ) from None
 
 
-async def _own_asset(live: LiveJob, context: Context, footage: Footage) -> None:
+async def _own_asset(live: LiveJob, context: Context, video: Video, footage: Footage) -> None:
     began_ms = context.now_ms()
     mark = _mark(live, context, footage.identity)
     lost = live.job.lost_asset_id
+    useless: set[str] = set()
     if lost is not None:
+        useless.add(lost)
         log.warning(LogEvent.ASSET_GONE, request_id=live.job.request_id, asset_id=lost)
         context.metrics.assets.labels("gone").inc()
     while True:
         had = await _note_or_claim(context, mark.identity)
-        if isinstance(had, AssetNote) and had.asset_id == lost:
+        if isinstance(had, AssetNote) and content_replaced(had.stamp, footage.stamp):
+            # The file has a `key`, and another content than the one that was uploaded under it. Which of the two is
+            # the newer one, the file itself says.
+            footage = await resolve(video, context.settings.sources)
+            if content_replaced(had.stamp, footage.stamp):
+                log.info(LogEvent.ASSET_OUTDATED, request_id=live.job.request_id, asset_id=had.asset_id)
+                useless.add(had.asset_id)
+        if isinstance(had, AssetNote) and had.asset_id in useless:
             # Here and not before: only now is it certain that the notes have been read.
-            await context.assets.invalidate(mark.identity, lost)
+            await context.assets.invalidate(mark.identity, had.asset_id)
             continue
         if isinstance(had, AssetNote):
             context.metrics.assets.labels("reused").inc()
@@ -129,8 +139,9 @@ async def _own_asset(live: LiveJob, context: Context, footage: Footage) -> None:
             ready = VideoReady(had.asset_id, had.duration, reused=True, began_ms=began_ms)
             live.report(ready, () if touched is None else (touched,))
             return
+        upload = AssetUpload(live, context, footage, mark, had, useless=useless)
         try:
-            await _claimed_asset(live, context, AssetUpload(live, context, footage, mark, had), began_ms)
+            await _claimed_asset(live, context, upload, began_ms)
         except ClaimOver:
             continue
         return
@@ -141,7 +152,7 @@ async def _claimed_asset(live: LiveJob, context: Context, upload: AssetUpload, b
         asset, found = await upload.asset()
         context.metrics.assets.labels("found" if found else "uploaded").inc()
         now_ms = context.now_ms()
-        note = AssetNote(upload.mark.identity, asset.id, asset.duration, now_ms, now_ms)
+        note = AssetNote(upload.mark.identity, asset.id, asset.duration, now_ms, now_ms, upload.mark.stamp)
         ready = VideoReady(asset.id, asset.duration, reused=found, began_ms=began_ms)
         durable = live.report(ready, (context.assets.record(note),))
         if durable is not None:
