@@ -1,9 +1,18 @@
-"""Names that are computed, never stored: the same inputs give the same name in every process, after every crash."""
+"""Names that are computed, never stored: the same inputs give the same name in every process, after every crash.
+
+Also read here: the ids of the platform's assets that a request names.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+if TYPE_CHECKING:
+    from contracts.requests import AnalyzeRequest
 
 _CUSTOM_ID_MAX = 64  # the platform's limit for custom_id
 _REQUEST_PART = 40
@@ -34,3 +43,25 @@ def attempt_id(topic: str, partition: int, offset: int, request_id: str, attempt
 def asset_token(identity: str) -> str:
     """A short name of a video, part of the asset's file name: it narrows a search. The mark proves whose it is."""
     return f"rw{identity[:24]}"
+
+
+def reference_assets(request: AnalyzeRequest, body: bytes) -> tuple[str, ...]:
+    """The ids that go to the platform beside the video's, each once, in the order of the request.
+
+    `body` is the request as it was given: its `response_format` is passed on whole, also with members that this
+    version does not know. A JSON schema is no place for them: `asset_id` is a name of the caller there.
+    """
+    if request.response_format is None or request.response_format.type != "segment_definitions":
+        return ()
+    found: dict[str, None] = {}
+    left: list[Any] = [from_json(body).get("response_format")]
+    while left:
+        value = left.pop()
+        if isinstance(value, list):
+            left.extend(reversed(value))
+        elif isinstance(value, dict):
+            asset_id = value.get("asset_id")
+            if isinstance(asset_id, str):
+                found[asset_id] = None
+            left.extend(reversed(value.values()))
+    return tuple(found)

@@ -45,9 +45,9 @@ from service.domain.facts import (
     WorkFailed,
     WriteRefused,
 )
+from service.domain.identity import reference_assets
 from service.domain.job import Ending, Job, Phase
 from service.domain.modes import Refusal, choose_mode, unsupported
-from service.domain.named_assets import reference_assets
 from service.domain.policy import Policy
 
 if TYPE_CHECKING:

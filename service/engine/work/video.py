@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from service.domain.facts import VideoFailed, VideoReady
-from service.domain.named_assets import reference_assets
+from service.domain.identity import reference_assets
 from service.engine.work.asset_ready import VideoRefused, ready_asset
 from service.engine.work.asset_upload import AssetUpload, ClaimOver
 from service.engine.work.failures import platform_error

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.requests import dump_request
-from service.domain.named_assets import reference_assets
+from service.domain.identity import reference_assets
 from tests.domain.builders import SCHEMA, request_of, segments
 
 
