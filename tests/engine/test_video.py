@@ -383,14 +383,6 @@ async def test_reference_images_are_not_asked_for_where_all_is_shared(bench: Ben
     assert bench.platform.count("get_asset") == 0
 
 
-async def test_more_assets_than_can_be_asked_for_are_refused() -> None:
-    members = segments_about("asset-1")
-    members["response_format"]["unknown"] = [{"asset_id": f"other-{number}"} for number in range(200)]
-    async with apart() as bench:
-        assert (await ran(bench, "r-1", tenant="acme", **members))["error"]["code"] == "source_not_allowed"
-        assert bench.platform.count("get_asset") == 0
-
-
 async def test_an_asset_that_a_request_names_may_be_anybodys_where_all_is_shared(bench: Bench) -> None:
     bench.platform.add_asset("a.mp4", mark=mark_of("x", tenant="acme"))
     completion = await ran(bench, "r-1", video={"type": "asset_id", "asset_id": "asset-1"}, tenant="bolt")
