@@ -73,7 +73,7 @@ class JobBook:
             job = decode_job(value)
         except UnreadableJobRecord as error:
             raise UnreadableJob(str(error)) from error
-        return JobSummary(job.digest, job.deadline_ms, job.offset)
+        return _summary(job)
 
     def restore(self, key: bytes, value: bytes) -> None:
         try:
@@ -106,9 +106,9 @@ class JobBook:
         """The live job with this id."""
         return self._live.get(request_id)
 
-    def digest_of(self, request_id: str) -> str | None:
+    def summary_of(self, request_id: str) -> JobSummary | None:
         live = self._live.get(request_id)
-        return None if live is None else live.job.digest
+        return None if live is None else _summary(live.job)
 
     def accept(self, request: ParsedRequest, record: InRecord) -> Step:
         analyze = request.request
@@ -231,3 +231,7 @@ class JobBook:
         following = self._queues.leave(live)
         if following is not None:
             following.report(Begin(restored=following.restored))
+
+
+def _summary(job: Job) -> JobSummary:
+    return JobSummary(job.digest, job.deadline_ms, job.offset)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import orjson
 import pytest
 
 from contracts.deadletters import DeadLetterInfo
+from contracts.requests import digest_of
+from service.kafka.logs.finished import decode_finished, encode_finished
+from service.kafka.ports import FinishedRecord, RecordPosition
 from service.settings import JobSettings
-from tests.kafka.ownership.world import Eventually, World, event_of, says
+from tests.kafka.ownership.world import Eventually, World, event_of, request_of, says
 
 pytestmark = pytest.mark.integration
 
@@ -58,6 +63,35 @@ async def test_a_second_request_with_a_live_id_starts_nothing_and_says_so(world:
         assert (second.key, dict(second.headers)["ce_id"]) == (b"cam", f"0-{offset}-duplicate".encode())
         assert dict(second.headers)["ce_source"] == f"reelwire/{world.topics.requests}".encode()
         assert member.host.jobs(0).begun == ["a"]
+
+
+async def test_a_record_that_is_read_again_after_a_crash_is_no_second_request(
+    world: World, eventually: Eventually
+) -> None:
+    """The crash was between what the record led to and the commit of its offset."""
+    digest = digest_of(orjson.loads(request_of("live")))
+    value = orjson.dumps({"v": 1, "digest": digest, "offset": await world.request("live")})
+    await world.write(world.topics.jobs, b"live", value)
+    place = RecordPosition(world.topics.completions, 0, await world.write(world.topics.completions, b"cam", b"{}"))
+    digest, now_ms = digest_of(orjson.loads(request_of("over"))), int(time.time() * 1000)
+    ended = FinishedRecord("over", digest, place, now_ms, await world.request("over"))
+    await world.write(world.topics.finished, b"over", encode_finished(ended))
+    await world.request("live")
+    async with world.member() as member:
+        await eventually(lambda: member.value("reelwire_requests_total", outcome="duplicate") == 1)
+        assert member.value("reelwire_requests_total", outcome="read_again") == 2
+        [duplicate] = [r for r in await world.read(world.topics.progress) if says(r, b"duplicate")]
+        assert dict(duplicate.headers)["ce_id"] == b"0-2-duplicate"
+        assert len(await world.read(world.topics.completions)) == 1
+        assert await world.committed() == 3
+
+
+async def test_a_finished_record_of_an_older_version_is_read() -> None:
+    place = RecordPosition("completions", 0, 5)
+    record = FinishedRecord("a", "d", place, 7, 3)
+    assert decode_finished(encode_finished(record)) == record
+    old = {name: value for name, value in orjson.loads(encode_finished(record)).items() if name != "offset"}
+    assert decode_finished(orjson.dumps(old)) == FinishedRecord("a", "d", place, 7, None)
 
 
 async def test_a_request_with_a_finished_id_has_its_completion_again_byte_for_byte(
