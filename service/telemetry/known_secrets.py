@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from functools import lru_cache
+from urllib.parse import quote, quote_plus, unquote
 
 from service.telemetry.plain_view import SPACE, View, views
 
 MASK = "***"
 
 _SHORTEST_SECRET = 4  # shorter ones would blot out half of every text
+_SHORTEST_VALUE = 8
+_MOST_VALUES = 50
 _LONGEST_ESCAPE = 6  # `\u002b`
 
 
@@ -59,6 +62,24 @@ class KnownSecrets:
             for view in views(form)
         }
         return {form for form in forms if len(form) >= _SHORTEST_SECRET}
+
+
+@lru_cache(maxsize=256)
+def secrets_of_url(url: str) -> KnownSecrets:
+    """The password and the values of the query of a request's URL: a library may quote them without the URL.
+
+    Values shorter than 8 characters are no signatures, and would blot out ordinary words.
+    """
+    known = KnownSecrets()
+    head, _, query = url.partition("?")
+    credentials, at, _ = head.partition("://")[2].rpartition("@")
+    known.remember(credentials.partition(":")[2] if at else None)
+    for pair in query.split("&")[:_MOST_VALUES]:
+        value = pair.partition("=")[2]
+        if len(value) >= _SHORTEST_VALUE:
+            known.remember(value)
+            known.remember(unquote(value))
+    return known
 
 
 def _sorted(texts: Iterable[str]) -> tuple[str, ...]:

@@ -91,14 +91,15 @@ def clean_for_log(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
 
 
-def clean_members(value: object) -> object:
-    """Every text inside a JSON value, cleaned. Members of enumerations stay what they are."""
+def clean_members(value: object, also: KnownSecrets | None = None) -> object:
+    """Every text inside a JSON value, cleaned, `also` of these secrets. Members of enumerations stay what they are."""
     if type(value) is str:
-        return clean(value)
+        cleaned = clean(value)
+        return cleaned if also is None else _masked(cleaned, also)
     if isinstance(value, Mapping):
-        return {name: clean_members(inner) for name, inner in value.items()}
+        return {name: clean_members(inner, also) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [clean_members(inner) for inner in value]
+        return [clean_members(inner, also) for inner in value]
     return value
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from service.errors import ReelwireError
 from service.telemetry import redaction
+from service.telemetry.known_secrets import secrets_of_url
 from service.telemetry.redaction import LONGEST, MASK, KnownSecrets, clean, clean_for_log, clean_members, clean_value
 
 pytestmark = pytest.mark.unit
@@ -200,6 +201,15 @@ def test_a_secret_on_the_border_of_a_cut_does_not_show(known: KnownSecrets) -> N
     for before in range(32_700, 32_800):
         assert "tlk" not in clean("." * before + "tlk_0123456789" + "." * 1_000)
     assert len(clean_for_log("." * 1_000_000)) < LONGEST + 100
+
+
+def test_the_url_of_a_request_is_a_secret_of_its_job() -> None:
+    url = "https://u:hun@ter2@h/a.mp4?se=1&sig=ab%2Bcd%3Defgh&name=x"
+    told = ["bad signature ab%2bcd%3defgh", "ab+cd=efgh was refused", "no login hun@ter2", "x and 1 stay"]
+
+    cleaned = clean_members({"message": told}, secrets_of_url(url))
+
+    assert cleaned == {"message": ["bad signature ***", "*** was refused", "no login ***", "x and 1 stay"]}
 
 
 def test_a_structure_that_holds_itself_ends() -> None:
