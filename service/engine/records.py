@@ -20,13 +20,14 @@ from contracts.events import (
     Uploading,
 )
 from contracts.fragments import FragmentEncoder
-from contracts.requests import AnalyzeRequest
+from contracts.requests import AnalyzeRequest, UrlVideo
 from service.clock import rfc3339
 from service.domain.change import Event
 from service.domain.identity import event_id, event_source
 from service.domain.job import Job, encode_job
 from service.kafka.ports import OutRecord
 from service.settings import TopicSettings
+from service.telemetry.known_secrets import secrets_of_url
 from service.telemetry.redaction import clean_members
 
 _COMPLETIONS: dict[str, type[Completed | Failed | Canceled]] = {
@@ -79,7 +80,10 @@ class RecordBuilder:
             "metadata": None if bare else request.metadata,
             "tenant": request.tenant,
         }
-        cleaned = {name: value if name in _RESULT else clean_members(value) for name, value in event.members.items()}
+        also = secrets_of_url(request.video.url) if isinstance(request.video, UrlVideo) else None
+        cleaned = {
+            name: value if name in _RESULT else clean_members(value, also) for name, value in event.members.items()
+        }
         try:
             value, headers = self._encoded(job, event.type, common | cleaned, identifier)
         except (ValueError, TypeError):

@@ -149,3 +149,14 @@ async def test_a_task_with_half_a_character_for_its_status_and_id_ends(bench: Be
 
 async def test_a_refusal_names_topic_and_sizes() -> None:
     assert str(RecordTooLarge("t", 2, 1)) == "a record of 2 bytes is too large for t, which takes 1"
+
+
+async def test_what_a_platform_quotes_of_the_url_of_the_request_is_not_published(bench: Bench) -> None:
+    video = {"type": "url", "url": "https://u:hunter2secret@h/a.mp4?se=1&sig=hunter2%2Bsigned"}
+    refused = Rejected("no access with hunter2+signed", answer=platform_answer(403, "no access for hunter2secret"))
+    bench.platform.script("stream", refused)
+    await bench.take(analyze(video=video, upload="inline", mode="stream"))
+    completion = await bench.completed()
+    assert completion["type"] == "failed"
+    assert "no access" in str(completion)
+    assert "hunter2" not in str(completion)
