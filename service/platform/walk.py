@@ -12,8 +12,8 @@ ours were shown is proven in one of two ways, and else the reading is not comple
    reading goes back to the page with that place. At `behind` 0 everything was shown.
    A total is believed only while nothing speaks against it: each page holds as many rows as its total says and is
    sorted, a page shows rows again only as far as the list grew, and no rows with the same time stand on both sides of
-   a border between pages (the order of such rows may change). Where reading ends early, at rows that are too old, the
-   last page is read too, to see whether the list is as long as was told. One contradiction, and this proof is given up.
+   a border between pages (the order of such rows may change). The last total must be shown to be right by the page
+   where the list should end, which is read for this if it was not. One contradiction, and this proof is given up.
 2. By two readings, one after another, that show the same rows at the same places, each row once, in pages of one size.
    A deleted row never comes back, so all these rows were in the list when its end was read the first time. The end says
    that it had no more rows before it than these: there was no other. This needs no total and no order among the rows.
@@ -61,6 +61,8 @@ class _Reading:
         """The last row of that page."""
         self._ids: set[str] = set()
         """Of all rows of such pages."""
+        self._checked: int | None = None
+        """The last total that a page has shown to be neither too small nor too large."""
         self._checks_total = False
         self.pages: list[list[str | None]] | None = []
         """The ids of each page before the end; None after a page was read again."""
@@ -73,7 +75,7 @@ class _Reading:
         start = (page.number - 1) * PAGE_LIMIT
         if self._checks_total:
             self.at_end = True
-            self.proven = page.total is not None and size == _size(page.total, start)
+            self.proven = _is_exact(page, size, start)
             return
         if self.reads == 1:
             self._behind = page.total
@@ -87,6 +89,8 @@ class _Reading:
                 return
             self._behind = min(self._behind, max(page.total - start - size, 0))
             self._total, self._number = page.total, page.number
+            if _is_exact(page, size, start):
+                self._checked = page.total
             self._last = rows[-1] if rows else self._last
             self._ids.update(row_id for row_id, _ in rows if row_id is not None)
         if too_old or (size == 0 and not page.more_promised):
@@ -99,13 +103,14 @@ class _Reading:
 
     def _end_with(self, page: Page, too_old: bool) -> None:
         self._end = page
-        last = self._total // PAGE_LIMIT + 1
-        if too_old and self._behind is not None and last > page.number > 1:
+        if too_old and page.number == 1:
+            self.at_end = self.proven = True
+        elif self._behind is None or (self._behind > 0 and not too_old) or self._total == self._checked:
+            self.at_end = True
+            self.proven = self._behind is not None and (too_old or self._behind == 0)
+        else:
             self._checks_total = True
-            self.next = last
-            return
-        self.at_end = True
-        self.proven = page.number == 1 or self._behind is not None if too_old else self._behind == 0
+            self.next = self._total // PAGE_LIMIT + 1
 
     def same_as(self, before: _Reading | None) -> bool:
         """Proven by two readings."""
@@ -133,6 +138,11 @@ class _Reading:
                 return False
         again = sum(row_id in self._ids for row_id, _ in rows)
         return page.number <= self._number or again <= max(total - self._total, 0)
+
+
+def _is_exact(page: Page, size: int, start: int) -> bool:
+    """Whether `page` holds the end of the list, just where its total says."""
+    return page.total is not None and size == page.total - start < PAGE_LIMIT
 
 
 def _size(total: int, start: int) -> int:

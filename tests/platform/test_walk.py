@@ -108,7 +108,6 @@ class Unruly(Moving):
             "none": None,
             "at first": honest.total if self._turn == 1 else None,
             "of the page": len(rows),
-            "capped": min(len(self.rows), 2 * PAGE_LIMIT),
             "short": len(self.rows) - 1,
             "long": len(self.rows) + 1,
         }[self._told]
@@ -121,10 +120,12 @@ class Unruly(Moving):
     kept=st.integers(0, 899),
     moves=MOVES,
     together=st.sampled_from([1, 2, 7, 1000]),
-    told=st.sampled_from(["right", "none", "at first", "of the page", "capped", "short", "long"]),
+    told=st.sampled_from(["right", "none", "at first", "of the page", "short", "long"]),
     limit=st.sampled_from([PAGE_LIMIT, 20]),
     older=st.integers(0, 200),
 )
+@example(length=51, kept=50, moves=[(0, [45]), (0, [])], together=1, told="of the page", limit=50, older=20)
+@example(length=51, kept=50, moves=[(0, [45]), (0, [])], together=1, told="short", limit=50, older=0)
 async def test_a_list_that_lies_about_its_length_or_order_is_not_called_complete_by_mistake(
     length: int, kept: int, moves: list[tuple[int, list[int]]], together: int, told: str, limit: int, older: int
 ) -> None:
