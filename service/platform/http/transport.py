@@ -130,7 +130,8 @@ def _words(cause: BaseException) -> str:
         case aiohttp.ClientConnectorError():
             host = f"[{cause.host}]" if ":" in cause.host else cause.host
             proxy = "the proxy at " if isinstance(cause, aiohttp.ClientProxyConnectionError) else ""
-            reason = os.strerror(cause.errno).lower() if (cause.errno or 0) > 0 else "no connection could be made"
+            number = cause.errno or 0
+            reason = os.strerror(number).lower() if number > 0 else "no connection could be made"
             return f"{proxy}{host}:{cause.port}: {reason}"
         case aiohttp.InvalidURL() | httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return "its address is not valid, check platform.base_url"
