@@ -40,7 +40,7 @@ def granted_at_once(change: Change, request: AnalyzeRequest, policy: Policy, now
 
 
 def gives_slot_back(change: Change) -> bool:
-    """Whether the job holds no slot after this change: only work at the platform needs one, a wait never does."""
+    """True if the job must release its slot: it waits, or its phase needs none."""
     waits = any(isinstance(action, WaitSlot | WaitRetry) for action in change.actions)
     return waits or change.job.phase not in _NEEDS_SLOT
 
@@ -48,8 +48,9 @@ def gives_slot_back(change: Change) -> bool:
 def still_due(decided: Job, actions: Sequence[Action], now: Job) -> Sequence[Action]:
     """The actions of a durable change that are still to begin. `decided`: the job after the change; `now`: as it is.
 
-    Facts that came while the change was written may have moved the job on; then its actions no longer apply. One case
-    is left: a job whose creation was claimed and that was canceled since. If no task can exist, none is created.
+    Facts that came while the change was written may have moved the job on; then its actions no longer apply. One
+    exception: a job that was canceled while its creation was written. A first creation becomes a `CancelTask`, because
+    no task can exist yet; a repeated one must still be looked for.
     """
     if decided.phase is now.phase and decided.attempt == now.attempt:
         return actions

@@ -32,5 +32,5 @@ def attempt_id(topic: str, partition: int, offset: int, request_id: str, attempt
 
 
 def asset_token(identity: str) -> str:
-    """What marks an asset as ours, for this video: part of its file name and of its metadata on the platform."""
+    """A short name of a video, part of the asset's file name: it narrows a search. The mark proves whose it is."""
     return f"rw{identity[:24]}"

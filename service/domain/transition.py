@@ -47,6 +47,7 @@ from service.domain.facts import (
 )
 from service.domain.job import Ending, Job, Phase
 from service.domain.modes import Refusal, choose_mode, unsupported
+from service.domain.named_assets import reference_assets
 from service.domain.policy import Policy
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
 def _begin(job: Job, request: AnalyzeRequest, policy: Policy, now_ms: int, *, restored: bool) -> Change:
     """Go on with a job from its record, or begin a new one."""
     if not restored and job.phase is not Phase.ACCEPTED:
-        # It has begun already; only what was cut off is begun again.
+        # The job is under way. Only a job that a takeover has restored is begun again.
         return Change(job)
     if job.ending is not None:
         return _stop(job, job.ending)
@@ -145,7 +146,7 @@ def _accepted(job: Job, request: AnalyzeRequest, now_ms: int) -> Change:
     refusal = unsupported(request)
     if refusal is not None:
         return endings.failed(job, refusal.code, refusal.message, "request")
-    if request.upload == "inline":
+    if request.upload == "inline" and not reference_assets(request, job.body):
         return _ready(job, request)
     return Change(job, actions=(GetVideo(),))
 

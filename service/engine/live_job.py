@@ -111,12 +111,12 @@ class LiveJob:
             self._add(-_PARSED_SHARE * len(self.job.body))
 
     def canceling(self) -> bool:
-        """Whether the job is to end early: work under way makes nothing new, and says what there is to cancel."""
+        """True once the job is being canceled: running work must create nothing, and must report a task to cancel."""
         return self.job.phase is Phase.CANCELING
 
     @property
     def held_bytes(self) -> int:
-        """About how much memory this job takes: its request, twice or more while it is parsed, its key, its texts."""
+        """About how much memory this job takes: its request (several times that while parsed), its key, its texts."""
         parsed = _PARSED_SHARE if self._request is not None else 0
         return _OBJECT_BYTES + (1 + parsed) * len(self.job.body) + len(self.job.key or b"") + self._texts_bytes
 

@@ -121,4 +121,5 @@ async def test_both_isolation_levels_see_the_same(stage: Stage) -> None:
 
 
 async def test_after_all_that_every_promise_was_kept(stage: Stage) -> None:
-    assert await stage.broken_promises() == []
+    broken = await stage.broken_promises()
+    assert broken == [], "\n".join(broken)

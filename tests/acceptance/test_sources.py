@@ -131,4 +131,5 @@ async def test_what_the_platform_can_not_use_ends_as_asset_failed(stage: Stage) 
 
 
 async def test_after_all_that_every_promise_was_kept(stage: Stage) -> None:
-    assert await stage.broken_promises() == []
+    broken = await stage.broken_promises()
+    assert broken == [], "\n".join(broken)

@@ -64,7 +64,7 @@ async def test_a_refused_key_fails_and_is_not_shown(
 async def test_a_file_root_that_is_missing_fails(reelwire: Command, topics: TopicSettings) -> None:
     result = await reelwire("doctor", "--no-platform", REELWIRE_SOURCES__FILE_ROOTS="/no/such/root")
     assert result.code == 1
-    assert "file root /no/such/root: is no directory here" in result.out
+    assert "file root /no/such/root: is not a directory on this machine" in result.out
 
 
 async def test_nobody_there_is_told_with_3_and_within_seconds(command: Command) -> None:
@@ -86,7 +86,7 @@ async def test_topics_are_created_once_and_then_checked(reelwire: Command, topic
     assert {line["partitions"] for line in again.json} == {topics.partitions}
     check = await reelwire("topics", "check")
     assert check.code == 0
-    assert "all topics are as they should be" in check.err
+    assert "all topics are as the service needs them" in check.err
 
 
 async def test_topics_that_are_missing_fail_the_check(reelwire: Command) -> None:

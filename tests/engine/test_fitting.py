@@ -104,7 +104,7 @@ async def test_a_state_that_the_writer_refuses_ends_the_job_and_frees_its_slot(b
     held = bench.platform.hold("create_task")
     await bench.take(analyze(**ASYNC))
     await held.reached.wait()
-    bench.writer.refuse_above(TOPICS.jobs, 100)
+    bench.writer.refuse_above(TOPICS.jobs, 300)
     held.go.set()
     error = (await bench.completed())["error"]
     assert error["code"] == "internal_error"

@@ -51,6 +51,12 @@ class Record:
         return ""
 
     @property
+    def content_type(self) -> str:
+        """The content type in small letters, whatever the spelling of the header's name."""
+        found = [value for name, value in self.headers if name.lower() == "content-type" and value is not None]
+        return found[-1].decode("utf-8", "replace").strip().lower() if found else ""
+
+    @property
     def type(self) -> str:
         return str(self.body.get("type", ""))
 

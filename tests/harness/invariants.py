@@ -32,7 +32,7 @@ def check_invariants(seen: Evidence, stats: Mapping[str, Any] | None = None, *, 
 
 def request_in(record: Record) -> dict[str, Any]:
     """The request a record holds: bare JSON, or the data of a structured CloudEvent. Empty when it is none."""
-    if record.header("content-type").startswith("application/cloudevents+json"):
+    if record.content_type.startswith("application/cloudevents"):
         data = record.body.get("data")
         return data if isinstance(data, dict) else {}
     return record.body

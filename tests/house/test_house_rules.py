@@ -23,7 +23,7 @@ LONGER: dict[str, int] = {}
 FULLER: dict[str, int] = {}
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*")])
 # A home folder, a temporary file of somebody's, an address of a private network: nothing of a machine is committed.
-MACHINES = re.compile(r"/(?:home|Users|root|work)/\w|\b(?:10|192\.168)\.\d+\.\d+\.\d+\b")
+MACHINES = re.compile(r"(?<![\w.])/(?:home|Users|root|work)/\w|\b(?:10|192\.168)\.\d+\.\d+\.\d+\b")
 UNNAMED = ("utils", "helpers", "common", "misc", "manager")
 
 

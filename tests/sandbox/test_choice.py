@@ -85,7 +85,7 @@ async def test_every_reason_is_told_when_nothing_works(tmp_path: Path) -> None:
         with pytest.raises(BrokerError, match="no broker could be started"):
             await open_broker(Settings(), progress=told.append, data_dir=tmp_path, port=port, docker_obstacle=no_engine)
     assert told[0] == "not Docker: it keeps no data folder"
-    assert told[-1].startswith(f"not the local JVM: port {port} on 127.0.0.1 was demanded")
+    assert told[-1].startswith(f"not the local JVM: port {port} on 127.0.0.1 was chosen for the broker and is in use")
 
 
 @pytest.mark.parametrize("listening", [False, True], ids=["nobody listens", "it never answers"])

@@ -105,7 +105,7 @@ async def test_stop_leaves_no_process_and_no_temporary_data() -> None:
 async def test_a_demanded_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(PortError, match=f"port {port} on 127.0.0.1 was demanded for the broker and is taken"):
+        with pytest.raises(PortError, match=f"port {port} on 127.0.0.1 was chosen for the broker and is in use"):
             await LocalBroker(data_dir=tmp_path, port=port).start()
 
 

@@ -130,7 +130,7 @@ class JobLoop:
     def _records(
         self, live: LiveJob, change: Change, extra: Sequence[OutRecord]
     ) -> tuple[Event | None, list[OutRecord]]:
-        """The completion as it is published, and the records that become durable together: it is the first of them."""
+        """The completion, if any, and the records that become durable together. Its record is the first."""
         context, job = self._context, change.job
         told = (progress_record(live, job, event, context) for event in change.events)
         records = [*(record for record in told if record is not None), *extra]
@@ -150,7 +150,7 @@ class JobLoop:
     # 3 memory
 
     def _keep(self, live: LiveJob, fact: Fact, change: Change) -> None:
-        """Make the new state the job's own. Work that the change ends is stopped now, everything else waits."""
+        """Keep the new state in memory. Work that ends with it is stopped now; new actions wait until it is durable."""
         before, job, metrics = live.job.phase, change.job, self._context.metrics
         live.job = job
         for event in change.events:
@@ -208,7 +208,7 @@ class JobLoop:
         job, now_ms, finished = live.job, self._context.now_ms(), self._finished
 
         def then(positions: Sequence[RecordPosition]) -> tuple[OutRecord]:
-            return (finished.record(FinishedRecord(job.request_id, job.digest, positions[0], now_ms)),)
+            return (finished.record(FinishedRecord(job.request_id, job.digest, positions[0], now_ms, job.offset)),)
 
         unit = WriteUnit(records, then=then)
         return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms))

@@ -92,7 +92,7 @@ class AssetLog:
         return self.record(replace(note, used_at_ms=now_ms))
 
     async def invalidate(self, identity: str, asset_id: str) -> None:
-        # Here at once, in other processes when they read it. One that is not told finds out in the same way.
+        # Forgotten here now, elsewhere once read. A process that misses it notices when it uses the asset.
         with suppress(AssetsUnknown):
             note = await self._note(identity)
             if note is None or note.asset_id != asset_id:

@@ -68,7 +68,7 @@ class ClaimTable:
         return sum(len(claims) for claims in self._claims.values())
 
     def seen(self, claim: ClaimRecord, offset: int, now: float, age_seconds: float = 0.0) -> None:
-        """A claim was read from the log. A renewal keeps the place of what it renews, unless that was over."""
+        """A claim was read from the log. A renewal keeps its rank, unless the claim had expired."""
         claims = self._claims.setdefault(claim.identity, {})
         before = claims.get(claim.token)
         order = offset

@@ -16,7 +16,9 @@ class PartitionTable:
         self.runtimes: dict[int, PartitionRuntime] = {}
         self.states: dict[int, State] = {}
         self.notices: dict[int, str] = {}  # what an operator must know of where intake went on, or why it waits
-        self._confirmed_in: dict[int, int] = {}  # the generation in which what has jobs here was known to be ours
+        self._confirmed_in: dict[
+            int, int
+        ] = {}  # per partition with live jobs: the generation that last confirmed it as ours
         self._gauge = metrics.partitions
 
     def __repr__(self) -> str:

@@ -39,7 +39,7 @@ class Standing:
     marked_in: int | None = None  # the generation in which our ownership marker was last written
     serving_in: int | None = None  # the generation in which intake was last allowed to go on
     trouble: Trouble | None = None
-    trouble_in: int | None = None  # the generation in which the act began that ended in trouble
+    trouble_in: int | None = None  # the generation in which the step began that failed
     fenced_in: int | None = None  # the generation in which we asked the group to decide again
 
 

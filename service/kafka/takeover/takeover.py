@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from service.kafka.logs.finished import KafkaFinishedLog
 from service.kafka.marker import MARKER_KEY, PRIVATE_PREFIX, Marker
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
+from service.kafka.partition.reserve import Reserve
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, close_jobs
 from service.kafka.ports import (
     FinishedRecord,
@@ -30,8 +32,9 @@ from service.kafka.ports import (
     RecordPosition,
     WriteUnit,
 )
+from service.kafka.takeover.delivery_note import delivery_record, only_whole_ends
 from service.kafka.takeover.ended_jobs import EndedJobs
-from service.kafka.takeover.input_position import FoundPosition, find_position
+from service.kafka.takeover.input_position import FoundPosition, find_position, report_lapse
 from service.kafka.takeover.job_restore import restore_jobs
 from service.kafka.takeover.live_records import LiveRecords, LogRecord, RestoreRoom, read_live
 from service.kafka.takeover.log_reader import LogReader, StillWanted, Superseded
@@ -47,6 +50,9 @@ T = TypeVar("T")
 
 _JOBS_AT_ONCE = 8
 _FINISHED_AT_ONCE = 2  # live jobs of every partition come before the dedup index of any
+
+_SORTERS = ThreadPoolExecutor(max_workers=_FINISHED_AT_ONCE, thread_name_prefix="index")
+"""Of our own: a dead file mount may hold every shared thread of asyncio, and no partition would be taken over."""
 
 
 class Takeover:
@@ -69,6 +75,7 @@ class Takeover:
         self._limits = limits
         self._host = host
         self._room = RestoreRoom(host.room_bytes)
+        self._reserve = Reserve()
         self._make_writer = make_writer
         self._group = group
         self._readers = readers
@@ -87,7 +94,10 @@ class Takeover:
         topics = self._settings.topics
         note = self._owner_check.note(marker.owner, marker.at_ms)
         markers = [marker.record(topic, partition) for topic in (topics.jobs, topics.finished)]
-        return [*markers, candidate_record(topics.jobs, partition, note)]
+        records = [*markers, candidate_record(topics.jobs, partition, note)]
+        if self._settings.kafka.delivery == "at_least_once":
+            records.append(delivery_record(topics.jobs, partition, "at_least_once"))
+        return records
 
     async def run(self, partition: int, wanted: StillWanted) -> Taken:
         """Take `partition` over; its jobs go on as soon as they are read.
@@ -101,6 +111,7 @@ class Takeover:
         live = LiveRecords(self._room)
         try:
             async with self._jobs_turn:
+                await self._refuse_others(wanted)
                 with self._timed("fence"):
                     await writer.start()
                 if not wanted():
@@ -123,9 +134,8 @@ class Takeover:
                             on_batch=_in_restore,
                         )
                         await self._must_be_ours(reader, marker, partition, live, writer)
-                        if self._settings.kafka.delivery == "at_least_once":
-                            await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
-                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock)
+                        await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
+                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock, self._reserve)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
                 await jobs.resume()
@@ -139,7 +149,7 @@ class Takeover:
             if isinstance(error, PartitionError) and not known and writer.dead.done() and writer.dead.result().fenced:
                 raise Fenced(writer.dead.result().reason) from error
             raise
-        notice = self._notice(partition, position)
+        notice = report_lapse(partition, position, self._settings, self._metrics)
         seconds = self._clock.monotonic() - begun
         self._metrics.takeover_seconds.labels(part="all").observe(seconds)
         log.info(
@@ -202,17 +212,33 @@ class Takeover:
         writer: PartitionWriter,
         wanted: StillWanted,
     ) -> None:
-        """Take from `live` the jobs whose completion is published, and write what was missing of their end."""
+        """Take from `live` the jobs whose completion is published, and write what was missing of their end.
+
+        Nothing is searched when whoever wrote before did so with transactions, like us.
+        """
+        if only_whole_ends(live):
+            return
         search = EndedJobs(finished.partition, self._settings.topics, reader, self._readers.completions, wanted)
         for ended in await search.among(live, jobs.summary, marker):
             request_id, now_ms = ended.key.decode(), int(self._clock.time() * 1000)
-            note = finished.record(FinishedRecord(request_id, ended.digest, ended.completion, now_ms))
+            note = finished.record(FinishedRecord(request_id, ended.digest, ended.completion, now_ms, ended.offset))
             tombstone = OutRecord(self._settings.topics.jobs, finished.partition, ended.key, None)
             places = await self._write(writer, [tombstone] if ended.is_noted else [tombstone, note])
             if not ended.is_noted:
                 finished.add(request_id, places[1].offset)
             live.replace(ended.key, None)
             log.info(LogEvent.JOB_ENDED_BEFORE, partition=finished.partition, request_id=request_id)
+        if self._settings.kafka.delivery == "exactly_once":
+            await self._write(writer, [delivery_record(self._settings.topics.jobs, finished.partition, "exactly_once")])
+
+    async def _refuse_others(self, wanted: StillWanted) -> None:
+        """Before anything is written: end if the group, or another one, shows a deployment that we must not join."""
+        try:
+            await self._owner_check.refuse_others(self._group.assignment.generation)
+        except BrokerUnavailable as error:
+            raise PartitionError(str(error)) from error
+        if not wanted():
+            raise Superseded
 
     async def _must_be_ours(
         self,
@@ -251,7 +277,7 @@ class Takeover:
                 position = await find_position(reader, self._group, partition, self._settings, self._clock)
             with self._timed("finished"):
                 builder = await reader.index_of_keys(marker, self._settings.topics.finished, partition, wanted)
-                finished.adopt(*await asyncio.to_thread(builder.sort))
+                finished.adopt(*await asyncio.get_running_loop().run_in_executor(_SORTERS, builder.sort))
         return position
 
     async def _while_ours(self, work: Coroutine[Any, Any, T], writer: PartitionWriter, wanted: StillWanted) -> T:
@@ -311,27 +337,6 @@ class Takeover:
         if found.records:
             await self._write(writer, list(found.records))
         return found
-
-    def _notice(self, partition: int, found: FoundPosition) -> str | None:
-        """Say what was done about a committed offset that is not in the topic: in the log, metrics and health."""
-        position = found.position
-        if position.lapse is None:
-            return None
-        notice = found.explain(partition, self._settings.topics.requests, self._settings.kafka.offset_reset)
-        log.error(
-            LogEvent.INPUT_OFFSET_LAPSED,
-            partition=partition,
-            lapse=position.lapse,
-            committed=found.committed,
-            beginning=found.log.beginning,
-            end=found.log.end,
-            offset=None if position.held else position.offset,
-            lost=found.lost,
-            reason=notice,
-        )
-        action = "held" if position.held else self._settings.kafka.offset_reset
-        self._metrics.offset_lapses.labels(lapse=position.lapse, action=action).inc()
-        return notice
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""What each topic should be like, and where a cluster differs. Pure: the calls to Kafka are in `topics.py`.
+"""What each topic should be like, and where a cluster differs. Pure: the calls to Kafka are in `admin.py`.
 
 What a topic is for, its cleanup policy and whether its partitions must agree is in `contracts/topics.py`; here are
 the configurations that follow from the settings.
