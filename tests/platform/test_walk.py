@@ -136,7 +136,7 @@ async def test_a_list_that_lies_about_its_length_or_order_is_not_called_complete
         shown.append(row["id"])
         return False
 
-    reading = Walk(listing.read, row_id, created, oldest=listing.kept["at"] - older)
+    reading = Walk(listing.read, row_id, created, oldest=lambda: listing.kept["at"] - older)
     await reading.run(visit)
     assert len(shown) == len(set(shown))
     assert listing.kept["id"] in shown or not reading.complete
