@@ -1,9 +1,24 @@
 """Reading through a list of the platform that moves meanwhile.
 
-The list is the newest first, in numbered pages. A new row moves all others to later places: read from the newest to the
-oldest, rows come twice, and none is overlooked. A row that is deleted moves later ones to earlier places, where they
-would be overlooked: so a page is read again after the next one, unless the platform's count of rows shows that none
-was removed.
+The list is the newest first, in numbered pages. A new row moves all others to later places, a deleted row moves later
+ones to earlier places, where they would be overlooked. Nothing may be called complete by mistake: a task would be made,
+and paid, twice. A row is "ours" here when it matters and is in the list from the first read to the last. That all of
+ours were shown is proven in one of two ways, and else the reading is not complete:
+
+1. By the tail, where each page tells how many rows the list has. New rows come before ours, so the rows from one of
+   ours to the end never become more. The invariant: those of ours that were not yet shown are among the last `behind`
+   rows of the list. At first `behind` is the length of the list. A page that begins at or before the place
+   `total - behind` lowers it to the number of rows after that page; a page that begins later proves nothing, and
+   reading goes back to the page with that place. At `behind` 0 everything was shown.
+   A total is believed only while nothing speaks against it: each page holds as many rows as its total says and is
+   sorted, a page shows rows again only as far as the list grew, and no rows with the same time stand on both sides of
+   a border between pages (the order of such rows may change). The last total must be shown to be right by the page
+   where the list should end, which is read for this if it was not. One contradiction, and this proof is given up.
+2. By two readings, one after another, that show the same rows at the same places, each row once, in pages of one size.
+   A deleted row never comes back, so all these rows were in the list when its end was read the first time. The end says
+   that it had no more rows before it than these: there was no other. This needs no total and no order among the rows.
+
+The end is a page without rows (where the platform does not promise more), or one whose rows are all too old to matter.
 """
 
 from __future__ import annotations
@@ -15,13 +30,128 @@ from service.platform.paging import PAGE_LIMIT, Page, Row
 MAX_PAGES = 200
 """Of 50 rows each, from either side: a bound for lists that never end."""
 
+_MAX_READINGS = 3
+"""Of the whole list, where it tells no totals to be believed: a list that moves all the time is never shown twice."""
+
 ReadPage = Callable[[int], Awaitable[Page]]
 Visit = Callable[[Row], Awaitable[bool]]
 """Is shown a row; True ends the reading."""
+_Place = tuple[str | None, float | None]
+"""A row's id, and when it was created."""
+
+
+class _Reading:
+    """One reading from the newest row on: which page comes next, and what is proven."""
+
+    def __init__(self) -> None:
+        self.next = 1
+        self.reads = 0
+        self.at_end = False
+        self.proven = False
+        """By the tail."""
+        self.hole = False
+        """A page was empty although more were promised."""
+        self._behind: int | None = None
+        """None: there is no total that can be believed."""
+        self._total = 0
+        """As the last page told that proved something."""
+        self._number = 0
+        """Of that page."""
+        self._last: _Place | None = None
+        """The last row of that page."""
+        self._ids: set[str] = set()
+        """Of all rows of such pages."""
+        self._checked: int | None = None
+        """The last total that a page has shown to be neither too small nor too large."""
+        self._checks_total = False
+        self.pages: list[list[str | None]] | None = []
+        """The ids of each page before the end; None after a page was read again."""
+        self._end: Page | None = None
+
+    def take(self, page: Page, rows: list[_Place], *, too_old: bool) -> None:
+        """`page` was read and shown."""
+        self.reads += 1
+        size = len(rows) + page.unreadable
+        start = (page.number - 1) * PAGE_LIMIT
+        if self._checks_total:
+            self.at_end = True
+            self.proven = _is_exact(page, size, start)
+            return
+        if self.reads == 1:
+            self._behind = page.total
+        if self._behind is None or page.total is None or not self._believable(page, page.total, rows):
+            self._behind = None
+        else:
+            place = max(page.total - self._behind, 0)
+            if start > place and self._behind > 0:
+                self.pages = None
+                self.next = place // PAGE_LIMIT + 1
+                return
+            self._behind = min(self._behind, max(page.total - start - size, 0))
+            self._total, self._number = page.total, page.number
+            if _is_exact(page, size, start):
+                self._checked = page.total
+            self._last = rows[-1] if rows else self._last
+            self._ids.update(row_id for row_id, _ in rows if row_id is not None)
+        if too_old or (size == 0 and not page.more_promised):
+            self._end_with(page, too_old)
+            return
+        self.hole = self.hole or size == 0
+        if self.pages is not None:
+            self.pages.append([row_id for row_id, _ in rows] + [None] * page.unreadable)
+        self.next = page.number + 1
+
+    def _end_with(self, page: Page, too_old: bool) -> None:
+        self._end = page
+        if too_old and page.number == 1:
+            self.at_end = self.proven = True
+        elif self._behind is None or (self._behind > 0 and not too_old) or self._total == self._checked:
+            self.at_end = True
+            self.proven = self._behind is not None and (too_old or self._behind == 0)
+        else:
+            self._checks_total = True
+            self.next = self._total // PAGE_LIMIT + 1
+
+    def same_as(self, before: _Reading | None) -> bool:
+        """Proven by two readings."""
+        if before is None or self.pages is None or self.pages != before.pages or self._end is None:
+            return False
+        ids = [row_id for page in self.pages for row_id in page if row_id is not None]
+        sizes = [len(page) for page in self.pages]
+        if self._end.rows:  # the rows that matter fill their pages
+            sizes.append(len(self._end.rows))
+        elif self._end.total is not None and self._end.total > sum(sizes):
+            return False  # the platform says that there are more
+        even = all(size == sizes[0] for size in sizes[:-1]) and all(size <= sizes[0] for size in sizes[-1:])
+        return even and len(set(ids)) == len(ids)
+
+    def _believable(self, page: Page, total: int, rows: list[_Place]) -> bool:
+        """Whether nothing in `page` speaks against its total, or against an order that stays as it is."""
+        if len(rows) + page.unreadable != _size(total, (page.number - 1) * PAGE_LIMIT):
+            return False
+        times = [moment for _, moment in rows if moment is not None]
+        if len(times) < len(rows) or times != sorted(times, reverse=True):
+            return False
+        if self._last is not None:
+            last_id, last_time = self._last
+            if any(moment == last_time and row_id != last_id for row_id, moment in rows):
+                return False
+        again = sum(row_id in self._ids for row_id, _ in rows)
+        return page.number <= self._number or again <= max(total - self._total, 0)
+
+
+def _is_exact(page: Page, size: int, start: int) -> bool:
+    """Whether `page` holds the end of the list, just where its total says."""
+    return page.total is not None and size == page.total - start < PAGE_LIMIT
+
+
+def _size(total: int, start: int) -> int:
+    """Of the page that begins at the place `start`, in a list of `total` rows."""
+    return min(PAGE_LIMIT, max(total - start, 0))
 
 
 class Walk:
-    """One reading of one list, for rows that are not older than a moment."""
+    """One walk through one list, for rows that are not older than a moment."""
 
     def __init__(
         self,
@@ -46,78 +176,60 @@ class Walk:
         self._seen: set[str] = set()
         self._unreadable = False
         self._pages: int | None = None
-        self._at_end = False
         self.complete = False
-        """Every row that matters was handed out."""
+        """Every row that matters and stayed in the list was handed out."""
         self.rows_read = 0
 
     async def run(self, visit: Visit) -> None:
         """Show every row once to `visit`, until it returns True; afterwards `complete` says whether those are all."""
-        if not await self._from_the_newest(visit) and not self.complete and not self._at_end:
-            await self._from_the_oldest(visit)
+        before: _Reading | None = None
+        for _ in range(_MAX_READINGS):
+            reading = _Reading()
+            if await self._from_the_newest(reading, MAX_PAGES, visit):
+                return
+            if not reading.at_end:
+                newest = frozenset(self._seen)
+                if before is None and not await self._from_the_oldest(newest, visit):
+                    return
+                if await self._from_the_newest(reading, 2 * MAX_PAGES, visit) or not reading.at_end:
+                    return
+            if reading.hole or self._unreadable:
+                return
+            if reading.proven or reading.same_as(before):
+                self.complete = True
+                return
+            before = reading
 
-    async def _from_the_newest(self, visit: Visit) -> bool:
-        total: int | None = None
-        gap = False
-        for number in range(1, MAX_PAGES + 1):
-            page = await self._read(number)
+    async def _from_the_newest(self, reading: _Reading, most_reads: int, visit: Visit) -> bool:
+        """Go on with `reading`, until its end or until it has read so many pages. True: `visit` wants no more."""
+        while not reading.at_end and reading.reads < most_reads:
+            page = await self._read(reading.next)
             self._pages = page.pages
             if await self._show(page, visit):
                 return True
-            removed = page.total is None or total is None or page.total < total
-            if number > 1 and removed and await self._back(number - 1, visit):
-                return True
-            total = page.total
-            if self._too_old(page):
-                self._at_end = True
-                self.complete = not (gap or self._unreadable)
-                return False
-            if page.rows:
-                continue
-            gap = gap or page.more_promised
-            if not page.more_promised:
-                self._at_end = True
-                if self._missing(page) and await self._show(await self._read(1), visit):
-                    return True
-                self.complete = not (gap or self._missing(page) or self._unreadable)
-                return False
+            rows = [(self._id_of(row), self._created_of(row)) for row in page.rows]
+            reading.take(page, rows, too_old=self._too_old(page))
         return False
 
-    def _missing(self, page: Page) -> bool:
-        """The platform counts more rows than it has shown."""
-        return page.total is not None and page.total > self.rows_read
-
-    async def _back(self, number: int, visit: Visit) -> bool:
-        """Read pages again, towards the newest, until one holds a row that is known."""
-        while number > 0:
-            page = await self._read(number)
-            known = any(self._id_of(row) in self._seen for row in page.rows)
-            if await self._show(page, visit):
-                return True
-            if known or not page.rows:
-                break
-            number -= 1
-        return False
-
-    async def _from_the_oldest(self, visit: Visit) -> bool:
+    async def _from_the_oldest(self, newest: frozenset[str], visit: Visit) -> bool:
         """The list is too long to be read from the newest on: begin at the rows of `oldest`, where ours is likely.
 
-        New rows move those that come next to the page just read, so that one is read again.
+        New rows move those that come next to the page just read, so that one is read again. Proves nothing. True: it
+        met the `newest` rows, so the list can be read through from there. False: it is too long, or `visit` wants no
+        more.
         """
-        newest = frozenset(self._seen)
         start = await self._page_of_oldest()
         if start is None:
             return False
         for number in range(start, max(start - MAX_PAGES, 0), -1):
             page = await self._read(number)
             if await self._show(page, visit):
-                return True
+                return False
             if number < start and await self._show(await self._read(number + 1), visit):
-                return True
+                return False
             ids = {self._id_of(row) for row in page.rows}
             if ids and ids <= newest:
-                self.complete = not self._unreadable
-                return False
+                return True
         return False
 
     async def _page_of_oldest(self) -> int | None:

@@ -89,30 +89,35 @@ async def test_no_secret_leaves_the_service(make_stage: Callable[..., Stage], tm
             },
             serve=False,
         )
-        program = stage.system.service()
-        outside = {"NO_PROXY": "", "no_proxy": "", "PYTHONFAULTHANDLER": "1"}
-        await stage.system.serve(**outside, HTTP_PROXY=f"http://{CREDENTIALS}@127.0.0.1:{port}")
-        inline: dict[str, Any] = {"video": {"type": "base64_string", "base64_string": VIDEO}, "mode": "async"}
-        bodies: dict[str, dict[str, Any]] = {
-            "signed": {"video": {"type": "url", "url": PRESIGNED}},
-            "inline": {**inline, "upload": "inline"},
-            "wrong": {"video": {"type": "url", "url": PRESIGNED}, "temperature": PRESIGNED},
-            "broken": {"video": {"type": "base64_string", "base64_string": VIDEO + "!"}},
-        }
-        for name, body in bodies.items():
-            await stage.request_producer.send({"request_id": name, "prompt": "p", **body})
-        async with stage.watching() as observer:
-            await observer.until(lambda: all(observer.events(name, "retrying") for name in ("signed", "inline")))
-        pages = [await stage.system.get(path) for path in ("metrics", "health/ready", "health/live", "health/startup")]
-        # A proxy that is not there: the library's own words, with its address.
-        await program.stop()
-        await stage.system.serve(**outside, HTTP_PROXY=f"http://{CREDENTIALS}@127.0.0.1:9")
-        async with stage.watching() as observer:
-            await observer.until(
-                lambda: any("127.0.0.1:9" in event["reason"] for event in observer.events("signed", "retrying"))
-            )
-        program.send(signal.SIGABRT)
-        await program.ended()
+        try:
+            program = stage.system.service()
+            outside = {"NO_PROXY": "", "no_proxy": "", "PYTHONFAULTHANDLER": "1"}
+            await stage.system.serve(**outside, HTTP_PROXY=f"http://{CREDENTIALS}@127.0.0.1:{port}")
+            inline: dict[str, Any] = {"video": {"type": "base64_string", "base64_string": VIDEO}, "mode": "async"}
+            bodies: dict[str, dict[str, Any]] = {
+                "signed": {"video": {"type": "url", "url": PRESIGNED}},
+                "inline": {**inline, "upload": "inline"},
+                "wrong": {"video": {"type": "url", "url": PRESIGNED}, "temperature": PRESIGNED},
+                "broken": {"video": {"type": "base64_string", "base64_string": VIDEO + "!"}},
+            }
+            for name, body in bodies.items():
+                await stage.request_producer.send({"request_id": name, "prompt": "p", **body})
+            async with stage.watching() as observer:
+                await observer.until(lambda: all(observer.events(name, "retrying") for name in ("signed", "inline")))
+            pages = [
+                await stage.system.get(path) for path in ("metrics", "health/ready", "health/live", "health/startup")
+            ]
+            # A proxy that is not there: its host and port are told, so that it can be found.
+            await program.stop()
+            await stage.system.serve(**outside, HTTP_PROXY=f"http://{CREDENTIALS}@127.0.0.1:9")
+            async with stage.watching() as observer:
+                await observer.until(
+                    lambda: any("127.0.0.1:9" in event["reason"] for event in observer.events("signed", "retrying"))
+                )
+            program.send(signal.SIGABRT)
+            await program.ended()
+        finally:
+            await stage.system.stop()  # also after a failure: the next test of this module needs the machine
 
     assert any(b"roxy-" in head for head in heard), "the proxy was given its credentials"
     log = program.log_file.read_bytes()

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from httpx_aiohttp import AiohttpTransport
 
+from service.errors import SettingsError
 from service.platform.client import PlatformClient
 from service.platform.errors import NotSent, PlatformError
 from service.platform.http import transport
@@ -77,7 +78,31 @@ async def test_a_proxys_password_is_in_no_message(
     server.close()
     with pytest.raises(NotSent) as refused:
         await make_client(base_url="https://platform.invalid/v1.3").get_task("t")
-    assert "hunter2" not in str(refused.value)
+    assert str(refused.value) == f"the platform can't be reached: the proxy at 127.0.0.1:{port}: connection refused"
+
+
+@pytest.mark.parametrize("proxy", ["http://user:123/x@127.0.0.1:9", "http://user:hunter2/x@127.0.0.1:9", "http://"])
+def test_a_proxy_whose_password_would_be_read_as_a_port_is_refused(
+    make_client: Callable[..., PlatformClient], monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(SettingsError) as caught:
+        make_client(base_url="http://platform.invalid/v1.3")
+    assert str(caught.value).startswith("HTTP_PROXY is no address")
+    assert "123" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_what_can_not_be_reached_is_named(make_client: Callable[..., PlatformClient], host: str) -> None:
+    server = await asyncio.start_server(refused_by_proxy, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    with pytest.raises(NotSent) as caught:
+        await make_client(base_url=f"http://{host}:{port}/v1.3").get_task("t")
+    assert str(caught.value) == f"the platform can't be reached: {host}:{port}: connection refused"
 
 
 async def test_a_lost_connection_is_told_in_words(

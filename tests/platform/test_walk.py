@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.platform import walk
@@ -49,12 +50,24 @@ def created(row: Row) -> Any:
     return row.get("at")
 
 
+LENGTHS = st.one_of(st.integers(1, 900), st.integers(0, 6).flatmap(lambda n: st.integers(n * 50 + 1, n * 50 + 3)))
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.data(), st.integers(1, 900), MOVES, st.booleans(), st.sampled_from([3, 200]))
+@given(
+    length=LENGTHS,
+    kept=st.integers(0, 899),
+    moves=MOVES,
+    totals=st.booleans(),
+    most_pages=st.sampled_from([3, 200]),
+)
+@example(length=90, kept=89, moves=[(1, []), (0, [0]), (0, []), (11, [])], totals=True, most_pages=3)
+@example(length=100, kept=99, moves=[(1, []), (0, [0]), (0, []), (1, [])], totals=True, most_pages=200)
+@example(length=100, kept=99, moves=[(1, []), (0, []), (0, [0]), (1, []), (0, [])], totals=False, most_pages=200)
 async def test_what_stays_in_the_list_is_shown_or_the_reading_is_not_complete(
-    data: st.DataObject, length: int, moves: list[tuple[int, list[int]]], totals: bool, most_pages: int
+    length: int, kept: int, moves: list[tuple[int, list[int]]], totals: bool, most_pages: int
 ) -> None:
-    kept = data.draw(st.integers(0, length - 1))
+    kept %= length
     listing = Moving(length, kept, list(moves), totals=totals)
     shown: list[str] = []
 
@@ -70,3 +83,60 @@ async def test_what_stays_in_the_list_is_shown_or_the_reading_is_not_complete(
     assert listing.kept["id"] in shown or not reading.complete
     if not moves and most_pages == 200:
         assert reading.complete
+
+
+class Unruly(Moving):
+    """Besides: rows made at the same time change places, pages are shorter than asked for, and totals are wrong."""
+
+    def __init__(
+        self, length: int, kept: int, moves: list[tuple[int, list[int]]], *, together: int, told: str, limit: int
+    ) -> None:
+        super().__init__(length, kept, moves, totals=True)
+        for row in self.rows:
+            row["at"] = float(int(row["at"]) // together)
+        self._told = told
+        self._limit = limit
+        self._turn = 0
+
+    async def read(self, number: int) -> Page:
+        honest = await super().read(number)
+        self._turn += 1
+        self.rows.sort(key=lambda row: (-row["at"], crc32(f"{self._turn // 2} {row['id']}".encode())))
+        rows = self.rows[(number - 1) * self._limit : number * self._limit]
+        total = {
+            "right": honest.total,
+            "none": None,
+            "at first": honest.total if self._turn == 1 else None,
+            "of the page": len(rows),
+            "short": len(self.rows) - 1,
+            "long": len(self.rows) + 1,
+        }[self._told]
+        return Page(number, rows, None, total)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    length=LENGTHS,
+    kept=st.integers(0, 899),
+    moves=MOVES,
+    together=st.sampled_from([1, 2, 7, 1000]),
+    told=st.sampled_from(["right", "none", "at first", "of the page", "short", "long"]),
+    limit=st.sampled_from([PAGE_LIMIT, 20]),
+    older=st.integers(0, 200),
+)
+@example(length=51, kept=50, moves=[(0, [45]), (0, [])], together=1, told="of the page", limit=50, older=20)
+@example(length=51, kept=50, moves=[(0, [45]), (0, [])], together=1, told="short", limit=50, older=0)
+async def test_a_list_that_lies_about_its_length_or_order_is_not_called_complete_by_mistake(
+    length: int, kept: int, moves: list[tuple[int, list[int]]], together: int, told: str, limit: int, older: int
+) -> None:
+    listing = Unruly(length, kept % length, list(moves), together=together, told=told, limit=limit)
+    shown: list[str] = []
+
+    async def visit(row: Row) -> bool:
+        shown.append(row["id"])
+        return False
+
+    reading = Walk(listing.read, row_id, created, oldest=lambda: listing.kept["at"] - older)
+    await reading.run(visit)
+    assert len(shown) == len(set(shown))
+    assert listing.kept["id"] in shown or not reading.complete

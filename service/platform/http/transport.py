@@ -6,6 +6,7 @@ semaphores instead, so the connector has no limit of its own.
 
 from __future__ import annotations
 
+import os
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -13,6 +14,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from service.errors import SettingsError
 from service.platform.errors import NotSent, OutcomeUnknown, PlatformError
 
 KEEPALIVE_SECONDS = 3.0
@@ -50,8 +52,10 @@ class _Transport(AiohttpTransport):
 def open_client(base_url: str, headers: dict[str, str]) -> httpx.AsyncClient:
     """A client of its own connections; every call brings its own timeouts.
 
-    Redirects are not followed, so the key goes nowhere else.
+    Redirects are not followed, so the key goes nowhere else. Raises `SettingsError` when the platform's address, or the
+    proxy's, can't be read.
     """
+    _check_address(base_url, "platform.base_url")
     proxy = _proxy_for(base_url)
     transport = _Transport(
         client=lambda: aiohttp.ClientSession(
@@ -70,7 +74,27 @@ def _proxy_for(base_url: str) -> str | None:
     parts = urlsplit(base_url)
     if proxy_bypass(parts.netloc):
         return None
-    return getproxies().get(parts.scheme)
+    proxy = getproxies().get(parts.scheme)
+    if proxy is not None:
+        _check_address(proxy, f"{parts.scheme.upper()}_PROXY")
+    return proxy
+
+
+def _check_address(address: str, setting: str) -> None:
+    """Refuse an address whose password would be read as a part of the host, the port or the path.
+
+    Host and port are published when nothing answers there.
+    """
+    try:
+        parts = urlsplit(address)
+        readable = bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        readable = False
+    if not readable or "@" in parts.path + parts.query + parts.fragment:
+        raise SettingsError(
+            f"{setting} is no address that can be read; in its user name and password, write / as %2F, ? as %3F,"
+            " # as %23, @ as %40 and : as %3A"
+        )
 
 
 def timeouts(connect_seconds: float, read_seconds: float) -> httpx.Timeout:
@@ -90,16 +114,25 @@ def unanswered(error: Exception) -> PlatformError:
 
 
 def _words(cause: BaseException) -> str:
-    """The failure for people. Never the libraries' own text: it may hold a proxy's address with its password."""
+    """The failure for people, with the host and port that can't be reached: those of the proxy, if there is one.
+
+    Never the libraries' own text: it may hold a proxy's address with its password.
+    """
     match cause:
         case aiohttp.ClientConnectorDNSError():
-            return "its name can't be resolved"
+            return f"the name {cause.host} can't be resolved"
         case aiohttp.ClientConnectorCertificateError():
             return "its certificate is not accepted"
         case aiohttp.ClientConnectorSSLError():
             return "no TLS connection could be made"
         case aiohttp.ClientHttpProxyError():
             return f"the proxy answered {cause.status}"
+        case aiohttp.ClientConnectorError():
+            host = f"[{cause.host}]" if ":" in cause.host else cause.host
+            proxy = "the proxy at " if isinstance(cause, aiohttp.ClientProxyConnectionError) else ""
+            number = cause.errno or 0
+            reason = os.strerror(number).lower() if number > 0 else "no connection could be made"
+            return f"{proxy}{host}:{cause.port}: {reason}"
         case aiohttp.InvalidURL() | httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return "its address is not valid, check platform.base_url"
         case aiohttp.ConnectionTimeoutError():
@@ -110,7 +143,7 @@ def _words(cause: BaseException) -> str:
             return "the connection was closed before the answer"
         case aiohttp.ClientPayloadError():
             return "the connection was cut in the middle of the answer"
-        case OSError(strerror=str(reason)):
-            return reason.lower()
+        case OSError(errno=int(number)) if number > 0:  # its own text may be Python's, with an address in it
+            return os.strerror(number).lower()
         case _:
             return "the answer was no HTTP, or the connection failed in the middle of it"
