@@ -22,6 +22,7 @@ from aiokafka.errors import (
     UnsupportedVersionError,
 )
 
+from contracts.limits import MAX_READ_HEADERS
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError, RetryLater, reason_of
 from service.kafka.connecting.connection import new_consumer
@@ -102,7 +103,11 @@ class Group:
             try:
                 async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                     await consumer.start()
-                    decode_with(consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
+                    decode_with(
+                        consumer,
+                        max_batch_bytes=self._settings.kafka.max_batch_bytes,
+                        max_headers=MAX_READ_HEADERS,
+                    )
                 await refuse_strangers(self._settings)
                 await refuse_rivals(self._settings)
             except _HOPELESS as error:

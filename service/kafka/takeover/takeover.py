@@ -107,7 +107,6 @@ class Takeover:
         live = LiveRecords(self._room)
         try:
             async with self._jobs_turn:
-                await self._refuse_others(wanted)
                 with self._timed("fence"):
                     await writer.start()
                 if not wanted():
@@ -220,15 +219,6 @@ class Takeover:
                 finished.add(request_id, places[1].offset)
             live.replace(ended.key, None)
             log.info(LogEvent.JOB_ENDED_BEFORE, partition=finished.partition, request_id=request_id)
-
-    async def _refuse_others(self, wanted: StillWanted) -> None:
-        """Before anything is written: end if the group, or another one, shows a deployment that we must not join."""
-        try:
-            await self._owner_check.refuse_others(self._group.assignment.generation)
-        except BrokerUnavailable as error:
-            raise PartitionError(str(error)) from error
-        if not wanted():
-            raise Superseded
 
     async def _must_be_ours(
         self,
