@@ -32,5 +32,5 @@ def attempt_id(topic: str, partition: int, offset: int, request_id: str, attempt
 
 
 def asset_token(identity: str) -> str:
-    """A short name of a video, part of the asset's file name: it narrows a search. The mark proves whose the asset is."""
+    """A short name of a video, part of the asset's file name: it narrows a search. The mark proves whose it is."""
     return f"rw{identity[:24]}"

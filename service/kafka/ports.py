@@ -193,6 +193,8 @@ class FinishedRecord:
     digest: str
     completion: RecordPosition
     ended_at_ms: int
+    offset: int | None = None
+    """Of the request's record in the requests topic; None if an older version has written this."""
 
 
 class FinishedLog(Protocol):
@@ -225,7 +227,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class JobSummary:
-    """What must be known of a live job while it is not in memory."""
+    """What must be known of a live job without looking into it, also while it is not in memory."""
 
     digest: str
     deadline_ms: int | None
@@ -255,16 +257,20 @@ class PartitionJobs(Protocol):
         """Restore is complete: go on with the jobs. The event loop gets its turn between them."""
         ...
 
-    def digest_of(self, request_id: str) -> str | None:
-        """The digest of a live job's request; None when the id is not live here."""
+    def summary_of(self, request_id: str) -> JobSummary | None:
+        """What is known of a live job in memory; None when the id is not live here."""
         ...
 
     def accept(self, request: ParsedRequest, record: InRecord) -> Step:
         """Take on a new job. Called by intake, the id being neither live nor finished."""
         ...
 
-    def cancel(self, request_id: str, record: InRecord) -> Step | None:
-        """Cancel a live job; None when the id is not live here."""
+    def cancel(self, request_id: str) -> Step | None:
+        """Cancel a live job; None when the id is not live here, or its end is decided."""
+        ...
+
+    def has_ended(self, request_id: str) -> bool:
+        """Whether the job is live and its end decided: the finished log may not know of it yet."""
         ...
 
     def __len__(self) -> int:

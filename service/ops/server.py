@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 
 from service.errors import ProcessError, SettingsError
 from service.ops.connections import MAX_BODY_BYTES, Connections, listen, note_served
-from service.ops.health import Health, Verdict, heartbeat
+from service.ops.health import Health, Verdict
 from service.settings import HttpSettings
 from service.telemetry.events import LogEvent
 from service.telemetry.log import get_logger
@@ -37,7 +37,10 @@ def _answer(verdict: Verdict) -> web.Response:
 
 
 class OpsServer:
-    """`async with OpsServer(...)`, or `start` and `stop`. `port` is the one that is bound, also with port 0."""
+    """`async with OpsServer(...)`, or `start` and `stop`. `port` is the one that is bound, also with port 0.
+
+    Whoever runs the process runs its `heartbeat` too: the server shows it, and does not beat itself.
+    """
 
     def __init__(self, settings: HttpSettings, health: Health, metrics: Metrics) -> None:
         self._settings = settings
@@ -45,7 +48,6 @@ class OpsServer:
         self._metrics = metrics
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
-        self._heartbeat: asyncio.Task[None] | None = None
         self.port = settings.port
         metrics.info.labels(version=VERSION).set(1)
         ProcessCollector(registry=metrics.registry)
@@ -84,15 +86,10 @@ class OpsServer:
             self._runner = None
             raise _unbindable(error, host, port) from None
         self.port = self._listener.sockets[0].getsockname()[1]
-        self._heartbeat = asyncio.create_task(heartbeat(self._health, self._metrics), name="heartbeat")
         log.info(LogEvent.HTTP_LISTENING, host=host, port=self.port)
 
     async def stop(self) -> None:
         """Close the listener. Called last, so that health can be asked for during the drain."""
-        if self._heartbeat is not None:
-            self._heartbeat.cancel()
-            await asyncio.gather(self._heartbeat, return_exceptions=True)
-            self._heartbeat = None
         if self._listener is not None:
             self._listener.close()
             self._listener = None

@@ -107,6 +107,12 @@ class Metrics:
             ["partition"],
             registry=r,
         )
+        self.input_hidden_since = Gauge(
+            "reelwire_input_hidden_since_timestamp_seconds",
+            "Unix time of the begin of the open transaction that hides records, and its producer; gone when it ends",
+            ["partition", "producer_id"],
+            registry=r,
+        )
         self.offset_lapses = Counter(
             "reelwire_input_offset_lapses_total",
             "Committed offsets that were not in the requests topic, by what was done",

@@ -23,7 +23,7 @@ from service.kafka.memory import MemoryLog, MemorySender, MemoryTail, MemoryWrit
 from service.kafka.partition.batch import Batch
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
-from service.kafka.ports import FinishedRecord, InRecord, OutRecord, RecordPosition
+from service.kafka.ports import FinishedRecord, InRecord, JobSummary, OutRecord, RecordPosition
 from service.kafka.topics.record_limits import TopicLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
@@ -127,7 +127,7 @@ def asset_log(settings: Settings, sender: MemorySender, metrics: Metrics, clock:
 class NothingParked:
     """All jobs are in memory."""
 
-    def digest_of(self, request_id: str) -> str | None:
+    def summary_of(self, request_id: str) -> JobSummary | None:
         return None
 
     def loads_at_once(self, request_id: str) -> bool:
@@ -306,5 +306,5 @@ def analyze(request_id: str = "r-1", **members: Any) -> dict[str, Any]:
     return {"request_id": request_id, "prompt": "Describe.", "video": {"type": "url", "url": URL}} | members
 
 
-def cancel(request_id: str = "r-1") -> dict[str, Any]:
-    return {"type": "cancel", "request_id": request_id}
+def cancel(request_id: str = "r-1", **more: Any) -> dict[str, Any]:
+    return {"type": "cancel", "request_id": request_id} | more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -51,6 +52,17 @@ async def test_creations_that_fail_by_an_error_of_ours_end_and_stop_nothing_else
         for number in range(6):
             assert (await bench.completed(f"r-{number}"))["error"]["code"] == "internal_error"
         await other_task_is_created(bench)
+
+
+async def test_work_that_others_cancel_has_failed_and_the_job_goes_on(bench: Bench) -> None:
+    held = bench.platform.hold("create_task")
+    await bench.take(analyze(**ASYNC))
+    await held.reached.wait()
+    [work] = [task for task in asyncio.all_tasks() if task.get_name() == "r-1"]
+    work.cancel()
+    await until(lambda: "watching" in bench.phases(), seconds=60)
+    assert "retrying" in bench.told()
+    assert len(bench.platform.tasks) == 1
 
 
 async def test_work_that_always_fails_ends_also_when_the_process_restarts_each_time(bench: Bench) -> None:

@@ -54,6 +54,14 @@ async def test_health_turns_from_503_to_200_when_the_process_has_started(
         assert response.status == 200
 
 
+async def test_the_server_does_not_beat_itself_and_so_hides_no_dead_heartbeat(
+    client: aiohttp.ClientSession,
+) -> None:
+    async with client.get("/health/live") as response:
+        assert response.status == 200
+    assert not [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__name__", "") == "heartbeat"]
+
+
 async def test_ready_says_what_is_wrong(client: aiohttp.ClientSession, health: Health) -> None:
     health.started()
     health.set("kafka", ok=False, detail="no broker answers")

@@ -31,14 +31,20 @@ async def examine_hidden(settings: Settings) -> list[Finding]:
             await client.add_topic(topic)
             numbers = sorted(consumer.partitions_for_topic(topic) or ())
             before = await ends_of(client, topic, numbers)
+            unknown = [_unknown(topic, number) for number in numbers if number not in before]
             if not any(ends.hidden for ends in before.values()):
-                return []
+                return unknown
             await asyncio.sleep(HIDDEN_SECONDS)
-            after = await ends_of(client, topic, numbers)
-            stuck = [n for n in numbers if after[n].hidden and after[n].stable == before[n].stable]
-            return [await _finding(client, TopicPartition(topic, number), after[number]) for number in stuck]
+            after = await ends_of(client, topic, list(before))
+            stuck = [n for n, ends in after.items() if ends.hidden and ends.stable == before[n].stable]
+            return unknown + [await _finding(client, TopicPartition(topic, number), after[number]) for number in stuck]
     finally:
         await consumer.stop()
+
+
+def _unknown(topic: str, partition: int) -> Finding:
+    detail = "where it ends is unknown: it has no leader, or its leader does not answer"
+    return Finding("warn", f"partition {partition} of {topic}", detail, "look at the brokers (kafka-topics --describe)")
 
 
 async def _finding(client: object, where: TopicPartition, ends: Ends) -> Finding:

@@ -197,9 +197,10 @@ def _work_done(live: LiveJob, task: asyncio.Task[None], began: Phase) -> None:
     current = live.work is task
     if current:
         live.work = None
-    if task.cancelled():
-        return
-    error = task.exception()
+    if task.cancelled() and not current:
+        return  # `stop` has ended it
+    # Nobody else cancels work: then a future that it awaited was cancelled by others, which is a failure like any.
+    error = RuntimeError("the work of this job was canceled from elsewhere") if task.cancelled() else task.exception()
     if error is not None:
         log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
     elif live.job.phase is began:

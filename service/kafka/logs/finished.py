@@ -31,6 +31,7 @@ def encode_finished(record: FinishedRecord) -> bytes:
             "digest": record.digest,
             "completion": [place.topic, place.partition, place.offset],
             "ended_at_ms": record.ended_at_ms,
+            "offset": record.offset,
         }
     )
 
@@ -42,13 +43,15 @@ def decode_finished(value: bytes) -> FinishedRecord | None:
         if record["v"] != VERSION:
             return None
         topic, partition, offset = record["completion"]
+        of_request = record.get("offset")
         return FinishedRecord(
             record["id"],
             record["digest"],
             RecordPosition(topic, int(partition), int(offset)),
             int(record["ended_at_ms"]),
+            None if of_request is None else int(of_request),
         )
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -247,10 +247,11 @@ class Group:
         return offset
 
     async def ends(self, partitions: Sequence[int]) -> dict[int, Ends] | None:
-        """Where `partitions` end; None while no broker answers."""
+        """Where `partitions` end, without those whose leader can't be asked; None while no broker answers."""
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
-                return await ends_of(self.consumer._client, self._topic, partitions)  # noqa: SLF001
+                client = self.consumer._client  # noqa: SLF001
+                return await ends_of(client, self._topic, partitions, limit_seconds=LIMIT_SECONDS / 3)
         except (KafkaError, TimeoutError, OSError, PartitionError):
             return None
 

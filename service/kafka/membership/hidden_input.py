@@ -65,7 +65,7 @@ class HiddenInput:
 
     def forget(self, partition: int) -> None:
         """The partition is no longer ours."""
-        self._hiding.pop(partition, None)
+        self._drop(partition)
         for gauge in (self._metrics.input_hidden, self._metrics.input_hidden_seconds):
             with suppress(KeyError):
                 gauge.remove(str(partition))
@@ -73,6 +73,9 @@ class HiddenInput:
     async def _identify(self, partition: int, hiding: _Hiding) -> None:
         found = await self._find(partition)
         hiding.transaction = found[0] if found else None
+        if hiding.transaction is not None:
+            by = str(partition), str(hiding.transaction.producer_id)
+            self._metrics.input_hidden_since.labels(*by).set(hiding.transaction.since_ms / 1000)
         if not hiding.told:
             hiding.told = True
             one = hiding.transaction
@@ -88,9 +91,17 @@ class HiddenInput:
             )
 
     def _shown(self, partition: int) -> None:
-        before = self._hiding.pop(partition, None)
+        before = self._drop(partition)
         if before is not None and before.told:
             log.info(LogEvent.INPUT_SHOWN, partition=partition, offset=before.ends.stable)
+
+    def _drop(self, partition: int) -> _Hiding | None:
+        """Forget what hides a partition. Its producer's sample goes too, so there is one a partition at most."""
+        known = self._hiding.pop(partition, None)
+        if known is not None and known.transaction is not None:
+            with suppress(KeyError):
+                self._metrics.input_hidden_since.remove(str(partition), str(known.transaction.producer_id))
+        return known
 
     def _age_seconds(self, hiding: _Hiding) -> float:
         if hiding.transaction is not None:
@@ -110,5 +121,4 @@ def explain(ends: Ends, transaction: OpenTransaction | None) -> str:
     what = f"{ends.hidden} offsets from {ends.stable} on are hidden by an open transaction"
     if transaction is None:
         return f"{what}; its producer is not known"
-    name = "" if transaction.transactional_id is None else f", transactional id {transaction.transactional_id}"
-    return f"{what} of producer {transaction.producer_id}{name}, since {rfc3339(transaction.since_ms / 1000)}"
+    return f"{what} of {transaction}"

@@ -62,8 +62,10 @@ class Upkeep:
                 await self._trim()
 
     def look(self, ends: Mapping[int, Ends]) -> None:
-        """Look once, given where the partitions of the input end."""
+        """Look once, given where the partitions of the input end, as far as it is known."""
         now = self._clock.monotonic()
+        for unknown in self._progress.keys() - ends.keys():
+            del self._progress[unknown]  # nothing moves without a leader
         for partition, end in ends.items():
             runtime = self._runtimes.get(partition)
             if runtime is None:

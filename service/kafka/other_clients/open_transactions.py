@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, StaleMetadata, for_code
+from aiokafka.errors import KafkaError, RequestTimedOutError, StaleMetadata, for_code
 from aiokafka.protocol.offset import OffsetRequest
 
+from service.clock import rfc3339
 from service.kafka.other_clients.transaction_requests import (
     DescribeProducersRequest,
     DescribeTransactionsRequest,
@@ -54,14 +55,24 @@ class OpenTransaction:
         """When it began; when its producer last wrote, if the beginning is not told."""
         return self.last_write_ms if self.begun_ms is None else self.begun_ms
 
+    def __str__(self) -> str:
+        name = "" if self.transactional_id is None else f", transactional id {self.transactional_id}"
+        return f"producer {self.producer_id}{name}, since {rfc3339(self.since_ms / 1000)}"
 
-async def ends_of(client: Any, topic: str, partitions: Sequence[int]) -> dict[int, Ends]:
-    """The ends of these partitions. `client` is a started client of aiokafka. Raises `KafkaError`."""
+
+async def ends_of(
+    client: Any, topic: str, partitions: Sequence[int], *, limit_seconds: float = 10.0
+) -> dict[int, Ends]:
+    """The ends of these partitions. `client` is a started client of aiokafka.
+
+    A partition that can't be asked about now is left out: it has no leader, or its leader does not answer within
+    `limit_seconds`, which is for one request of two. Raises `KafkaError` when that is so for all of them.
+    """
     if not partitions:
         return {}
-    stable = await _offsets(client, topic, partitions, _COMMITTED)
-    last = await _offsets(client, topic, partitions, _UNCOMMITTED)
-    return {partition: Ends(stable[partition], last[partition]) for partition in partitions}
+    stable = await _offsets(client, topic, partitions, _COMMITTED, limit_seconds)
+    last = await _offsets(client, topic, list(stable), _UNCOMMITTED, limit_seconds)
+    return {partition: Ends(stable[partition], last[partition]) for partition in last}
 
 
 async def open_transactions(client: Any, topic: str, partition: int) -> list[OpenTransaction]:
@@ -100,21 +111,46 @@ async def _named(client: Any, found: OpenTransaction) -> OpenTransaction:
     return found
 
 
-async def _offsets(client: Any, topic: str, partitions: Sequence[int], isolation: int) -> dict[int, int]:
+async def _offsets(
+    client: Any, topic: str, partitions: Sequence[int], isolation: int, limit_seconds: float
+) -> dict[int, int]:
     by_leader: dict[int, list[int]] = defaultdict(list)
+    error: BaseException | None = None
     for partition in partitions:
-        by_leader[_leader(client, topic, partition)].append(partition)
+        try:
+            by_leader[_leader(client, topic, partition)].append(partition)
+        except StaleMetadata as stale:
+            error = stale
     asked = [
-        client.send(leader, OffsetRequest(-1, isolation, [(topic, [(number, _LATEST) for number in numbers])]))
+        _answer(client, leader, OffsetRequest(-1, isolation, [(topic, [(n, _LATEST) for n in numbers])]), limit_seconds)
         for leader, numbers in by_leader.items()
     ]
     found: dict[int, int] = {}
-    for response in await asyncio.gather(*asked):
+    for response in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(response, BaseException):
+            if not isinstance(response, KafkaError):
+                raise response
+            error = response
+            continue
         for _, parts in response.topics:
             for partition, code, _timestamp, offset in parts:
-                _raise_for(code)
-                found[partition] = offset
+                if code:
+                    error = for_code(code)()
+                    client.force_metadata_update()  # most codes say that the leader is another one by now
+                else:
+                    found[partition] = offset
+    if error is not None and not found:
+        raise error
     return found
+
+
+async def _answer(client: Any, node: int, request: Any, limit_seconds: float) -> Any:
+    """Ask one broker. Raises `KafkaError`, also when it is silent."""
+    try:
+        async with asyncio.timeout(limit_seconds):
+            return await client.send(node, request)
+    except TimeoutError:
+        raise RequestTimedOutError(f"no answer of broker {node} within {limit_seconds:g} s") from None
 
 
 def _leader(client: Any, topic: str, partition: int) -> int:

@@ -41,6 +41,9 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 _AGAIN_SECONDS = 1.0
 
+_READ_AGAIN = "read_again"
+"""The outcome of a record that has become a job before: its offset was not committed. Nobody has sent it twice."""
+
 
 class Intake:
     """Turns the records of one partition into batches. Called by the runtime's intake task alone."""
@@ -117,13 +120,20 @@ class Intake:
 
     async def _analyze(self, draft: Draft, request: AnalyzeRequest, record: InRecord, parsed: ParsedRequest) -> None:
         request_id = request.request_id
-        live = self._jobs.digest_of(request_id) or self._parked.digest_of(request_id)
+        live = self._jobs.summary_of(request_id) or self._parked.summary_of(request_id)
+        if live is not None and (live.offset, live.digest) == (record.offset, parsed.digest):
+            draft.write(_READ_AGAIN)
+            return
         if live is not None or request_id.encode() in self._quarantined:
-            draft.write("duplicate", self._duplicate(request, record, parsed, same_body=live == parsed.digest))
+            same_body = live is not None and live.digest == parsed.digest
+            draft.write("duplicate", self._duplicate(request, record, parsed, same_body=same_body))
             return
         finished = await self._patiently(lambda: self._finished.find(request_id))
         if finished is None:
             self._accept(draft, record, parsed)
+            return
+        if (finished.offset, finished.digest) == (record.offset, parsed.digest):
+            draft.write(_READ_AGAIN)
             return
         event = self._duplicate(request, record, parsed, same_body=finished.digest == parsed.digest)
         again = await self._completion_again(finished)
@@ -160,16 +170,20 @@ class Intake:
     async def _cancel(self, draft: Draft, request: CancelRequest, record: InRecord, parsed: ParsedRequest) -> None:
         request_id = request.request_id
         await self._patiently(lambda: self._parked.load(request_id))
-        step = self._jobs.cancel(request_id, record)
+        step = self._jobs.cancel(request_id)
         if step is not None:
             draft.take(step, "cancel")
             return
-        finished = await self._patiently(lambda: self._finished.find(request_id))
+        over = self._jobs.has_ended(request_id)
+        if not over:
+            over = await self._patiently(lambda: self._finished.find(request_id)) is not None
         event = CancelIgnored(
             request_id=request_id,
             attempt=1,
             time=self._now(),
-            reason="unknown" if finished is None else "finished",
+            metadata=request.metadata,
+            tenant=request.tenant,
+            reason="finished" if over else "unknown",
         )
         draft.write("cancel_ignored", self._progress(event, record, parsed))
 

@@ -66,11 +66,11 @@ class ParkedJobs:
         """Leave a job in the log. Called by the takeover, in the order of the log."""
         self._parked[job.key] = job
 
-    def digest_of(self, request_id: str) -> str | None:
-        """The digest of a parked job's request; None when the id is not parked here."""
+    def summary_of(self, request_id: str) -> JobSummary | None:
+        """What is known of a parked job; None when the id is not parked here."""
         key = request_id.encode()
         job = self._parked.get(key) or self._lost.get(key)
-        return None if job is None else job.summary.digest
+        return None if job is None else job.summary
 
     def loads_at_once(self, request_id: str) -> bool:
         """Whether `load` would not wait for memory: of jobs that are loaded, some may have to end before."""

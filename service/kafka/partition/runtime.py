@@ -203,9 +203,10 @@ class PartitionRuntime:
         self.fail(Fenced(death.reason) if death.fenced else PartitionError(f"the writer died: {death.reason}"))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
+        if self._closing and task.cancelled():
             return
-        error = task.exception()
+        # Nobody but `close` cancels it: otherwise a future that it awaited was cancelled by others.
+        error = RuntimeError("canceled from elsewhere") if task.cancelled() else task.exception()
         if error is not None:
             log.error(LogEvent.INTAKE_FAILED, partition=self.partition, error=repr(error), exc_info=error)
             self.fail(PartitionError(f"intake failed: {error!r}"))

@@ -2,7 +2,8 @@
 
 With `kafka.delivery=at_least_once` the end of a job is written in steps: its completion, then the finished record,
 then the tombstone of the job. A crash between two steps leaves a live job whose completion is published; going on with
-it would pay for it again. Called by a takeover before it hands the live jobs to the engine.
+it would pay for it again. Called by a takeover before it hands the live jobs to the engine, unless the log says that
+everything in it was written with transactions (`delivery_note.py`).
 """
 
 from __future__ import annotations
@@ -30,10 +31,14 @@ One would do with a single writer; a process that was frozen may have written ou
 
 @dataclass(frozen=True, slots=True)
 class EndedJob:
-    """A job whose completion is in the topic. `is_noted`: its finished record is there too."""
+    """A job whose completion is in the topic. `is_noted`: its finished record is there too.
+
+    `offset` is that of the request's record in the requests topic.
+    """
 
     key: bytes
     digest: str
+    offset: int
     completion: RecordPosition
     is_noted: bool
 
@@ -57,7 +62,7 @@ class EndedJobs:
         request with the same id has another one. Raises `RestoreFailed`, `Superseded` or `ReadFailed`.
         """
         jobs = {
-            event_id(self._partition, offset, "completion"): (key, digest)
+            event_id(self._partition, offset, "completion"): (key, digest, offset)
             for key, digest, offset in _summaries(live, summarize)
         }
         if not jobs:

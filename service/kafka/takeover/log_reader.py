@@ -15,6 +15,7 @@ from service.errors import PartitionError, reason_of
 from service.kafka.connecting.connection import new_consumer
 from service.kafka.logs.index import IndexBuilder
 from service.kafka.marker import PRIVATE_PREFIX, Marker
+from service.kafka.other_clients.open_transactions import open_transactions
 from service.kafka.reading.fetched import Fetched, UnreadableRange
 from service.kafka.reading.fetching import decode_with
 from service.settings import KafkaSettings
@@ -98,7 +99,7 @@ class LogReader:
                 if now_at != position:
                     position, since = now_at, loop.time()
                 elif loop.time() - since > self._stall_seconds:
-                    raise RestoreFailed(f"{topic}/{partition} stands still at offset {position}, before our marker")
+                    raise await self._stands_still(where, position, "our marker")
                 await asyncio.sleep(0)
         except (KafkaError, TimeoutError) as error:
             raise RestoreFailed(f"{topic}/{partition} can't be read: {reason_of(error)}") from error
@@ -126,12 +127,25 @@ class LogReader:
                 if now_at != position:
                     position, since = now_at, loop.time()
                 elif loop.time() - since > self._stall_seconds:
-                    raise RestoreFailed(f"{topic}/{partition} stands still at offset {position}, before {end}")
+                    raise await self._stands_still(where, position, str(end))
                 if position < end:
                     for records in (await consumer.getmany(where, timeout_ms=_POLL_MS, max_records=_BATCH)).values():
                         yield records
         except (KafkaError, TimeoutError) as error:
             raise RestoreFailed(f"{topic}/{partition} can't be read: {reason_of(error)}") from error
+
+    async def _stands_still(self, where: TopicPartition, position: int, target: str) -> RestoreFailed:
+        """Most likely another client's open transaction is in the way: it is named, if Kafka says whose it is."""
+        reason = f"{where.topic}/{where.partition} stands still at offset {position}, before {target}"
+        try:
+            async with asyncio.timeout(self._settings.call_timeout_seconds):
+                found = await open_transactions(self._consumer._client, where.topic, where.partition)  # noqa: SLF001
+        except (KafkaError, TimeoutError, OSError, NotImplementedError):
+            return RestoreFailed(reason)
+        if not found:
+            return RestoreFailed(reason)
+        todo = "end that client's transaction, or wait for the broker to do it (transaction.max.timeout.ms)"
+        return RestoreFailed(f"{reason}, because of an open transaction of {found[0]}; {todo}")
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """The first offset and the one behind the last. Raises `RestoreFailed`."""

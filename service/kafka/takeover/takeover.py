@@ -32,6 +32,7 @@ from service.kafka.ports import (
     RecordPosition,
     WriteUnit,
 )
+from service.kafka.takeover.delivery_note import delivery_record, only_whole_ends
 from service.kafka.takeover.ended_jobs import EndedJobs
 from service.kafka.takeover.input_position import FoundPosition, find_position
 from service.kafka.takeover.job_restore import restore_jobs
@@ -93,7 +94,10 @@ class Takeover:
         topics = self._settings.topics
         note = self._owner_check.note(marker.owner, marker.at_ms)
         markers = [marker.record(topic, partition) for topic in (topics.jobs, topics.finished)]
-        return [*markers, candidate_record(topics.jobs, partition, note)]
+        records = [*markers, candidate_record(topics.jobs, partition, note)]
+        if self._settings.kafka.delivery == "at_least_once":
+            records.append(delivery_record(topics.jobs, partition, "at_least_once"))
+        return records
 
     async def run(self, partition: int, wanted: StillWanted) -> Taken:
         """Take `partition` over; its jobs go on as soon as they are read.
@@ -129,8 +133,7 @@ class Takeover:
                             on_batch=_in_restore,
                         )
                         await self._must_be_ours(reader, marker, partition, live, writer)
-                        if self._settings.kafka.delivery == "at_least_once":
-                            await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
+                        await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
                 parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock, self._reserve)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
@@ -208,17 +211,24 @@ class Takeover:
         writer: PartitionWriter,
         wanted: StillWanted,
     ) -> None:
-        """Take from `live` the jobs whose completion is published, and write what was missing of their end."""
+        """Take from `live` the jobs whose completion is published, and write what was missing of their end.
+
+        Nothing is searched when whoever wrote before did so with transactions, like us.
+        """
+        if only_whole_ends(live):
+            return
         search = EndedJobs(finished.partition, self._settings.topics, reader, self._readers.completions, wanted)
         for ended in await search.among(live, jobs.summary, marker):
             request_id, now_ms = ended.key.decode(), int(self._clock.time() * 1000)
-            note = finished.record(FinishedRecord(request_id, ended.digest, ended.completion, now_ms))
+            note = finished.record(FinishedRecord(request_id, ended.digest, ended.completion, now_ms, ended.offset))
             tombstone = OutRecord(self._settings.topics.jobs, finished.partition, ended.key, None)
             places = await self._write(writer, [tombstone] if ended.is_noted else [tombstone, note])
             if not ended.is_noted:
                 finished.add(request_id, places[1].offset)
             live.replace(ended.key, None)
             log.info(LogEvent.JOB_ENDED_BEFORE, partition=finished.partition, request_id=request_id)
+        if self._settings.kafka.delivery == "exactly_once":
+            await self._write(writer, [delivery_record(self._settings.topics.jobs, finished.partition, "exactly_once")])
 
     async def _must_be_ours(
         self,

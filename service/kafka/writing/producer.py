@@ -26,7 +26,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from service.errors import PartitionError
 from service.kafka.connecting.connection import is_unreachable, new_producer
-from service.kafka.ports import OutRecord, RecordPosition
+from service.kafka.ports import Lease, OutRecord, RecordPosition
 from service.kafka.writing.futures import consume
 from service.kafka.writing.raw_batch import send_record
 from service.settings import KafkaSettings
@@ -34,6 +34,9 @@ from service.settings import KafkaSettings
 T = TypeVar("T")
 
 _KILL_SECONDS = 5.0
+
+NO_HEARTBEAT = "no heartbeat for as long as the session timeout"
+"""Why a process that may have been taken for dead writes nothing."""
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 """What a broker answers to a batch above `max.message.bytes`."""
@@ -116,6 +119,22 @@ class BoundedProducer:
         """
         self._producer._message_accumulator._batch_ttl = float("inf")  # noqa: SLF001
 
+    def send_only_while(self, lease: Lease) -> None:
+        """Throw away what would be sent once the lease is lost. Called after `start`, before any record.
+
+        It is asked before every request, also a repeated one: the process may have been frozen since the records were
+        handed over, and no broker refuses them.
+        """
+        accumulator = self._producer._message_accumulator  # noqa: SLF001
+        drain = accumulator.drain_by_nodes
+
+        def drain_with_lease(*args: Any, **options: Any) -> Any:
+            if not lease.alive():
+                self.discard(NO_HEARTBEAT)
+            return drain(*args, **options)
+
+        accumulator.drain_by_nodes = drain_with_lease
+
     async def begin(self) -> None:
         await self._limited("begin", self._producer.begin_transaction())
 
@@ -194,13 +213,13 @@ class BoundedProducer:
             await asyncio.wait(left, timeout=_KILL_SECONDS)
         self._forget_transaction()
 
-    def discard(self) -> None:
+    def discard(self, reason: str = "the producer was closed") -> None:
         """Throw away what is gathered but not yet sent, and fail all open deliveries, at once."""
         accumulator = self._producer._message_accumulator  # noqa: SLF001
         for batches in accumulator._batches.values():  # noqa: SLF001
             # One that was put back for another try: its callback takes it from among the pending, where it must be.
             accumulator._pending_batches.update(batch for batch in batches if batch.retry_count)  # noqa: SLF001
-        accumulator.fail_all(KafkaError("the producer was closed"))
+        accumulator.fail_all(KafkaError(reason))
         for batches in list(accumulator._batches.values()):  # noqa: SLF001
             for batch in batches:
                 consume(batch.future, batch._drain_waiter)  # noqa: SLF001

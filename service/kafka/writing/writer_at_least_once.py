@@ -23,7 +23,7 @@ from service.kafka.ports import Lease, OutRecord, RecordPosition, WriteUnit
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.group_commit import GroupCommitWriter
 from service.kafka.writing.pace import TransactionPace
-from service.kafka.writing.producer import BoundedProducer, MakeProducer, ProducerFailed
+from service.kafka.writing.producer import NO_HEARTBEAT, BoundedProducer, MakeProducer, ProducerFailed
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 
@@ -78,11 +78,9 @@ class AtLeastOnceWriter(GroupCommitWriter):
 
     async def _open(self) -> None:
         await self._producer.start(written_topics(self._settings.topics))
+        self._producer.send_only_while(self._lease)
 
     async def _write(self, units: Sequence[WriteUnit]) -> list[list[RecordPosition]]:
-        if not self._lease.alive():
-            # Nothing fences this process: whoever owns the partition by now must not be written over.
-            raise ProducerFailed("write", "no heartbeat for as long as the session timeout", unreachable=True)
         own = [[_Slot(record) for record in unit.records] for unit in units]
         await self._send(slot for slots in own for slot in slots if not self._is_state(slot))
         further = [
@@ -95,14 +93,26 @@ class AtLeastOnceWriter(GroupCommitWriter):
         failpoint(Point.BEFORE_COMMIT)
         offset = max((unit.input_offset for unit in units if unit.input_offset is not None), default=None)
         if offset is not None:
+            self._must_be_alive()
             await self._offsets.commit(self._settings.topics.requests, self.partition, offset)
         return [[slot.place for slot in slots] for slots in slots_of]
 
     def _is_state(self, slot: _Slot) -> bool:
         return slot.record.topic == self._settings.topics.jobs
 
+    def _must_be_alive(self) -> None:
+        """Called before every step: nothing fences this process, which may have been frozen in between.
+
+        Whoever owns the partition by now must not be written over. Raises `ProducerFailed`.
+        """
+        if not self._lease.alive():
+            raise ProducerFailed("write", NO_HEARTBEAT, unreachable=True)
+
     async def _send(self, slots: Iterable[_Slot]) -> None:
         filled = list(slots)
+        if not filled:
+            return
+        self._must_be_alive()
         sent = await self._producer.send(slot.record for slot in filled)
         for slot, place in zip(filled, await self._producer.delivered(sent), strict=True):
             slot.place = place

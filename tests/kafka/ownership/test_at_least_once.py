@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,12 +15,14 @@ from service.domain.job import Job, Phase, encode_job
 from service.errors import PartitionError
 from service.kafka.partition.runtime import PartitionRuntime
 from service.kafka.ports import FinishedRecord, OutRecord, RecordPosition, WriterClosed, WriteUnit
+from service.kafka.takeover.delivery_note import DELIVERY_KEY
 from service.kafka.takeover.surroundings import Readers
 from service.kafka.takeover.takeover import Takeover
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.producer import BoundedProducer, MakeProducer, ProducerFailed, Sent
+from service.kafka.writing.writer import TransactionalWriter
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter
-from service.settings import Settings
+from service.settings import KafkaSettings, Settings
 from service.telemetry.metrics import Metrics
 from tests.kafka.ownership.world import FakeHost, FakeJobs, World
 from tests.kafka.writing.test_sender_contract import SwitchLease
@@ -54,8 +56,8 @@ class NoOffsets:
 class Process:
     """One process of the service, as far as takeovers go."""
 
-    def __init__(self, settings: Settings, make_producer: MakeProducer) -> None:
-        kafka = settings.kafka.model_copy(update={"delivery": "at_least_once"})
+    def __init__(self, settings: Settings, make_producer: MakeProducer, *, delivery: str = "at_least_once") -> None:
+        kafka = settings.kafka.model_copy(update={"delivery": delivery})
         self.settings = settings.model_copy(update={"kafka": kafka})
         self.host = FakeHost(self.settings)
         self.lease = SwitchLease()
@@ -73,7 +75,11 @@ class Process:
             limits=TopicLimits(),
         )
 
-    def _writer(self, partition: int) -> AtLeastOnceWriter:
+    def _writer(self, partition: int) -> AtLeastOnceWriter | TransactionalWriter:
+        if self.settings.kafka.delivery == "exactly_once":
+            return TransactionalWriter(
+                partition, settings=self.settings, metrics=Metrics(), clock=SystemClock(), limits=TopicLimits()
+            )
         return AtLeastOnceWriter(
             partition,
             settings=self.settings,
@@ -153,17 +159,36 @@ def failing_at(step: int | None) -> MakeProducer:
     return Failing
 
 
+def frozen_with(lease: SwitchLease) -> MakeProducer:
+    """Producers that are frozen, for longer than the lease lasts, as soon as they have gathered a completion."""
+
+    class Frozen(BoundedProducer):
+        def __init__(self, settings: KafkaSettings, options: Mapping[str, Any]) -> None:
+            super().__init__(settings, {**options, "linger_ms": 500})
+
+        async def send(self, records: Iterable[OutRecord]) -> list[Sent]:
+            handed = list(records)
+            sent = await super().send(handed)
+            lease.held = lease.held and not any(record.topic.endswith("completions") for record in handed)
+            return sent
+
+    return Frozen
+
+
 STEPS = {"completion": 0, "finished record": 1, "tombstone": 2}
 
 
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 @pytest.mark.parametrize("died_before", STEPS)
-async def test_a_job_whose_completion_is_published_is_never_begun_again(world: World, died_before: str) -> None:
+async def test_a_job_whose_completion_is_published_is_never_begun_again(
+    world: World, died_before: str, delivery: str
+) -> None:
     live = job("r-1", offset=7)
     async with Process(world.settings, failing_at(STEPS[died_before])).owning() as runtime:
         await runtime.writer.submit(WriteUnit([state(world.settings, live), state(world.settings, job("r-2", 8))]))
         with pytest.raises(WriterClosed):
             await runtime.writer.submit(end_of(runtime, world.settings, live))
-    successor = Process(world.settings, BoundedProducer)
+    successor = Process(world.settings, BoundedProducer, delivery=delivery)
     async with successor.owning() as runtime:
         if died_before == "completion":
             assert successor.jobs().restored == ["r-1", "r-2"]
@@ -171,7 +196,10 @@ async def test_a_job_whose_completion_is_published_is_never_begun_again(world: W
         assert successor.jobs().restored == ["r-2"]
         found = await runtime.finished.find("r-1")
         assert found is not None
-        assert (found.digest, found.completion.offset) == (live.digest, 0)
+        assert (found.digest, found.completion.offset, found.offset) in (
+            (live.digest, 0, live.offset),
+            (live.digest, 0, None),  # as the process that died has written it
+        )
         assert await runtime.finished.completion(found) is not None
     assert len(await world.read(world.topics.completions)) == 1
     notes = [record for record in await world.read(world.topics.finished) if record.key == b"r-1"]
@@ -216,3 +244,28 @@ async def test_a_partition_that_another_process_has_owned_in_between_is_not_kept
             await runtime.writer.submit(WriteUnit([state(world.settings, job("r-1", 7))]))
         with pytest.raises(PartitionError, match="another process has owned partition 0"):
             await frozen.takeover.renew(kept)
+
+
+async def test_the_log_says_how_it_was_written_by_whoever_owned_it_last(world: World) -> None:
+    async def noted() -> list[bytes]:
+        notes = [record.value or b"" for record in await world.read(world.topics.jobs) if record.key == DELIVERY_KEY]
+        return [b"exactly" if b"exactly_once" in note else b"at least" for note in notes]
+
+    for delivery in ("at_least_once", "exactly_once", "exactly_once", "at_least_once", "exactly_once"):
+        async with Process(world.settings, BoundedProducer, delivery=delivery).owning():
+            pass
+    assert await noted() == [b"at least", b"exactly", b"at least", b"exactly"]
+
+
+async def test_what_a_process_had_gathered_when_it_was_frozen_is_not_sent_when_it_wakes(world: World) -> None:
+    lease = SwitchLease()
+    frozen = Process(world.settings, frozen_with(lease))
+    frozen.lease = lease
+    async with frozen.owning() as runtime:
+        await runtime.writer.submit(WriteUnit([state(world.settings, job("r-1", 7))]))
+        with pytest.raises(WriterClosed, match="no heartbeat"):
+            await runtime.writer.submit(end_of(runtime, world.settings, job("r-1", 7)))
+    assert await world.read(world.topics.completions) == []
+    successor = Process(world.settings, BoundedProducer)
+    async with successor.owning():
+        assert successor.jobs().restored == ["r-1"]

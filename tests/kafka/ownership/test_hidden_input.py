@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import orjson
@@ -10,20 +11,30 @@ import pytest
 from confluent_kafka import Producer
 
 from service.cli.checks.hidden_requests import examine_hidden
-from tests.kafka.ownership.world import World
+from service.kafka.marker import Marker
+from service.kafka.takeover.log_reader import LogReader, RestoreFailed
+from tests.kafka.ownership.world import Member, World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
-def _left_open(world: World, name: str) -> Producer:
+def _left_open(world: World, name: str, topic: str | None = None) -> Producer:
     """A client that has written a request of its own and does not commit."""
     producer = Producer({"bootstrap.servers": world.settings.kafka.bootstrap_servers, "transactional.id": name})
     producer.init_transactions(30)
     producer.begin_transaction()
     body = {"type": "analyze", "request_id": "strange", "prompt": "x", "video": {"type": "url", "url": "https://a/b"}}
-    producer.produce(world.topics.requests, orjson.dumps(body), partition=0)
+    producer.produce(topic or world.topics.requests, orjson.dumps(body), b"strange", partition=0)
     producer.flush(30)
     return producer
+
+
+def _hiding_producers(member: Member) -> list[str]:
+    """Producers that the metrics name, each with a plausible time."""
+    samples = [sample for metric in member.metrics.input_hidden_since.collect() for sample in metric.samples]
+    assert all(0 <= time.time() - sample.value < 600 for sample in samples)
+    assert all(sample.labels["partition"] == "0" for sample in samples)
+    return [sample.labels["producer_id"] for sample in samples]
 
 
 async def test_an_open_transaction_of_a_stranger_is_named_until_it_ends(
@@ -45,6 +56,8 @@ async def test_an_open_transaction_of_a_stranger_is_named_until_it_ends(
         assert member.value("reelwire_input_hidden_records", partition="0") == 2
         assert member.value("reelwire_input_hidden_seconds", partition="0") > 0
         assert member.value("reelwire_input_hidden_records", partition="1") == 0
+        [producer_id] = _hiding_producers(member)
+        assert f"of producer {producer_id}, " in told[0]
         assert member.value("reelwire_input_lag", partition="0") == 2
         await eventually(lambda: member.host.live() == {"other"})
 
@@ -57,4 +70,20 @@ async def test_an_open_transaction_of_a_stranger_is_named_until_it_ends(
         await eventually(lambda: member.host.live() == {"other", "behind"})
         await eventually(lambda: not member.ownership.hidden_input())
         await eventually(lambda: member.value("reelwire_input_hidden_records", partition="0") == 0)
+        assert _hiding_producers(member) == []
         assert await examine_hidden(world.settings) == []
+
+
+async def test_an_open_transaction_of_a_stranger_in_a_private_topic_is_named(world: World, prefix: str) -> None:
+    topic, marker = world.topics.jobs, Marker.new("tests", 1)
+    stranger = await asyncio.to_thread(_left_open, world, f"{prefix}-stranger", topic)
+    record = marker.record(topic, 0)
+    await world.write(topic, record.key, record.value)
+    brief = world.settings.kafka.model_copy(update={"call_timeout_seconds": 2.0, "transaction_timeout_ms": 1_000})
+    async with LogReader(brief) as reader:
+        with pytest.raises(
+            RestoreFailed, match=rf"before our marker, because .* transactional id {prefix}-stranger, s"
+        ):
+            async for _ in reader.until(marker, topic, 0, lambda: True):
+                pass
+    await asyncio.to_thread(stranger.abort_transaction, 30)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import orjson
 import pytest
 
 from contracts.deadletters import DeadLetterInfo
+from contracts.requests import digest_of
+from service.kafka.logs.finished import decode_finished, encode_finished
+from service.kafka.ports import FinishedRecord, RecordPosition
 from service.settings import JobSettings
-from tests.kafka.ownership.world import Eventually, World, event_of, says
+from tests.kafka.ownership.world import Eventually, World, event_of, request_of, says
 
 pytestmark = pytest.mark.integration
 
@@ -60,6 +65,35 @@ async def test_a_second_request_with_a_live_id_starts_nothing_and_says_so(world:
         assert member.host.jobs(0).begun == ["a"]
 
 
+async def test_a_record_that_is_read_again_after_a_crash_is_no_second_request(
+    world: World, eventually: Eventually
+) -> None:
+    """The crash was between what the record led to and the commit of its offset."""
+    digest = digest_of(orjson.loads(request_of("live")))
+    value = orjson.dumps({"v": 1, "digest": digest, "offset": await world.request("live")})
+    await world.write(world.topics.jobs, b"live", value)
+    place = RecordPosition(world.topics.completions, 0, await world.write(world.topics.completions, b"cam", b"{}"))
+    digest, now_ms = digest_of(orjson.loads(request_of("over"))), int(time.time() * 1000)
+    ended = FinishedRecord("over", digest, place, now_ms, await world.request("over"))
+    await world.write(world.topics.finished, b"over", encode_finished(ended))
+    await world.request("live")
+    async with world.member() as member:
+        await eventually(lambda: member.value("reelwire_requests_total", outcome="duplicate") == 1)
+        assert member.value("reelwire_requests_total", outcome="read_again") == 2
+        [duplicate] = [r for r in await world.read(world.topics.progress) if says(r, b"duplicate")]
+        assert dict(duplicate.headers)["ce_id"] == b"0-2-duplicate"
+        assert len(await world.read(world.topics.completions)) == 1
+        assert await world.committed() == 3
+
+
+async def test_a_finished_record_of_an_older_version_is_read() -> None:
+    place = RecordPosition("completions", 0, 5)
+    record = FinishedRecord("a", "d", place, 7, 3)
+    assert decode_finished(encode_finished(record)) == record
+    old = {name: value for name, value in orjson.loads(encode_finished(record)).items() if name != "offset"}
+    assert decode_finished(orjson.dumps(old)) == FinishedRecord("a", "d", place, 7, None)
+
+
 async def test_a_request_with_a_finished_id_has_its_completion_again_byte_for_byte(
     world: World, eventually: Eventually
 ) -> None:
@@ -95,15 +129,18 @@ async def test_a_cancel_reaches_a_live_job_and_is_ignored_for_all_others(world: 
         await eventually(lambda: member.host.live() == {"live", "over"})
         await member.host.jobs(0).finish("over")
         for name in ("live", "over", "never"):
-            await world.cancel(name)
+            await world.cancel(name, tenant="acme", metadata={"by": name, "url": "https://h/?a=b"})
         await eventually(lambda: member.host.canceled == ["live"])
         found = await world.until_read(
             world.topics.progress, lambda records: sum(says(r, b"cancel_ignored") for r in records) == 2
         )
         ignored = [event_of(r) for r in found if says(r, b"cancel_ignored")]
-        assert [(event["request_id"], event["reason"]) for event in ignored] == [
-            ("over", "finished"),
-            ("never", "unknown"),
+        assert [(event["request_id"], event["reason"], event["tenant"]) for event in ignored] == [
+            ("over", "finished", "acme"),
+            ("never", "unknown", "acme"),
+        ]
+        assert [event["metadata"] for event in ignored] == [
+            {"by": name, "url": "https://h/?a=b"} for name in ("over", "never")
         ]
 
 

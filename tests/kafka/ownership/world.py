@@ -77,6 +77,7 @@ class FakeJobs:
         self.writer = writer
         self.finished = finished
         self.live: dict[str, str] = {}
+        self.offsets: dict[str, int] = {}
         self.restored: list[str] = []
         self.begun: list[str] = []
         self.resumed = False
@@ -95,19 +96,21 @@ class FakeJobs:
         return JobSummary(record["digest"], record.get("deadline_ms"), record.get("offset", -1))
 
     def restore(self, key: bytes, value: bytes) -> None:
-        self.live[key.decode()] = self.summary(key, value).digest
+        summary = self.summary(key, value)
+        self.live[key.decode()], self.offsets[key.decode()] = summary.digest, summary.offset
         self.restored.append(key.decode())
 
     async def resume(self) -> None:
         self.resumed = True
 
-    def digest_of(self, request_id: str) -> str | None:
-        return self.live.get(request_id)
+    def summary_of(self, request_id: str) -> JobSummary | None:
+        digest = self.live.get(request_id)
+        return None if digest is None else JobSummary(digest, None, self.offsets[request_id])
 
     def accept(self, request: ParsedRequest, record: InRecord) -> Step:
         request_id = request.request.request_id
-        self.live[request_id] = request.digest
-        value = orjson.dumps({"v": 1, "digest": request.digest, "body": request.body.decode()})
+        self.live[request_id], self.offsets[request_id] = request.digest, record.offset
+        value = orjson.dumps({"v": 1, "digest": request.digest, "offset": record.offset, "body": request.body.decode()})
         topics = self.host.settings.topics
         return Step(
             [
@@ -117,7 +120,10 @@ class FakeJobs:
             lambda: self.begun.append(request_id),
         )
 
-    def cancel(self, request_id: str, record: InRecord) -> Step | None:
+    def has_ended(self, request_id: str) -> bool:
+        return False
+
+    def cancel(self, request_id: str) -> Step | None:
         if request_id not in self.live:
             return None
         return Step([], lambda: self.host.canceled.append(request_id))
@@ -131,7 +137,7 @@ class FakeJobs:
 
         def ending(places: Sequence[RecordPosition]) -> list[OutRecord]:
             now = int(SystemClock().time() * 1000)
-            record = FinishedRecord(request_id, digest, places[0], now)
+            record = FinishedRecord(request_id, digest, places[0], now, self.offsets[request_id])
             return [self.finished.record(record)]
 
         tombstone = OutRecord(topics.jobs, self.partition, request_id.encode(), None)
@@ -254,8 +260,9 @@ class World:
         """Send a good request; returns its offset."""
         return await self.send(request_of(request_id, **members), partition, key=b"cam")
 
-    async def cancel(self, request_id: str, partition: int = 0) -> int:
-        return await self.send(orjson.dumps({"type": "cancel", "request_id": request_id}), partition, key=b"cam")
+    async def cancel(self, request_id: str, partition: int = 0, **more: Any) -> int:
+        value = orjson.dumps({"type": "cancel", "request_id": request_id} | more)
+        return await self.send(value, partition, key=b"cam")
 
     async def send(
         self,

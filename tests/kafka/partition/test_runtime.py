@@ -122,3 +122,25 @@ async def test_closing_leaves_a_unit_under_way_to_the_writer() -> None:
 
     assert not writer.units[0].cancelled()
     assert intake.begun == []
+
+
+async def test_intake_that_others_cancel_fails_the_partition() -> None:
+    writer, intake = HeldWriter(), ScriptedIntake()
+    runtime = _runtime(writer, intake)
+
+    runtime.offer([_record(0)])
+    await _turns()
+    # What awaits a future is cancelled with it; `settled` would wait for ever.
+    [taking_in] = [task for task in asyncio.all_tasks() if task.get_name() == "intake-0"]
+    taking_in.cancel()
+
+    await runtime.settled()
+    assert "canceled from elsewhere" in str(await runtime.failed)
+    await runtime.close()
+
+
+async def test_closing_is_no_failure() -> None:
+    runtime = _runtime(HeldWriter(), ScriptedIntake())
+    await runtime.close()
+    await _turns()
+    assert not runtime.failed.done()

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import cast
 
 import pytest
 
 from service.clock import SystemClock
-from service.kafka.ports import OutRecord, RecordPosition, WriterClosed, WriteUnit
+from service.kafka.ports import Lease, OutRecord, RecordPosition, WriterClosed, WriteUnit
 from service.kafka.writing.producer import BoundedProducer, ProducerFailed
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter
 from service.settings import load_settings
@@ -24,10 +24,14 @@ class RecordingProducer:
     def __init__(self, steps: list[str], fail_at: str | None = None) -> None:
         self.steps = steps
         self.fail_at = fail_at
+        self.after: Callable[[str], None] = lambda step: None
         self._sent: list[OutRecord] = []
 
     async def start(self, topics: Sequence[str] = ()) -> None:
         assert TOPICS.jobs in topics
+
+    def send_only_while(self, lease: Lease) -> None:
+        """Nothing is gathered."""
 
     async def send(self, records: Iterable[OutRecord]) -> list[asyncio.Future[RecordPosition]]:
         self._sent = list(records)
@@ -51,6 +55,7 @@ class RecordingProducer:
         if step == self.fail_at:
             raise ProducerFailed(step, "refused")
         self.steps.append(step)
+        self.after(step)
 
 
 def record(topic: str) -> OutRecord:
@@ -126,3 +131,20 @@ async def test_a_process_that_may_have_been_taken_for_dead_writes_nothing(
     with pytest.raises(WriterClosed, match="heartbeat"):
         await writer.submit(UNIT)
     assert steps == []
+
+
+@pytest.mark.parametrize("frozen_after", ORDER[:-1])
+async def test_a_process_that_was_frozen_within_a_group_writes_nothing_more_of_it(
+    writer: AtLeastOnceWriter,
+    producer: RecordingProducer,
+    lease: SwitchLease,
+    steps: list[str],
+    frozen_after: str,
+) -> None:
+    def lose(step: str) -> None:
+        lease.held = step != frozen_after
+
+    producer.after = lose
+    with pytest.raises(WriterClosed, match="heartbeat"):
+        await writer.submit(UNIT)
+    assert steps == ORDER[: ORDER.index(frozen_after) + 1]
