@@ -81,8 +81,8 @@ def running(deployment: Deployment, members: list[GroupMember]) -> list[GroupMem
 async def refuse_strangers(settings: Settings) -> None:
     """Raise `DeploymentRefused` when our group has members with other topics than ours, be it one of them.
 
-    Called before joining, after being fenced, and by the first takeover after each rebalance. Waits for the end of a
-    rebalance, for some seconds: only then Kafka says who reads what. Raises `BrokerUnavailable` when nobody answers.
+    Called before joining and after being fenced. Waits for the end of a rebalance, for some seconds:
+    only then Kafka says who reads what. Raises `BrokerUnavailable` when nobody answers.
     """
     own, names = Deployment.of(settings), TopicNames.of(settings.topics)
 
@@ -109,8 +109,8 @@ async def refuse_strangers(settings: Settings) -> None:
 async def refuse_rivals(settings: Settings) -> None:
     """Raise `DeploymentRefused` when another group of this service reads our requests topic.
 
-    Other programs may read it too. Called before joining, and once again as a member, before the first job is handed
-    to the engine: of two that start at once, one finds the other. Waits like `refuse_strangers`, with the same errors.
+    Other programs may read it too. Called before joining. Two that start at once may not find each other. Waits like
+    `refuse_strangers`, with the same errors.
     """
     own = Deployment.of(settings)
 

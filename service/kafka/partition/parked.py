@@ -120,7 +120,7 @@ class ParkedJobs:
             self,
             job.key,
             job.size,
-            ended=lambda: job.key not in self._parked and self._jobs.digest_of(job.key.decode()) is None,
+            ended=lambda: job.key not in self._parked and self._jobs.summary_of(job.key.decode()) is None,
             other=lambda: job.key not in self._parked or job.size <= self._room_bytes(),
         )
         await self._load(job)

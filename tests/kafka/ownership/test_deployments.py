@@ -160,24 +160,6 @@ async def test_another_group_with_the_same_requests_and_private_topics_of_its_ow
         await again.serves(0, 1)
 
 
-@pytest.mark.parametrize("same_group", [True, False])
-async def test_of_two_that_start_at_once_and_share_only_requests_at_most_one_serves(
-    world: World, make_topics: TopicMaker, eventually: Any, same_group: bool
-) -> None:
-    group = None if same_group else f"{world.settings.kafka.group_id}-b"
-    members = [world.member(), Member(await _with(world, make_topics, *OTHERS, group=group))]
-    tasks: list[asyncio.Task[None]] = []
-    for member in members:
-        await member.__aenter__()
-        assert member.task is not None
-        tasks.append(member.task)
-    await eventually(lambda: any(task.done() for task in tasks), "one of them is refused")
-    for member, task in zip(members, tasks, strict=True):
-        if task.done():
-            assert isinstance(await member.failure(), DeploymentRefused)
-        await member.stop()
-
-
 async def test_other_programs_may_read_the_requests_topic(world: World) -> None:
     consumer = AIOKafkaConsumer(
         world.topics.requests,
