@@ -34,7 +34,7 @@ from service.kafka.ports import (
 )
 from service.kafka.takeover.delivery_note import delivery_record, only_whole_ends
 from service.kafka.takeover.ended_jobs import EndedJobs
-from service.kafka.takeover.input_position import FoundPosition, find_position
+from service.kafka.takeover.input_position import FoundPosition, find_position, report_lapse
 from service.kafka.takeover.job_restore import restore_jobs
 from service.kafka.takeover.live_records import LiveRecords, LogRecord, RestoreRoom, read_live
 from service.kafka.takeover.log_reader import LogReader, StillWanted, Superseded
@@ -148,7 +148,7 @@ class Takeover:
             if isinstance(error, PartitionError) and not known and writer.dead.done() and writer.dead.result().fenced:
                 raise Fenced(writer.dead.result().reason) from error
             raise
-        notice = self._notice(partition, position)
+        notice = report_lapse(partition, position, self._settings, self._metrics)
         seconds = self._clock.monotonic() - begun
         self._metrics.takeover_seconds.labels(part="all").observe(seconds)
         log.info(
@@ -327,27 +327,6 @@ class Takeover:
         if found.records:
             await self._write(writer, list(found.records))
         return found
-
-    def _notice(self, partition: int, found: FoundPosition) -> str | None:
-        """Say what was done about a committed offset that is not in the topic: in the log, metrics and health."""
-        position = found.position
-        if position.lapse is None:
-            return None
-        notice = found.explain(partition, self._settings.topics.requests, self._settings.kafka.offset_reset)
-        log.error(
-            LogEvent.INPUT_OFFSET_LAPSED,
-            partition=partition,
-            lapse=position.lapse,
-            committed=found.committed,
-            beginning=found.log.beginning,
-            end=found.log.end,
-            offset=None if position.held else position.offset,
-            lost=found.lost,
-            reason=notice,
-        )
-        action = "held" if position.held else self._settings.kafka.offset_reset
-        self._metrics.offset_lapses.labels(lapse=position.lapse, action=action).inc()
-        return notice
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
