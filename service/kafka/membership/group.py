@@ -30,7 +30,7 @@ from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.assignor import private_sticky_assignor
 from service.kafka.membership.broker_reach import LIMIT_SECONDS, BrokerReach
 from service.kafka.membership.lease import GroupLease
-from service.kafka.other_clients.deployments import refuse_rivals, refuse_strangers
+from service.kafka.other_clients.deployments import refuse_strangers
 from service.kafka.other_clients.open_transactions import Ends, OpenTransaction, ends_of, open_transactions
 from service.kafka.other_clients.topic_names import TopicNames
 from service.kafka.reading.fetched import Fetched
@@ -96,7 +96,7 @@ class Group:
     async def start(self, give_up: Callable[[], bool]) -> None:
         """Connect, waiting for a broker if there is none, and join. Returns early when `give_up` says so.
 
-        Raises `ProcessError` when Kafka refuses us, or when another deployment has our group or reads our requests.
+        Raises `ProcessError` when Kafka refuses us, or when a deployment with other topics is using the group.
         """
         while not give_up():
             consumer = self._new_consumer()
@@ -109,7 +109,6 @@ class Group:
                         max_headers=MAX_READ_HEADERS,
                     )
                 await refuse_strangers(self._settings)
-                await refuse_rivals(self._settings)
             except _HOPELESS as error:
                 await consumer.stop()
                 raise _refused(error) from error

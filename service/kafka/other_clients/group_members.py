@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     KafkaError,
     for_code,
@@ -22,8 +21,6 @@ from service.kafka.other_clients.topic_names import TopicNames
 from service.settings import KafkaSettings
 
 _PAUSE_SECONDS = 0.2
-_GROUPS_AT_ONCE = 200  # in one request
-_FORBIDDEN = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError)
 
 _T = TypeVar("_T")
 
@@ -66,32 +63,6 @@ async def members_of(settings: KafkaSettings, group: str) -> list[GroupMember]:
         except GroupAuthorizationFailedError:
             raise GroupHidden(group) from None
         return [_member(*member) for member in members]
-
-    return await _patiently(settings, ask)
-
-
-async def members_by_group(settings: KafkaSettings) -> dict[str, list[GroupMember]]:
-    """The members of every consumer group that we may look at. Bounded in time.
-
-    Raises `BrokerUnavailable` when one of the brokers does not answer.
-    """
-
-    async def ask(admin: Any) -> dict[str, list[GroupMember]]:
-        found: dict[str, list[GroupMember]] = {}
-        described = await admin.describe_cluster()
-        for broker in [one["node_id"] for one in described["brokers"]]:
-            try:
-                listed = await admin.list_consumer_groups(broker_ids=[broker])
-            except _FORBIDDEN:
-                continue
-            names = sorted(group for group, kind, *_ in listed if kind == "consumer")
-            for at in range(0, len(names), _GROUPS_AT_ONCE):
-                some: Sequence[str] = names[at : at + _GROUPS_AT_ONCE]
-                [response] = await admin.describe_consumer_groups(some, group_coordinator_id=broker)
-                for code, group, _, _, _, members, *_ in response.groups:
-                    if code == 0:  # else it is gone, was moved just now, or may not be looked at
-                        found[group] = [_member(*member) for member in members]
-        return found
 
     return await _patiently(settings, ask)
 

@@ -111,7 +111,6 @@ class Takeover:
         live = LiveRecords(self._room)
         try:
             async with self._jobs_turn:
-                await self._refuse_others(wanted)
                 with self._timed("fence"):
                     await writer.start()
                 if not wanted():
@@ -230,15 +229,6 @@ class Takeover:
             log.info(LogEvent.JOB_ENDED_BEFORE, partition=finished.partition, request_id=request_id)
         if self._settings.kafka.delivery == "exactly_once":
             await self._write(writer, [delivery_record(self._settings.topics.jobs, finished.partition, "exactly_once")])
-
-    async def _refuse_others(self, wanted: StillWanted) -> None:
-        """Before anything is written: end if the group, or another one, shows a deployment that we must not join."""
-        try:
-            await self._owner_check.refuse_others(self._group.assignment.generation)
-        except BrokerUnavailable as error:
-            raise PartitionError(str(error)) from error
-        if not wanted():
-            raise Superseded
 
     async def _must_be_ours(
         self,

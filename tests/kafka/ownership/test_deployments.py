@@ -113,9 +113,6 @@ async def test_one_group_with_different_topics_is_refused_in_either_order(
         await second.serves(0, 1)
 
 
-OTHERS = ("fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
-
-
 async def _with(world: World, make_topics: TopicMaker, *roles: str, group: str | None = None) -> Settings:
     """The settings of a deployment that differs in these topics, and in its group if one is given."""
     other = await _other_topics(world, make_topics)
@@ -141,41 +138,6 @@ async def test_one_group_that_differs_in_one_topic_is_refused_by_its_name(
         assert first.value("reelwire_group_rejoins_total") == 0
     async with Member(second.settings) as again:  # the first is gone
         await again.serves(0, 1)
-
-
-async def test_another_group_with_the_same_requests_and_private_topics_of_its_own_is_refused(
-    world: World, make_topics: TopicMaker
-) -> None:
-    other = f"{world.settings.kafka.group_id}-b"
-    second = Member(await _with(world, make_topics, *OTHERS, group=other))
-    async with world.member() as first:
-        await first.serves(0, 1)
-        async with second:
-            error = await second.failure()
-        assert isinstance(error, DeploymentRefused)
-        assert f"group {world.settings.kafka.group_id}, requests topic {world.topics.requests}" in str(error)
-        assert "is running: reelwire at" in str(error)
-        assert not second.host.opened
-    async with Member(second.settings) as again:
-        await again.serves(0, 1)
-
-
-@pytest.mark.parametrize("same_group", [True, False])
-async def test_of_two_that_start_at_once_and_share_only_requests_at_most_one_serves(
-    world: World, make_topics: TopicMaker, eventually: Any, same_group: bool
-) -> None:
-    group = None if same_group else f"{world.settings.kafka.group_id}-b"
-    members = [world.member(), Member(await _with(world, make_topics, *OTHERS, group=group))]
-    tasks: list[asyncio.Task[None]] = []
-    for member in members:
-        await member.__aenter__()
-        assert member.task is not None
-        tasks.append(member.task)
-    await eventually(lambda: any(task.done() for task in tasks), "one of them is refused")
-    for member, task in zip(members, tasks, strict=True):
-        if task.done():
-            assert isinstance(await member.failure(), DeploymentRefused)
-        await member.stop()
 
 
 async def test_other_programs_may_read_the_requests_topic(world: World) -> None:
