@@ -66,8 +66,11 @@ def http_date(text: str) -> float | None:
         return None
 
 
-def refusal(answer: PlatformAnswer, retry_after_seconds: float | None) -> PlatformError:
-    """The error for an answer that is no success. `retry_after_seconds`: the wait that it names; of a 429, ours."""
+def refusal(answer: PlatformAnswer, retry_after_seconds: float | None, *, took_seconds: float = 0.0) -> PlatformError:
+    """The error for an answer that is no success, which came after `took_seconds`.
+
+    `retry_after_seconds`: the wait that it names; of a 429, ours.
+    """
     status = answer.status or 0
     words = f"the platform answered {status}" + (f" ({answer.code})" if answer.code else "")
     if answer.message:
@@ -81,7 +84,7 @@ def refusal(answer: PlatformAnswer, retry_after_seconds: float | None) -> Platfo
     if 300 <= status < 400:
         return ServerFailed(f"{words}; redirects are never followed, check platform.base_url", answer=answer)
     if status >= 500 or status in (407, 408, 425):
-        return ServerFailed(words, answer=answer, retry_after_seconds=retry_after_seconds)
+        return ServerFailed(words, answer=answer, retry_after_seconds=retry_after_seconds, took_seconds=took_seconds)
     if status == 404:
         return NotFound(words, answer=answer)
     if status == 409:

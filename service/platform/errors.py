@@ -53,6 +53,10 @@ class RateLimited(PlatformError):
         self.retry_after_seconds = retry_after_seconds
 
 
+WORK_SECONDS = 5.0
+"""An error that comes sooner is a server that turns calls away: no analysis of a video runs, and fails, in less."""
+
+
 class ServerFailed(PlatformError):
     """5xx (also 408, 425, a proxy's 407, and redirects, which are never followed): the same call may work later.
 
@@ -61,14 +65,20 @@ class ServerFailed(PlatformError):
     """
 
     def __init__(
-        self, message: str | None = None, *, answer: PlatformAnswer, retry_after_seconds: float | None = None
+        self,
+        message: str | None = None,
+        *,
+        answer: PlatformAnswer,
+        retry_after_seconds: float | None = None,
+        took_seconds: float = 0.0,
     ) -> None:
         super().__init__(message, answer=answer)
         status = answer.status or 0
         self.may_have_happened = status >= 500 or answer.code == _TIMED_OUT
-        self.may_be_billed = self.may_have_happened and (status != 503 or retry_after_seconds is None)
-        """False for a 503 that says when to come again: the call was turned away before any work. A search for what
-        the call may have made costs nothing, so it goes by `may_have_happened` all the same."""
+        begun = status == 504 or answer.code == _TIMED_OUT or took_seconds >= WORK_SECONDS
+        self.may_be_billed = self.may_have_happened and begun and (status != 503 or retry_after_seconds is None)
+        """Whether an analysis may have run before the error. A search for what the call may have made costs nothing, so
+        it goes by `may_have_happened` instead."""
         self.retry_after_seconds = retry_after_seconds
         """The wait that the platform names; None when it names none."""
 

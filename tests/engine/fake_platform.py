@@ -36,7 +36,8 @@ def platform_answer(status: int, code: str | None = None) -> PlatformAnswer:
 
 
 def server_failed() -> ServerFailed:
-    return ServerFailed("the platform answered 503", answer=platform_answer(503))
+    """A failure after so long that the work may have been done."""
+    return ServerFailed("the platform answered 504", answer=platform_answer(504))
 
 
 def too_busy(seconds: float = 3) -> ServerFailed:

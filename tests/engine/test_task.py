@@ -166,7 +166,7 @@ async def test_a_platform_that_never_made_the_task_is_unavailable(bench: Bench) 
     await bench.take(analyze(**ASYNC))
     completion = await bench.completed()
     assert completion["error"]["code"] == "platform_unavailable"
-    assert completion["error"]["platform"]["status"] == 503
+    assert completion["error"]["platform"]["status"] == 504
     assert bench.platform.calls[-1].operation == "find_task"
 
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from contracts.events import PlatformAnswer
 from service.domain.facts import FailureKind
 from service.engine.work.failures import failure_of
 from service.errors import SettingsError
+from service.platform.answers import refusal
 from service.platform.call import AnalysisCall
 from service.platform.client import PlatformClient
 from service.platform.errors import (
@@ -68,11 +70,11 @@ async def test_every_shape_of_an_error_body_is_understood(
 @pytest.mark.parametrize(
     ("status", "code", "headers", "kind"),
     [
-        (500, None, [], FailureKind.SERVER),
-        (500, None, ["Retry-After: 5"], FailureKind.SERVER),
-        (502, None, [], FailureKind.SERVER),
-        (503, None, [], FailureKind.SERVER),
-        (503, None, ["Retry-After: soon"], FailureKind.SERVER),
+        (500, None, [], FailureKind.BUSY),
+        (500, None, ["Retry-After: 5"], FailureKind.BUSY),
+        (502, None, [], FailureKind.BUSY),
+        (503, None, [], FailureKind.BUSY),
+        (503, None, ["Retry-After: soon"], FailureKind.BUSY),
         (503, None, ["Retry-After: 5"], FailureKind.BUSY),
         (504, None, ["Retry-After: 5"], FailureKind.SERVER),
         (504, "request_canceled_or_timed_out", [], FailureKind.SERVER),
@@ -446,3 +448,11 @@ async def test_a_server_that_compresses_unasked_is_understood(platform: Scripted
     platform.respond = respond
     assert (await client.get_task("t")).status == "queued"
     assert platform.seen[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(("status", "seconds", "billed"), [(500, 4.9, False), (500, 5.0, True), (502, 61.0, True)])
+def test_an_error_that_comes_late_may_be_billed(status: int, seconds: float, *, billed: bool) -> None:
+    error = refusal(PlatformAnswer(status=status, code=None, message="no"), None, took_seconds=seconds)
+
+    assert isinstance(error, ServerFailed)
+    assert (error.may_have_happened, error.may_be_billed) == (True, billed)

@@ -266,6 +266,7 @@ class Exchange:
 
     async def _refused(self, response: httpx.Response, gate: Gate, sent_at: float) -> PlatformError:
         """The error of a response that is no success; closes the gate where it says so."""
+        took = self._clock.monotonic() - sent_at
         try:
             body = await read_body(response, MAX_ERROR_BYTES, cut=True)
         except OutcomeUnknown:
@@ -274,7 +275,7 @@ class Exchange:
         wait = wait_seconds(response.headers, self._clock.time())
         if answer.status == 429:
             wait = gate.close(wait, sent_at)
-        return refusal(answer, wait)
+        return refusal(answer, wait, took_seconds=took)
 
     async def _told_apart(self, error: PlatformError, operation: str) -> PlatformError:
         """`error` is a 403 that may mean the key or this request only: a call that anybody may make tells which."""

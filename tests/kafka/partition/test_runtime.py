@@ -51,6 +51,8 @@ class ScriptedIntake:
 class NoParked:
     async def run(self) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class NoJobs:
     def __len__(self) -> int:

@@ -34,6 +34,8 @@ class NoJobs:
 class NoParked:
     async def run(self) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class Recorder:
     """An intake that notes what became durable; `gate` holds it up."""
