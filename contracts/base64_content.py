@@ -11,10 +11,12 @@ from contracts.rejection import rule
 
 _STANDARD = re.compile(r"[A-Za-z0-9+/]++={0,2}")
 _MAX_PREFIX_CHARS = 256
+# Parameters may hold commas (`codecs=vp8,opus`), so the first comma is not the end of the prefix.
+_PREFIX = re.compile(r"(?i)data:[^\x00-\x1f\x7f]*?;base64,")
 
 _SCHEMA: dict[str, Any] = {
     "type": "string",
-    "pattern": r"^([Dd][Aa][Tt][Aa]:[^,]{0,245};[Bb][Aa][Ss][Ee]64,)?[A-Za-z0-9+/]+={0,2}$",
+    "pattern": r"^([Dd][Aa][Tt][Aa]:[^\x00-\x1f\x7f]{0,243};[Bb][Aa][Ss][Ee]64,)?[A-Za-z0-9+/]+={0,2}$",
 }
 
 
@@ -25,10 +27,10 @@ def base64_content(text: str) -> str:
     known to take them, and a repaired copy would no longer be what the sender signed or hashed.
     """
     if text[:5].lower() == "data:":
-        end = text.find(",", 0, _MAX_PREFIX_CHARS)
-        if end < 0 or not text[:end].lower().endswith(";base64"):
-            raise rule("a data: URL must have ;base64 before its comma")
-        text = text[end + 1 :]
+        prefix = _PREFIX.match(text, 0, _MAX_PREFIX_CHARS)
+        if prefix is None:
+            raise rule(f"a data: URL must have ;base64, before its content, within {_MAX_PREFIX_CHARS} characters")
+        text = text[prefix.end() :]
     if _STANDARD.fullmatch(text) is None:
         raise rule(_what_is_wrong(text))
     stripped = len(text.rstrip("="))

@@ -20,6 +20,7 @@ STRUCTURED_JSON = "application/cloudevents+json"
 
 _EVENT = "application/cloudevents"
 _BATCH = "application/cloudevents-batch"
+_VERSION_NAMES = ("ce_specversion", "ce-specversion")
 _DATA = frozenset({"data", "data_base64"})
 
 
@@ -27,7 +28,8 @@ def unwrap(value: bytes | None, headers: Iterable[Header]) -> tuple[dict[str, An
     """The data of a record and, in structured mode, the attributes around it (else nothing).
 
     Raises `RejectedRecord`. `application/cloudevents` without a format is taken for JSON. An envelope is known by
-    its shape when it has `specversion` and data, and no `request_id`.
+    its shape when it has `specversion` and data, and no `request_id`. With attributes in the headers (`ce_specversion`)
+    the record is in binary mode whatever its `content-type` says, unless the value has a `specversion` itself.
     """
     media_type = _media_type(next(reversed(header_values(headers, ("content-type",))), None))
     base, _, suffix = media_type.partition("+")
@@ -41,10 +43,12 @@ def unwrap(value: bytes | None, headers: Iterable[Header]) -> tuple[dict[str, An
             DeadLetterCode.NOT_JSON, f"content-type: events are taken as JSON only; send {STRUCTURED_JSON}"
         )
     document = _object(read_json(value, "value"), "value")
-    shaped = "specversion" in document and "request_id" not in document and _DATA & document.keys()
-    if base != _EVENT and not shaped:
-        return document, {}
-    return _data_of(document), document
+    if "specversion" in document:
+        shaped = "request_id" not in document and _DATA & document.keys()
+        structured = base == _EVENT or shaped
+    else:
+        structured = base == _EVENT and not header_values(headers, _VERSION_NAMES)
+    return (_data_of(document), document) if structured else (document, {})
 
 
 def _data_of(envelope: dict[str, Any]) -> dict[str, Any]:
@@ -62,12 +66,17 @@ def _data_of(envelope: dict[str, Any]) -> dict[str, Any]:
     if envelope.get("data") is not None:
         raise RejectedRecord(DeadLetterCode.INVALID, "data_base64: not together with data; send one of them")
     try:
-        raw = base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else None
+        raw = _decoded(encoded) if isinstance(encoded, str) else None
     except (binascii.Error, ValueError):
         raw = None
     if raw is None:
         raise RejectedRecord(DeadLetterCode.INVALID, "data_base64: must be a string of base64")
     return _object(read_json(raw, "data_base64"), "data_base64")
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes of base64, padded or not, as `base64_string` is taken."""
+    return base64.b64decode(text if text.endswith("=") else text + "=" * (-len(text) % 4), validate=True)
 
 
 def _media_type(value: str | None) -> str:

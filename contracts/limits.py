@@ -11,6 +11,8 @@ from contracts.platform_limits import INLINE_VIDEO_BYTES, base64_characters
 MAX_KEY_BYTES = 4096
 """The key is copied to every record that is published for the request."""
 MAX_HEADERS = 256
+MAX_READ_HEADERS = 1024
+"""A record with more is not decoded: its dead letter holds the bytes of the record as they are in the log."""
 MAX_HEADER_BYTES = 64 * 1024
 """Names and values of all headers together."""
 
@@ -26,6 +28,8 @@ MAX_JSON_DIGITS = 300
 MAX_METADATA_BYTES = 16 * 1024
 MAX_RESPONSE_FORMAT_BYTES = 256 * 1024
 """As compact JSON. It is kept with the job for as long as the job lives."""
+MAX_SCHEMAS = 2_000
+"""Schemas inside `response_format.json_schema`, itself included: properties, items, choices, definitions."""
 MAX_DEADLINE_CHARS = 64
 MAX_INLINE_BASE64_CHARS = base64_characters(INLINE_VIDEO_BYTES)
 """30 MB, the platform's limit for a video inside a request, as base64."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import to_json
 
 from contracts.images import ImageInput, PromptV2
@@ -27,6 +27,15 @@ AnalysisMode = Literal["general", "time_based_metadata"]
 Deadline = Annotated[
     str, Field(max_length=MAX_DEADLINE_CHARS, json_schema_extra={"format": "date-time", "pattern": RFC3339_PATTERN})
 ]
+
+
+def _small(value: dict[str, Any]) -> dict[str, Any]:
+    if len(to_json(value)) > MAX_METADATA_BYTES:
+        raise rule(f"must be at most {MAX_METADATA_BYTES} bytes as compact UTF-8 JSON")
+    return value
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 
 
 class _Request(Message):
@@ -79,7 +88,7 @@ class AnalyzeRequest(_Request):
     """RFC 3339 with an offset; past it the job is given up."""
     tenant: Tenant | None = None
     """For whom the analysis is; echoed on every event but fragments."""
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     """Echoed on every event but fragments; up to 16 KiB as compact UTF-8 JSON."""
 
     @field_validator("deadline")
@@ -90,13 +99,6 @@ class AnalyzeRequest(_Request):
                 parse_rfc3339(value)
             except ValueError:
                 raise rule("must be RFC 3339 with an offset, such as 2026-03-04T05:00:00Z") from None
-        return value
-
-    @field_validator("metadata")
-    @classmethod
-    def _small(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None and len(to_json(value)) > MAX_METADATA_BYTES:
-            raise rule(f"must be at most {MAX_METADATA_BYTES} bytes as compact UTF-8 JSON")
         return value
 
     @property
@@ -110,6 +112,10 @@ class CancelRequest(_Request):
 
     type: Literal["cancel"]
     request_id: RequestId
+    tenant: Tenant | None = None
+    """Echoed on `cancel_ignored`."""
+    metadata: Metadata | None = None
+    """Echoed on `cancel_ignored`; a completion has that of the request it ends."""
 
 
 Request = AnalyzeRequest | CancelRequest

@@ -18,7 +18,7 @@ from contracts.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_KEY_BYTES, MAX_R
 from contracts.rejection import RejectedRecord, explain
 from contracts.request_models import AnalyzeRequest, CancelRequest, Mode, Request, RequestId
 from contracts.request_rules import first_conflict
-from contracts.response_format import JsonSchemaFormat, SegmentFormat
+from contracts.response_format import STORED, JsonSchemaFormat, SegmentFormat
 from contracts.trace import trace_of
 from contracts.video import AssetVideo, Base64Video, FileVideo, ObjectVideo, UrlVideo, Video
 
@@ -86,9 +86,12 @@ def dump_request(request: Request) -> bytes:
 
 
 def load_request(body: bytes) -> Request:
-    """The request of a `ParsedRequest.body`. Raises `ValueError`, with the reason, when it is none of this version."""
+    """The request of a `ParsedRequest.body`. A JSON schema in it is not checked again.
+
+    Raises `ValueError`, with the reason, when it is none of this version.
+    """
     try:
-        request = _STORED.validate_json(body)
+        request = _STORED.validate_json(body, context=STORED)
     except ValidationError as error:
         raise ValueError(explain(error)) from None
     conflict = first_conflict(request) if isinstance(request, AnalyzeRequest) else None

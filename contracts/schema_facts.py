@@ -5,7 +5,7 @@ The schema is a part of JSON Schema draft 2020-12 with the additional type `time
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string", "timestamp")
 STRING_FORMATS = ("uuid", "date-time", "date", "time")
@@ -25,8 +25,8 @@ CLOCK_TYPES = frozenset({"number", "integer", "string", "timestamp"})
 """The types that such a property may be declared with."""
 
 
-class Place(Enum):
-    """Where a schema stands, as far as `timestamp` is concerned."""
+class Place(IntEnum):
+    """Where a schema stands, as far as `timestamp` is concerned. An integer, because those are hashed quickly."""
 
     ROOT = auto()
     PROPERTY = auto()

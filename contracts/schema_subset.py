@@ -6,7 +6,7 @@ what the platform is known to refuse is refused; what nothing is known of is lef
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,32 +48,40 @@ _Path = tuple["_Path | None", str]
 violation, because a text for each of thousands of deep schemas would cost megabytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A schema within the schema."""
+_Node = tuple[object, _Path, Place]
+"""A schema within the schema, and where it stands."""
 
-    schema: object
-    path: _Path
-    place: Place
+_Check = Callable[[dict[str, Any], Place, dict[str, Any]], str | None]
+"""What is wrong with one keyword of a schema that has it: what to do instead. Given the schema, where it stands, and
+the whole."""
 
 
-def first_violation(schema: dict[str, Any]) -> Violation | None:
+def first_violation(schema: dict[str, Any], *, most: int | None = None) -> Violation | None:
     """The first thing that the platform would refuse, None when there is nothing.
 
-    The time is linear in the size of the schema: a definition is checked once for each place it is used at. It does
-    not recurse, so the depth of a schema needs no limit here.
+    With `most`, a schema that holds more than so many schemas, itself included, is a violation too; one that is used
+    at two kinds of places counts twice. The time is linear in the size of the schema, and a schema without keywords
+    costs about 1 µs. It does not recurse, so the depth of a schema needs no limit here.
     """
-    left = [_Node(schema, (None, "$"), Place.ROOT)]
+    left: list[_Node] = [(schema, (None, "$"), Place.ROOT)]
     seen: set[tuple[int, Place]] = set()
     while left:
-        node = left.pop()
-        if (id(node.schema), node.place) in seen:
+        here, path, place = left.pop()
+        if (id(here), place) in seen:
             continue
-        seen.add((id(node.schema), node.place))
-        violation = next(_wrong(node, schema), None)
+        seen.add((id(here), place))
+        if not isinstance(here, dict):
+            return Violation(_shown(path), "a schema must be a JSON object")
+        if most is not None and (len(seen) > most or (here and _children(here) >= most)):
+            return Violation("$", f"holds more than {most} schemas inside each other; send a smaller one")
+        if not here:
+            continue
+        violation = _wrong(here, path, place, schema)
         if violation is not None:
             return violation
-        left.extend(reversed(list(_below(node, schema))))
+        below = _below(here, path, place, schema)
+        below.reverse()
+        left += below
     return None
 
 
@@ -89,83 +97,140 @@ def resolve(reference: object, root: dict[str, Any]) -> dict[str, Any] | None:
     return target if isinstance(target, dict) else None
 
 
-def _wrong(node: _Node, root: dict[str, Any]) -> Iterator[Violation]:
-    schema, path = node.schema, node.path
-    if not isinstance(schema, dict):
-        yield Violation(_shown(path), "a schema must be a JSON object")
-        return
-    for keywords, status in ((UNPROCESSABLE, 422), (UNSUPPORTED, 400)):
-        for keyword in keywords:
-            if keyword in schema:
-                yield Violation(_shown(path), f"the platform does not take {keyword}; leave it out", status)
-    for rule in (*_wrong_type(schema, node.place), *_wrong_values(schema), *_wrong_shape(schema, root)):
-        yield Violation(_shown(path), rule)
-    properties = schema.get("properties", {})
-    for name in sorted(CLOCK_NAMES & properties.keys()):
-        if not _is_clock(properties[name]):
-            yield Violation(_shown((path, f".{name}")), "must be a plain number, integer, string or timestamp")
+def _wrong(schema: dict[str, Any], path: _Path, place: Place, root: dict[str, Any]) -> Violation | None:
+    for keyword, status in _REFUSED:
+        if keyword in schema:
+            return Violation(_shown(path), f"the platform does not take {keyword}; leave it out", status)
+    for keyword, check in _CHECKS:
+        if keyword in schema:
+            rule = check(schema, place, root)
+            if rule is not None:
+                return Violation(_shown(path), rule)
+    properties = schema.get("properties")
+    if properties:
+        for name in _CLOCKS:
+            if name in properties and not _is_clock(properties[name]):
+                return Violation(_shown((path, f".{name}")), "must be a plain number, integer, string or timestamp")
+    return None
 
 
-def _wrong_type(schema: dict[str, Any], place: Place) -> Iterator[str]:
-    declared = schema.get("type")
-    kinds = declared if isinstance(declared, list) else [] if declared is None else [declared]
+def _type(schema: dict[str, Any], place: Place, _root: dict[str, Any]) -> str | None:
+    declared = schema["type"]
+    if declared is None:
+        return None
+    kinds = declared if isinstance(declared, list) else [declared]
     if not all(isinstance(kind, str) and kind in TYPES for kind in kinds):
-        yield f"type must be one of {', '.join(TYPES)}"
-        return
+        return f"type must be one of {', '.join(TYPES)}"
     if "timestamp" in kinds:
         if place not in TIMESTAMP_PLACES:
-            yield "timestamp is for the top level and for properties of objects in a top-level array"
+            return "timestamp is for the top level and for properties of objects in a top-level array"
         if schema.get("format") not in TIME_FORMATS:
-            yield f"a timestamp needs format, one of {', '.join(TIME_FORMATS)}"
+            return f"a timestamp needs format, one of {', '.join(TIME_FORMATS)}"
     elif "string" in kinds and schema.get("format") is not None and schema["format"] not in STRING_FORMATS:
-        yield f"format must be one of {', '.join(STRING_FORMATS)}"
+        return f"format must be one of {', '.join(STRING_FORMATS)}"
+    return None
 
 
-def _wrong_values(schema: dict[str, Any]) -> Iterator[str]:
-    if "minItems" in schema and (isinstance(schema["minItems"], bool) or schema["minItems"] not in MIN_ITEMS):
-        yield f"minItems must be {' or '.join(map(str, MIN_ITEMS))}"
-    values = schema.get("enum", ["any"])
+def _min_items(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+    least = schema["minItems"]
+    if isinstance(least, bool) or least not in MIN_ITEMS:
+        return f"minItems must be {' or '.join(map(str, MIN_ITEMS))}"
+    return None
+
+
+def _enum(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+    values = schema["enum"]
     if not isinstance(values, list) or not values:
-        yield "enum must be a filled array"
-        return
-    if any(isinstance(value, dict | list) for value in (*values, schema.get("const"))):
-        yield "enum and const take booleans, null, numbers and strings"
-    for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
-        limit = schema.get(name, 0)
-        if isinstance(limit, bool) or not isinstance(limit, int | float):
-            yield f"{name} must be a number"
+        return "enum must be a filled array"
+    return _PLAIN if any(isinstance(value, dict | list) for value in values) else None
 
 
-def _wrong_shape(schema: dict[str, Any], root: dict[str, Any]) -> Iterator[str]:
-    required = schema.get("required", [])
-    if not (isinstance(required, list) and all(isinstance(name, str) for name in required)):
-        yield "required must be an array of strings"
-    if not isinstance(schema.get("properties", {}), dict) or not isinstance(schema.get("$defs", {}), dict):
-        yield "properties and $defs must be JSON objects"
-        return
-    if not isinstance(schema.get("anyOf", []), list):
-        yield "anyOf must be an array"
-    reference = schema.get("$ref")
-    if reference is not None and not (isinstance(reference, str) and reference.startswith("#")):
-        yield "$ref must point into this schema (#/$defs/...)"
-    elif reference is not None and resolve(reference, root) is None:
-        yield "$ref points to nothing"
+def _const(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+    return _PLAIN if isinstance(schema["const"], dict | list) else None
 
 
-def _below(node: _Node, root: dict[str, Any]) -> Iterator[_Node]:
-    schema, path, place = node.schema, node.path, node.place
-    if not isinstance(schema, dict):
-        return
-    for name, child in schema.get("properties", {}).items():
-        yield _Node(child, (path, f".{name}"), PROPERTY_OF.get(place, Place.DEEP))
-    for index, child in enumerate(schema.get("anyOf", [])):
-        yield _Node(child, (path, f".anyOf[{index}]"), place)
+_PLAIN = "enum and const take booleans, null, numbers and strings"
+
+
+def _number(keyword: str) -> _Check:
+    def check(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+        limit = schema[keyword]
+        wrong = isinstance(limit, bool) or not isinstance(limit, int | float)
+        return f"{keyword} must be a number" if wrong else None
+
+    return check
+
+
+def _required(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+    required = schema["required"]
+    if isinstance(required, list) and all(isinstance(name, str) for name in required):
+        return None
+    return "required must be an array of strings"
+
+
+def _object(keyword: str) -> _Check:
+    def check(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+        return None if isinstance(schema[keyword], dict) else "properties and $defs must be JSON objects"
+
+    return check
+
+
+def _any_of(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+    return None if isinstance(schema["anyOf"], list) else "anyOf must be an array"
+
+
+def _reference(schema: dict[str, Any], _place: Place, root: dict[str, Any]) -> str | None:
+    reference = schema["$ref"]
+    if reference is None:
+        return None
+    if not (isinstance(reference, str) and reference.startswith("#")):
+        return "$ref must point into this schema (#/$defs/...)"
+    return "$ref points to nothing" if resolve(reference, root) is None else None
+
+
+_REFUSED = (*((keyword, 422) for keyword in UNPROCESSABLE), *((keyword, 400) for keyword in UNSUPPORTED))
+"""Keywords, and the status that the platform answers."""
+
+_CLOCKS = sorted(CLOCK_NAMES)
+
+_CHECKS: tuple[tuple[str, _Check], ...] = (
+    ("type", _type),
+    ("minItems", _min_items),
+    ("enum", _enum),
+    ("const", _const),
+    *((keyword, _number(keyword)) for keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")),
+    ("required", _required),
+    ("properties", _object("properties")),
+    ("$defs", _object("$defs")),
+    ("anyOf", _any_of),
+    ("$ref", _reference),
+)
+"""In the order in which they are told."""
+
+
+def _children(schema: dict[str, Any]) -> int:
+    """How many schemas are directly inside, before any of them is looked at."""
+    return sum(len(inside) for keyword in _CONTAINERS if isinstance(inside := schema.get(keyword), dict | list))
+
+
+_CONTAINERS = ("properties", "anyOf", "$defs")
+
+
+def _below(schema: dict[str, Any], path: _Path, place: Place, root: dict[str, Any]) -> list[_Node]:
+    """The schemas directly inside a schema in which `_wrong` has found nothing."""
+    found: list[_Node] = []
+    if properties := schema.get("properties"):
+        inside = PROPERTY_OF.get(place, Place.DEEP)
+        found += [(child, (path, f".{name}"), inside) for name, child in properties.items()]
+    if choices := schema.get("anyOf"):
+        found += [(child, (path, f".anyOf[{index}]"), place) for index, child in enumerate(choices)]
     if "items" in schema:
-        yield _Node(schema["items"], (path, "[]"), ITEM_OF.get(place, Place.DEEP))
-    if (target := resolve(schema.get("$ref"), root)) is not None:
-        yield _Node(target, (path, ".$ref"), place)
-    for name, child in schema.get("$defs", {}).items():
-        yield _Node(child, (path, f".$defs.{name}"), Place.UNREFERENCED)
+        found.append((schema["items"], (path, "[]"), ITEM_OF.get(place, Place.DEEP)))
+    if "$ref" in schema and (target := resolve(schema["$ref"], root)) is not None:
+        found.append((target, (path, ".$ref"), place))
+    if definitions := schema.get("$defs"):
+        found += [(child, (path, f".$defs.{name}"), Place.UNREFERENCED) for name, child in definitions.items()]
+    return found
 
 
 def _is_clock(schema: object) -> bool:

@@ -157,6 +157,46 @@ def test_an_error_never_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sasl-pass-word" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        (
+            "REELWIRE_PLATFORM",
+            '{"api_kee": "hunter2secret"}',
+            "REELWIRE_PLATFORM: 'api_kee': there is no such setting; is REELWIRE_PLATFORM__API_KEY meant?",
+        ),
+        (
+            "REELWIRE_KAFKA",
+            '{"sasl_pasword": ["hunter2secret"], "port": {"a": "hunter2secret"}}',
+            "REELWIRE_KAFKA: 'sasl_pasword': there is no such setting; is REELWIRE_KAFKA__SASL_PASSWORD meant?\n"
+            "REELWIRE_KAFKA: 'port': there is no such setting",
+        ),
+        ("REELWIRE_KAFKA__SASL_PASWORD", "hunter2secret", "is REELWIRE_KAFKA__SASL_PASSWORD meant?"),
+        ("REELWIRE_KAFKA", '["hunter2secret"]', "REELWIRE_KAFKA: must be a JSON object"),
+        ("REELWIRE_KAFKA", '{"hunter2secret', "REELWIRE_KAFKA: not a JSON object"),
+    ],
+)
+def test_a_secret_under_a_wrong_name_is_told_by_the_name_only(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, line: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert line in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "api_kee"])
+def test_a_name_of_a_file_that_is_spelled_wrong_is_told_once_and_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    path = configured(monkeypatch, tmp_path, f'[platform]\n{name} = "hunter2secret"\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    line = f"{path}: platform.{name}: there is no such setting; is REELWIRE_PLATFORM__API_KEY meant?"
+    assert str(caught.value) == line
+
+
 def test_sasl_is_accepted_when_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, SASL)
     assert load_settings().kafka.sasl_mechanism == "SCRAM-SHA-512"

@@ -2,12 +2,14 @@
 
 Every call that may be billed is claimed first: its number is durable before it is sent. A request is paid for at most
 `Policy.max_attempts` times, whatever the reason: attempts that may have been billed without a result are counted in
-the job's record (`billed_failures`), also those that a crash cut off. What certainly cost nothing is not counted and
-keeps its number for the next claim; it is bounded by time.
+the job's record (`billed_failures`), also those that a crash cut off and those answered by a 5xx. What certainly cost
+nothing is not counted; it is bounded by time, counted from its first failure. Which is which:
+docs/decisions/0007-failures-and-patience.md.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from service.domain import endings
@@ -23,7 +25,7 @@ from service.domain.change import (
     WaitRetry,
     WaitSlot,
 )
-from service.domain.facts import AnalysisFailed, Failure, FailureKind
+from service.domain.facts import AnalysisFailed, Failure, FailureKind, PlatformErrorDetail
 from service.domain.job import Job, Mode, Phase
 from service.domain.policy import Policy, backoff_seconds
 
@@ -32,6 +34,17 @@ if TYPE_CHECKING:
 
 _PHASES = {Mode.STREAM: Phase.STREAMING, Mode.SYNC: Phase.CALLING, Mode.ASYNC: Phase.CREATING}
 _COST_NOTHING = frozenset({FailureKind.NOT_SENT, FailureKind.LIMITED, FailureKind.UNAUTHORIZED})
+
+FILE_HINT = "; if the file at the URL was not complete yet, send the request again when it is"
+# The platform's codes for a file that can't be had, or of which only the beginning is there. The codes for a picture
+# or file that is too large are not among them: such a file only grows.
+_FILE_CODES = ("resource_not_exist", "video_file_broken", "video_duration_too_short")
+# A failed task often has no code, and its text may hold the code's name. `parameter_invalid` names the field.
+_ABOUT_FILE = re.compile(
+    rf"(?:^|[^\w.])(?:video(?:'s)?[._ ])?urls?\b|\b(?:{'|'.join(_FILE_CODES)})\b|\b(?:download|fetch)(?:ed|ing)?\b",
+    re.IGNORECASE,
+)
+_MESSAGE_CHARS = 2_000
 
 
 def slot_of(job: Job) -> Slot:
@@ -77,15 +90,16 @@ def analysis_failed(job: Job, request: AnalyzeRequest, fact: AnalysisFailed, pol
     billed, failing, waiting = job.billed_failures, job.failing_since_ms, job.waiting_since_ms
     if failure.kind is FailureKind.REJECTED:
         return rejected(job, request, failure)
-    if failure.kind is FailureKind.SERVER:
+    since: int | None = None
+    limit_ms = 0
+    if failure.kind is FailureKind.BUSY:
         failing, limit_ms = failing or now_ms, policy.patience_ms
         since = failing
     elif failure.kind in _COST_NOTHING:
         waiting, limit_ms = waiting or now_ms, policy.task_patience_ms
         since = waiting
     else:
-        # The platform has worked. So it is no longer failing; but it may have billed.
-        billed, failing, waiting, limit_ms, since = billed + 1, None, None, 0, None
+        billed += 1
         if billed >= policy.max_attempts:
             message = f"{failure.message}; given up after {billed} attempts that may have been billed"
             return give_up(job, _lost_code(job), message, failure)
@@ -123,7 +137,19 @@ def rejected(job: Job, request: AnalyzeRequest, failure: Failure) -> Change:
             return Change(job, (event,), (StopWork(), GetVideo()), save=True)
     # Without an answer the request could not even be written: that is not the platform's word.
     code = "internal_error" if failure.platform is None else "rejected"
-    return endings.failed(job, code, failure.message, "analysis", platform=failure.platform)
+    later = file_may_come(job, request, failure.platform)
+    message = failure.message + FILE_HINT if later else failure.message
+    return endings.failed(job, code, message, "analysis", retryable=later, platform=failure.platform)
+
+
+def file_may_come(job: Job, request: AnalyzeRequest, detail: PlatformErrorDetail | None) -> bool:
+    """Whether the platform has refused the file behind an inline URL: it may not be there yet, or not be complete.
+
+    Always false for an asset: its upload has looked at the file.
+    """
+    if detail is None or job.asset_id is not None or request.video is None or request.video.type != "url":
+        return False
+    return detail.code in _FILE_CODES or _ABOUT_FILE.search((detail.message or "")[:_MESSAGE_CHARS]) is not None
 
 
 def give_up(job: Job, code: str, message: str, failure: Failure) -> Change:

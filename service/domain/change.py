@@ -22,7 +22,10 @@ class Slot(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GetVideo:
-    """Upload the video to the platform, or find it there. Answered by `VideoReady` or `VideoFailed`."""
+    """Upload the video to the platform, or find it there; check the other assets that the request names.
+
+    Answered by `VideoReady` or `VideoFailed`.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ class FailureKind(StrEnum):
     NOT_SENT = "not_sent"  # no connection: certainly nothing happened
     LIMITED = "limited"  # 429: no quota
     UNAUTHORIZED = "unauthorized"  # 401, or 403 for the whole account: our fault, not the request's
-    SERVER = "server"  # 5xx before any result
+    BUSY = "busy"  # turned away before any work: 503 with Retry-After, 408, 425
+    SERVER = "server"  # any other 5xx: the work may have been done all the same
     REJECTED = "rejected"  # any other 4xx: meant for this request
     UNKNOWN = "unknown"  # sent, and no complete answer
     BROKEN = "broken"  # a stream that had begun was cut

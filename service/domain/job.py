@@ -74,9 +74,9 @@ class Job:
     """When the task was created, or its status last changed."""
     status_changes: int = 0
     failing_since_ms: int | None = None
-    """The first of the attempts in a row that the platform answered with an error of its own."""
+    """The first of the attempts that the platform was too busy to begin."""
     waiting_since_ms: int | None = None
-    """The first of the attempts in a row that cost nothing: no connection, no quota, a refused key."""
+    """The first of the attempts that cost nothing: no connection, no quota, a refused key."""
     failures: int = 0
     billed_failures: int = 0
     """Attempts that may have been billed and brought no result."""

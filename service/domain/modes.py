@@ -71,14 +71,18 @@ def choose_mode(request: AnalyzeRequest, duration: float | None) -> Mode | Refus
 
 
 def analysed_seconds(request: AnalyzeRequest, duration: float | None) -> float | None:
-    """Length of the window that is analysed, else of the whole video. None: unknown."""
+    """Length of the window that is analysed, else of the whole video. None: unknown.
+
+    A window is in seconds of the file's own clock, which need not start at 0. So only its length can be held against
+    the duration; where a window without an end begins after that, how much is left is unknown.
+    """
     start = request.start_time or 0.0
-    end = duration if request.end_time is None else request.end_time
-    if end is None:
+    if request.end_time is not None:
+        seconds = request.end_time - start
+        return round(seconds if duration is None else min(seconds, duration), 3)
+    if duration is None or start >= duration > 0:
         return None
-    if duration is not None:
-        end = min(end, duration)
-    return round(max(end - start, 0.0), 3)
+    return round(duration - start, 3)
 
 
 def billed_minutes(request: AnalyzeRequest, duration: float | None) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.domain import endings
-from service.domain.attempts import give_up, rejected
+from service.domain.attempts import FILE_HINT, file_may_come, give_up, rejected
 from service.domain.change import Change, Event, WatchTask
 from service.domain.facts import FailureKind, PlatformErrorDetail, TaskMade, TaskNotMade, TaskSeen
 from service.domain.job import Ending, Job, Phase
@@ -55,7 +55,9 @@ def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, now_ms: int) ->
             change = endings.completed(job, request, fact.outcome, now_ms)
         case "failed":
             detail = PlatformErrorDetail(None, fact.code, fact.message)
-            change = endings.failed(job, "task_failed", fact.message or "the task failed", "analysis", platform=detail)
+            later = file_may_come(job, request, detail)
+            message = (fact.message or "the task failed") + (FILE_HINT if later else "")
+            change = endings.failed(job, "task_failed", message, "analysis", retryable=later, platform=detail)
         case "canceled":
             note = fact.code or fact.message or "no reason given"
             change = endings.ended_as(job, Ending("the task was canceled on the platform"), note)

@@ -47,6 +47,7 @@ from service.domain.facts import (
 )
 from service.domain.job import Ending, Job, Phase
 from service.domain.modes import Refusal, choose_mode, unsupported
+from service.domain.named_assets import reference_assets
 from service.domain.policy import Policy
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _accepted(job: Job, request: AnalyzeRequest, now_ms: int) -> Change:
     refusal = unsupported(request)
     if refusal is not None:
         return endings.failed(job, refusal.code, refusal.message, "request")
-    if request.upload == "inline":
+    if request.upload == "inline" and not reference_assets(request, job.body):
         return _ready(job, request)
     return Change(job, actions=(GetVideo(),))
 

@@ -10,7 +10,6 @@ from contracts.events import (
     Accepted,
     AssetReady,
     Canceled,
-    CancelIgnored,
     Completed,
     Failed,
     Interrupted,
@@ -37,8 +36,7 @@ _COMPLETIONS: dict[str, type[Completed | Failed | Canceled]] = {
 }
 _PROGRESS: dict[
     str,
-    type[Accepted | Uploading | AssetReady | StreamStarted | TaskCreated | TaskStatus | Retrying | Interrupted]
-    | type[CancelIgnored],
+    type[Accepted | Uploading | AssetReady | StreamStarted | TaskCreated | TaskStatus | Retrying | Interrupted],
 ] = {
     "accepted": Accepted,
     "uploading": Uploading,
@@ -48,7 +46,6 @@ _PROGRESS: dict[
     "task_status": TaskStatus,
     "retrying": Retrying,
     "interrupted": Interrupted,
-    "cancel_ignored": CancelIgnored,
 }
 
 _RESULT = frozenset({"text", "data"})  # published as generated; every other text may quote a library or a server

@@ -1,8 +1,9 @@
 """Threads for calls of a file system that may never return: a network mount whose server is gone.
 
 Such a call can't be ended. Its thread is left behind, as a daemon, so that the process can exit; calls that hang are
-counted per directory and per root, and beyond a few of them the next calls fail at once instead of hanging too. Each
-root has threads of its own, so a dead one takes none from the others.
+counted per mount and per directory, and beyond a few of them the next calls fail at once instead of hanging too. Each
+mount below an allowed root has threads of its own, and so has the rest of the root: a dead one takes none from the
+others.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from service.footage.errors import SourceSilent
 T = TypeVar("T")
 
 AT_ONCE = 8
-"""Calls of one root that run at the same time, those that hang not counted."""
+"""Calls of one mount that run at the same time, those that hang not counted."""
 MOST_HUNG = 8
-"""Hanging calls of one root beyond which it is taken for dead."""
+"""Hanging calls of one mount beyond which it is taken for dead."""
 MOST_HUNG_IN_DIRECTORY = 2
-"""The same for one directory, which may be a mount of its own below the root."""
+"""The same for one directory: a file system that joins several servers may be dead in a part."""
+IDLE_SECONDS = 60.0
+"""A thread that had nothing to do for so long ends."""
 
 
 class _Call:
@@ -45,17 +48,20 @@ class _Call:
 
 
 class FileThreads:
-    """The threads of one root. Used from one event loop at a time; everything shared is behind the lock."""
+    """The threads of one mount, or of a root without the mounts below it.
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    Used from one event loop at a time; everything shared is behind the lock.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._place = place
         self._lock = threading.Condition()
         self._queue: deque[_Call] = deque()
         self._running: set[_Call] = set()
         self._idle = 0
 
     def __repr__(self) -> str:
-        return f"<FileThreads {self._root}: {len(self._running)} running, {self.hung()} hanging>"
+        return f"<FileThreads {self._place}: {len(self._running)} running, {self.hung()} hanging>"
 
     def hung(self, directory: str | None = None) -> int:
         """How many calls have run for longer than they were given, in one directory or all."""
@@ -81,7 +87,7 @@ class FileThreads:
         if self.hung() >= MOST_HUNG or self.hung(directory) >= MOST_HUNG_IN_DIRECTORY:
             if left is not None:
                 self._begin(_Call(directory, seconds, lambda: left(None)))
-            raise SourceSilent(f"files below {self._root} can't be read: earlier calls of the file system still hang")
+            raise SourceSilent(f"files below {self._place} can't be read: earlier calls of the file system still hang")
         call = _Call(directory, seconds, work, left)
         self._begin(call)
         waiting = asyncio.wrap_future(call.future)
@@ -94,7 +100,7 @@ class FileThreads:
         if not done:
             self._leave(call, hangs=True)
             waiting.cancel()
-            raise SourceSilent(f"files below {self._root} can't be read: no answer within {seconds:g} s")
+            raise SourceSilent(f"files below {self._place} can't be read: no answer within {seconds:g} s")
         return waiting.result()  # type: ignore[no-any-return]
 
     def begin(self, directory: str, seconds: float, work: Callable[[], None]) -> None:
@@ -114,7 +120,7 @@ class FileThreads:
         hung = len(self._running) - busy
         if len(self._queue) > self._idle and busy + self._idle < AT_ONCE and hung < MOST_HUNG:
             self._idle += 1
-            threading.Thread(target=self._serve, name=f"files of {self._root}", daemon=True).start()
+            threading.Thread(target=self._serve, name=f"files of {self._place}", daemon=True).start()
 
     def _leave(self, call: _Call, *, hangs: bool = False) -> None:
         """Nobody waits for this call any more."""
@@ -137,7 +143,9 @@ class FileThreads:
                     if self._idle > AT_ONCE:
                         self._idle -= 1
                         return
-                    self._lock.wait()
+                    if not self._lock.wait(IDLE_SECONDS) and not self._queue:
+                        self._idle -= 1
+                        return
                 call = self._queue.popleft()
                 self._idle -= 1
                 call.over_at = monotonic() + call.seconds
@@ -169,6 +177,6 @@ class FileThreads:
 _threads: dict[str, FileThreads] = {}
 
 
-def threads_of(root: str) -> FileThreads:
-    """The threads of a root, made at its first use and kept as long as the process."""
-    return _threads.setdefault(root, FileThreads(root))
+def threads_of(place: str) -> FileThreads:
+    """The threads of a mount point or a root, made at its first use and kept as long as the process."""
+    return _threads.setdefault(place, FileThreads(place))

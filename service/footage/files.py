@@ -3,7 +3,7 @@
 A path is resolved first, links and all, and must lie below a root. It is then opened anew from the root down, one
 component at a time, following no link: what changed in between (a directory swapped for a link) makes the opening fail
 instead of leading elsewhere. Only regular files are read; a FIFO or device is opened without blocking, recognised by
-its type, and closed. Every call of the file system runs in the threads of its root, for a bounded time.
+its type, and closed. Every call of the file system runs in the threads of the mount it asks, for a bounded time.
 """
 
 from __future__ import annotations
@@ -27,11 +27,29 @@ from service.footage.errors import (
     SourceUnreadable,
 )
 from service.footage.file_threads import FileThreads, threads_of
-from service.footage.footage import CHUNK_BYTES, Footage, Opener, content_type_of, identity_of
+from service.footage.footage import CHUNK_BYTES, Footage, Opener, content_type_of, identity_of, stamp_of
+from service.footage.mounts import Mounts
+from service.footage.real_path import real_path
 from service.settings import SourceSettings
 
+_mounts = Mounts()
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_PASSING = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN, errno.EAGAIN})
+
+
+def _numbers(*names: str) -> frozenset[int]:
+    """The error numbers of this system; not every system has all of them."""
+    return frozenset(getattr(errno, name) for name in names if hasattr(errno, name))
+
+
+_HELD = _numbers("EACCES", "EPERM", "EBUSY", "ETXTBSY", "EAGAIN", "EDEADLK")
+"""The writer still holds the file: by its mode, which is often 0600 until the file is complete, a lock or a lease."""
+_PASSING = _numbers(
+    *("EIO", "EREMOTEIO", "ESTALE", "ENODEV", "EINTR"),
+    *("ETIMEDOUT", "ETIME", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENETRESET", "ENONET"),
+    *("ECONNRESET", "ECONNABORTED", "ECONNREFUSED", "ENOTCONN", "ESHUTDOWN", "EPIPE", "ENOLINK", "ECOMM", "EPROTO"),
+    *("ENOLCK", "EKEYEXPIRED", "EKEYREVOKED", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"),
+)
+"""The mount, the network behind it or this machine, and not the file: it passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,7 @@ async def file_footage(path: str, sources: SourceSettings) -> Footage:
         filename=name,
         content_type=content_type_of(name),
         size=version.size,
+        stamp=stamp_of(resolved, version.size, version.mtime_ns),
         opener=_opener(place, version, reach),
     )
 
@@ -93,13 +112,15 @@ async def _looked_at(path: str, sources: SourceSettings) -> tuple[_Place, _Versi
     if not named:
         raise SourceNotAllowed("the path is not below an allowed root")
     root = max(named, key=len)
-    reach = _Reach(threads_of(root), os.path.dirname(path), seconds)  # noqa: PTH120 - the text decides, not the disk
-    real = await reach.threads.run(reach.directory, seconds, lambda: _resolved(path, (root,)))
-    place = _placed(real.path, real.roots)
+    named_in = os.path.dirname(path)  # noqa: PTH120 - text only, the disk is not asked
+    real = await real_path(path, root, _mounts, directory=named_in, seconds=seconds)
+    real_root = await real_path(root, root, _mounts, directory=named_in, seconds=seconds)
+    place = _placed(real, (real_root,))
     if place is None:  # a link that leads to another root, or out of all of them
-        place = _placed(real.path, tuple((await _real_roots(roots, seconds)).values()))
+        place = _placed(real, tuple((await _real_roots(roots, seconds)).values()))
     if place is None:
         raise SourceNotAllowed("the path is not below an allowed root")
+    reach = _Reach(threads_of(_mounts.keeper(real, root)), os.path.dirname(real), seconds)  # noqa: PTH120
     found = place
     version = await reach.threads.run(reach.directory, seconds, lambda: _version_of(found))
     return place, version, reach
@@ -114,26 +135,16 @@ def _below(path: str, root: str) -> bool:
 
 
 async def _real_roots(roots: Sequence[str], seconds: float) -> dict[str, str]:
-    """Where the roots are, links resolved, each found out in its own threads; without those that don't answer."""
+    """Where the roots are, links resolved; without those that don't answer."""
 
     async def real(root: str) -> str | None:
         try:
-            return await threads_of(root).run(root, seconds, lambda: os.path.realpath(root))
+            return await real_path(root, root, _mounts, directory=root, seconds=seconds)
         except SourceSilent:
             return None
 
     found = await asyncio.gather(*(real(root) for root in roots))
     return {root: place for root, place in zip(roots, found, strict=True) if place is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class _Resolved:
-    path: str
-    roots: tuple[str, ...]
-
-
-def _resolved(path: str, roots: tuple[str, ...]) -> _Resolved:
-    return _Resolved(os.path.realpath(path), tuple(os.path.realpath(root) for root in roots))
 
 
 def _placed(real: str, real_roots: tuple[str, ...]) -> _Place | None:
@@ -165,7 +176,11 @@ def _opened(place: _Place) -> tuple[BinaryIO, _Version]:
     finally:
         if held >= 0:
             os.close(held)
-    found = os.fstat(descriptor)
+    try:
+        found = os.fstat(descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        raise _meaning(error) from None
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise SourceNotAllowed("only regular files are read")
@@ -177,8 +192,12 @@ def _meaning(error: OSError) -> SourceError:
         return SourceNotFound()
     if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
         return SourceNotAllowed("only regular files are read, and no link is followed that appeared meanwhile")
-    kind = SourceSilent if error.errno in _PASSING else SourceUnreadable
-    return kind(f"the file can't be read: {error.strerror}")
+    message = f"the file can't be read: {error.strerror}"
+    if error.errno in _HELD:
+        return SourceUnfinished(f"{message}; it may still be being written: send the request again when it may be read")
+    if error.errno in _PASSING:
+        return SourceSilent(f"{message}; send the request again later")
+    return SourceUnreadable(message)
 
 
 def _opener(place: _Place, version: _Version, reach: _Reach) -> Opener:

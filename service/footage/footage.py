@@ -47,6 +47,8 @@ class Footage:
     url: str | None = None
     """What the platform fetches by itself. It may be presigned: never logged."""
     asset_id: str | None = None
+    stamp: str | None = None
+    """Of a file: which file it is and which content it had, see `stamp_of`."""
     opener: Opener | None = field(default=None, repr=False, compare=False)
 
     def open(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
@@ -70,6 +72,18 @@ def identity_of(kind: str, *parts: str) -> str:
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.hexdigest()
+
+
+def stamp_of(path: str, size: int, mtime_ns: int) -> str:
+    """A file and its content of the moment, as far as they are told apart without reading; the path stays private."""
+    return f"{identity_of('path', path)[:32]}/{size}/{mtime_ns}"
+
+
+def content_replaced(before: str | None, now: str | None) -> bool:
+    """Whether two stamps are of one file with two contents. Of two files, or of none, nothing can be said."""
+    if before is None or now is None or before == now:
+        return False
+    return before.partition("/")[0] == now.partition("/")[0]
 
 
 def tenant_identity(identity: str, tenant: str | None) -> str:

@@ -16,13 +16,17 @@ class AssetsUnknown(RetryLater):
 
 @dataclass(frozen=True, slots=True)
 class AssetNote:
-    """A video that the platform has. `identity` names the content; `duration` is seconds, None if not known."""
+    """A video that the platform has. `identity` names the content; `duration` is seconds, None if not known.
+
+    `stamp` is that of the file that was uploaded (`Footage.stamp`); None for other sources and in older notes.
+    """
 
     identity: str
     asset_id: str
     duration: float | None
     created_at_ms: int
     used_at_ms: int
+    stamp: str | None = None
 
 
 class UploadClaim(Protocol):

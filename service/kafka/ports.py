@@ -265,8 +265,12 @@ class PartitionJobs(Protocol):
         """Take on a new job. Called by intake, the id being neither live nor finished."""
         ...
 
-    def cancel(self, request_id: str, record: InRecord) -> Step | None:
-        """Cancel a live job; None when the id is not live here."""
+    def cancel(self, request_id: str) -> Step | None:
+        """Cancel a live job; None when the id is not live here, or its end is decided."""
+        ...
+
+    def has_ended(self, request_id: str) -> bool:
+        """Whether the job is live and its end decided: the finished log may not know of it yet."""
         ...
 
     def __len__(self) -> int:

@@ -17,7 +17,8 @@ from service.platform.errors import (
 )
 from service.platform.reading import AnswerReader, decoded
 
-_LONGEST_SECONDS = 10**10
+LONGEST_WAIT_SECONDS = 86_400.0
+"""The longest limit of the platform is that of a day. A longer wait is an error, and is kept for this long."""
 
 _KEY_CODES = frozenset({"api_key_invalid", "unauthorized"})
 """The key itself is refused, whatever is asked with it."""
@@ -35,22 +36,26 @@ def read_answer(status: int, body: bytes, reader: AnswerReader) -> PlatformAnswe
 
 
 def wait_seconds(headers: Mapping[str, str], now: float) -> float | None:
-    """How long a 429 asks us to wait, without a cap; None when it does not say. `now` in seconds since the epoch.
+    """How long an answer asks us to wait, at most a day; None when it does not say. `now` in seconds since the epoch.
 
     `Retry-After` in seconds or as an HTTP date; else the reset time of a limit with nothing remaining.
     """
     asked = headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():
-        return float(min(int(asked[:20]), _LONGEST_SECONDS))
+        return _bounded(float(asked[:20]))
     if asked:
         moment = http_date(asked)
         if moment is not None:
-            return max(0.0, moment - now)
+            return _bounded(moment - now)
     for prefix in ("x-ratelimit-", "x-ratelimit-request-"):
         reset = headers.get(prefix + "reset", "").strip()
         if headers.get(prefix + "remaining", "").strip() == "0" and reset.isascii() and reset.isdigit():
-            return max(0.0, min(float(reset[:20]) - now, float(_LONGEST_SECONDS)))
+            return _bounded(float(reset[:20]) - now)
     return None
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
 
 
 def http_date(text: str) -> float | None:
@@ -61,14 +66,14 @@ def http_date(text: str) -> float | None:
         return None
 
 
-def refusal(answer: PlatformAnswer, retry_after_seconds: float) -> PlatformError:
-    """The error for an answer that is no success."""
+def refusal(answer: PlatformAnswer, retry_after_seconds: float | None) -> PlatformError:
+    """The error for an answer that is no success. `retry_after_seconds`: the wait that it names; of a 429, ours."""
     status = answer.status or 0
     words = f"the platform answered {status}" + (f" ({answer.code})" if answer.code else "")
     if answer.message:
         words += f": {answer.message}"
     if status == 429:
-        return RateLimited(words, retry_after_seconds=retry_after_seconds, answer=answer)
+        return RateLimited(words, retry_after_seconds=retry_after_seconds or 0.0, answer=answer)
     if status == 401 and answer.code not in _REQUEST_CODES:
         return NotAuthorized(words, answer=answer)
     if status == 403 and answer.code in _KEY_CODES:
@@ -76,7 +81,7 @@ def refusal(answer: PlatformAnswer, retry_after_seconds: float) -> PlatformError
     if 300 <= status < 400:
         return ServerFailed(f"{words}; redirects are never followed, check platform.base_url", answer=answer)
     if status >= 500 or status in (407, 408, 425):
-        return ServerFailed(words, answer=answer)
+        return ServerFailed(words, answer=answer, retry_after_seconds=retry_after_seconds)
     if status == 404:
         return NotFound(words, answer=answer)
     if status == 409:

@@ -111,7 +111,9 @@ class AssetCalls(PagedCalls):
                 found.append(asset)
             return False
 
-        oldest = created_after + min(self._clock_offset, 0.0)
+        def oldest() -> float:
+            return self._platform_time(created_after)
+
         walk = Walk(read, self._asset_id, self._asset_created, oldest, every_row=False)
         await walk.run(visit)
         if not walk.complete:

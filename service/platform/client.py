@@ -11,6 +11,7 @@ class PlatformClient(AssetCalls, AnalysisCalls, TaskCalls):
     """Assets, analyses and tasks of one account.
 
     No call is repeated in here: what may be repeated, and when, the engine decides by the error it gets. Each category
-    of calls (`upload`, `analyze`, `read`) waits at its gate while the platform wants none. A call has no limit in all:
-    cancel it, and its connection is closed.
+    of calls (`upload`, `analyze`, `read`) has a gate, closed while the platform wants none: a call waits there for a
+    few seconds at most, and else raises `RateLimited` with the time that is left. A call has no limit in all: cancel
+    it, and its connection is closed.
     """

@@ -14,6 +14,10 @@ from service.errors import ReelwireError
 Category = Literal["upload", "analyze", "read"]
 
 
+_TIMED_OUT = "request_canceled_or_timed_out"
+"""The platform gave up on work that it had begun; its status for this is not documented."""
+
+
 class PlatformError(ReelwireError):
     """A call of the platform failed."""
 
@@ -40,7 +44,7 @@ class SearchIncomplete(PlatformError):
 
 
 class RateLimited(PlatformError):
-    """429: nothing happened. The gate of this category of calls is closed already; a later call waits there."""
+    """429, now or shortly before: nothing happened. The gate of this category of calls is closed."""
 
     def __init__(
         self, message: str | None = None, *, retry_after_seconds: float, answer: PlatformAnswer | None = None
@@ -52,12 +56,21 @@ class RateLimited(PlatformError):
 class ServerFailed(PlatformError):
     """5xx (also 408, 425, a proxy's 407, and redirects, which are never followed): the same call may work later.
 
-    After a 5xx the work may have been done all the same; after the others it was not.
+    After a 5xx the work may have been done all the same, and after a time limit of the platform; after the others it
+    was not.
     """
 
-    def __init__(self, message: str | None = None, *, answer: PlatformAnswer) -> None:
+    def __init__(
+        self, message: str | None = None, *, answer: PlatformAnswer, retry_after_seconds: float | None = None
+    ) -> None:
         super().__init__(message, answer=answer)
-        self.may_have_happened = (answer.status or 0) >= 500
+        status = answer.status or 0
+        self.may_have_happened = status >= 500 or answer.code == _TIMED_OUT
+        self.may_be_billed = self.may_have_happened and (status != 503 or retry_after_seconds is None)
+        """False for a 503 that says when to come again: the call was turned away before any work. A search for what
+        the call may have made costs nothing, so it goes by `may_have_happened` all the same."""
+        self.retry_after_seconds = retry_after_seconds
+        """The wait that the platform names; None when it names none."""
 
 
 class NotAuthorized(PlatformError):

@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _IDENTITY, _OWNER, _TENANT, _PROOF = "reelwire", "reelwire_owner", "reelwire_tenant", "reelwire_proof"
+_STAMP = "reelwire_stamp"
 _MAX_CHARS = 512
 
 
@@ -28,12 +29,16 @@ class AssetMark:
     """The deployment, by its consumer group."""
     tenant: str | None = None
     """None: the asset is for every tenant of the deployment, or for requests without one."""
+    stamp: str | None = field(default=None, compare=False)
+    """Which file was uploaded and what it was then (`Footage.stamp`). It says nothing about whose the asset is."""
 
     def metadata(self, secret: str) -> dict[str, str]:
         """The members of `user_metadata` that hold this mark."""
         members = {_IDENTITY: self.identity, _OWNER: self.owner}
         if self.tenant is not None:
             members[_TENANT] = self.tenant
+        if self.stamp is not None:
+            members[_STAMP] = self.stamp
         return members | {_PROOF: self.proof(secret)}
 
     def proof(self, secret: str) -> str:
@@ -47,7 +52,8 @@ def mark_of(metadata: object, secret: str) -> tuple[AssetMark | None, bool]:
     """The mark in an asset's `user_metadata`, if there is one, and whether it is proven by our key."""
     if not isinstance(metadata, Mapping) or not any(name in metadata for name in (_IDENTITY, _OWNER, _PROOF)):
         return None, False
-    mark = AssetMark(_text(metadata, _IDENTITY) or "", _text(metadata, _OWNER) or "", _text(metadata, _TENANT))
+    identity, owner = _text(metadata, _IDENTITY) or "", _text(metadata, _OWNER) or ""
+    mark = AssetMark(identity, owner, _text(metadata, _TENANT), _text(metadata, _STAMP))
     proof = _text(metadata, _PROOF)
     right = mark.proof(secret).encode()
     return mark, proof is not None and hmac.compare_digest(proof.encode("utf-8", "replace"), right)

@@ -17,6 +17,7 @@ from service.platform.walk import Walk
 
 _MAX_DETAILS = 20
 _MAX_FILTER_CHARS = 2_000  # longer addresses are refused by many servers
+_NARROW_BACK_SECONDS = 86_400.0  # a video's own tasks are few: its list is read so much further back
 _WAITING_STATUSES = ("queued", "pending", "processing")
 _ABSENT = object()
 
@@ -28,7 +29,8 @@ class _Wanted:
     custom_id: str
     asset_id: str | None
     video_url: str | None
-    oldest: float
+    created_after: float
+    """By our clock, as that of the caller."""
     details_left: int = field(default=_MAX_DETAILS)
 
     def other_video(self, row: Row) -> bool:
@@ -67,17 +69,18 @@ class TaskSearch(PagedCalls):
     ) -> Task | None:
         """The task with `custom_id`, created after `created_after` (seconds since the epoch, by our clock).
 
+        `created_after` only ends the reading of a list: a task with this name that is older is ours all the same.
         None: it is certain, as far as the platform's lists can be believed, that there is none. `SearchIncomplete`:
         that could not be found out.
         """
-        wanted = _Wanted(custom_id, asset_id, video_url, created_after + min(self._clock_offset, 0.0))
+        wanted = _Wanted(custom_id, asset_id, video_url, created_after)
         narrow: Filters = ()
         if asset_id is not None:
             narrow = (("asset_id", asset_id),)
         elif video_url is not None and len(video_url) <= _MAX_FILTER_CHARS:
             narrow = (("video_url", video_url),)
         if narrow:
-            look = await self._look(wanted, narrow)
+            look = await self._look(wanted, narrow, back_seconds=_NARROW_BACK_SECONDS)
             if look.found is not None or (look.complete and look.filtered):
                 return look.found
         # An empty list of the video's tasks proves nothing: a filter may work otherwise than its documents say.
@@ -92,11 +95,14 @@ class TaskSearch(PagedCalls):
             "the platform's list of tasks could not be read far enough to say whether this task is in it"
         )
 
-    async def _look(self, wanted: _Wanted, filters: Filters) -> _Look:
+    async def _look(self, wanted: _Wanted, filters: Filters, *, back_seconds: float = 0.0) -> _Look:
         async def read(number: int) -> Page:
             return await self._page("list_tasks", "analyze/tasks", filters, number)
 
-        walk = Walk(read, self._task_id, self._task_created, wanted.oldest)
+        def oldest() -> float:
+            return self._platform_time(wanted.created_after) - back_seconds
+
+        walk = Walk(read, self._task_id, self._task_created, oldest)
         look = _Look()
         doubt = False
         others = 0
@@ -104,7 +110,7 @@ class TaskSearch(PagedCalls):
         async def visit(row: Row) -> bool:
             nonlocal doubt, others
             others += wanted.other_video(row)
-            ours = await self._is_ours(row, wanted)
+            ours = await self._is_ours(row, wanted, oldest())
             if isinstance(ours, Task):
                 look.found = ours
                 return True
@@ -116,13 +122,13 @@ class TaskSearch(PagedCalls):
         look.filtered = walk.rows_read > 0 and others == 0
         return look
 
-    async def _is_ours(self, row: Row, wanted: _Wanted) -> Task | bool | None:
+    async def _is_ours(self, row: Row, wanted: _Wanted, oldest: float) -> Task | bool | None:
         """The task if it is ours, False if not, None if the row does not say and can't be made to."""
-        created = self._task_created(row)
-        if created is not None and created < wanted.oldest:
-            return False
         if row.get("custom_id") == wanted.custom_id:
-            return task_of(row, self._reader)
+            return task_of(row, self._reader)  # whatever its age: the clock that the age is by may be wrong
+        created = self._task_created(row)
+        if created is not None and created < oldest:
+            return False
         if wanted.other_video(row) or not _in_doubt(row, wanted.custom_id):
             return False
         task_id = self._task_id(row)

@@ -28,11 +28,12 @@ class Walk:
         read: ReadPage,
         id_of: Callable[[Row], str | None],
         created_of: Callable[[Row], float | None],
-        oldest: float,
+        oldest: Callable[[], float],
         *,
         every_row: bool = True,
     ) -> None:
-        """`oldest`: rows created before it don't matter; seconds since the epoch by the platform's clock.
+        """`oldest`: rows created before it don't matter; seconds since the epoch by the platform's clock, which is
+        known better after each page: so it is asked for every time.
 
         `every_row` False: a row that can't be told from others (it has no id) is passed over, else the reading is not
         complete.
@@ -157,9 +158,10 @@ class Walk:
         """Every row is older than what matters, in a list that is sorted as the documents say."""
         times = [self._created_of(row) for row in page.rows]
         known = [moment for moment in times if moment is not None]
+        oldest = self._oldest()
         return (
             bool(known)
             and len(known) == len(times)
             and known[0] >= known[-1]
-            and all(moment < self._oldest for moment in known)
+            and all(moment < oldest for moment in known)
         )

@@ -132,7 +132,8 @@ def load_settings(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         lines += explain(error, Settings, file)
-        raise SettingsError("\n".join(lines or [str(error)])) from None
+        # Never the error's own text: it repeats values, and one of them may be a secret under a misspelt name.
+        raise SettingsError("\n".join(lines or ["the settings are not valid"])) from None
     except SourceError as error:  # a whole section given as JSON that is none
         section = re.search(r'field "(\w+)"', str(error))
         name = variable_of((section.group(1),)) if section else "settings"

@@ -78,9 +78,12 @@ def unknown_names(model: type[BaseModel], file: Mapping[str, Any]) -> list[str]:
         elif not isinstance(content, dict):
             lines.append(f"{_in_file(section)}: is a section, write it as [{section}]")
         else:
-            wrong = [name for name in content if variable_of((section, name)) not in known]
+            # As spelled: the names in a file are lower case.
+            names = {name for of, name, _field in known.values() if of == section}
             lines += [
-                f"{_in_file(section, name)}: {_NO_SUCH}{_meant(variable_of((section, name)), known)}" for name in wrong
+                f"{_in_file(section, name)}: {_NO_SUCH}{_meant(variable_of((section, name)), known)}"
+                for name in content
+                if name not in names
             ]
     return lines
 
@@ -95,12 +98,21 @@ def _meant(name: str, known: Members) -> str:
 
 
 def explain(error: ValidationError, model: type[BaseModel], file: Mapping[str, Any]) -> list[str]:
-    """One line for each wrong setting, with its variable, its value unless it is a secret, and the rule."""
+    """One line for each wrong setting, with its variable, its value unless it is a secret, and the rule.
+
+    An unknown member of a section that was given as JSON is told by its name only: its value may be the secret that
+    was meant for another name.
+    """
     known = members(model)
+    given_names = {name.upper() for name in os.environ}
     lines = []
     for item in error.errors():
         if item["type"] == "extra_forbidden":
-            continue  # reported by `unknown_names`, with what was meant
+            section, name = (str(part) for part in item["loc"][:2])
+            variable = variable_of((section, name))
+            if variable not in given_names and name not in file.get(section, {}):  # else `unknown_names` told it
+                lines.append(f"{variable_of((section,))}: {shown(name)}: {_NO_SUCH}{_meant(variable, known)}")
+            continue
         message = str(item["ctx"]["error"]) if item["type"] == "value_error" else violation_words(item)
         variable = variable_of(item["loc"][:2])
         if variable not in known:  # a rule between settings, which names them itself
@@ -108,7 +120,7 @@ def explain(error: ValidationError, model: type[BaseModel], file: Mapping[str, A
             continue
         section, name, field = known[variable]
         origin = ""
-        if name in file.get(section, {}) and variable not in {key.upper() for key in os.environ}:
+        if name in file.get(section, {}) and variable not in given_names:
             origin = f" (in {os.environ.get(CONFIG_VARIABLE)}: {section}.{name})"
         given = item["input"]
         value = f"{shown(given)}: " if not is_secret(field) and isinstance(given, str | int | float) else ""

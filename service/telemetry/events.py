@@ -42,6 +42,7 @@ class LogEvent(StrEnum):
     UNIT_REFUSED = "unit_refused"  # a topic takes less than was known; the job ends with a smaller completion
     EVENT_NOT_WRITTEN = "event_not_written"  # an event can't be written; a completion is replaced by a shorter one
     ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written at the moment; the upload waits
+    ASSET_OUTDATED = "asset_outdated"  # a file with a `key` has changed since its upload; it is uploaded again
     ASSET_GONE = "asset_gone"  # the platform no longer has an asset; the video is uploaded again
     PROGRESS_NOT_SENT = "progress_not_sent"  # an `uploading` event was not delivered; nothing depends on it
     DRAINING = "draining"  # the process was asked to stop; streams may end within shutdown.drain_seconds
@@ -76,6 +77,7 @@ class LogEvent(StrEnum):
     PARSER_FAILED = "parser_failed"  # a fault in the service while reading a record; it is in the dead letters
     ACCEPT_FAILED = "accept_failed"  # a fault in the service while accepting a request; it is in the dead letters
     COMPLETION_GONE = "completion_gone"  # a request was sent again and its completion is no longer in the topic
+    FINISHED_UNREADABLE = "finished_unreadable"  # what is known of a finished request can't be read; it stays finished
     OUTPUT_TOO_LARGE = "output_too_large"  # an event is larger than its topic takes and is not published
     RANGE_UNREADABLE = "range_unreadable"  # offsets of a private topic can't be read and are skipped
     DECODING_FAILED = "decoding_failed"  # a fault in the service while decoding; the records are fetched again
@@ -96,3 +98,17 @@ class LogEvent(StrEnum):
     EMULATOR_READY = "emulator_ready"  # the local platform is listening; with its base URL
     EMULATOR_STOPPED = "emulator_stopped"  # the local platform has ended
     EMULATOR_BROKEN = "emulator_broken"  # a fault in the emulator itself
+
+
+CAUSED_BY_RECORDS = frozenset(
+    {
+        LogEvent.RECORD_REJECTED,
+        LogEvent.DEAD_LETTER_CUT,
+        LogEvent.PARSER_FAILED,
+        LogEvent.ACCEPT_FAILED,
+        LogEvent.COMPLETION_GONE,
+        LogEvent.OUTPUT_TOO_LARGE,
+        LogEvent.RANGE_UNREADABLE,
+    }
+)
+"""One record is enough for one line: of each of these a limited number is written in a while."""

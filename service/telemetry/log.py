@@ -18,7 +18,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 from service.settings import LogSettings, Settings
 from service.settings.secrets import remember_secrets
 from service.telemetry.redaction import clean_value
-from service.telemetry.repetition import Folding
+from service.telemetry.repetition import EventFolding, Folding
 
 # Libraries that log what is none of the operator's business below a warning.
 _LIBRARIES_LEVEL = logging.WARNING
@@ -68,7 +68,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     chain, renderer = processors(settings.log, out)
     level = logging.getLevelNamesMapping()[settings.log.level]
     structlog.configure(
-        processors=[*chain, renderer],
+        processors=[EventFolding(), *chain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=True,

@@ -95,10 +95,27 @@ async def test_submit_keeps_the_given_id_and_key(reelwire: Command, fake: FakeSe
 async def test_wait_shows_the_text_of_the_attempt_that_counts(reelwire: Command, fake: FakeService) -> None:
     result, _ = await asyncio.gather(reelwire("submit", URL, "--wait"), answer_with_a_restart(fake))
     assert result.code == 0, result.err
-    assert result.out == "void\n--- attempt 2 begins again ---\nA cat sleeps.\n"
+    assert result.out == "A cat sleeps.\n"
     assert "uploading 0.5 MB of 1.0 MB" in result.err
     assert "attempt 1 was interrupted" in result.err
+    assert "attempt 2 begins again" in result.err
     assert "total time: 2.50 s" in result.err
+
+
+@pytest.mark.parametrize("text", ['{"a": "Straße \u2028 \x85"}', "two\nlines\n", ""])
+async def test_wait_in_a_pipe_gives_the_text_of_the_completion_as_it_is_and_nothing_else(
+    reelwire: Command, fake: FakeService, text: str
+) -> None:
+    async def answer() -> None:
+        record = await fake.request()
+        request_id = orjson.loads(record.value)["request_id"]
+        await fake.publish("fragments", fragment(request_id, 1, 0, "cut of"), record)
+        await fake.publish("progress", Interrupted(request_id=request_id, attempt=1, time=NOW), record)
+        await fake.publish("completions", completed(request_id, 2, text), record)
+
+    result, _ = await asyncio.gather(reelwire("submit", URL, "--wait", LC_ALL="C"), answer())
+    assert result.code == 0, result.err
+    assert result.out == text + ("" if text.endswith("\n") or not text else "\n")
 
 
 async def test_wait_prints_every_event_that_counts_as_json(reelwire: Command, fake: FakeService) -> None:
@@ -127,6 +144,7 @@ async def test_wait_ends_with_4_when_the_request_did_not_complete(
 
     result, _ = await asyncio.gather(reelwire("submit", URL, "--wait"), answer())
     assert result.code == 4
+    assert result.out == ""
     assert f"result: {end}" in result.err
 
 

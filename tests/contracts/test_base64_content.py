@@ -32,7 +32,15 @@ def test_standard_base64_is_taken_as_it_is_padded_or_not(content: bytes, padded:
 
 @pytest.mark.parametrize(
     "prefix",
-    ["data:;base64,", "data:video/mp4;base64,", "DATA:Video/MP4;BASE64,", "data:video/mp4;codecs=avc1.42E01E;base64,"],
+    [
+        "data:;base64,",
+        "data:video/mp4;base64,",
+        "DATA:Video/MP4;BASE64,",
+        "data:video/mp4;codecs=avc1.42E01E;base64,",
+        "data:video/webm;codecs=vp8,opus;base64,",
+        'data:video/mp4;codecs=\\"avc1.42E01E, mp4a.40.2\\";base64,',
+        "data:;" + "a" * 242 + ";base64,",
+    ],
 )
 def test_the_prefix_of_a_data_url_is_taken_off(prefix: str) -> None:
     assert read(prefix + "AAAAGGZ0eXA=") == "AAAAGGZ0eXA="
@@ -51,6 +59,8 @@ def test_the_prefix_of_a_data_url_is_taken_off(prefix: str) -> None:
         ("data:;base64,", "empty"),
         ("data:video/mp4,AAAA", "data: URL"),
         ("data:" + "a" * 300 + ";base64,AAAA", "data: URL"),
+        ("data:" + "a" * 244 + ";base64,AAAA", "data: URL"),
+        ("data:a\\nb;base64,AAAA", "data: URL"),
         ("data:;base64,data:;base64,AAAA", "not base64"),
     ],
 )

@@ -144,6 +144,8 @@ def test_the_type_of_the_event_is_not_the_type_of_the_request() -> None:
         ("invalid", "data_base64", ENVELOPE | {"data": DATA, "data_base64": "e30="}),
         ("invalid", "data_base64", ENVELOPE | {"data_base64": "?"}),
         ("invalid", "data_base64", ENVELOPE | {"data_base64": "ü"}),
+        ("not_json", "data_base64", ENVELOPE | {"data_base64": "e30A="}),
+        ("invalid", "data_base64", ENVELOPE | {"data_base64": "e3012"}),
         ("invalid", "data_base64", ENVELOPE | {"data_base64": 5}),
         ("invalid", "data_base64", ENVELOPE | {"data_base64": "W10="}),
         ("not_json", "data_base64", ENVELOPE | {"data_base64": "e30"[:2] + "=="}),
@@ -193,6 +195,28 @@ def test_structured_mode_is_known_however_its_content_type_is_written(name: str 
     value = json.dumps(ENVELOPE | {"data": DATA}).encode()
 
     parsed = parse_request(value, ((name, b"text/plain"), (name, kind)), max_bytes=1 << 20)
+
+    assert parsed.request.request_id == "r-1"
+
+
+@pytest.mark.parametrize("kind", [b"application/cloudevents", b"application/cloudevents+json; charset=utf-8"])
+@pytest.mark.parametrize("name", ["ce_specversion", b"ce-specversion", "CE_SpecVersion"])
+def test_attributes_in_the_headers_make_a_bare_body_the_data_whatever_the_content_type(
+    name: str | bytes, kind: bytes
+) -> None:
+    headers = (("content-type", kind), (name, b"1.0"), ("ce_id", b"1"))
+
+    parsed = parse_request(json.dumps(DATA).encode(), headers, max_bytes=1 << 20)
+    wrapped = parse_request(json.dumps(ENVELOPE | {"data": DATA}).encode(), headers, max_bytes=1 << 20)
+
+    assert parsed.digest == wrapped.digest == parse_request(json.dumps(DATA).encode(), (), max_bytes=1 << 20).digest
+
+
+@pytest.mark.parametrize("more", ["", " ", "  "])
+def test_data_base64_is_read_without_its_padding(more: str) -> None:
+    encoded = base64.b64encode((json.dumps(DATA) + more).encode()).decode().rstrip("=")
+
+    parsed = parse_request(json.dumps(ENVELOPE | {"data_base64": encoded}).encode(), STRUCTURED, max_bytes=1 << 20)
 
     assert parsed.request.request_id == "r-1"
 

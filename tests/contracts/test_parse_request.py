@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts import response_format
 from contracts.codes import DeadLetterCode
 from contracts.examples import load
+from contracts.limits import MAX_SCHEMAS
 from contracts.requests import (
     AnalyzeRequest,
     CancelRequest,
+    JsonSchemaFormat,
     ParsedRequest,
     RejectedRecord,
     load_request,
@@ -133,8 +136,8 @@ def test_a_byte_order_mark_is_skipped() -> None:
         ("not_json", b"{} {}"),
         ("not_json", b"{'request_id': 'a'}"),
         ("not_json", b'{"request_id": NaN}'),
-        ("not_json", b'{"temperature": 1e400}'),
-        ("not_json", b'{"temperature": -1E+400}'),
+        ("invalid", b'{"temperature": 1e400}'),
+        ("invalid", b'{"temperature": -1E+400}'),
         ("not_json", b'{"temperature": ' + b"9" * 400 + b".5}"),
         ("not_json", b'{"max_tokens": ' + b"9" * 100_000 + b"}"),
         ("not_json", b'{"request_id": "\\ud800"}'),
@@ -186,3 +189,68 @@ def test_a_deep_but_readable_request_can_be_stored_and_read_again() -> None:
     parsed = parse(json.dumps(LEAST | {"metadata": deep}).encode())
 
     assert load_request(parsed.body) == parsed.request
+
+
+BEYOND = ["1e400", "-1E+999", "0.1e310", "1e309", "9" * 300 + "e99", "-" + "9" * 300 + "E+9", "1.5e0000000400",
+          "0." + "0" * 250 + "1e600", "1" + "0" * 200 + "." + "0" * 200 + "e200", "1e99999999999999999999"]  # fmt: skip
+WITHIN = ["1e308", "-1E+308", "0.1e309", "1e-400", "9" * 299 + "e5", "1e0000000300", "9" * 300]
+
+
+@pytest.mark.parametrize("number", BEYOND)
+@pytest.mark.parametrize(
+    "place",
+    [
+        '"metadata":{"a":[@]}',
+        '"metadata":{"a":"text"},"unknown":@',
+        '"response_format":{"type":"json_schema","json_schema":{"maximum":@}}',
+        '"response_format":{"type":"json_schema","json_schema":{"const":@}}',
+    ],
+)
+def test_a_number_that_no_double_holds_is_refused_however_it_is_spelt(number: str, place: str) -> None:
+    value = json.dumps(LEAST)[:-1] + "," + place.replace("@", number) + "}"
+    rejected = outcome(value.encode())
+
+    assert isinstance(rejected, RejectedRecord)
+    assert rejected.code is DeadLetterCode.INVALID
+    assert rejected.message.startswith("value: holds a number beyond 1.8e308")
+
+
+@pytest.mark.parametrize("number", WITHIN)
+def test_a_number_that_a_double_holds_is_taken_and_kept(number: str) -> None:
+    value = json.dumps(LEAST)[:-1] + ',"metadata":{"a":' + number + "}}"
+    parsed = parse(value.encode())
+
+    assert json.loads(parsed.body)["metadata"] == {"a": json.loads(number)}
+
+
+def test_what_looks_like_such_a_number_inside_text_is_text() -> None:
+    text = "1e400 " + "9" * 300 + "e99"
+
+    assert parse(json.dumps(LEAST | {"prompt": text}).encode()).request.request_id == LEAST["request_id"]
+
+
+def test_a_stored_schema_is_read_without_being_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = {"properties": {f"n{number}": {} for number in range(MAX_SCHEMAS + 1)}, "oneOf": []}
+    stored = LEAST | {"type": "analyze", "response_format": {"type": "json_schema", "json_schema": wide}}
+
+    def unasked(*_args: Any, **_options: Any) -> None:
+        raise AssertionError("checked again")
+
+    refused = outcome(json.dumps(stored).encode())
+    monkeypatch.setattr(response_format, "first_violation", unasked)
+    request = load_request(json.dumps(stored).encode())
+
+    assert isinstance(refused, RejectedRecord)
+    assert isinstance(request, AnalyzeRequest)
+    assert isinstance(request.response_format, JsonSchemaFormat)
+    assert request.response_format.json_schema == wide
+
+
+def test_a_schema_of_too_many_schemas_is_refused_by_name() -> None:
+    wide: dict[str, Any] = {"properties": {f"n{number}": {} for number in range(MAX_SCHEMAS)}}
+    rejected = outcome(json.dumps(LEAST | {"response_format": {"type": "json_schema", "json_schema": wide}}).encode())
+
+    assert isinstance(rejected, RejectedRecord)
+    assert rejected.code is DeadLetterCode.INVALID
+    assert rejected.message.startswith("response_format.json_schema")
+    assert f"more than {MAX_SCHEMAS} schemas" in rejected.message

@@ -1,10 +1,13 @@
 """The platform's subset of JSON Schema."""
 
+import sys
+from types import FrameType
 from typing import Any
 
 import pytest
 
-from contracts.schema_subset import first_violation
+from contracts.limits import MAX_SCHEMAS
+from contracts.schema_subset import Violation, first_violation
 
 pytestmark = pytest.mark.unit
 
@@ -109,3 +112,48 @@ def test_a_schema_of_any_depth_is_checked_without_recursion() -> None:
         deep = {"anyOf": [deep]}
 
     assert first_violation(deep) is None
+
+
+WIDE: dict[str, Any] = {
+    "properties": {"properties": {f"n{number}": {} for number in range(MAX_SCHEMAS - 1)}},
+    "anyOf": {"anyOf": [{} for _ in range(MAX_SCHEMAS - 1)]},
+    "$defs": {"$defs": {f"n{number}": {} for number in range(MAX_SCHEMAS - 1)}},
+}
+
+
+@pytest.mark.parametrize("keyword", WIDE)
+def test_schemas_are_counted_to_the_limit_and_no_further(keyword: str) -> None:
+    schema = WIDE[keyword]
+    assert first_violation(schema, most=MAX_SCHEMAS) is None
+    assert first_violation(schema | {"items": {}}) is None
+    assert first_violation(schema | {"items": {}}, most=MAX_SCHEMAS) == Violation(
+        "$", f"holds more than {MAX_SCHEMAS} schemas inside each other; send a smaller one"
+    )
+
+
+def test_a_definition_counts_once_however_often_it_is_used() -> None:
+    schema = {"$defs": {"a": {}}, "anyOf": [{"$ref": "#/$defs/a"} for _ in range(10)]}
+    assert first_violation(schema, most=13) is None
+    assert first_violation(schema, most=12) is not None
+
+
+def _python_calls(schema: dict[str, Any]) -> int:
+    count = 0
+
+    def profile(_frame: FrameType, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(profile)
+    try:
+        first_violation(schema)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_schema_costs_a_call_for_each_keyword_that_it_has() -> None:
+    empty: dict[str, Any] = {"anyOf": [{} for _ in range(1_000)]}
+    typed = {"anyOf": [{"enum": ["a"]} for _ in range(1_000)]}
+    assert _python_calls(empty) < 20
+    assert _python_calls(typed) < 5_020

@@ -44,7 +44,7 @@ from tests.domain.builders import NOW, POLICY, published_all
 
 LIVE = "live"
 _NOT_BILLED = frozenset(
-    {FailureKind.NOT_SENT, FailureKind.LIMITED, FailureKind.UNAUTHORIZED, FailureKind.SERVER, FailureKind.REJECTED}
+    {FailureKind.NOT_SENT, FailureKind.LIMITED, FailureKind.UNAUTHORIZED, FailureKind.BUSY, FailureKind.REJECTED}
 )
 _CLAIMED = {RunStream: Phase.STREAMING, RunSync: Phase.CALLING, MakeTask: Phase.CREATING}
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from service.domain.change import GetVideo, StopWork, WaitRetry
 from service.domain.facts import (
     AnalysisFailed,
     AttemptCut,
     Begin,
+    Fact,
     Failure,
     FailureKind,
+    PlatformErrorDetail,
     ResultTooLarge,
     SlotGranted,
     StreamOpened,
+    TaskSeen,
+    WorkFailed,
 )
 from service.domain.job import Job, Mode, Phase
 from tests.domain.builders import NOW, POLICY, apply, error_of, failure, job_in, request_of
 
-MAYBE_BILLED = [FailureKind.UNKNOWN, FailureKind.BROKEN, FailureKind.UNDELIVERED]
+MAYBE_BILLED = [FailureKind.SERVER, FailureKind.UNKNOWN, FailureKind.BROKEN, FailureKind.UNDELIVERED]
 CERTAINLY_FREE = [FailureKind.NOT_SENT, FailureKind.LIMITED, FailureKind.UNAUTHORIZED]
 RUNNING = [Phase.STREAMING, Phase.CALLING]
 
@@ -30,7 +36,7 @@ def again(job: Job, attempt: int) -> Job:
 
 
 @pytest.mark.parametrize("phase", RUNNING)
-@pytest.mark.parametrize("kind", [*MAYBE_BILLED, FailureKind.SERVER])
+@pytest.mark.parametrize("kind", [*MAYBE_BILLED, FailureKind.BUSY])
 def test_a_failed_attempt_is_followed_by_another_after_a_wait(phase: Phase, kind: FailureKind) -> None:
     change = apply(job_in(phase), AnalysisFailed(failure(kind)))
     stop, wait = change.actions
@@ -59,7 +65,7 @@ def test_attempts_that_may_have_been_billed_are_counted(phase: Phase, code: str,
     assert error["platform"] == {"status": 502, "code": None, "message": "said"}
 
 
-@pytest.mark.parametrize("kind", [*CERTAINLY_FREE, FailureKind.SERVER])
+@pytest.mark.parametrize("kind", [*CERTAINLY_FREE, FailureKind.BUSY])
 def test_what_was_not_billed_does_not_use_up_attempts(kind: FailureKind) -> None:
     job = job_in(Phase.STREAMING, billed_failures=POLICY.max_attempts - 1)
     change = apply(job, AnalysisFailed(failure(kind)))
@@ -116,8 +122,8 @@ def test_a_text_without_end_ends_the_job_and_is_not_paid_for_again() -> None:
     assert error_of(apply(job_in(Phase.STREAMING), ResultTooLarge("too much")))["code"] == "result_too_large"
 
 
-def test_a_platform_that_fails_is_waited_for_as_long_as_patience_lasts() -> None:
-    fact = AnalysisFailed(failure(FailureKind.SERVER, status=503))
+def test_a_platform_that_is_too_busy_is_waited_for_as_long_as_patience_lasts() -> None:
+    fact = AnalysisFailed(failure(FailureKind.BUSY, status=503))
     first = apply(job_in(Phase.STREAMING), fact).job
     last = apply(again(first, 2), fact, now_ms=NOW + POLICY.patience_ms - 1)
     assert last.completion is None
@@ -127,12 +133,47 @@ def test_a_platform_that_fails_is_waited_for_as_long_as_patience_lasts() -> None
 
 
 @pytest.mark.parametrize("kind", MAYBE_BILLED)
-def test_patience_begins_anew_once_the_platform_has_done_something_else_than_fail(kind: FailureKind) -> None:
-    server = AnalysisFailed(failure(FailureKind.SERVER, status=500))
-    job = apply(job_in(Phase.STREAMING), server).job
+@pytest.mark.parametrize("free", [*CERTAINLY_FREE, FailureKind.BUSY])
+def test_no_other_failure_begins_patience_anew(kind: FailureKind, free: FailureKind) -> None:
+    fact = AnalysisFailed(failure(free))
+    job = apply(job_in(Phase.STREAMING), fact).job
     job = apply(again(job, 2), AnalysisFailed(failure(kind)), now_ms=NOW + 1_000).job
-    much_later = NOW + 10 * POLICY.patience_ms
-    assert apply(again(job, 3), server, now_ms=much_later).completion is None
+    limit_ms = POLICY.patience_ms if free is FailureKind.BUSY else POLICY.task_patience_ms
+    assert apply(again(job, 3), fact, now_ms=NOW + limit_ms - 1).completion is None
+    assert error_of(apply(again(job, 3), fact, now_ms=NOW + limit_ms))["code"] == "platform_unavailable"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    phase=st.sampled_from(RUNNING),
+    failures=st.lists(
+        st.tuples(
+            st.sampled_from([kind for kind in FailureKind if kind is not FailureKind.REJECTED])
+            | st.sampled_from(["cut", "bug"]),
+            st.integers(0, 2_000),
+        ),
+        min_size=60,
+        max_size=60,
+    ),
+)
+def test_whatever_fails_in_whatever_order_a_request_is_paid_for_a_limited_number_of_times(
+    phase: Phase, failures: list[tuple[FailureKind | str, int]]
+) -> None:
+    job, now_ms, paid, attempt = job_in(phase), NOW, 0, 1
+    for kind, passes_ms in failures:
+        now_ms += passes_ms
+        if kind not in (*CERTAINLY_FREE, FailureKind.BUSY):
+            paid += 1
+        if isinstance(kind, FailureKind):
+            fact: Fact = AnalysisFailed(failure(kind))
+        else:
+            fact = AttemptCut() if kind == "cut" else WorkFailed("a bug")
+        change = apply(again(job, attempt), fact, now_ms=now_ms)
+        if change.completion is not None:
+            break
+        job = change.job
+        attempt += 1
+    assert paid <= POLICY.max_attempts
 
 
 def test_a_wait_is_at_least_what_the_platform_wishes_and_ends_with_patience() -> None:
@@ -147,7 +188,7 @@ def test_a_wait_is_at_least_what_the_platform_wishes_and_ends_with_patience() ->
 def test_waits_grow_from_failure_to_failure() -> None:
     job, waits = job_in(Phase.STREAMING), []
     for attempt in range(1, 6):
-        change = apply(again(job, attempt), AnalysisFailed(failure(FailureKind.SERVER)))
+        change = apply(again(job, attempt), AnalysisFailed(failure(FailureKind.BUSY)))
         (_, wait) = change.actions
         assert isinstance(wait, WaitRetry)
         waits.append(wait.seconds)
@@ -202,6 +243,47 @@ def test_an_inline_video_has_no_asset_to_lose() -> None:
     job = job_in(Phase.STREAMING, request, asset_id=None, duration=None)
     fact = AnalysisFailed(failure(FailureKind.REJECTED, status=404))
     assert error_of(apply(job, fact, request))["code"] == "rejected"
+
+
+ABOUT_THE_FILE = [
+    ("parameter_invalid", "The video's url answered 404."),
+    ("parameter_invalid", "The video.url parameter is invalid."),
+    ("parameter_invalid", "the video_url can not be read"),
+    ("parameter_invalid", "URL is not reachable"),
+    ("resource_not_exist", "not there"),
+    ("video_file_broken", None),
+    ("video_duration_too_short", "The video lasts 0.4 s."),
+    (None, "video_file_broken: the file is damaged"),
+    (None, "The video could not be downloaded."),
+]
+ABOUT_THE_REQUEST = [
+    ("parameter_invalid", "The prompt parameter is invalid."),
+    ("parameter_invalid", "The response_format.json_schema.properties.url parameter is invalid."),
+    ("parameter_invalid", "The end_time must be inside the video."),
+    ("video_resolution_too_high", "too large"),
+    ("token_limit_exceeded", "curl up"),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "later"),
+    [(*case, True) for case in ABOUT_THE_FILE] + [(*case, False) for case in ABOUT_THE_REQUEST],
+)
+@pytest.mark.parametrize("phase", [*RUNNING, Phase.WATCHING])
+def test_a_file_that_an_inline_url_does_not_have_yet_may_come(
+    phase: Phase, code: str | None, said: str | None, later: bool
+) -> None:
+    request = request_of(upload="inline")
+    refusal = Failure(FailureKind.REJECTED, "it failed", PlatformErrorDetail(400, code, said))
+    fact = TaskSeen("failed", code=code, message=said) if phase is Phase.WATCHING else AnalysisFailed(refusal)
+    error = error_of(apply(job_in(phase, request, asset_id=None, duration=None), fact, request))
+    assert error["retryable"] == later
+    assert ("send the request again" in error["message"]) == later
+    assert error_of(apply(job_in(phase, lost_asset_id="asset-0"), fact))["retryable"] is False
+    bytes_inline = request_of(upload="inline", video={"type": "base64_string", "base64_string": "AAAA"})
+    job = job_in(phase, bytes_inline, asset_id=None, duration=None)
+    assert error_of(apply(job, fact, bytes_inline))["retryable"] is False
 
 
 def test_a_stream_that_opens_is_told_and_nothing_else_changes() -> None:

@@ -106,8 +106,10 @@ def test_images_and_prompts_with_images_are_refused_for_now() -> None:
         ({"start_time": 30}, None, None),
         ({"end_time": 30}, None, 30.0),
         ({"start_time": 10, "end_time": 30}, None, 20.0),
-        ({"start_time": 10, "end_time": 300}, 90.0, 80.0),
-        ({"start_time": 100, "end_time": 300}, 90.0, 0.0),
+        ({"start_time": 10, "end_time": 300}, 90.0, 90.0),
+        ({"start_time": 91, "end_time": 93}, 10.0, 2.0),  # the file's clock starts at 90
+        ({"start_time": 100, "end_time": 300}, 90.0, 90.0),
+        ({"start_time": 91}, 10.0, None),
         ({}, 1.23456, 1.235),
     ],
 )

@@ -130,6 +130,9 @@ class NothingParked:
     def summary_of(self, request_id: str) -> JobSummary | None:
         return None
 
+    def loads_at_once(self, request_id: str) -> bool:
+        return True
+
     async def load(self, request_id: str) -> None: ...
 
 
@@ -303,5 +306,5 @@ def analyze(request_id: str = "r-1", **members: Any) -> dict[str, Any]:
     return {"request_id": request_id, "prompt": "Describe.", "video": {"type": "url", "url": URL}} | members
 
 
-def cancel(request_id: str = "r-1") -> dict[str, Any]:
-    return {"type": "cancel", "request_id": request_id}
+def cancel(request_id: str = "r-1", **more: Any) -> dict[str, Any]:
+    return {"type": "cancel", "request_id": request_id} | more

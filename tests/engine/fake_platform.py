@@ -39,6 +39,10 @@ def server_failed() -> ServerFailed:
     return ServerFailed("the platform answered 503", answer=platform_answer(503))
 
 
+def too_busy(seconds: float = 3) -> ServerFailed:
+    return ServerFailed("the platform answered 503", answer=platform_answer(503), retry_after_seconds=seconds)
+
+
 def rate_limited(seconds: float = 3) -> RateLimited:
     return RateLimited("slow down", retry_after_seconds=seconds, answer=platform_answer(429))
 

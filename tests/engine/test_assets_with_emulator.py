@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +18,12 @@ from service.clock import SystemClock
 from service.domain.identity import asset_token
 from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions, Pace
+from service.engine.work import video as video_work
+from service.footage import files
 from service.footage.files import file_footage
+from service.footage.footage import CHUNK_BYTES, identity_of
 from service.footage.remote import url_footage
+from service.footage.resolve import resolve
 from service.platform.client import PlatformClient
 from service.platform.marks import AssetMark
 from service.settings import PlatformSettings, SourceSettings
@@ -28,6 +34,7 @@ pytestmark = pytest.mark.integration
 
 SAMPLE = Path("service/sandbox/footage/sample.mp4").resolve()
 KEY = "key"
+MORE = b"\0\0\0\x09free\0"  # an empty box at the end of an MP4 file
 
 
 @pytest.fixture
@@ -93,7 +100,7 @@ async def strangers_asset(emulator: Emulator, filename: str, metadata: dict[str,
 
 
 async def run(wired: Bench, name: str, **members: Any) -> dict[str, Any]:
-    await wired.take(analyze(name, mode="sync", **members))
+    await wired.take(analyze(name, **({"mode": "sync"} | members)))
     return await wired.completed(name)
 
 
@@ -142,6 +149,21 @@ async def test_a_link_that_is_not_there_yet_may_be_asked_for_again(wired: Bench,
     assert completion["type"] == "completed"
 
 
+@pytest.mark.parametrize("mode", ["sync", "stream", "async"])
+@pytest.mark.parametrize("share", [None, 0.3])
+async def test_an_inline_link_that_is_not_there_or_not_complete_yet_may_be_asked_for_again(
+    wired: Bench, media: Media, mode: str, share: float | None
+) -> None:
+    whole = SAMPLE.read_bytes()
+    media.content = None if share is None else whole[: int(len(whole) * share)]
+    video = {"type": "url", "url": media.url}
+    error = (await run(wired, "r-1", video=video, upload="inline", mode=mode))["error"]
+    assert (error["code"], error["retryable"]) == ("task_failed" if mode == "async" else "rejected", True)
+    assert "send the request again" in error["message"]
+    media.content = whole
+    assert (await run(wired, "r-2", video=video, upload="inline", mode=mode))["type"] == "completed"
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 async def test_a_file_that_is_still_being_written_may_be_asked_for_again(
     wired: Bench, emulator: Emulator, tmp_path: Path, share: float
@@ -162,6 +184,116 @@ async def test_a_file_that_is_still_being_written_may_be_asked_for_again(
     asset = emulator.platform.assets.get(completion["asset_id"])
     assert asset.footage is not None
     assert asset.footage.size == len(whole)
+
+
+def content_of(emulator: Emulator, asset_id: str) -> str | None:
+    """The SHA-256 of what the platform holds as an asset."""
+    return emulator.platform.assets.get(asset_id).sha256
+
+
+@pytest.mark.parametrize("found_by", ["note", "mark"])
+@pytest.mark.parametrize("grown", [True, False])
+async def test_a_file_with_a_key_that_was_not_finished_when_it_was_uploaded_is_uploaded_again(
+    wired: Bench, emulator: Emulator, tmp_path: Path, grown: bool, found_by: str
+) -> None:
+    whole = SAMPLE.read_bytes()
+    path = tmp_path / "a.mp4"
+    path.write_bytes(whole)  # a recording to which something is added, or one with its space reserved
+    video = {"type": "file", "path": str(path), "key": "cam7"}
+    first = await run(wired, "r-1", video=video)
+    assert (await run(wired, "r-2", video=video))["asset_id"] == first["asset_id"]
+    finished = whole + MORE if grown else whole[:-1] + bytes((whole[-1] ^ 1,))
+    path.write_bytes(finished)
+    if found_by == "mark":
+        await wired.assets.invalidate(identity_of("key", "cam7"), first["asset_id"])
+    second = await run(wired, "r-3", video=video)
+    assert content_of(emulator, second["asset_id"]) == hashlib.sha256(finished).hexdigest()
+    assert (await run(wired, "r-4", video=video))["asset_id"] == second["asset_id"]
+    assert emulator.stats()["operations"]["asset_create"]["calls"] == 2
+
+
+async def test_a_key_unites_copies_links_and_files_whatever_their_dates(
+    wired: Bench, emulator: Emulator, media: Media, tmp_path: Path
+) -> None:
+    media.content = SAMPLE.read_bytes()
+    for name, more in (("a.mp4", b""), ("b.mp4", b""), ("c.mp4", MORE)):
+        (tmp_path / name).write_bytes(media.content + more)
+    files = [{"type": "file", "path": str(tmp_path / name)} for name in ("a.mp4", "b.mp4", "c.mp4", "a.mp4")]
+    used = set()
+    for number, video in enumerate([*files, {"type": "url", "url": media.url}, files[0]]):
+        used.add((await run(wired, f"r-{number}", video=video | {"key": "cam7"}))["asset_id"])
+    assert len(used) == 1
+    assert emulator.stats()["operations"]["asset_create"]["calls"] == 1
+
+
+async def test_a_job_that_saw_the_unfinished_file_takes_the_upload_of_the_finished_one(
+    wired: Bench, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(SAMPLE.read_bytes())
+    old = await file_footage(str(path), SourceSettings(file_roots=(tmp_path,)))
+    path.write_bytes(SAMPLE.read_bytes() + MORE)
+    video = {"type": "file", "path": str(path), "key": "cam7"}
+    first = await run(wired, "r-1", video=video)
+    views = [replace(old, identity=identity_of("key", "cam7"))]
+
+    async def stale_at_first(*given: Any) -> Any:
+        return views.pop() if views else await resolve(*given)
+
+    monkeypatch.setattr(video_work, "resolve", stale_at_first)
+    assert (await run(wired, "r-2", video=video))["asset_id"] == first["asset_id"]
+    assert emulator.stats()["operations"]["asset_create"]["calls"] == 1
+
+
+@pytest.mark.parametrize("how", ["renamed over", "removed", "overwritten", "appended", "cut"])
+@pytest.mark.parametrize("key", [None, "cam7"])
+async def test_a_file_that_is_replaced_while_it_is_uploaded_is_one_content_or_may_be_asked_for_again(
+    wired: Bench, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, key: str | None
+) -> None:
+    old = SAMPLE.read_bytes() + bytes(3 * CHUNK_BYTES)
+    new = SAMPLE.read_bytes() + bytes(2 * CHUNK_BYTES) + b"new"
+    path = tmp_path / "a.mp4"
+    path.write_bytes(old)
+    read = files._Reader._chunk
+    reads = 0
+
+    def replaced_after_the_first_read(reader: files._Reader) -> bytes:
+        nonlocal reads
+        data = read(reader)
+        reads += 1
+        if reads == 1:
+            _replace(path, new, how)
+        return data
+
+    monkeypatch.setattr(files._Reader, "_chunk", replaced_after_the_first_read)
+    video = {"type": "file", "path": str(path)} | ({} if key is None else {"key": key})
+    first = await run(wired, "r-1", video=video)
+    if first["type"] == "failed":
+        assert first["error"]["retryable"]
+        assert "still be being written" in first["error"]["message"]
+    else:
+        assert how in ("renamed over", "removed")
+        assert content_of(emulator, first["asset_id"]) == hashlib.sha256(old).hexdigest()
+    path.write_bytes(new)
+    second = await run(wired, "r-2", video=video)
+    assert content_of(emulator, second["asset_id"]) == hashlib.sha256(new).hexdigest()
+
+
+def _replace(path: Path, new: bytes, how: str) -> None:
+    match how:
+        case "renamed over":
+            path.with_suffix(".part").write_bytes(new)
+            path.with_suffix(".part").replace(path)
+        case "removed":
+            path.unlink()
+        case "overwritten":
+            with path.open("r+b") as file:
+                file.write(new)
+        case "appended":
+            with path.open("ab") as file:
+                file.write(new)
+        case "cut":
+            os.truncate(path, CHUNK_BYTES + 1)
 
 
 @pytest.mark.parametrize("code", ["api_not_allowed", "api_allowed_for_paid_plan", "region_not_allowed", "new_word"])

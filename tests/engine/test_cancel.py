@@ -47,8 +47,12 @@ async def test_twice(bench: Bench) -> None:
     await held.reached.wait()
     await bench.take(cancel(), cancel())
     await canceled(bench)
-    await bench.take(cancel())
-    assert [event["reason"] for event in bench.progress() if event["type"] == "cancel_ignored"] == ["finished"] * 2
+    await bench.take(cancel(tenant="acme", metadata={"by": "me"}))
+    ignored = [event for event in bench.progress() if event["type"] == "cancel_ignored"]
+    assert [(event["reason"], event["tenant"], event["metadata"]) for event in ignored] == [
+        ("finished", None, None),
+        ("finished", "acme", {"by": "me"}),
+    ]
 
 
 @pytest.mark.parametrize("operation", ["find_assets", "create_asset", "get_asset"])

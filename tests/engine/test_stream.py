@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -11,7 +12,17 @@ from service.domain.change import Slot
 from service.kafka.ports import DeliveryFailed, LeaseLost, RecordTooLarge
 from service.settings import TopicSettings
 from tests.engine.bench import Bench, analyze
-from tests.engine.fake_platform import TEXTS, Held, broken, not_sent, rate_limited, server_failed, unauthorized, unknown
+from tests.engine.fake_platform import (
+    TEXTS,
+    Held,
+    broken,
+    not_sent,
+    rate_limited,
+    server_failed,
+    too_busy,
+    unauthorized,
+    unknown,
+)
 from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
@@ -221,8 +232,21 @@ async def test_a_stream_that_always_breaks_is_paid_for_a_limited_number_of_times
     assert bench.platform.count("stream") == bench.settings.jobs.max_attempts
 
 
-async def test_a_platform_that_fails_is_given_up_after_its_patience(bench: Bench) -> None:
-    bench.platform.always("stream", server_failed)
+@pytest.mark.parametrize("mode", ["stream", "sync"])
+@pytest.mark.parametrize("mixed", [False, True])
+async def test_a_platform_that_fails_is_not_paid_beyond_the_limit(bench: Bench, mode: str, *, mixed: bool) -> None:
+    """After a 5xx the work may have been done, and billed."""
+    operation = {"stream": "stream", "sync": "analyze"}[mode]
+    kinds = itertools.cycle([server_failed, server_failed, unknown] if mixed else [server_failed])
+    bench.platform.always(operation, lambda: next(kinds)())
+    await bench.take(analyze(mode=mode))
+    completion = await bench.completed()
+    assert completion["error"]["code"] == {"stream": "stream_failed", "sync": "outcome_unknown"}[mode]
+    assert bench.platform.count(operation) == bench.settings.jobs.max_attempts
+
+
+async def test_a_platform_that_is_too_busy_is_given_up_after_its_patience(bench: Bench) -> None:
+    bench.platform.always("stream", too_busy)
     began = bench.clock.time()
     await bench.take(analyze(**STREAM))
     completion = await bench.completed()

@@ -170,6 +170,26 @@ async def test_a_platform_that_never_made_the_task_is_unavailable(bench: Bench) 
     assert bench.platform.calls[-1].operation == "find_task"
 
 
+@pytest.mark.parametrize("later", [conflict, server_failed, rejected])
+async def test_after_a_conflict_it_is_never_said_that_no_task_was_created(bench: Bench, later: Any) -> None:
+    """A 409 hints that there is one, although no list shows it."""
+    bench.platform.script("create_task", conflict())
+    bench.platform.always("create_task", later)
+    await bench.take(analyze(**ASYNC))
+    error = (await bench.completed())["error"]
+    assert (error["code"], error["retryable"]) == ("outcome_unknown", False)
+    assert "could not be found out" in error["message"]
+
+
+async def test_after_a_conflict_a_cancel_says_that_a_task_may_exist(bench: Bench) -> None:
+    bench.platform.always("create_task", conflict)
+    await bench.take(analyze(**ASYNC))
+    await until(lambda: bench.platform.count("create_task"))
+    await bench.take(cancel())
+    completion = await bench.completed()
+    assert (completion["type"], "could not be found out" in completion["reason"]) == ("canceled", True)
+
+
 async def test_giving_up_searches_a_last_time(bench: Bench) -> None:
     bench.platform.list_tasks = False
     bench.platform.always("create_task", server_failed)

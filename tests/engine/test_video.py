@@ -335,6 +335,62 @@ async def test_an_asset_that_a_request_names_is_no_other_tenants(
         assert code == (expected if allowed else "source_not_allowed")
 
 
+def segments_about(asset_id: str) -> dict[str, Any]:
+    picture = {"name": "tiger", "media_type": "image", "asset_id": asset_id}
+    definition = {"id": "a", "description": "where <@tiger> is", "media_sources": [picture]}
+    return {
+        "prompt": None,
+        "mode": "async",
+        "analysis_mode": "time_based_metadata",
+        "response_format": {"type": "segment_definitions", "segment_definitions": [definition]},
+    }
+
+
+@pytest.mark.parametrize("upload", ["auto", "inline"])
+@pytest.mark.parametrize(
+    ("mark", "code"),
+    [
+        (mark_of("x", tenant="acme"), None),
+        (None, None),
+        (mark_of("x", tenant="bolt"), "source_not_allowed"),
+        (mark_of("x"), "source_not_allowed"),
+    ],
+)
+async def test_a_reference_image_is_no_other_tenants_asset(
+    mark: AssetMark | None, code: str | None, upload: str
+) -> None:
+    async with apart() as bench:
+        bench.platform.add_asset("tiger.png", mark=mark)
+        await bench.take(analyze("r-1", tenant="acme", upload=upload, **segments_about("asset-1")))
+        if code is None:
+            await until(lambda: bench.platform.count("create_task"))
+        else:
+            error = (await bench.completed("r-1"))["error"]
+            assert (error["code"], error["stage"]) == (code, "request")
+            assert "asset-1" in error["message"]
+            assert bench.platform.count("create_task") == bench.platform.count("create_asset") == 0
+
+
+async def test_a_reference_image_that_is_not_there_is_the_requests_fault() -> None:
+    async with apart() as bench:
+        completion = await ran(bench, "r-1", tenant="acme", **segments_about("asset-77"))
+        assert completion["error"]["code"] == "source_not_found"
+
+
+async def test_reference_images_are_not_asked_for_where_all_is_shared(bench: Bench) -> None:
+    await bench.take(analyze("r-1", upload="inline", **segments_about("asset-77")))
+    await until(lambda: bench.platform.count("create_task"))
+    assert bench.platform.count("get_asset") == 0
+
+
+async def test_more_assets_than_can_be_asked_for_are_refused() -> None:
+    members = segments_about("asset-1")
+    members["response_format"]["unknown"] = [{"asset_id": f"other-{number}"} for number in range(200)]
+    async with apart() as bench:
+        assert (await ran(bench, "r-1", tenant="acme", **members))["error"]["code"] == "source_not_allowed"
+        assert bench.platform.count("get_asset") == 0
+
+
 async def test_an_asset_that_a_request_names_may_be_anybodys_where_all_is_shared(bench: Bench) -> None:
     bench.platform.add_asset("a.mp4", mark=mark_of("x", tenant="acme"))
     completion = await ran(bench, "r-1", video={"type": "asset_id", "asset_id": "asset-1"}, tenant="bolt")

@@ -1,15 +1,28 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
+import re
+import signal
 import stat
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from contracts.video import FileVideo
 from service.footage import files
-from service.footage.errors import SourceNotAllowed, SourceNotFound, SourceUnreadable
+from service.footage.errors import (
+    SourceError,
+    SourceNotAllowed,
+    SourceNotFound,
+    SourceSilent,
+    SourceUnfinished,
+    SourceUnreadable,
+)
 from service.footage.footage import CHUNK_BYTES, Footage
 from service.footage.resolve import resolve
 from service.settings import SourceSettings
@@ -137,11 +150,69 @@ async def test_an_empty_file_is_unreadable(root: Path) -> None:
         await look(root / "empty.mp4", root)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_a_file_without_permission_is_unreadable(root: Path) -> None:
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """The test runs as a user for whom permissions count."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(before)
+
+
+async def test_a_file_that_may_not_be_read_yet_may_be_asked_for_again(
+    root: Path, request: pytest.FixtureRequest
+) -> None:
     (root / "a.mp4").chmod(0)
-    with pytest.raises(SourceUnreadable):
+    request.getfixturevalue("nobody")
+    with pytest.raises(SourceUnfinished, match="send the request again"):
         await look(root / "a.mp4", root)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
+async def test_a_file_that_its_writer_holds_by_a_lease_may_be_asked_for_again(root: Path) -> None:
+    handler = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    with (root / "a.mp4").open("r+b") as writer:
+        fcntl.fcntl(writer, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        with pytest.raises(SourceUnfinished, match="still be being written"):
+            await look(root / "a.mp4", root)
+    signal.signal(signal.SIGIO, handler)
+    assert await content(await look(root / "a.mp4", root)) == b"moving pictures"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(number, SourceUnfinished) for number in (errno.EBUSY, errno.ETXTBSY, errno.EACCES, errno.EPERM, errno.EAGAIN)]
+    + [
+        (number, SourceSilent)
+        for number in (
+            *(errno.EREMOTEIO, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENETUNREACH, errno.ENETDOWN),
+            *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNRESET, errno.ECONNREFUSED, errno.EMFILE, errno.ENOMEM),
+        )
+    ],
+)
+@pytest.mark.parametrize("call", ["open", "fstat"])
+async def test_errors_that_pass_are_worth_asking_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[SourceError], call: str
+) -> None:
+    def failing(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing)
+        with pytest.raises(SourceError, match=re.escape(os.strerror(number))) as caught:
+            await look(root / "a.mp4", root)
+    assert (type(caught.value), caught.value.retryable) == (kind, True)
+
+
+async def test_an_error_that_stays_is_not_worth_asking_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> int:
+        raise OSError(errno.EOVERFLOW, os.strerror(errno.EOVERFLOW))
+
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(SourceUnreadable) as caught:
+        await look(root / "a.mp4", root)
+    assert not caught.value.retryable
 
 
 async def test_a_changed_file_has_another_identity_and_the_old_one_reads_no_more(root: Path) -> None:

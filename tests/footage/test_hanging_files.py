@@ -188,6 +188,16 @@ async def test_calls_that_wait_their_turn_behind_slow_ones_are_made() -> None:
     assert most <= file_threads.AT_ONCE
 
 
+async def test_threads_with_nothing_to_do_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_threads, "IDLE_SECONDS", 0.01)
+    threads = FileThreads("/idle")
+    for _ in range(2):
+        assert sum(await asyncio.gather(*(threads.run("/idle", 60, lambda: 1) for _ in range(20)))) == 20
+        async with asyncio.timeout(10):
+            while any(thread.name == "files of /idle" for thread in threading.enumerate()):
+                await asyncio.sleep(0)
+
+
 async def test_what_a_call_raises_comes_through(roots: tuple[Path, Path]) -> None:
     _, well = roots
     with pytest.raises(SourceNotFound):

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
@@ -142,3 +142,16 @@ def test_a_client_connects_and_asks_for_metadata_by_the_names_that_reconnection_
     assert source.count("await self._get_conn(") == 2
     for name in ("ssl_context", "sasl_plain_username", "sasl_plain_password"):
         assert f"{name}=self._{name}" in inspect.getsource(AIOKafkaClient._get_conn)
+
+
+def test_results_are_read_by_the_methods_that_we_replace() -> None:
+    """turn.py stands in for `getall` on each result, by way of `getone`; fetching.py for `fetched_records`."""
+    source = inspect.getsource(Fetcher.fetched_records)
+    assert "type(res_or_error) is FetchResult" in source
+    assert "res_or_error.getall(max_records)" in source
+    assert "if not res_or_error.has_more():" in source
+    assert "self._fetcher.fetched_records(" in inspect.getsource(AIOKafkaConsumer.getmany)
+    one, every = inspect.getsource(FetchResult.getone), inspect.getsource(FetchResult.getall)
+    for line in ("self._update_position()", "self._partition_records = None", "self.check_assignment(tp)"):
+        assert line in one
+        assert line in every

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from service.domain.facts import FailureKind
+from service.engine.work.failures import failure_of
 from service.errors import SettingsError
 from service.platform.call import AnalysisCall
 from service.platform.client import PlatformClient
@@ -61,6 +63,35 @@ async def test_every_shape_of_an_error_body_is_understood(
     said = caught.value.answer
     assert said is not None
     assert (said.status, said.code, said.message) == (422, code, message)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "headers", "kind"),
+    [
+        (500, None, [], FailureKind.SERVER),
+        (500, None, ["Retry-After: 5"], FailureKind.SERVER),
+        (502, None, [], FailureKind.SERVER),
+        (503, None, [], FailureKind.SERVER),
+        (503, None, ["Retry-After: soon"], FailureKind.SERVER),
+        (503, None, ["Retry-After: 5"], FailureKind.BUSY),
+        (504, None, ["Retry-After: 5"], FailureKind.SERVER),
+        (504, "request_canceled_or_timed_out", [], FailureKind.SERVER),
+        (408, None, [], FailureKind.BUSY),
+        (408, "request_canceled_or_timed_out", [], FailureKind.SERVER),
+        (425, None, [], FailureKind.BUSY),
+        (302, None, [], FailureKind.BUSY),
+        (409, None, [], FailureKind.SERVER),
+    ],
+)
+async def test_only_a_call_that_was_turned_away_before_any_work_is_not_billed(
+    platform: Scripted, client: PlatformClient, status: int, code: str | None, headers: list[str], kind: FailureKind
+) -> None:
+    platform.respond = answer(status, {"code": code, "message": "no"}, *headers)
+    with pytest.raises(PlatformError) as caught:
+        await client.analyze(CALL)
+    failure = failure_of(caught.value)
+    assert failure.kind is kind
+    assert failure.retry_after_seconds == (5 if headers == ["Retry-After: 5"] else None)
 
 
 @pytest.mark.parametrize(

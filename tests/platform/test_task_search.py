@@ -248,10 +248,21 @@ async def test_a_time_that_makes_no_sense_hides_no_task(
 
 @pytest.mark.parametrize("offset", [-7_200.0, -200.0, 0.0, 7_200.0])
 async def test_the_platforms_clock_may_be_wrong(platform: Scripted, client: PlatformClient, offset: float) -> None:
-    platform.respond = Listing([], clock_offset=offset).respond
-    await client.check_key()  # any call tells the platform's time
+    """Also for a process that has not made a call yet: the pages themselves tell the platform's time."""
     rows = [*strangers(80, NOON + offset + 80), task_row(1, NAME, NOON + offset)]
     assert await found(platform, client, Listing(rows, clock_offset=offset), asset_id=None)
+
+
+@pytest.mark.parametrize("behind", [600.0, 7_200.0, 70_000.0])
+async def test_a_claim_by_a_clock_that_ran_fast_hides_no_task(
+    platform: Scripted, client: PlatformClient, behind: float
+) -> None:
+    """The name says whose it is, not the age; and the list of a video is read a day back."""
+    mine = task_row(1, NAME, NOON - behind)
+    assert await found(platform, client, Listing([mine]), asset_id=None)
+    others = [task_row(n, f"other-{n}", NOON - 400 - n) for n in range(2, 120)]
+    rows = sorted([mine, *others], key=lambda row: str(row["created_at"]), reverse=True)
+    assert await found(platform, client, Listing(rows, clock_offset=0.0))
 
 
 async def test_half_of_an_emoji_in_anybodys_row_hides_nothing(platform: Scripted, client: PlatformClient) -> None:

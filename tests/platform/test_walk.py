@@ -64,7 +64,7 @@ async def test_what_stays_in_the_list_is_shown_or_the_reading_is_not_complete(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walk, "MAX_PAGES", most_pages)
-        reading = Walk(listing.read, row_id, created, oldest=listing.kept["at"])
+        reading = Walk(listing.read, row_id, created, oldest=lambda: listing.kept["at"])
         await reading.run(visit)
     assert len(shown) == len(set(shown))
     assert listing.kept["id"] in shown or not reading.complete

@@ -14,6 +14,7 @@ import structlog
 from service.settings import LogSettings, PlatformSettings, Settings
 from service.telemetry.events import LogEvent
 from service.telemetry.log import configure_logging, get_logger
+from service.telemetry.repetition import EVENTS_IN_WINDOW
 
 pytestmark = pytest.mark.unit
 
@@ -143,3 +144,12 @@ def test_the_console_form_is_for_people(stream: io.StringIO) -> None:
     assert "service_ready" in stream.getvalue()
     assert "partition=3" in stream.getvalue()
     assert "{" not in stream.getvalue()
+
+
+def test_a_stream_of_rejected_records_does_not_fill_the_log(stream: io.StringIO) -> None:
+    configure(stream)
+    log = get_logger()
+    for offset in range(5_000):
+        log.warning(LogEvent.RECORD_REJECTED, partition=0, offset=offset, reason="no good")
+
+    assert len(lines(stream)) == EVENTS_IN_WINDOW

@@ -1,12 +1,15 @@
-"""What libraries repeat is folded."""
+"""What libraries repeat is folded, and so are our own lines about records."""
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
+import structlog
 
-from service.telemetry.repetition import WINDOW_SECONDS, Folding
+from service.telemetry.events import CAUSED_BY_RECORDS, LogEvent
+from service.telemetry.repetition import EVENTS_IN_WINDOW, WINDOW_SECONDS, EventFolding, Folding
 
 pytestmark = pytest.mark.unit
 
@@ -55,4 +58,40 @@ def test_wordings_without_end_need_no_memory_without_end() -> None:
     for number in range(5000):
         assert log(f"wording {number}") is not None
 
-    assert len(log.folding._seen) <= 1000
+    assert len(log.folding.windows) <= 1000
+
+
+class Events:
+    """Our own events that pass, at a time the test says."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.folding = EventFolding(lambda: self.now)
+
+    def __call__(self, event: LogEvent, **members: Any) -> dict[str, Any] | None:
+        try:
+            return dict(self.folding(None, "warning", {"event": event, **members}))
+        except structlog.DropEvent:
+            return None
+
+
+@pytest.mark.parametrize("event", sorted(CAUSED_BY_RECORDS))
+def test_a_stream_of_bad_records_is_a_bounded_number_of_lines(event: LogEvent) -> None:
+    events = Events()
+    written = [events(event, offset=offset) for offset in range(EVENTS_IN_WINDOW + 50)]
+
+    assert written[:EVENTS_IN_WINDOW] == [{"event": event, "offset": offset} for offset in range(EVENTS_IN_WINDOW)]
+    assert written[EVENTS_IN_WINDOW:] == [None] * 50
+    events.now += WINDOW_SECONDS
+    assert events(event) == {"event": event, "not_logged": 50}
+    assert events(event) == {"event": event}
+
+
+def test_each_event_has_its_own_share_and_the_others_are_all_written() -> None:
+    events = Events()
+    for _ in range(EVENTS_IN_WINDOW + 1):
+        events(LogEvent.RECORD_REJECTED)
+
+    assert events(LogEvent.RECORD_REJECTED) is None
+    assert events(LogEvent.DEAD_LETTER_CUT) is not None
+    assert all(events(LogEvent.JOB_ENDED) for _ in range(5 * EVENTS_IN_WINDOW))

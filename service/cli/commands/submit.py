@@ -44,14 +44,15 @@ class Submission:
     epilog=epilog(
         'reelwire submit https://media.example.com/a.mp4 --prompt "Any incident?" --wait',
         "reelwire submit /videos/a.mp4 --mode stream --wait",
-        "reelwire submit asset:65f0c0ffee --response-format schema.json --wait --json",
+        "reelwire submit asset:65f0c0ffee --response-format schema.json --wait > out.json",
         "reelwire submit s3://footage/cam7/a.mp4 --request-id cam7-918273 --key cam7",
     ),
 )
 @click.argument("source")
 @click.option("--prompt", help="What to do with the video.  [default: describe it, with timestamps]")
 @click.option("--mode", type=click.Choice(["auto", "stream", "sync", "async"]), help="How the platform is asked.")
-@click.option("--wait", is_flag=True, help="Show upload, fragments and the completion as they come.")
+@click.option("--wait", is_flag=True, help="Wait for the completion. A terminal shows upload and fragments; "
+              "else stdout gets the completion's text only.")  # fmt: skip
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: stop waiting after this time."
 )

@@ -33,9 +33,15 @@ def note(text: str) -> None:
     click.echo(visible(text), err=True)
 
 
-def say(text: str, *, end: str = "\n") -> None:
+def say(text: str) -> None:
     """Write text for people to stdout, and flush. Control characters are shown as escapes."""
-    click.echo(visible(text) + end, nl=False)
+    click.echo(visible(text))
+    sys.stdout.flush()
+
+
+def result(text: str) -> None:
+    """Write a result for programs to stdout, as it is in UTF-8, and flush. A line feed is added if it has none."""
+    click.echo(text.encode(), nl=not text.endswith("\n"))
     sys.stdout.flush()
 
 

@@ -1,4 +1,4 @@
-"""The output of `submit --wait`: live on a terminal, JSON lines, or plain text."""
+"""The output of `submit --wait`: live on a terminal, JSON lines, or the text of the completion."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.reading.output_record import OutputRecord, megabytes
-from service.cli.views.output import console, emit, note, say
+from service.cli.views.output import console, emit, note, result
 from service.cli.views.request_view import Change, RequestView, summary
 from service.cli.words import visible
 
@@ -65,33 +65,23 @@ class JsonScreen(_Open):
 
 
 class PlainScreen(_Open):
-    """The text of the answer on stdout as it comes, everything else on stderr."""
+    """For pipes and files: the text of the completion, once and alone, on stdout; everything else on stderr.
 
-    def __init__(self) -> None:
-        self._within_line = False
+    Fragments are not written: the attempt that they belong to may not be the one that completes.
+    """
 
     def submitted(self, view: RequestView, place: Mapping[str, object]) -> None:
         note(f"submitted {view.request_id} to partition {view.partition}, offset {view.offset}")
 
     def show(self, view: RequestView, event: OutputRecord, changes: Sequence[Change]) -> None:
         for change in changes:
-            if change.kind == "text":
-                say(change.text, end="")
-                self._within_line = not change.text.endswith("\n")
-                continue
-            self._end_line()
-            if change.kind == "attempt":
-                say(f"--- {change.text} ---")
-            elif change.kind == "end":
-                for name, value in summary(view):
-                    note(f"{name}: {value}")
-            else:
+            if change.kind not in {"text", "end"}:
                 note(change.text)
-
-    def _end_line(self) -> None:
-        if self._within_line:
-            say("")
-            self._within_line = False
+        if view.ended:
+            if view.succeeded and view.text:
+                result(view.text)
+            for name, value in summary(view):
+                note(f"{name}: {value}")
 
 
 class LiveScreen:

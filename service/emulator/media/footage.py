@@ -14,6 +14,10 @@ class UnreadableFootage(ReelwireError):
     """The file is not a readable video."""
 
 
+class InspectionTooLong(UnreadableFootage):
+    """The file could not be inspected in the time there is; on a less busy machine it may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """The time between two cuts: means over its samples. Times are seconds on the file's clock."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from service.emulator.media.footage import Footage, UnreadableFootage, footage_from
+from service.emulator.media.footage import Footage, InspectionTooLong, UnreadableFootage, footage_from
 
 if find_spec("av") is None:  # it is imported in the workers only; say so before the first of them fails
     raise ModuleNotFoundError("No module named 'av'", name="av")
@@ -30,7 +31,11 @@ def _environment() -> dict[str, str]:
 
 
 class _WorkerDied(Exception):
-    """The worker ended, or was ended, without an answer."""
+    """The worker ended without an answer."""
+
+
+class _WorkerTooSlow(Exception):
+    """The worker was ended because its time was over: by our clock, or by its limit of processor time."""
 
 
 class _Worker:
@@ -70,14 +75,15 @@ class _Worker:
             raise _WorkerDied from None
         return answer
 
-    async def end(self) -> None:
-        """Kill and reap it."""
+    async def end(self) -> int:
+        """Kill and reap it; returns its exit status, negative for a signal."""
         with suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
+        status = await self._process.wait()
         # Closing the pipe by hand: the transport would otherwise warn when it is collected after the loop's end.
         if self._process.stdin is not None:
             self._process.stdin.close()
+        return status
 
 
 class Inspectors:
@@ -93,16 +99,23 @@ class Inspectors:
     async def inspect(self, path: str, sha256: str) -> Footage:
         """Look into a file; ends within the limits whatever the file holds. Raises `UnreadableFootage`.
 
-        A worker that dies may have been harmed by an earlier file, so the file is tried again in a new one.
+        A worker that dies may have been harmed by an earlier file, so the file is tried again in a new one. The file is
+        blamed (by another error than `InspectionTooLong`) only when each worker has crashed.
         """
+        too_slow = False
         async with self._slots:
             for _ in range(_TRIES):
                 try:
                     return await self._once({"path": path, "sha256": sha256})
+                except _WorkerTooSlow:
+                    too_slow = True
                 except _WorkerDied:
-                    self.lost += 1
+                    pass
+                self.lost += 1
                 await self._discard_idle()
-        raise UnreadableFootage("The file could not be decoded: the decoder crashed or ran too long.")
+        if too_slow:
+            raise InspectionTooLong("The file could not be decoded in time; on a less busy machine it may be.")
+        raise UnreadableFootage("The file could not be decoded: the decoder crashed.")
 
     async def close(self) -> None:
         """End all idle workers. Those at work end when their job is canceled."""
@@ -111,15 +124,21 @@ class Inspectors:
     async def _once(self, job: dict[str, Any]) -> Footage:
         worker = self._idle.pop() if self._idle else await _Worker.start()
         kept = False
+        status = None
         try:
             async with asyncio.timeout(self._wall_seconds):
                 answer = await worker.ask(job)
             if kept := worker.jobs < _JOBS_OF_ONE_WORKER:
                 self._idle.append(worker)
         except TimeoutError:
-            raise _WorkerDied from None
+            raise _WorkerTooSlow from None
+        except _WorkerDied:
+            status = await worker.end()
+            if status == -signal.SIGXCPU:
+                raise _WorkerTooSlow from None
+            raise
         finally:
-            if not kept:
+            if not kept and status is None:
                 await worker.end()
         if "footage" not in answer:
             raise UnreadableFootage(str(answer.get("reason")))

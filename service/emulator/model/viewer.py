@@ -1,7 +1,8 @@
 """From a source to its footage: fetched, decoded and inspected off the event loop.
 
 What was found in a content is remembered by its SHA-256, also that nothing could be found: with a state directory a
-file that has killed a worker is not decoded again after a restart.
+file that has crashed a worker is not decoded again after a restart. That the time was over is not remembered: it may
+be due to a busy machine, so only the asset or task that had it fails.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from service.emulator.media.footage import Footage, UnreadableFootage
+from service.emulator.media.footage import Footage, InspectionTooLong, UnreadableFootage
 from service.emulator.media.inspectors import Inspectors
 from service.emulator.media.spool import Spool, Spooled
 from service.emulator.model.activity import Activity
@@ -125,7 +126,7 @@ class Viewer:
         try:
             footage = await self._share(f"content {sha256}", self._inspectors.inspect(str(path), sha256))
         except UnreadableFootage as error:
-            if sha256 not in self.unreadable:
+            if sha256 not in self.unreadable and not isinstance(error, InspectionTooLong):
                 self.unreadable[sha256] = str(error)
                 self._journal.write("unreadable", sha256=sha256, reason=str(error))
             raise Refusal(400, "video_file_broken", str(error)) from None

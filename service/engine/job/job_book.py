@@ -11,7 +11,6 @@ from service.domain.change import Event
 from service.domain.facts import Begin, CancelAsked, DeadlinePassed
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
 from service.engine.job.actions import Actions
-from service.engine.job.fitting import progress_record
 from service.engine.job.key_queues import KeyQueues
 from service.engine.job.loop import JobLoop
 from service.engine.live_job import LiveJob
@@ -137,14 +136,14 @@ class JobBook:
         self._hold(live)  # last: what could not be accepted must not count as live
         return Step(records, lambda: self._accepted(live))
 
-    def cancel(self, request_id: str, record: InRecord) -> Step | None:
+    def has_ended(self, request_id: str) -> bool:
         live = self._live.get(request_id)
-        if live is None:
+        return live is not None and live.job.phase is Phase.ENDED
+
+    def cancel(self, request_id: str) -> Step | None:
+        live = self._live.get(request_id)
+        if live is None or live.job.phase is Phase.ENDED:
             return None
-        if live.job.phase is Phase.ENDED:
-            event = Event("cancel_ignored", {"reason": "finished"}, (record.offset,))
-            ignored = progress_record(live, live.job, event, self._context)
-            return Step((() if ignored is None else (ignored,)), lambda: None)
         if live.fresh:
             # Accepted in the same batch: the job becomes durable with its end already asked for.
             live.job = live.job.but(ending=Ending(_CANCEL_REASON))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,7 +17,7 @@ from service.engine.work.asset_ready import VideoRefused, ready_asset
 from service.engine.work.call_retry import CallRetry, lease_held
 from service.engine.work.failures import platform_error
 from service.failpoints import Point, failpoint
-from service.footage.footage import Footage
+from service.footage.footage import Footage, content_replaced
 from service.kafka.asset_port import UploadClaim
 from service.kafka.ports import RecordPosition
 from service.platform.errors import NotFound, PlatformError, Rejected, SourceChanged, Unsendable
@@ -39,16 +41,28 @@ class ClaimOver(Exception):
 
 
 class AssetUpload:
-    """Made for one job and one claim. The claim is the caller's to release."""
+    """Made for one job and one claim. The claim is the caller's to release.
 
-    def __init__(self, live: LiveJob, context: Context, footage: Footage, mark: AssetMark, claim: UploadClaim) -> None:
-        self.mark = mark
+    `useless` are assets that are not to be found again: lost ones, and ones of another content.
+    """
+
+    def __init__(
+        self,
+        live: LiveJob,
+        context: Context,
+        footage: Footage,
+        mark: AssetMark,
+        claim: UploadClaim,
+        *,
+        useless: Set[str] = frozenset(),
+    ) -> None:
+        self.mark = replace(mark, stamp=footage.stamp)
         self.claim = claim
         self._live = live
         self._context = context
         self._footage = footage
         self._token = asset_token(mark.identity)
-        self._useless = {live.job.lost_asset_id}
+        self._useless = set(useless)
         self._may_be_unfinished = footage.kind in ("file", "url")
 
     async def asset(self) -> tuple[Asset, bool]:
@@ -135,6 +149,7 @@ class AssetUpload:
             and asset.status != "failed"
             and (asset.created_at is None or asset.created_at >= (oldest if asset.status == "ready" else given_up))
             and self._same_size(asset)
+            and not content_replaced(asset.mark.stamp if asset.mark else None, self._footage.stamp)
         ]
         return min(usable, key=lambda asset: (asset.status != "ready", asset.created_at or 0.0), default=None)
 

@@ -36,14 +36,15 @@ def failure_of(error: PlatformError) -> Failure:
         case NotAuthorized():
             kind = FailureKind.UNAUTHORIZED
         case Conflict():
-            # The same key is being worked on right now: wait and ask again.
+            # Something with this name is there, or is being worked on: it may be ours, and paid for.
             kind = FailureKind.SERVER
         case Rejected():
             kind = FailureKind.REJECTED
         case StreamBroken():
             kind = FailureKind.BROKEN
         case ServerFailed():
-            kind = FailureKind.SERVER
+            kind = FailureKind.SERVER if error.may_be_billed else FailureKind.BUSY
+            return Failure(kind, str(error), platform_error(error), error.retry_after_seconds)
         case OutcomeUnknown():
             kind = FailureKind.UNKNOWN
         case _:

@@ -59,6 +59,8 @@ def _next_poll(live: LiveJob, context: Context, wait: float, failure: Failure | 
     verdict = task_given_up(job, context.policy, now_ms, failing_since_ms=live.failing_since_ms)
     if verdict is None:
         left = task_patience_left_seconds(job, context.policy, now_ms)
+        if live.failing_since_ms is not None:  # the platform's wish may be longer than the patience with its errors
+            left = min(left, (live.failing_since_ms + context.policy.patience_ms - now_ms) / 1000)
         return min(wait, max(left, context.settings.poll.initial_seconds))
     reason = verdict.reason if failure is None else f"{verdict.reason}: {failure.message}"
     live.report(TaskGivenUp(reason, verdict.running, None if failure is None else failure.platform))

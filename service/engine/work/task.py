@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.domain.facts import TaskCanceled, TaskMade, TaskNotMade
 from service.domain.identity import attempt_id
+from service.domain.tasks import TASK_IN_DOUBT
 from service.engine.work.analysis import analysis_call, gate_closed
 from service.engine.work.call_retry import CallRetry, lease_held, pause
 from service.engine.work.failures import failure_of
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
 
-# The platform's clock and ours may differ by this much when a task is looked for.
-_SKEW_SECONDS = 300.0
+# The clock of the process that claimed the attempt may be ahead of the platform's by this much beyond what the answers
+# tell of ours: a task is taken as "not there" only when nothing so much older is.
+_SKEW_SECONDS = 3600.0
 # A task may show in the platform's lists this much later than it was made.
 _SETTLED_SECONDS = 5.0
 # A list that can't be read to its end is read again only so often: each time takes hundreds of calls.
@@ -37,6 +39,7 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
     retry = CallRetry(live, context, "analysis")
     unsure = find_first
     searches = 0
+    conflict = False  # a 409 hints that a task exists, whatever the lists show
     settled_at = _started_seconds(live) + _SETTLED_SECONDS
     while True:
         posted = False
@@ -52,12 +55,12 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
                     continue
                 unsure = False
             if live.canceling():
-                live.report(TaskCanceled("no task was created"))
+                live.report(TaskCanceled(TASK_IN_DOUBT if conflict else "no task was created"))
                 return
             closed = gate_closed(context)
             if closed is not None:
                 if not await retry.wait_closed(closed.retry_after_seconds or 0.0):
-                    live.report(TaskNotMade(closed, looked_for=True))
+                    live.report(TaskNotMade(closed, looked_for=not conflict))
                     return
                 continue
             await lease_held(live, context)
@@ -70,8 +73,9 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
             return
         except PlatformError as error:
             if isinstance(error, Rejected) and not isinstance(error, Conflict):
-                live.report(TaskNotMade(failure_of(error), looked_for=posted))
+                live.report(TaskNotMade(failure_of(error), looked_for=posted and not conflict))
                 return
+            conflict = conflict or isinstance(error, Conflict)
             searches += isinstance(error, SearchIncomplete)
             if searches >= _MAX_SEARCHES:
                 live.report(TaskNotMade(failure_of(error), looked_for=False))
@@ -80,11 +84,11 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
                 unsure = error.may_have_happened or isinstance(error, Conflict)
                 settled_at = context.clock.time() + _SETTLED_SECONDS
             if not await retry.wait(error):
-                await _give_up(live, context, name, error)
+                await _give_up(live, context, name, error, conflict=conflict)
                 return
 
 
-async def _give_up(live: LiveJob, context: Context, name: str, error: PlatformError) -> None:
+async def _give_up(live: LiveJob, context: Context, name: str, error: PlatformError, *, conflict: bool) -> None:
     """A last look tells a task that was never made from one that nobody can find out about."""
     try:
         found = await _find(live, context, name)
@@ -94,7 +98,7 @@ async def _give_up(live: LiveJob, context: Context, name: str, error: PlatformEr
     if found is not None:
         live.report(TaskMade(found.id, found.status))
     else:
-        live.report(TaskNotMade(failure_of(error), looked_for=True))
+        live.report(TaskNotMade(failure_of(error), looked_for=not conflict))
 
 
 async def _find(live: LiveJob, context: Context, name: str) -> Task | None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from service.domain.facts import VideoFailed, VideoReady
+from service.domain.named_assets import reference_assets
 from service.engine.work.asset_ready import VideoRefused, ready_asset
 from service.engine.work.asset_upload import AssetUpload, ClaimOver
 from service.engine.work.failures import platform_error
 from service.footage.errors import SourceError, SourceNotAllowed, SourceNotFound
-from service.footage.footage import Footage, tenant_identity
+from service.footage.footage import Footage, content_replaced, tenant_identity
 from service.footage.resolve import resolve
 from service.kafka.asset_port import AssetNote, AssetsUnknown, UploadClaim
 from service.kafka.ports import LeaseLost
@@ -22,12 +23,14 @@ from service.platform.values import Asset
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
+    from contracts.video import Video
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
 
 log = structlog.get_logger()
 
 _AGAIN_SECONDS = 1.0
+_MAX_REFERENCES = 100  # each is asked for at the platform; a request that keeps to the contract names fewer
 
 
 async def get_video(live: LiveJob, context: Context) -> None:
@@ -36,11 +39,15 @@ async def get_video(live: LiveJob, context: Context) -> None:
     try:
         if video is None:
             raise TypeError("a request without a video asks for none")
+        await _check_references(live, context)
+        if live.request.upload == "inline":
+            live.report(VideoReady(None, None, reused=False, began_ms=context.now_ms()))
+            return
         footage = await resolve(video, context.settings.sources)
         if footage.asset_id is not None:
             await _given_asset(live, context, footage.asset_id)
         else:
-            await _own_asset(live, context, footage)
+            await _own_asset(live, context, video, footage)
     except SourceError as error:
         live.report(VideoFailed("request", _code_of(error), str(error), retryable=error.retryable))
     except VideoRefused as refused:
@@ -67,8 +74,27 @@ def _mark(live: LiveJob, context: Context, identity: str) -> AssetMark:
 
 
 async def _given_asset(live: LiveJob, context: Context, asset_id: str) -> None:
-    """An asset that the request names. It may be anybody's, unless tenants are kept apart."""
     began_ms = context.now_ms()
+    asset = await _named_asset(live, context, asset_id)
+    live.report(VideoReady(asset.id, asset.duration, reused=True, began_ms=began_ms))
+
+
+async def _check_references(live: LiveJob, context: Context) -> None:
+    """Refuse a request that refers to an asset of another tenant. Where assets are shared there is nothing to check."""
+    if context.settings.assets.scope != "tenant":
+        return
+    named = reference_assets(live.request, live.job.body)
+    if len(named) > _MAX_REFERENCES:
+        raise SourceNotAllowed(f"response_format names {len(named)} assets; at most {_MAX_REFERENCES} are checked")
+    for asset_id in named:
+        await _named_asset(live, context, asset_id)
+
+
+async def _named_asset(live: LiveJob, context: Context, asset_id: str) -> Asset:
+    """An asset that the request names, when it is ready. It may be anybody's, unless tenants are kept apart.
+
+    Every asset id of a request comes through here. Raises `VideoRefused` or `SourceNotAllowed`.
+    """
     own = _mark(live, context, "")
 
     def check(asset: Asset) -> None:
@@ -77,27 +103,35 @@ async def _given_asset(live: LiveJob, context: Context, asset_id: str) -> None:
             raise SourceNotAllowed(f"asset {asset_id} was uploaded for another tenant, and these do not share assets")
 
     try:
-        asset = await ready_asset(live, context, asset_id, may_be_unfinished=False, check=check)
+        return await ready_asset(live, context, asset_id, may_be_unfinished=False, check=check)
     except Rejected as error:
         message = f"the platform does not know asset {asset_id}"
         raise VideoRefused(
             VideoFailed("request", "source_not_found", message, retryable=False, platform=platform_error(error))
         ) from None
-    live.report(VideoReady(asset.id, asset.duration, reused=True, began_ms=began_ms))
 
 
-async def _own_asset(live: LiveJob, context: Context, footage: Footage) -> None:
+async def _own_asset(live: LiveJob, context: Context, video: Video, footage: Footage) -> None:
     began_ms = context.now_ms()
     mark = _mark(live, context, footage.identity)
     lost = live.job.lost_asset_id
+    useless: set[str] = set()
     if lost is not None:
+        useless.add(lost)
         log.warning(LogEvent.ASSET_GONE, request_id=live.job.request_id, asset_id=lost)
         context.metrics.assets.labels("gone").inc()
     while True:
         had = await _note_or_claim(context, mark.identity)
-        if isinstance(had, AssetNote) and had.asset_id == lost:
+        if isinstance(had, AssetNote) and content_replaced(had.stamp, footage.stamp):
+            # The file has a `key`, and another content than the one that was uploaded under it. Which of the two is
+            # the newer one, the file itself says.
+            footage = await resolve(video, context.settings.sources)
+            if content_replaced(had.stamp, footage.stamp):
+                log.info(LogEvent.ASSET_OUTDATED, request_id=live.job.request_id, asset_id=had.asset_id)
+                useless.add(had.asset_id)
+        if isinstance(had, AssetNote) and had.asset_id in useless:
             # Here and not before: only now is it certain that the notes have been read.
-            await context.assets.invalidate(mark.identity, lost)
+            await context.assets.invalidate(mark.identity, had.asset_id)
             continue
         if isinstance(had, AssetNote):
             context.metrics.assets.labels("reused").inc()
@@ -105,8 +139,9 @@ async def _own_asset(live: LiveJob, context: Context, footage: Footage) -> None:
             ready = VideoReady(had.asset_id, had.duration, reused=True, began_ms=began_ms)
             live.report(ready, () if touched is None else (touched,))
             return
+        upload = AssetUpload(live, context, footage, mark, had, useless=useless)
         try:
-            await _claimed_asset(live, context, AssetUpload(live, context, footage, mark, had), began_ms)
+            await _claimed_asset(live, context, upload, began_ms)
         except ClaimOver:
             continue
         return
@@ -117,7 +152,7 @@ async def _claimed_asset(live: LiveJob, context: Context, upload: AssetUpload, b
         asset, found = await upload.asset()
         context.metrics.assets.labels("found" if found else "uploaded").inc()
         now_ms = context.now_ms()
-        note = AssetNote(upload.mark.identity, asset.id, asset.duration, now_ms, now_ms)
+        note = AssetNote(upload.mark.identity, asset.id, asset.duration, now_ms, now_ms, upload.mark.stamp)
         ready = VideoReady(asset.id, asset.duration, reused=found, began_ms=began_ms)
         durable = live.report(ready, (context.assets.record(note),))
         if durable is not None:

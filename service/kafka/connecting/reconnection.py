@@ -29,6 +29,9 @@ log = structlog.get_logger()
 UNREACHABLE_SECONDS = 2.0
 """After every known broker was unreachable for that long, the bootstrap servers are asked again."""
 
+ROUND_SECONDS = 5.0
+"""Longest search for a known broker that answers. aiokafka asks one after another, and waits long for each."""
+
 
 def keep_connected(client: Any, settings: KafkaSettings, read: Fingerprint) -> None:
     """Make a client of aiokafka, not yet started, find its brokers again after an outage.
@@ -80,42 +83,66 @@ class Reconnection:
         Never raises: the task of aiokafka that calls it would end, and every wait for metadata last for ever.
         """
         try:
-            if await self._update(cluster, topics):
-                self._unreachable_since = None
-                return True
+            return await self._asked_known(cluster, topics) or await self._asked_bootstrap(cluster, topics)
         except Exception as error:
             log.error(LogEvent.METADATA_FAILED, reason=repr(error), exc_info=error)
             return False
-        now = asyncio.get_running_loop().time()
-        if self._unreachable_since is None:
-            self._unreachable_since = now
-        if now - self._unreachable_since < UNREACHABLE_SECONDS:
-            return False
-        return await self._bootstrap(cluster, topics)
 
-    async def _bootstrap(self, cluster: Any, topics: Iterable[str]) -> bool:
-        """Ask one bootstrap server after the other which brokers there are."""
+    async def _asked_known(self, cluster: Any, topics: Iterable[str]) -> bool:
+        """Let aiokafka ask the known brokers, for some seconds."""
+        begun = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(min(ROUND_SECONDS, self._limit_seconds)):
+                if await self._update(cluster, topics):
+                    self._unreachable_since = None
+                    return True
+        except TimeoutError:
+            pass  # as good as no answer
+        if self._unreachable_since is None:
+            self._unreachable_since = begun
+        return False
+
+    async def _asked_bootstrap(self, cluster: Any, topics: Iterable[str]) -> bool:
+        """Ask all bootstrap servers at once which brokers there are, if it is time; the first answer counts."""
+        since = self._unreachable_since
+        if since is None or asyncio.get_running_loop().time() - since < UNREACHABLE_SECONDS:
+            return False
         self._renew_credentials()
         request = MetadataRequest(list(topics) if topics else None)
-        for host, port, _ in self._client.hosts:
-            try:
-                async with asyncio.timeout(self._limit_seconds):
-                    metadata = await self._ask(host, port, request)
-            except (KafkaError, OSError, TimeoutError) as error:
-                if not self._told:
-                    self._told = True
-                    log.warning(LogEvent.BOOTSTRAP_UNREACHABLE, server=f"{host}:{port}", reason=repr(error))
-                continue
-            if not metadata.brokers:
-                continue
-            for known in (cluster, self._client.cluster):
-                known.update_metadata(metadata)
-            self._drop_strangers()
-            self._unreachable_since, self._told = None, False
-            brokers = sorted(f"{broker.host}:{broker.port}" for broker in self._client.cluster.brokers())
-            log.warning(LogEvent.BOOTSTRAPPED_AGAIN, server=f"{host}:{port}", brokers=brokers)
-            return True
+        asked = [asyncio.create_task(self._ask_one(host, port, request)) for host, port, _ in self._client.hosts]
+        try:
+            for answer in asyncio.as_completed(asked):
+                server, metadata = await answer
+                if metadata is not None:
+                    self._adopt(cluster, metadata, server)
+                    return True
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
         return False
+
+    def _adopt(self, cluster: Any, metadata: Any, server: str) -> None:
+        """Take what a bootstrap server has said as the truth."""
+        for known in (cluster, self._client.cluster):
+            known.update_metadata(metadata)
+        self._drop_strangers()
+        self._unreachable_since, self._told = None, False
+        brokers = sorted(f"{broker.host}:{broker.port}" for broker in self._client.cluster.brokers())
+        log.warning(LogEvent.BOOTSTRAPPED_AGAIN, server=server, brokers=brokers)
+
+    async def _ask_one(self, host: str, port: int, request: MetadataRequest) -> tuple[str, Any]:
+        """The server asked, and what it says; None when it does not answer or knows no broker."""
+        server = f"{host}:{port}"
+        try:
+            async with asyncio.timeout(self._limit_seconds):
+                metadata = await self._ask(host, port, request)
+        except (KafkaError, OSError, TimeoutError) as error:
+            if not self._told:
+                self._told = True
+                log.warning(LogEvent.BOOTSTRAP_UNREACHABLE, server=server, reason=repr(error))
+            return server, None
+        return server, metadata if metadata.brokers else None
 
     async def _ask(self, host: str, port: int, request: MetadataRequest) -> Any:
         client = self._client

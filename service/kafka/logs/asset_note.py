@@ -18,6 +18,7 @@ def encode_note(note: AssetNote) -> bytes:
             "duration": note.duration,
             "created_at_ms": note.created_at_ms,
             "used_at_ms": note.used_at_ms,
+            "stamp": note.stamp,
         }
     )
 
@@ -29,12 +30,14 @@ def decode_note(identity: str, value: bytes) -> AssetNote | None:
         if record["v"] != VERSION:
             return None
         duration = record["duration"]
+        stamp = record.get("stamp")
         return AssetNote(
             identity,
             str(record["asset_id"]),
             None if duration is None else float(duration),
             int(record["created_at_ms"]),
             int(record["used_at_ms"]),
+            None if stamp is None else str(stamp),
         )
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None

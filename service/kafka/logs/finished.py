@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import orjson
+import structlog
 
 from service.clock import Clock
 from service.kafka.logs.index import FingerprintIndex, Keys, Offsets, fingerprint
 from service.kafka.logs.point_reader import PointReader
 from service.kafka.ports import FinishedRecord, OutRecord, RecordPosition
 from service.kafka.reading.fetched import UnreadableRange
+from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
 
 VERSION = 1
 
@@ -81,23 +85,38 @@ class KafkaFinishedLog:
         return OutRecord(self._topic, self.partition, ended.request_id.encode(), encode_finished(ended))
 
     async def find(self, request_id: str) -> FinishedRecord | None:
-        """Look up an id; a hit is verified by reading the record. Raises `ReadFailed` (try again later)."""
+        """Look up an id; a hit is verified by reading the record. Raises `ReadFailed` (try again later).
+
+        A record that can't be read counts as found: its request has ended, and must not be paid again.
+        """
         offset = self._index.get(fingerprint(request_id.encode()))
         if offset is None:
             return None
         record = await self._finished.at(self.partition, offset)
         if isinstance(record, UnreadableRange):
             # Most likely it is this id: 64 bits agree. Taking it for a new request might pay for it twice.
-            place = RecordPosition(self._topic, self.partition, NO_OFFSET)
-            return FinishedRecord(request_id, "", place, int(self._clock.time() * 1000))
-        if record is None or record.value is None:
+            return self._ended_somewhere(request_id, offset, record.reason, int(self._clock.time() * 1000))
+        if record is None or record.value is None or record.key != request_id.encode():
             return None
         finished = decode_finished(record.value)
         if finished is None or finished.request_id != request_id:
-            return None
+            # A newer version wrote it, or it is damaged. The key alone says that this request has ended.
+            finished = self._ended_somewhere(request_id, offset, "its value can't be read", record.timestamp_ms)
         if finished.ended_at_ms < self._clock.time() * 1000 - self._window_ms:
             return None  # the dedup window is over, though retention has not removed the segment yet
         return finished
+
+    def _ended_somewhere(self, request_id: str, offset: int, reason: str, ended_at_ms: int) -> FinishedRecord:
+        """A request that has ended, nobody knows with which completion."""
+        log.error(
+            LogEvent.FINISHED_UNREADABLE,
+            request_id=request_id,
+            partition=self.partition,
+            offset=offset,
+            reason=reason,
+            consequence="the request counts as finished: nothing is paid again, its completion is not sent again",
+        )
+        return FinishedRecord(request_id, "", RecordPosition(self._topic, self.partition, NO_OFFSET), ended_at_ms)
 
     def add(self, request_id: str, offset: int) -> None:
         self._index.put(fingerprint(request_id.encode()), offset)

@@ -22,6 +22,7 @@ from aiokafka.errors import (
     UnsupportedVersionError,
 )
 
+from contracts.limits import MAX_READ_HEADERS
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError, RetryLater, reason_of
 from service.kafka.connecting.connection import new_consumer
@@ -29,8 +30,9 @@ from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.assignor import private_sticky_assignor
 from service.kafka.membership.broker_reach import LIMIT_SECONDS, BrokerReach
 from service.kafka.membership.lease import GroupLease
-from service.kafka.other_clients.deployments import refuse_strangers
+from service.kafka.other_clients.deployments import refuse_rivals, refuse_strangers
 from service.kafka.other_clients.open_transactions import Ends, OpenTransaction, ends_of, open_transactions
+from service.kafka.other_clients.topic_names import TopicNames
 from service.kafka.reading.fetched import Fetched
 from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
@@ -81,7 +83,7 @@ class Group:
         self._metrics = metrics
         self._on_assigned = on_assigned
         self._consumer: AIOKafkaConsumer | None = None
-        self._assignor = private_sticky_assignor()
+        self._assignor = private_sticky_assignor(TopicNames.of(settings.topics))
         self._listener = _Listener(self)
 
     @property
@@ -94,15 +96,20 @@ class Group:
     async def start(self, give_up: Callable[[], bool]) -> None:
         """Connect, waiting for a broker if there is none, and join. Returns early when `give_up` says so.
 
-        Raises `ProcessError` when Kafka refuses us, or when a deployment with other topics is using the group.
+        Raises `ProcessError` when Kafka refuses us, or when another deployment has our group or reads our requests.
         """
         while not give_up():
             consumer = self._new_consumer()
             try:
                 async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                     await consumer.start()
-                    decode_with(consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
+                    decode_with(
+                        consumer,
+                        max_batch_bytes=self._settings.kafka.max_batch_bytes,
+                        max_headers=MAX_READ_HEADERS,
+                    )
                 await refuse_strangers(self._settings)
+                await refuse_rivals(self._settings)
             except _HOPELESS as error:
                 await consumer.stop()
                 raise _refused(error) from error

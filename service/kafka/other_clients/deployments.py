@@ -1,18 +1,21 @@
 """Two deployments that get in each other's way: found by who is a member of their groups, and refused by name.
 
-Different groups on the same topics would both pay for every request; one group on different topics would fence each
-other. Why it is decided like this: docs/decisions/0011-one-deployment-per-topics.md.
+Different groups on the same requests topic would both pay for every request; members of one group with different
+topics would fence each other, or lose each other's jobs. Why it is decided like this:
+docs/decisions/0011-one-deployment-per-topics.md.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import orjson
 
 from service.errors import ProcessError
-from service.kafka.other_clients.group_members import GroupHidden, GroupMember, members_of
+from service.kafka.other_clients.group_members import GroupHidden, GroupMember, members_by_group, members_of
+from service.kafka.other_clients.topic_names import TopicNames
 from service.settings import Settings
 
 _REBALANCE_SECONDS = 5.0
@@ -76,27 +79,76 @@ def running(deployment: Deployment, members: list[GroupMember]) -> list[GroupMem
 
 
 async def refuse_strangers(settings: Settings) -> None:
-    """Raise `DeploymentRefused` when our group has members that read other topics.
+    """Raise `DeploymentRefused` when our group has members with other topics than ours, be it one of them.
 
-    Called before joining, and after being fenced. Waits for the end of a rebalance, for some seconds: only then Kafka
-    says who reads what. Raises `BrokerUnavailable` when nobody answers.
+    Called before joining, after being fenced, and by the first takeover after each rebalance. Waits for the end of a
+    rebalance, for some seconds: only then Kafka says who reads what. Raises `BrokerUnavailable` when nobody answers.
     """
-    own = Deployment.of(settings)
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _REBALANCE_SECONDS
-    while True:
+    own, names = Deployment.of(settings), TopicNames.of(settings.topics)
+
+    async def look() -> bool:
         try:
             members = await members_of(settings.kafka, own.group)
         except GroupHidden as error:
             raise ProcessError(f"{error}: grant READ on group {own.group}, which contains it") from None
-        strangers = [member for member in members if member.topics is not None and own.requests not in member.topics]
-        if strangers:
-            theirs = ", ".join(sorted({topic for member in strangers for topic in member.topics or ()}))
-            raise DeploymentRefused(
-                f"group {own.group} is in use by a deployment with other topics: {strangers[0]} reads {theirs}, this "
-                f"one reads {own.requests}. Members of one group with different topics fence each other: give one of "
-                "the two deployments a REELWIRE_KAFKA__GROUP_ID of its own"
-            )
-        if all(member.topics is not None for member in members) or loop.time() > end:
-            return
+        for member in members:
+            if member.topics is not None and own.requests not in member.topics:
+                raise DeploymentRefused(
+                    f"group {own.group} is in use by a deployment with other topics: {member} reads "
+                    f"{', '.join(sorted(member.topics))}, this one reads {own.requests}. Members of one group with "
+                    "different topics fence each other: give one of the two deployments a REELWIRE_KAFKA__GROUP_ID "
+                    "of its own"
+                )
+            if member.names is not None and member.names != names:
+                raise DeploymentRefused(_differing(own, member, member.names, names))
+        return all(member.topics is not None for member in members)
+
+    await _until_settled(look)
+
+
+async def refuse_rivals(settings: Settings) -> None:
+    """Raise `DeploymentRefused` when another group of this service reads our requests topic.
+
+    Other programs may read it too. Called before joining, and once again as a member, before the first job is handed
+    to the engine: of two that start at once, one finds the other. Waits like `refuse_strangers`, with the same errors.
+    """
+    own = Deployment.of(settings)
+
+    async def look() -> bool:
+        settled = True
+        for group, members in (await members_by_group(settings.kafka)).items():
+            if group == own.group:
+                continue
+            for member in members:
+                if member.names is not None and member.names["requests"] == own.requests:
+                    raise DeploymentRefused(
+                        f"another deployment ({Deployment(group, own.requests)}) reads our requests topic, and is "
+                        f"running: {member}. This one is group {own.group}; both would pay for every request. Stop one "
+                        "of them, or give this one a REELWIRE_TOPICS__REQUESTS of its own; to share the work, give "
+                        "both the same REELWIRE_KAFKA__GROUP_ID and the same topics"
+                    )
+                if member.topics is None and member.client_id == settings.kafka.client_id:
+                    settled = False  # one of ours, it seems
+        return settled
+
+    await _until_settled(look)
+
+
+async def _until_settled(look: Callable[[], Awaitable[bool]]) -> None:
+    """Look again until everybody's topics are known, for some seconds."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _REBALANCE_SECONDS
+    while not await look() and loop.time() < end:
         await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def _differing(own: Deployment, member: GroupMember, theirs: TopicNames, ours: TopicNames) -> str:
+    which = "; ".join(
+        f"REELWIRE_TOPICS__{role.upper()} is {theirs[role]} there and {ours[role]} here"
+        for role in ours.differences(theirs)
+    )
+    return (
+        f"group {own.group} is in use by a deployment with other topics: {member}: {which}. Members of one group with "
+        "different topics lose each other's jobs and pay twice: give both the same topics, stop the other one before "
+        "you change a name, or give this one a REELWIRE_KAFKA__GROUP_ID and a REELWIRE_TOPICS__REQUESTS of its own"
+    )

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    for_code,
+)
 
 from service.errors import ReelwireError
 from service.kafka.connecting.connection import broker_unavailable, client_options
+from service.kafka.other_clients.topic_names import TopicNames
 from service.settings import KafkaSettings
 
 _PAUSE_SECONDS = 0.2
+_GROUPS_AT_ONCE = 200  # in one request
+_FORBIDDEN = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError)
+
+_T = TypeVar("_T")
 
 
 class GroupHidden(ReelwireError):
@@ -26,11 +38,15 @@ class GroupHidden(ReelwireError):
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:
-    """One member. `topics` is what it subscribes to; None during a rebalance, when Kafka does not say."""
+    """One member. `topics` is what it subscribes to; None during a rebalance, when Kafka does not say.
+
+    `names` are the topics of the deployment it belongs to; None unless it is a process of this service.
+    """
 
     client_id: str
     host: str
     topics: frozenset[str] | None
+    names: TopicNames | None = None
 
     def __str__(self) -> str:
         return f"{self.client_id} at {self.host.lstrip('/')}"
@@ -41,20 +57,54 @@ async def members_of(settings: KafkaSettings, group: str) -> list[GroupMember]:
 
     Raises `BrokerUnavailable` when nobody answers, `GroupHidden` when we may not know.
     """
+
+    async def ask(admin: Any) -> list[GroupMember]:
+        try:
+            [response] = await admin.describe_consumer_groups([group])
+            code, _, _, _, _, members, *_ = response.groups[0]
+            _raise_for(code)
+        except GroupAuthorizationFailedError:
+            raise GroupHidden(group) from None
+        return [_member(*member) for member in members]
+
+    return await _patiently(settings, ask)
+
+
+async def members_by_group(settings: KafkaSettings) -> dict[str, list[GroupMember]]:
+    """The members of every consumer group that we may look at. Bounded in time.
+
+    Raises `BrokerUnavailable` when one of the brokers does not answer.
+    """
+
+    async def ask(admin: Any) -> dict[str, list[GroupMember]]:
+        found: dict[str, list[GroupMember]] = {}
+        described = await admin.describe_cluster()
+        for broker in [one["node_id"] for one in described["brokers"]]:
+            try:
+                listed = await admin.list_consumer_groups(broker_ids=[broker])
+            except _FORBIDDEN:
+                continue
+            names = sorted(group for group, kind, *_ in listed if kind == "consumer")
+            for at in range(0, len(names), _GROUPS_AT_ONCE):
+                some: Sequence[str] = names[at : at + _GROUPS_AT_ONCE]
+                [response] = await admin.describe_consumer_groups(some, group_coordinator_id=broker)
+                for code, group, _, _, _, members, *_ in response.groups:
+                    if code == 0:  # else it is gone, was moved just now, or may not be looked at
+                        found[group] = [_member(*member) for member in members]
+        return found
+
+    return await _patiently(settings, ask)
+
+
+async def _patiently(settings: KafkaSettings, ask: Callable[[Any], Awaitable[_T]]) -> _T:
+    """Ask with a client of its own until Kafka answers. Raises `BrokerUnavailable`."""
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
         async with asyncio.timeout(settings.call_timeout_seconds):
             await admin.start()
             while True:
                 try:
-                    [response] = await admin.describe_consumer_groups([group])
-                    code, _, _, _, _, members, *_ = response.groups[0]
-                    error = for_code(code)
-                    if error.errno == 0:
-                        return [_member(*member) for member in members]
-                    raise error
-                except GroupAuthorizationFailedError:
-                    raise GroupHidden(group) from None
+                    return await ask(admin)
                 except KafkaError as problem:
                     if not problem.retriable:  # else the coordinator is being chosen
                         raise
@@ -65,11 +115,20 @@ async def members_of(settings: KafkaSettings, group: str) -> list[GroupMember]:
         await admin.close()
 
 
+def _raise_for(code: int) -> None:
+    error = for_code(code)
+    if error.errno != 0:
+        raise error()
+
+
 def _member(_id: str, client_id: str, host: str, metadata: bytes, *_: object) -> GroupMember:
     topics: frozenset[str] | None = None
+    names: TopicNames | None = None
     if metadata:
         try:
-            topics = frozenset(ConsumerProtocolMemberMetadata.decode(metadata).subscription)
+            decoded = ConsumerProtocolMemberMetadata.decode(metadata)
+            topics = frozenset(decoded.subscription)
+            names = TopicNames.found_in(decoded.user_data or b"")
         except (ValueError, TypeError):
             topics = None
-    return GroupMember(client_id, host, topics)
+    return GroupMember(client_id, host, topics, names)

@@ -82,7 +82,10 @@ class Intake:
         draft = Draft(self._limits, self._count)
         slices = Slices()
         for record in records:
-            await self._take(draft, record)
+            if not await self._take(draft, record):
+                yield draft.batch()
+                draft = Draft(self._limits, self._count)
+                await self._take(draft, record)
             draft.consumed(record)
             if draft.bytes >= BATCH_BYTES:
                 yield draft.batch()
@@ -91,24 +94,29 @@ class Intake:
         if draft.count:
             yield draft.batch()
 
-    async def _take(self, draft: Draft, record: Fetched) -> None:
+    async def _take(self, draft: Draft, record: Fetched) -> bool:
+        """Put what a record leads to into the draft. False, with nothing done, if the draft must be durable before."""
         if isinstance(record, UnreadableRange):
             self._pass_over(draft, record)
-            return
+            return True
         try:
             parsed = parse_request(record.value, record.headers, max_bytes=self._max_request_bytes, key=record.key)
         except RejectedRecord as rejected:
             self._reject(draft, record, rejected.code, rejected.message, rejected.request_id)
-            return
+            return True
         except Exception as error:
             log.error(LogEvent.PARSER_FAILED, partition=record.partition, offset=record.offset, exc_info=error)
             message = f"could not be parsed: {type(error).__name__}; report this record"
             self._reject(draft, record, DeadLetterCode.INVALID, message, None)
-            return
+            return True
         if isinstance(parsed.request, CancelRequest):
+            # To wait for memory is to wait for jobs to end, and those canceled in the draft end when it is durable.
+            if draft.count and not self._parked.loads_at_once(parsed.request.request_id):
+                return False
             await self._cancel(draft, parsed.request, record, parsed)
         else:
             await self._analyze(draft, parsed.request, record, parsed)
+        return True
 
     async def _analyze(self, draft: Draft, request: AnalyzeRequest, record: InRecord, parsed: ParsedRequest) -> None:
         request_id = request.request_id
@@ -162,16 +170,20 @@ class Intake:
     async def _cancel(self, draft: Draft, request: CancelRequest, record: InRecord, parsed: ParsedRequest) -> None:
         request_id = request.request_id
         await self._patiently(lambda: self._parked.load(request_id))
-        step = self._jobs.cancel(request_id, record)
+        step = self._jobs.cancel(request_id)
         if step is not None:
             draft.take(step, "cancel")
             return
-        finished = await self._patiently(lambda: self._finished.find(request_id))
+        over = self._jobs.has_ended(request_id)
+        if not over:
+            over = await self._patiently(lambda: self._finished.find(request_id)) is not None
         event = CancelIgnored(
             request_id=request_id,
             attempt=1,
             time=self._now(),
-            reason="unknown" if finished is None else "finished",
+            metadata=request.metadata,
+            tenant=request.tenant,
+            reason="finished" if over else "unknown",
         )
         draft.write("cancel_ignored", self._progress(event, record, parsed))
 

@@ -10,6 +10,7 @@ import structlog
 
 from service.clock import Clock
 from service.kafka.logs.point_reader import PointReader, ReadFailed
+from service.kafka.partition.reserve import Reserve
 from service.kafka.ports import InRecord, JobSummary, PartitionJobs, UnreadableJob
 from service.telemetry.events import LogEvent
 
@@ -36,13 +37,20 @@ class ParkedJobs:
     """
 
     def __init__(
-        self, partition: int, reader: PointReader, jobs: PartitionJobs, room_bytes: Callable[[], int], clock: Clock
+        self,
+        partition: int,
+        reader: PointReader,
+        jobs: PartitionJobs,
+        room_bytes: Callable[[], int],
+        clock: Clock,
+        reserve: Reserve,
     ) -> None:
         self._partition = partition
         self._reader = reader
         self._jobs = jobs
         self._room_bytes = room_bytes
         self._clock = clock
+        self._reserve = reserve
         self._parked: dict[bytes, ParkedJob] = {}
         self._lost: dict[bytes, ParkedJob] = {}
         self._lock = asyncio.Lock()
@@ -64,35 +72,58 @@ class ParkedJobs:
         job = self._parked.get(key) or self._lost.get(key)
         return None if job is None else job.summary
 
-    async def load(self, request_id: str) -> None:
-        """Take a job into memory now, whether there is room or not; does nothing if it is not parked.
+    def loads_at_once(self, request_id: str) -> bool:
+        """Whether `load` would not wait for memory: of jobs that are loaded, some may have to end before."""
+        job = self._parked.get(request_id.encode())
+        return job is None or job.size <= self._room_bytes() or self._reserve.at_once(self, job.key, job.size)
 
-        Raises `ReadFailed` when Kafka does not answer.
+    async def load(self, request_id: str) -> None:
+        """Take a job into memory as soon as the room or the reserve allows it; does nothing if it is not parked.
+
+        Raises `ReadFailed` when Kafka does not answer; the memory is kept for the next call.
         """
         job = self._parked.get(request_id.encode())
         if job is not None:
-            await self._load(job)
+            await self._load_beyond_room(job)
+
+    def close(self) -> None:
+        """Give back what is reserved. Called once, when neither `run` nor `load` is running."""
+        self._reserve.release(self)
 
     async def run(self) -> None:
-        """Load jobs as there is room, and each one whose deadline has come. Returns when none is left."""
+        """Load jobs as there is room, and from the reserve those whose deadline has come. Returns when none is left."""
         while self._parked:
-            job = self._next()
+            overdue = self._overdue()
+            job = overdue or self._next()
             if job is None:
                 await asyncio.sleep(_LOOK_SECONDS)
                 continue
             try:
-                await self._load(job)
+                await (self._load_beyond_room(job) if job is overdue else self._load(job))
             except ReadFailed as error:
                 log.warning(LogEvent.PARKED_JOB_WAITS, partition=self._partition, reason=str(error))
                 await asyncio.sleep(_AGAIN_SECONDS)
 
-    def _next(self) -> ParkedJob | None:
+    def _overdue(self) -> ParkedJob | None:
         now_ms = self._clock.time() * 1000
         for job in self._parked.values():
             if job.summary.deadline_ms is not None and job.summary.deadline_ms <= now_ms:
                 return job
+        return None
+
+    def _next(self) -> ParkedJob | None:
         oldest = next(iter(self._parked.values()))
         return oldest if oldest.size <= self._room_bytes() or not len(self._jobs) else None
+
+    async def _load_beyond_room(self, job: ParkedJob) -> None:
+        await self._reserve.take(
+            self,
+            job.key,
+            job.size,
+            ended=lambda: job.key not in self._parked and self._jobs.summary_of(job.key.decode()) is None,
+            other=lambda: job.key not in self._parked or job.size <= self._room_bytes(),
+        )
+        await self._load(job)
 
     async def _load(self, job: ParkedJob) -> None:
         async with self._lock:

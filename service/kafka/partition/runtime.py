@@ -162,6 +162,7 @@ class PartitionRuntime:
             task.cancel()
         await asyncio.wait({self._taking_in, self._loading})
         await close_jobs(self.jobs, self.partition)
+        self._parked.close()
         await self.writer.close()
 
     async def _take_in(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from contracts.limits import MAX_READ_HEADERS
 from service.kafka.reading.errors import BatchBroken, BatchTooLarge
 from service.kafka.reading.fetched import Fetched, UnreadableRange, next_offset
 from service.kafka.reading.message_set import messages
@@ -20,6 +21,8 @@ _FRAME = struct.Struct(">qi")
 _MAGIC_AT = 16
 _SEEN_BYTES = 17  # as much of a batch as tells its offset, length and format
 _NO_PRODUCER = -1
+_OLD_ATTRIBUTES_AT, _ATTRIBUTES_AT = 17, 22  # the byte that holds the codec
+_CODEC = 0x07
 # Offset below 2^40, length below 2^24, format 2, attributes below 256: cheap to look for, confirmed by the checksum.
 _LOOKS_LIKE_A_BATCH = re.compile(rb"(?=\0{3}.{5}\0.{3}.{4}\x02.{4}\0)", re.DOTALL)
 
@@ -37,6 +40,7 @@ class Fetch:
     end: int
     data: bytes
     aborted: Sequence[tuple[int, int]] | None = None
+    max_headers: int = MAX_READ_HEADERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Frame:
 class Piece:
     """A batch made ready: `read` gives its records from offset `start` on; behind it is `next_offset`.
 
+    `bytes` is what it keeps in memory until it is read.
+
     `rest` is the range from an offset to the batch's end, for when `read` could not go on there.
     """
 
@@ -59,6 +65,7 @@ class Piece:
     next_offset: int
     read: Callable[[], Iterator[Fetched]]
     rest: Callable[[int, BatchBroken], UnreadableRange]
+    bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -72,9 +79,9 @@ class Prepared:
     bytes: int = 0
     damaged_at: int | None = None
 
-    def add(self, piece: Piece, size: int) -> None:
+    def add(self, piece: Piece) -> None:
         self.pieces.append(piece)
-        self.bytes += size
+        self.bytes += piece.bytes
 
 
 def prepare(fetch: Fetch, *, budget_bytes: int, max_batch_bytes: int) -> Prepared:
@@ -94,7 +101,7 @@ def prepare(fetch: Fetch, *, budget_bytes: int, max_batch_bytes: int) -> Prepare
         try:
             if frame is None:
                 raise BatchBroken("the length of the batch makes no sense: the batch was damaged")
-            piece, size = _ready(fetch, frame, start, aborted, max_batch_bytes)
+            piece = _ready(fetch, frame, start, aborted, max_batch_bytes)
         except (BatchBroken, BatchTooLarge) as error:
             last = None if frame is None else _last_offset(fetch, frame, start)
             found = None if frame is None or last is None else (at + len(frame.data), last + 1)
@@ -107,13 +114,25 @@ def prepare(fetch: Fetch, *, budget_bytes: int, max_batch_bytes: int) -> Prepare
                 start = max(start, frame.base_offset)
             if base > start:
                 gap = _range(fetch, start, base - 1, error, bytes(view[at:behind]))
-                prepared.add(gap_piece(gap), behind - at)
+                prepared.add(gap_piece(gap))
             at, start = behind, max(start, base)
         else:
-            prepared.add(piece, size)
+            prepared.add(piece)
             at += len(frame.data)
             start = piece.next_offset
     return prepared
+
+
+def is_compressed(data: bytes) -> bool:
+    """Whether any batch of a fetch claims a codec: a few hundred bytes may then become megabytes."""
+    view = memoryview(data)
+    at = 0
+    while (frame := frame_at(view, at)) is not None:
+        attributes_at = _ATTRIBUTES_AT if frame.magic >= 2 else _OLD_ATTRIBUTES_AT
+        if len(frame.data) > attributes_at and frame.data[attributes_at] & _CODEC:
+            return True
+        at += len(frame.data)
+    return False
 
 
 def frame_at(view: memoryview, at: int) -> Frame | None:
@@ -149,7 +168,13 @@ def next_sound(data: bytes, at: int, start: int, end: int) -> tuple[int, int] | 
 
 def gap_piece(gap: UnreadableRange) -> Piece:
     """A range as something to read: it is handed on in its place among the records."""
-    return Piece(gap.offset, gap.last_offset + 1, lambda: iter((gap,)), lambda offset, _: replace(gap, offset=offset))
+    return Piece(
+        gap.offset,
+        gap.last_offset + 1,
+        lambda: iter((gap,)),
+        lambda offset, _: replace(gap, offset=offset),
+        len(gap.raw or b""),
+    )
 
 
 def read(piece: Piece) -> Iterator[Fetched]:
@@ -165,26 +190,31 @@ def read(piece: Piece) -> Iterator[Fetched]:
             yield piece.rest(behind, error)
 
 
-def _ready(fetch: Fetch, frame: Frame, start: int, aborted: _Aborted, max_bytes: int) -> tuple[Piece, int]:
-    """The batch as a piece, and how many bytes its records take. Raises `BatchBroken` or `BatchTooLarge`."""
+def _ready(fetch: Fetch, frame: Frame, start: int, aborted: _Aborted, max_bytes: int) -> Piece:
+    """The batch as a piece. Raises `BatchBroken` or `BatchTooLarge`."""
 
-    def piece(last: int, read: Callable[[], Iterator[Fetched]]) -> Piece:
-        return Piece(start, last + 1, read, lambda offset, why: _range(fetch, offset, last, why, bytes(frame.data)))
+    def piece(last: int, read: Callable[[], Iterator[Fetched]], size: int) -> Piece:
+        def rest(offset: int, why: BatchBroken) -> UnreadableRange:
+            return _range(fetch, offset, last, why, bytes(frame.data))
+
+        return Piece(start, last + 1, read, rest, size)
 
     if frame.magic < 2:
         kept = messages(fetch.topic, fetch.partition, frame.data, max_bytes=max_bytes)
         _check_place(kept[-1].offset, start, fetch)
         size = sum(len(one.key or b"") + len(one.value or b"") for one in kept)
-        return piece(frame.base_offset, lambda: iter(kept)), size
+        return piece(frame.base_offset, lambda: iter(kept), size)
     if frame.magic > 2:
         raise BatchBroken(f"the batch has format {frame.magic}, this program reads 0 to 2")
     header = BatchHeader.read(frame.data)
     check(frame.data, header)
     _check_place(header.last_offset, start, fetch)
     if aborted.hides(header) or header.is_control:
-        return piece(header.last_offset, lambda: iter(())), 0
-    reader, size = records(fetch.topic, fetch.partition, frame.data, header, max_bytes=max_bytes)
-    return piece(header.last_offset, reader), size
+        return piece(header.last_offset, lambda: iter(()), 0)
+    reader, size = records(
+        fetch.topic, fetch.partition, frame.data, header, max_bytes=max_bytes, max_headers=fetch.max_headers
+    )
+    return piece(header.last_offset, reader, size)
 
 
 def _check_place(last_offset: int, start: int, fetch: Fetch) -> None:

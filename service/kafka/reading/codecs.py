@@ -16,6 +16,8 @@ _NO_CODEC, _GZIP, _SNAPPY, _LZ4, _ZSTD = range(5)
 _XERIAL = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_BYTES = 16
 _FIRST_GUESS_BYTES = 64 * 1024
+_GZIP_WINDOW = 31  # zlib's number for the gzip format
+_STEP_BYTES = 256 * 1024
 
 
 def decompress(codec: int, data: memoryview, *, max_bytes: int) -> memoryview:
@@ -33,19 +35,27 @@ def decompress(codec: int, data: memoryview, *, max_bytes: int) -> memoryview:
 
 
 def _gzip(data: memoryview, max_bytes: int) -> memoryview:
+    """One member, or several. Bytes behind a whole member that are none are left, as Java's reader leaves them: zeros
+    that fill up, or what some compressor adds. Whether the records are whole is found when they are counted.
+    """
     found = bytearray()
-    rest = bytes(data)
-    while rest:  # one member, or several
-        member = zlib.decompressobj(wbits=31)
+    rest, members = data, 0
+    while rest:
+        member = zlib.decompressobj(wbits=_GZIP_WINDOW)
         try:
-            found += member.decompress(rest, max_bytes + 1 - len(found))
+            while rest and not member.eof:
+                found += member.decompress(rest[:_STEP_BYTES], max_bytes + 1 - len(found))
+                if len(found) > max_bytes:
+                    raise _too_large(max_bytes)
+                consumed = min(len(rest), _STEP_BYTES) - len(member.unconsumed_tail) - len(member.unused_data)
+                rest = rest[consumed:]
         except zlib.error as error:
+            if members:
+                break
             raise BatchBroken(f"gzip: {error}") from None
-        if len(found) > max_bytes:
-            raise _too_large(max_bytes)
-        if not member.eof:
+        if not member.eof and not members:
             raise BatchBroken("gzip: the data ends too early")
-        rest = member.unused_data
+        members += 1
     return memoryview(found)
 
 

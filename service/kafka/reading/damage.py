@@ -102,4 +102,4 @@ class DamageSearch:
         if not part.may_be_damage:
             raise KafkaError(f"the leader answers with error {part.error_code}")
         aborted = None if fetch.aborted is None else part.aborted or ()
-        return Fetch(fetch.topic, fetch.partition, offset, end, part.data, aborted)
+        return Fetch(fetch.topic, fetch.partition, offset, end, part.data, aborted, fetch.max_headers)

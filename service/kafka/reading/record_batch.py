@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatch
@@ -19,6 +18,9 @@ from service.kafka.reading.fetched import Fetched, UnreadableRange
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 _CRC_FROM = 21  # the checksum covers everything from the attributes on
+_COUNT = struct.Struct(">i")  # the number of records, the last field of the header
+_RUN_BYTES = 64 * 1024
+_HEADER_BYTES = 2  # the least that a header of a record takes
 
 _CODEC, _LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
 
@@ -45,10 +47,10 @@ class BatchHeader:
         base, _, _, _, crc, attributes, delta, first, latest, producer, _, _, count = HEADER.unpack_from(batch)
         return cls(base, crc, attributes, base + delta, first, latest, producer, count, bytes(batch[: HEADER.size]))
 
-    def uncompressed(self) -> bytes:
-        """The header as it would be without compression; its checksum is the old one."""
+    def uncompressed(self, records: int) -> bytes:
+        """The header as it would be without compression and with that many records; its checksum is the old one."""
         attributes = struct.pack(">h", self.attributes & ~_CODEC)
-        return self.raw[:_CRC_FROM] + attributes + self.raw[_CRC_FROM + 2 :]
+        return self.raw[:_CRC_FROM] + attributes + self.raw[_CRC_FROM + 2 : -_COUNT.size] + _COUNT.pack(records)
 
     @property
     def codec(self) -> int:
@@ -76,76 +78,166 @@ def check(batch: memoryview, header: BatchHeader) -> None:
 
 
 def records(
-    topic: str, partition: int, batch: memoryview, header: BatchHeader, *, max_bytes: int
+    topic: str, partition: int, batch: memoryview, header: BatchHeader, *, max_bytes: int, max_headers: int
 ) -> tuple[Callable[[], Iterator[Fetched]], int]:
     """Decompress the batch now; the returned function reads its records, in order, as they are asked for.
 
     Also returns how many bytes the records take. A record whose inside makes no sense is an `UnreadableRange`; the
-    next one is found by its length. Both calls raise `BatchBroken` when lengths or offsets make no sense, so that what
-    follows can't be told apart. The first also raises `BatchTooLarge`.
+    next one is found by its length. So is a record of more than `max_headers` headers: it is not decoded, because a
+    header of two bytes becomes an object of a hundred. Both calls raise `BatchBroken` when lengths or offsets make no
+    sense, so that what follows can't be told apart. The first also raises `BatchTooLarge`.
     """
     data = decompress(header.codec, batch[HEADER.size :], max_bytes=max_bytes)
-    return lambda: _records(topic, partition, header, data), len(data)
+    return _Records(topic, partition, header, data, max_headers).read, len(data)
 
 
-def _records(topic: str, partition: int, header: BatchHeader, data: memoryview) -> Iterator[Fetched]:
-    """Read with aiokafka's compiled decoder, and with ours from the first record on that it refuses.
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Records that follow each other: where they are, and how many they are."""
 
-    The compiled one is four times as fast.
+    start: int
+    end: int
+    count: int
+
+
+class _Records:
+    """The records of one batch, decoded run by run.
+
+    aiokafka's compiled decoder is four times as fast as ours, and takes a header and a copy of the records. It gets
+    runs of 64 KB, so that the copy is small, and so that a record that it refuses slows down one run, not all that
+    follows.
     """
-    read, previous = 0, header.base_offset - 1
-    try:
-        for record in DefaultRecordBatch(header.uncompressed() + data):
-            if not previous < record.offset <= header.last_offset:
+
+    def __init__(self, topic: str, partition: int, header: BatchHeader, data: memoryview, max_headers: int) -> None:
+        self._topic = topic
+        self._partition = partition
+        self._header = header
+        self._data = data
+        self._max_headers = max_headers
+        self._previous = header.base_offset - 1
+
+    def read(self) -> Iterator[Fetched]:
+        self._previous = self._header.base_offset - 1
+        for run in self._runs():
+            yield from self._compiled(run)
+
+    def _runs(self) -> Iterator[_Run]:
+        """Where the records are. A record that the compiled decoder must not see is a run without a count."""
+        data, end = self._data, len(self._data)
+        at = start = count = 0
+        broken: BatchBroken | None = None
+        for _ in range(self._header.records):
+            try:
+                length, inside = _varint(data, at)
+                if not 0 < length <= end - inside:
+                    raise BatchBroken(f"a record claims {length} bytes, {end - inside} are left")
+            except BatchBroken as error:
+                broken = error
                 break
-            previous = record.offset
-            headers = tuple(record.headers)
-            found = InRecord(topic, partition, previous, record.timestamp, record.key, record.value, headers)
-            read += 1
-            yield found
-        else:
-            return
-    except (KafkaError, ArithmeticError, LookupError, ValueError):
-        pass
-    yield from islice(_any_records(topic, partition, header, data), read, None)
+            behind = inside + length
+            if length > _HEADER_BYTES * self._max_headers and self._has_too_many(data[inside:behind]):
+                if count:
+                    yield _Run(start, at, count)
+                yield _Run(at, behind, 0)
+                start, count = behind, 0
+            else:
+                count += 1
+                if behind - start >= _RUN_BYTES:
+                    yield _Run(start, behind, count)
+                    start, count = behind, 0
+            at = behind
+        if count:
+            yield _Run(start, at, count)
+        if broken is None and at != end:
+            broken = BatchBroken(f"{end - at} bytes are left behind the last record")
+        if broken is not None:
+            raise broken
 
+    def _has_too_many(self, record: memoryview) -> bool:
+        """Whether a record has more headers than are decoded. Reads no more than the lengths before them."""
+        try:
+            _, at = _varint(record, 1)
+            _, at = _varint(record, at)
+            for _field in ("key", "value"):
+                size, at = _varint(record, at)
+                at += max(0, size)
+            count, at = _varint(record, at)
+        except BatchBroken:
+            return False  # it is damaged, and is found to be so later
+        return self._max_headers < count <= (len(record) - at) // _HEADER_BYTES
 
-def _any_records(topic: str, partition: int, header: BatchHeader, data: memoryview) -> Iterator[Fetched]:
-    """The same in Python, for records that aiokafka can't read: names that are not UTF-8, or damage."""
-    at, end, previous = 0, len(data), header.base_offset - 1
-    for _ in range(header.records):
-        length, at = _varint(data, at)
-        if not 0 < length <= end - at:
-            raise BatchBroken(f"a record claims {length} bytes, {end - at} are left")
-        record = data[at : at + length]
-        at += length
+    def _compiled(self, run: _Run) -> Iterator[Fetched]:
+        """The records of a run, by our decoder from the first one on that the compiled one refuses."""
+        read = 0
+        if run.count:
+            try:
+                batch = self._header.uncompressed(run.count) + self._data[run.start : run.end]
+                for record in DefaultRecordBatch(batch):
+                    offset = record.offset
+                    if not self._previous < offset <= self._header.last_offset:
+                        break
+                    headers = tuple(record.headers)
+                    found = InRecord(
+                        self._topic, self._partition, offset, record.timestamp, record.key, record.value, headers
+                    )
+                    self._previous = offset
+                    read += 1
+                    yield found
+                else:
+                    return
+            except (KafkaError, ArithmeticError, LookupError, ValueError):
+                pass
+        yield from self._ours(run, read)
+
+    def _ours(self, run: _Run, skipped: int) -> Iterator[Fetched]:
+        """The same in Python, for records that aiokafka can't read: names that are not UTF-8, or damage."""
+        at = run.start
+        while at < run.end:
+            length, at = _varint(self._data, at)
+            record = self._data[at : at + length]
+            at += length
+            if skipped:
+                skipped -= 1
+                continue
+            yield self._record(record)
+
+    def _record(self, record: memoryview) -> Fetched:
+        """Raises `BatchBroken` when its offset makes no sense."""
+        header = self._header
         delta_ms, inside = _varint(record, 1)
         offset_delta, inside = _varint(record, inside)
         offset = header.base_offset + offset_delta
-        if not previous < offset <= header.last_offset:
-            raise BatchBroken(f"a record claims offset {offset}, behind {previous} and up to {header.last_offset}")
-        previous = offset
+        if not self._previous < offset <= header.last_offset:
+            raise BatchBroken(
+                f"a record claims offset {offset}, behind {self._previous} and up to {header.last_offset}"
+            )
+        self._previous = offset
         timestamp = header.max_timestamp_ms if header.log_append_time else header.first_timestamp_ms + delta_ms
         try:
             key, inside = _bytes(record, inside)
             value, inside = _bytes(record, inside)
-            headers, inside = _headers(record, inside)
-            if inside != length:
-                raise BatchBroken(f"the record has {length - inside} bytes too many")
+            count, inside = _varint(record, inside)
+            if not 0 <= count <= (len(record) - inside) // _HEADER_BYTES:
+                raise BatchBroken(f"the record claims {count} headers")
+            if count > self._max_headers:
+                why = f"it has {count} headers; at most {self._max_headers} are read"
+                return self._unreadable(offset, record, timestamp, why, too_large=True)
+            headers, inside = _headers(record, inside, count)
+            if inside != len(record):
+                raise BatchBroken(f"the record has {len(record) - inside} bytes too many")
         except BatchBroken as error:
-            yield UnreadableRange(topic, partition, offset, offset, str(error), bytes(record), timestamp)
-        else:
-            yield InRecord(topic, partition, offset, timestamp, key, value, headers)
-    if at != end:
-        raise BatchBroken(f"{end - at} bytes are left behind the last record")
+            return self._unreadable(offset, record, timestamp, str(error), too_large=False)
+        return InRecord(self._topic, self._partition, offset, timestamp, key, value, headers)
+
+    def _unreadable(
+        self, offset: int, record: memoryview, timestamp: int, why: str, *, too_large: bool
+    ) -> UnreadableRange:
+        return UnreadableRange(
+            self._topic, self._partition, offset, offset, why, bytes(record), timestamp, too_large=too_large
+        )
 
 
-def _headers(record: memoryview, at: int) -> tuple[tuple[tuple[str, bytes | None], ...], int]:
-    count, at = _varint(record, at)
-    if count == 0:
-        return (), at
-    if not 0 <= count <= len(record) - at:  # each takes at least two bytes
-        raise BatchBroken(f"the record claims {count} headers")
+def _headers(record: memoryview, at: int, count: int) -> tuple[tuple[tuple[str, bytes | None], ...], int]:
     found = []
     for _ in range(count):
         name, at = _bytes(record, at)

@@ -93,15 +93,21 @@ class EndedJobs:
         """Completions noted for ids of `live`, and the offset of the first completion that may not be noted."""
         noted: dict[bytes, bytes] = {}
         last: deque[bytes] = deque(maxlen=_LOOK_BACK)
+        hidden = False
         async for records in self._reader.until(marker, self._topics.finished, self._partition, self._wanted):
             for record in records:
-                if not isinstance(record, InRecord) or record.value is None:
+                if not isinstance(record, InRecord):
+                    hidden = True
+                    continue
+                if record.value is None:
                     continue
                 last.append(record.value)
                 if record.key in live.by_key:
                     noted[record.key] = record.value
         places = [found.completion for value in noted.values() if (found := decode_finished(value)) is not None]
         known = [found.completion.offset for value in last if (found := decode_finished(value)) is not None]
+        if hidden or len(places) < len(noted) or len(known) < len(last):
+            return places, 0  # a record that can't be read may stand for any completion
         return places, min(known, default=0)
 
 

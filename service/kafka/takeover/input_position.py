@@ -9,10 +9,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+import structlog
+
 from service.clock import Clock
 from service.kafka.takeover.log_reader import LogReader
 from service.kafka.takeover.surroundings import GroupWord
 from service.settings import Settings
+from service.telemetry.events import LogEvent
+from service.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
 
 OffsetReset = Literal["recent", "earliest", "latest", "stop"]
 """What the operator wants when the committed offset is not in the topic; see the setting `kafka.offset_reset`."""
@@ -118,3 +124,28 @@ async def find_position(
         recent = await reader.first_since(topic, partition, int(clock.time() * 1000 - window_ms))
         log_now = InputLog(beginning, end, end if recent is None else recent)
     return FoundPosition(committed, log_now, input_position(committed, log_now, settings.kafka.offset_reset))
+
+
+def report_lapse(partition: int, found: FoundPosition, settings: Settings, metrics: Metrics) -> str | None:
+    """Say what was done about a committed offset that is not in the topic, in the log and metrics.
+
+    Returns the same in words, for health; None when the offset is in the topic.
+    """
+    position = found.position
+    if position.lapse is None:
+        return None
+    notice = found.explain(partition, settings.topics.requests, settings.kafka.offset_reset)
+    log.error(
+        LogEvent.INPUT_OFFSET_LAPSED,
+        partition=partition,
+        lapse=position.lapse,
+        committed=found.committed,
+        beginning=found.log.beginning,
+        end=found.log.end,
+        offset=None if position.held else position.offset,
+        lost=found.lost,
+        reason=notice,
+    )
+    action = "held" if position.held else settings.kafka.offset_reset
+    metrics.offset_lapses.labels(lapse=position.lapse, action=action).inc()
+    return notice

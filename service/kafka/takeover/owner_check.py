@@ -7,6 +7,7 @@ pass the check.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +15,14 @@ import structlog
 
 from service.clock import Clock
 from service.kafka.marker import PRIVATE_PREFIX
-from service.kafka.other_clients.deployments import Deployment, DeploymentNote, DeploymentRefused, running
+from service.kafka.other_clients.deployments import (
+    Deployment,
+    DeploymentNote,
+    DeploymentRefused,
+    refuse_rivals,
+    refuse_strangers,
+    running,
+)
 from service.kafka.other_clients.group_members import GroupHidden, members_of
 from service.kafka.ports import OutRecord
 from service.settings import Settings
@@ -70,6 +78,24 @@ class OwnerCheck:
         self._topic = settings.topics.jobs
         self._own = Deployment.of(settings)
         self._clock = clock
+        self._looking = asyncio.Lock()
+        self._looked_in: int | None = None
+        self._no_rivals = False
+
+    async def refuse_others(self, generation: int) -> None:
+        """Look at the groups, now that we are a member: once in each generation, for all partitions.
+
+        Raises `DeploymentRefused`; `BrokerUnavailable` when it can't be found out now. A process that serves does not
+        look for other groups again: they find it, and must leave.
+        """
+        async with self._looking:
+            if self._looked_in == generation:
+                return
+            await refuse_strangers(self._settings)
+            if not self._no_rivals:
+                await refuse_rivals(self._settings)
+                self._no_rivals = True
+            self._looked_in = generation
 
     def note(self, process: str, at_ms: int) -> DeploymentNote:
         """Our own note."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from service.kafka.logs.finished import KafkaFinishedLog
 from service.kafka.marker import MARKER_KEY, PRIVATE_PREFIX, Marker
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
+from service.kafka.partition.reserve import Reserve
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, close_jobs
 from service.kafka.ports import (
     InRecord,
@@ -31,7 +33,7 @@ from service.kafka.ports import (
 )
 from service.kafka.takeover.delivery_note import delivery_record, only_whole_ends
 from service.kafka.takeover.ended_jobs import EndedJobs
-from service.kafka.takeover.input_position import FoundPosition, find_position
+from service.kafka.takeover.input_position import FoundPosition, find_position, report_lapse
 from service.kafka.takeover.job_restore import restore_jobs
 from service.kafka.takeover.live_records import LiveRecords, LogRecord, RestoreRoom, read_live
 from service.kafka.takeover.log_reader import LogReader, StillWanted, Superseded
@@ -47,6 +49,9 @@ T = TypeVar("T")
 
 _JOBS_AT_ONCE = 8
 _FINISHED_AT_ONCE = 2  # live jobs of every partition come before the dedup index of any
+
+_SORTERS = ThreadPoolExecutor(max_workers=_FINISHED_AT_ONCE, thread_name_prefix="index")
+"""Of our own: a dead file mount may hold every shared thread of asyncio, and no partition would be taken over."""
 
 
 class Takeover:
@@ -69,6 +74,7 @@ class Takeover:
         self._limits = limits
         self._host = host
         self._room = RestoreRoom(host.room_bytes)
+        self._reserve = Reserve()
         self._make_writer = make_writer
         self._group = group
         self._readers = readers
@@ -103,6 +109,7 @@ class Takeover:
         live = LiveRecords(self._room)
         try:
             async with self._jobs_turn:
+                await self._refuse_others(wanted)
                 with self._timed("fence"):
                     await writer.start()
                 if not wanted():
@@ -126,7 +133,7 @@ class Takeover:
                         )
                         await self._must_be_ours(reader, marker, partition, live, writer)
                         await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
-                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock)
+                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock, self._reserve)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
                 await jobs.resume()
@@ -140,7 +147,7 @@ class Takeover:
             if isinstance(error, PartitionError) and not known and writer.dead.done() and writer.dead.result().fenced:
                 raise Fenced(writer.dead.result().reason) from error
             raise
-        notice = self._notice(partition, position)
+        notice = report_lapse(partition, position, self._settings, self._metrics)
         seconds = self._clock.monotonic() - begun
         self._metrics.takeover_seconds.labels(part="all").observe(seconds)
         log.info(
@@ -220,6 +227,15 @@ class Takeover:
         if self._settings.kafka.delivery == "exactly_once":
             await self._write(writer, [delivery_record(self._settings.topics.jobs, finished.partition, "exactly_once")])
 
+    async def _refuse_others(self, wanted: StillWanted) -> None:
+        """Before anything is written: end if the group, or another one, shows a deployment that we must not join."""
+        try:
+            await self._owner_check.refuse_others(self._group.assignment.generation)
+        except BrokerUnavailable as error:
+            raise PartitionError(str(error)) from error
+        if not wanted():
+            raise Superseded
+
     async def _must_be_ours(
         self,
         reader: LogReader,
@@ -257,7 +273,7 @@ class Takeover:
                 position = await find_position(reader, self._group, partition, self._settings, self._clock)
             with self._timed("finished"):
                 builder = await reader.index_of_keys(marker, self._settings.topics.finished, partition, wanted)
-                finished.adopt(*await asyncio.to_thread(builder.sort))
+                finished.adopt(*await asyncio.get_running_loop().run_in_executor(_SORTERS, builder.sort))
         return position
 
     async def _while_ours(self, work: Coroutine[Any, Any, T], writer: PartitionWriter, wanted: StillWanted) -> T:
@@ -317,27 +333,6 @@ class Takeover:
         if found.records:
             await self._write(writer, list(found.records))
         return found
-
-    def _notice(self, partition: int, found: FoundPosition) -> str | None:
-        """Say what was done about a committed offset that is not in the topic: in the log, metrics and health."""
-        position = found.position
-        if position.lapse is None:
-            return None
-        notice = found.explain(partition, self._settings.topics.requests, self._settings.kafka.offset_reset)
-        log.error(
-            LogEvent.INPUT_OFFSET_LAPSED,
-            partition=partition,
-            lapse=position.lapse,
-            committed=found.committed,
-            beginning=found.log.beginning,
-            end=found.log.end,
-            offset=None if position.held else position.offset,
-            lost=found.lost,
-            reason=notice,
-        )
-        action = "held" if position.held else self._settings.kafka.offset_reset
-        self._metrics.offset_lapses.labels(lapse=position.lapse, action=action).inc()
-        return notice
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:

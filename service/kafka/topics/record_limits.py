@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import size_of_varint
 
 from service.kafka.header_names import name_bytes
 from service.kafka.ports import OutRecord
@@ -21,7 +22,7 @@ SMALLEST_LIMIT_BYTES = 1_024
 """A limit is never taken to be lower, however often records are refused."""
 
 _REFUSED_SHARE = 4
-_LENGTHS_BYTES = 10  # the lengths of a header's name and value
+_NULL_BYTES = 1  # the length -1
 
 
 def record_bytes(record: OutRecord) -> int:
@@ -29,9 +30,11 @@ def record_bytes(record: OutRecord) -> int:
     if record.key is None and record.value is None:
         raise ValueError("a record needs a key or a value")
     size: int = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, [])
+    size += size_of_varint(len(record.headers)) - size_of_varint(0)
     for name, value in record.headers:
-        size += len(name) if name.isascii() else len(name_bytes(name))
-        size += _LENGTHS_BYTES if value is None else _LENGTHS_BYTES + len(value)
+        length = len(name) if name.isascii() else len(name_bytes(name))
+        size += size_of_varint(length) + length
+        size += _NULL_BYTES if value is None else size_of_varint(len(value)) + len(value)
     return size + codec_bytes(size)
 
 

@@ -155,6 +155,13 @@ class Exchange:
         for client, _ in (self._control, self._uploads, self._analyses):
             client.headers["x-api-key"] = api_key
 
+    def _platform_time(self, seconds: float) -> float:
+        """A moment of our clock by the platform's, or earlier: how far that is ahead is known by a second only.
+
+        Ask after an answer has come: before the first one, the platform's clock is not known.
+        """
+        return seconds + min(self._clock_offset, 0.0)
+
     def paused(self, category: Category) -> float:
         """Seconds for which the platform wants no calls of `category`; 0 when it takes them."""
         return self._gates[category].left()
@@ -188,8 +195,8 @@ class Exchange:
     ) -> AsyncIterator[httpx.Response]:
         """The response's head, its status checked; its body is read inside, by `read_body` or a stream.
 
-        Waits at the gate of its category and for room among the connections. One task enters and leaves. Exceptions
-        of the block pass through.
+        Waits for room among the connections, and a few seconds at the gate of its category: while that is closed for
+        longer, it raises `RateLimited`. One task enters and leaves. Exceptions of the block pass through.
         """
         client, limit = via
         gate = self._gates[call.category]
@@ -264,9 +271,9 @@ class Exchange:
         except OutcomeUnknown:
             body = b""  # the status is what matters
         answer = read_answer(response.status_code, body, self._reader)
-        wait = 0.0
+        wait = wait_seconds(response.headers, self._clock.time())
         if answer.status == 429:
-            wait = gate.close(wait_seconds(response.headers, self._clock.time()), sent_at)
+            wait = gate.close(wait, sent_at)
         return refusal(answer, wait)
 
     async def _told_apart(self, error: PlatformError, operation: str) -> PlatformError:

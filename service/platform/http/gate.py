@@ -1,19 +1,22 @@
-"""One gate for each category of calls: a 429 closes it, and every later call waits there."""
+"""One gate for each category of calls: a 429 closes it, and no later call is sent until it opens."""
 
 from __future__ import annotations
 
 import asyncio
 
 from service.clock import Clock
-from service.platform.errors import Category
+from service.platform.errors import Category, RateLimited
 from service.telemetry.metrics import Metrics
 
 DEFAULT_WAIT_SECONDS = 2.0
 MAX_DEFAULT_WAIT_SECONDS = 60.0
+LONGEST_STAY_SECONDS = 3.0
+"""How long a call stays at a closed gate. Its caller may hold a slot meanwhile, and does not hear that its job is to
+end: so a longer wait is the caller's."""
 
 
 class Gate:
-    """Open, or closed until a moment. A wait that the platform names is kept, however long.
+    """Open, or closed until a moment. A wait that the platform names is kept.
 
     Where it names none, we wait 2 s. Each refusal of a call that was sent after the gate had opened again doubles
     that, up to 60 s; a success sets it back to 2 s. Calls that were under way together count as one refusal.
@@ -39,11 +42,15 @@ class Gate:
         return left if left > 0 else 0.0
 
     async def passed(self) -> None:
-        """Wait until the gate is open. Looks at the clock again each minute, in case it jumped."""
+        """Wait until the gate is open, if that is soon; else raise `RateLimited` with the seconds that are left."""
         if not self._closed:
             return
+        last = self._clock.monotonic() + LONGEST_STAY_SECONDS
         while (left := self.left()) > 0:
-            await asyncio.sleep(min(left, 60.0))
+            if self._clock.monotonic() + left > last:
+                words = f"the platform takes no calls of this kind ({self.category}) for {left:.0f} s"
+                raise RateLimited(words, retry_after_seconds=left)
+            await asyncio.sleep(left)
         self._closed = False
         self._gauge.set(0)
 

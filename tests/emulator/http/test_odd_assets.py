@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from service.emulator.http.server import Emulator
+from service.emulator.media import inspectors
 from service.emulator.options import EmulatorOptions
 from tests.emulator.conftest import FAST, Client
 from tests.emulator.media import odd_files as odd
@@ -87,23 +88,44 @@ async def test_assets_of_damaged_files_all_end(client: Client, tmp_path: Path) -
     assert (await client.call("GET", "/assets")).json["page_info"]["total_results"] == 60
 
 
-async def test_what_could_not_be_read_is_not_read_again_after_a_restart(
-    session: aiohttp.ClientSession, clip: Path, tmp_path: Path
+async def test_a_file_that_crashes_the_worker_is_not_read_again_also_after_a_restart(
+    session: aiohttp.ClientSession, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # So little time kills every worker, as a file that crashes the decoder would.
-    impatient = EmulatorOptions(pace=FAST, state_dir=tmp_path / "state", inspection_seconds=0.001)
-    async with Emulator(impatient) as emulator:
-        client = Client(session, emulator)
-        asset_id = (await client.upload(clip)).json["_id"]
-        before = await client.settled(asset_id)
-        (tmp_path / "again.mp4").write_bytes(clip.read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(inspectors, "_WORKER", "tests.emulator.media.crashing_worker")
+        async with Emulator(EmulatorOptions(pace=FAST, state_dir=tmp_path / "state")) as emulator:
+            client = Client(session, emulator)
+            asset_id = (await client.upload(clip)).json["_id"]
+            before = await client.settled(asset_id)
     async with Emulator(EmulatorOptions(pace=FAST, state_dir=tmp_path / "state")) as emulator:
         client = Client(session, emulator)
         after = await client.settled(asset_id)
-        again = await client.settled((await client.upload(tmp_path / "again.mp4")).json["_id"])
+        again = await client.settled((await client.upload(clip)).json["_id"])
 
-    assert "crashed or ran too long" in before["error"]["message"]
+    assert "the decoder crashed" in before["error"]["message"]
     assert after["error"] == again["error"] == before["error"]
+
+
+async def test_a_file_whose_time_was_over_fails_one_asset_and_is_read_in_the_next(
+    session: aiohttp.ClientSession, clip: Path, media: str, tmp_path: Path
+) -> None:
+    options = EmulatorOptions(pace=FAST, state_dir=tmp_path / "state", inspection_seconds=0.001)
+    async with Emulator(options) as emulator:
+        client = Client(session, emulator)
+        asset_id = (await client.upload(clip)).json["_id"]
+        before = await client.settled(asset_id)
+        body = {"video": {"type": "url", "url": f"{media}/{clip.name}"}, "prompt": "x"}
+        task_id = (await client.call("POST", "/analyze/tasks", json=body)).json["task_id"]
+        task = await client.ended_task(task_id)
+    async with Emulator(EmulatorOptions(pace=FAST, state_dir=tmp_path / "state")) as emulator:
+        client = Client(session, emulator)
+        after = await client.settled(asset_id)
+        task_after = await client.ended_task(task_id)
+        again = await client.settled((await client.upload(clip)).json["_id"])
+
+    assert before["status"] == task["status"] == "failed"
+    assert (after, task_after) == (before, task)
+    assert again["status"] == "ready"
 
 
 async def test_a_failed_task_stays_failed_after_a_restart(

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from service.emulator.media.footage import UnreadableFootage
+from service.emulator.media.footage import InspectionTooLong, UnreadableFootage
 from service.emulator.media.inspectors import Inspectors
 from tests.emulator.conftest import until
 from tests.emulator.media.odd_files import make_clip
@@ -66,9 +66,10 @@ async def test_a_file_whose_worker_dies_is_tried_once_more_and_then_refused(
         pid = await _worker(killed)
         os.kill(pid, signal.SIGSEGV)
         killed.add(pid)
-    with pytest.raises(UnreadableFootage, match="crashed or ran too long"):
+    with pytest.raises(UnreadableFootage, match="the decoder crashed") as caught:
         await looking
 
+    assert not isinstance(caught.value, InspectionTooLong)
     assert inspectors.lost == 2
     assert (await inspectors.inspect(str(make_clip(tmp_path / "a.mp4")), "sha")).duration == pytest.approx(2, abs=0.1)
 
@@ -86,10 +87,21 @@ async def test_a_file_that_a_second_worker_can_read_is_read(inspectors: Inspecto
 
 async def test_a_worker_that_takes_too_long_is_killed(endless: Path) -> None:
     inspectors = Inspectors(1, 0.5)
-    with pytest.raises(UnreadableFootage, match="crashed or ran too long"):
+    with pytest.raises(InspectionTooLong):
         await inspectors.inspect(str(endless), "sha")
 
     assert _workers() == []
+
+
+async def test_a_worker_that_has_used_up_its_processor_time_was_too_slow(inspectors: Inspectors, endless: Path) -> None:
+    looking = asyncio.create_task(inspectors.inspect(str(endless), "sha"))
+    killed: set[int] = set()
+    for number in (signal.SIGXCPU, signal.SIGSEGV):
+        pid = await _worker(killed)
+        os.kill(pid, number)
+        killed.add(pid)
+    with pytest.raises(InspectionTooLong):
+        await looking
 
 
 async def test_a_canceled_inspection_leaves_no_worker(inspectors: Inspectors, endless: Path) -> None:

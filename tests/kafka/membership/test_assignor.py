@@ -8,8 +8,11 @@ from aiokafka import TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
 from service.kafka.membership.assignor import private_sticky_assignor
+from service.kafka.other_clients.topic_names import TopicNames
+from service.settings import TopicSettings
 
 TOPIC = "requests"
+NAMES = TopicNames.of(TopicSettings(requests=TOPIC))
 
 
 class _Cluster:
@@ -22,7 +25,7 @@ class _Cluster:
 
 def _member(generation: int, *partitions: int) -> Any:
     """What a member says that was given these partitions in that generation; of none, when it is new."""
-    assignor = private_sticky_assignor()
+    assignor = private_sticky_assignor(NAMES)
     if partitions:
         assignor.on_assignment(ConsumerProtocolMemberAssignment(0, [(TOPIC, list(partitions))], b""))
         assignor.on_generation_assignment(generation)
@@ -31,7 +34,7 @@ def _member(generation: int, *partitions: int) -> Any:
 
 
 def _assigned(members: dict[str, Any]) -> dict[str, set[int]]:
-    found = private_sticky_assignor().assign(_Cluster(), members)
+    found = private_sticky_assignor(NAMES).assign(_Cluster(), members)
     return {
         name: {where.partition for where in assignment.partitions() if isinstance(where, TopicPartition)}
         for name, assignment in found.items()
@@ -53,9 +56,25 @@ def test_a_member_that_was_away_does_not_take_its_partitions_back_from_the_heir(
 
 
 def test_two_consumers_of_one_process_do_not_share_what_they_were_given() -> None:
-    first, second = private_sticky_assignor(), private_sticky_assignor()
+    first, second = private_sticky_assignor(NAMES), private_sticky_assignor(NAMES)
     first.on_assignment(ConsumerProtocolMemberAssignment(0, [(TOPIC, [0])], b""))
     first.on_generation_assignment(7)
 
     assert second.member_assignment is None
     assert second.generation == -1
+
+
+def test_the_topic_names_are_told_by_a_new_member_and_by_one_with_partitions() -> None:
+    for member in (_member(-1), _member(3, 0, 1)):
+        assert TopicNames.found_in(member.user_data) == NAMES
+
+
+def test_a_member_of_another_program_tells_no_topic_names() -> None:
+    for user_data in (b"", b"\x00\x00", b"\x00reelwire-topics/1\x00{", b"\x00reelwire-topics/1\x00[1]"):
+        assert TopicNames.found_in(user_data) is None
+
+
+def test_members_of_an_earlier_version_keep_their_partitions_in_the_same_group() -> None:
+    older = _member(1, 0)
+    older.user_data = older.user_data.partition(b"\x00reelwire")[0]
+    assert _assigned({"older": older, "newer": _member(1, 1)}) == {"older": {0}, "newer": {1}}

@@ -6,12 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 
 from service.errors import ProcessError
+from service.kafka.connecting.connection import client_options
 from service.kafka.other_clients.deployments import DeploymentRefused
 from service.kafka.takeover.owner_check import CANDIDATE_PREFIX, OWNER_KEY
 from service.sandbox.topics import TopicMaker
-from service.settings import TopicSettings
+from service.settings import Settings, TopicSettings
 from tests.kafka.ownership.conftest import make_service_topics
 from tests.kafka.ownership.world import Member, World
 
@@ -109,6 +111,86 @@ async def test_one_group_with_different_topics_is_refused_in_either_order(
         assert first.value("reelwire_group_rejoins_total") == 0
     async with Member(settings[1]) as second:  # the first is gone: nothing to refuse
         await second.serves(0, 1)
+
+
+OTHERS = ("fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
+
+
+async def _with(world: World, make_topics: TopicMaker, *roles: str, group: str | None = None) -> Settings:
+    """The settings of a deployment that differs in these topics, and in its group if one is given."""
+    other = await _other_topics(world, make_topics)
+    topics = world.topics.model_copy(update={role: getattr(other, role) for role in roles})
+    kafka = world.settings.kafka.model_copy(update={"group_id": group or world.settings.kafka.group_id})
+    return world.settings.model_copy(update={"topics": topics, "kafka": kafka})
+
+
+@pytest.mark.parametrize("role", ["jobs", "finished", "completions"])
+async def test_one_group_that_differs_in_one_topic_is_refused_by_its_name(
+    world: World, make_topics: TopicMaker, role: str
+) -> None:
+    second = Member(await _with(world, make_topics, role))
+    async with world.member() as first:
+        await first.serves(0, 1)
+        async with second:
+            error = await second.failure()
+        assert isinstance(error, DeploymentRefused)
+        name = getattr(world.topics, role)
+        assert f"REELWIRE_TOPICS__{role.upper()} is {name} there and {name}.b here" in str(error)
+        assert not second.host.opened
+        assert first.serving() == [0, 1]
+        assert first.value("reelwire_group_rejoins_total") == 0
+    async with Member(second.settings) as again:  # the first is gone
+        await again.serves(0, 1)
+
+
+async def test_another_group_with_the_same_requests_and_private_topics_of_its_own_is_refused(
+    world: World, make_topics: TopicMaker
+) -> None:
+    other = f"{world.settings.kafka.group_id}-b"
+    second = Member(await _with(world, make_topics, *OTHERS, group=other))
+    async with world.member() as first:
+        await first.serves(0, 1)
+        async with second:
+            error = await second.failure()
+        assert isinstance(error, DeploymentRefused)
+        assert f"group {world.settings.kafka.group_id}, requests topic {world.topics.requests}" in str(error)
+        assert "is running: reelwire at" in str(error)
+        assert not second.host.opened
+    async with Member(second.settings) as again:
+        await again.serves(0, 1)
+
+
+@pytest.mark.parametrize("same_group", [True, False])
+async def test_of_two_that_start_at_once_and_share_only_requests_at_most_one_serves(
+    world: World, make_topics: TopicMaker, eventually: Any, same_group: bool
+) -> None:
+    group = None if same_group else f"{world.settings.kafka.group_id}-b"
+    members = [world.member(), Member(await _with(world, make_topics, *OTHERS, group=group))]
+    tasks: list[asyncio.Task[None]] = []
+    for member in members:
+        await member.__aenter__()
+        assert member.task is not None
+        tasks.append(member.task)
+    await eventually(lambda: any(task.done() for task in tasks), "one of them is refused")
+    for member, task in zip(members, tasks, strict=True):
+        if task.done():
+            assert isinstance(await member.failure(), DeploymentRefused)
+        await member.stop()
+
+
+async def test_other_programs_may_read_the_requests_topic(world: World) -> None:
+    consumer = AIOKafkaConsumer(
+        world.topics.requests,
+        **client_options(world.settings.kafka),
+        group_id=f"{world.settings.kafka.group_id}-analytics",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        async with world.member() as member:
+            await member.serves(0, 1)
+    finally:
+        await consumer.stop()
 
 
 async def test_notes_that_nobody_can_read_and_markers_without_a_deployment_are_accepted(world: World) -> None:

@@ -272,3 +272,26 @@ async def test_many_records_do_not_hold_the_event_loop(world: World, eventually:
             worst = max(worst, time.thread_time() - begun)
     print(f"longest turn of the loop: {worst * 1000:.0f} ms")
     assert worst < 0.1
+
+
+async def test_records_of_a_hundred_thousand_headers_hold_neither_the_event_loop_nor_their_neighbours(
+    world: World, eventually: Eventually
+) -> None:
+    bombs = [Raw(b"k", request_of("bomb"), [(name, b"")] * 300_000) for name in (b"a", b"\xff") * 4]
+    few = [Raw(b"cam", request_of("few"), [(b"\xff", b"")] * 300)]
+    offset = await write_batch(world, world.topics.requests, RawBatch([*bombs, *few], codec=4, compress=zstd))
+    await world.request("after")
+    worst = 0.0
+    async with world.member() as member:
+        await member.serves(0, 1)
+        while member.host.live() != {"after"}:
+            begun = time.thread_time()
+            await asyncio.sleep(0)
+            worst = max(worst, time.thread_time() - begun)
+        letters = await world.until_read(world.topics.dead_letters, lambda records: len(records) == len(bombs) + 1)
+    print(f"longest turn of the loop: {worst * 1000:.0f} ms")
+    infos = [DeadLetterInfo.from_headers(letter.headers) for letter in letters]
+    assert [(info.offset, info.code) for info in infos] == [(offset + n, "too_large") for n in range(len(bombs) + 1)]
+    assert "300000 headers" in infos[0].message
+    assert (letters[-1].value, len(infos[-1].original_headers)) == (request_of("few"), 300)
+    assert worst < 0.1

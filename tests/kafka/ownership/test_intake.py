@@ -129,15 +129,18 @@ async def test_a_cancel_reaches_a_live_job_and_is_ignored_for_all_others(world: 
         await eventually(lambda: member.host.live() == {"live", "over"})
         await member.host.jobs(0).finish("over")
         for name in ("live", "over", "never"):
-            await world.cancel(name)
+            await world.cancel(name, tenant="acme", metadata={"by": name, "url": "https://h/?a=b"})
         await eventually(lambda: member.host.canceled == ["live"])
         found = await world.until_read(
             world.topics.progress, lambda records: sum(says(r, b"cancel_ignored") for r in records) == 2
         )
         ignored = [event_of(r) for r in found if says(r, b"cancel_ignored")]
-        assert [(event["request_id"], event["reason"]) for event in ignored] == [
-            ("over", "finished"),
-            ("never", "unknown"),
+        assert [(event["request_id"], event["reason"], event["tenant"]) for event in ignored] == [
+            ("over", "finished", "acme"),
+            ("never", "unknown", "acme"),
+        ]
+        assert [event["metadata"] for event in ignored] == [
+            {"by": name, "url": "https://h/?a=b"} for name in ("over", "never")
         ]
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.kafka.ownership.world import Eventually, World, event_of
@@ -39,3 +43,18 @@ async def test_a_successor_takes_over_live_jobs_and_goes_on_behind_the_last_requ
     assert await world.committed() == 4
     jobs_records = await world.read(world.topics.jobs)
     assert [event_of(r)["v"] for r in jobs_records if r.key == b"a"] == [1]
+
+
+async def test_a_takeover_needs_no_thread_that_others_may_hold(world: World) -> None:
+    await world.request("a")
+    released = threading.Event()
+    with ThreadPoolExecutor(1) as shared:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(shared)
+        held = loop.run_in_executor(None, released.wait)  # as a read of a dead file mount does
+        try:
+            async with world.member() as member:
+                await member.serves(0, 1)
+        finally:
+            released.set()
+            await held

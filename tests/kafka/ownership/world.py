@@ -120,7 +120,10 @@ class FakeJobs:
             lambda: self.begun.append(request_id),
         )
 
-    def cancel(self, request_id: str, record: InRecord) -> Step | None:
+    def has_ended(self, request_id: str) -> bool:
+        return False
+
+    def cancel(self, request_id: str) -> Step | None:
         if request_id not in self.live:
             return None
         return Step([], lambda: self.host.canceled.append(request_id))
@@ -257,8 +260,9 @@ class World:
         """Send a good request; returns its offset."""
         return await self.send(request_of(request_id, **members), partition, key=b"cam")
 
-    async def cancel(self, request_id: str, partition: int = 0) -> int:
-        return await self.send(orjson.dumps({"type": "cancel", "request_id": request_id}), partition, key=b"cam")
+    async def cancel(self, request_id: str, partition: int = 0, **more: Any) -> int:
+        value = orjson.dumps({"type": "cancel", "request_id": request_id} | more)
+        return await self.send(value, partition, key=b"cam")
 
     async def send(
         self,

@@ -62,6 +62,14 @@ def test_a_key_too_large_to_copy_is_left_out_as_well_and_then_the_headers() -> N
     assert info.message.endswith(": value, key, headers]")
 
 
+def test_many_small_headers_cost_a_dead_letter_nothing_that_fits() -> None:
+    headers = (("a", b""),) * 1_024
+    record = InRecord("requests", 3, 7, 1_700_000_000_000, b"k", b"v", headers)
+    limits = TopicLimits({"dlq": 5_000})
+    letter = dead_letter(record, topic="dlq", code=DeadLetterCode.TOO_LARGE, message="m", failed_at=1.0, limits=limits)
+    assert (letter.key, letter.value, letter.headers[:1_024]) == (b"k", b"v", headers)
+
+
 def test_a_message_of_any_length_fits_the_smallest_topic_that_kafka_allows_for() -> None:
     assert _letter(b"k", b"v", message="m" * 1_000_000, limit=20_000).value == b"v"
 

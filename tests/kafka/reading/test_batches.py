@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.limits import MAX_READ_HEADERS
 from service.kafka.header_names import name_bytes
 from service.kafka.ports import InRecord
-from service.kafka.reading.batches import Fetch, Prepared, prepare, read
+from service.kafka.reading import record_batch
+from service.kafka.reading.batches import Fetch, Prepared, is_compressed, prepare, read
 from service.kafka.reading.fetched import Fetched, UnreadableRange
 from tests.kafka.reading.batches import CODECS, Raw, RawBatch, gzip, message, xerial_snappy, zstd
 
@@ -164,6 +166,41 @@ def test_a_bomb_is_refused_before_it_is_in_memory() -> None:
         assert seconds < 2
 
 
+BEHIND = {
+    "nothing": b"",
+    "zeros": b"\0" * 300,
+    "garbage": b"garbage behind the end",
+    "half a header": b"\x1f\x8b\x08",
+    "half a member": gzip(b"more" * 1_000)[:20],
+    "an empty member": gzip(b""),
+    "an empty member and zeros": gzip(b"") + b"\0" * 9,
+}
+
+
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("behind", BEHIND)
+def test_what_follows_the_last_member_of_gzip_costs_no_record(behind: str, members: int) -> None:
+    def compress(data: bytes) -> bytes:
+        cut = len(data) // 2 if members == 2 else 0
+        return (gzip(data[:cut]) + gzip(data[cut:]) if cut else gzip(data)) + BEHIND[behind]
+
+    prepared, found = taken(RawBatch([Raw(value=b"a"), Raw(value=b"b")], codec=1, compress=compress).encode())
+    assert shown(found) == [b"a", b"b"]
+    assert prepared.damaged_at is None
+
+
+def test_a_second_member_that_is_cut_off_costs_the_records_in_it_alone() -> None:
+    def compress(data: bytes) -> bytes:
+        cut = data.index(b"second") - 20
+        return gzip(data[:cut]) + gzip(data[cut:])[:-30]
+
+    records = [Raw(value=b"first"), Raw(value=b"x" * 40), Raw(value=b"second" + bytes(range(200)))]
+    _, found = taken(RawBatch(records, codec=1, compress=compress).encode())
+    assert shown(found)[0] == b"first"
+    assert isinstance(found[-1], UnreadableRange)
+    assert found[-1].last_offset == 2
+
+
 def test_a_fetch_stops_at_its_budget_and_goes_on_there() -> None:
     data = b"".join(RawBatch([Raw(value=b"x" * 1000)], base_offset=n).encode() for n in range(5))
     prepared = prepare(Fetch("t", 0, 0, END, data), budget_bytes=2_500, max_batch_bytes=1 << 20)
@@ -255,3 +292,78 @@ def test_no_damage_of_a_fetch_raises_and_offsets_only_grow(data: st.DataObject) 
         assert behind <= first <= last < END
         behind = last + 1
     assert all(piece.next_offset <= END for piece in prepared.pieces)
+
+
+HOLDING_MANY = 340_000
+"""Headers of three bytes, in a record of 1 MiB."""
+
+
+@pytest.mark.parametrize("name", [b"a", b"\xff"])
+def test_a_bomb_of_headers_is_passed_over_alone_and_undecoded(name: bytes) -> None:
+    bomb = Raw(headers=[(name, b"")] * HOLDING_MANY)
+    data = RawBatch([Raw(value=b"a"), bomb, Raw(value=b"c")], codec=4, compress=zstd).encode()
+    prepared = prepare(Fetch("t", 3, 0, END, data), budget_bytes=1, max_batch_bytes=4 << 20)
+    tracemalloc.start()
+    found = list(read(prepared.pieces[0]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert shown(found) == [b"a", (1, 1), b"c"]
+    assert isinstance(found[1], UnreadableRange)
+    assert found[1].too_large
+    assert f"has {HOLDING_MANY} headers" in found[1].reason
+    assert found[1].raw is not None
+    assert found[1].raw.count(name) >= HOLDING_MANY
+    assert peak < 2 * len(found[1].raw)
+
+
+@pytest.mark.parametrize("name", [b"a", b"\xff"])
+def test_headers_are_counted_exactly(name: bytes) -> None:
+    records = [Raw(headers=[(name, b"")] * count) for count in (MAX_READ_HEADERS, MAX_READ_HEADERS + 1)]
+    _, (taken_whole, passed_over) = taken(RawBatch(records).encode())
+    assert isinstance(taken_whole, InRecord)
+    assert len(taken_whole.headers) == MAX_READ_HEADERS
+    assert isinstance(passed_over, UnreadableRange)
+
+
+def test_a_count_of_headers_that_its_record_can_not_hold_is_damage_and_not_size() -> None:
+    body = b"\x01\x01\xfe\xff\xff\xff\x0f" + b"\0" * 5_000
+    _, (found,) = taken(RawBatch([Raw(body=body)]).encode())
+    assert isinstance(found, UnreadableRange)
+    assert not found.too_large
+
+
+def test_a_record_that_the_compiled_decoder_refuses_slows_down_its_own_run_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours: list[int] = []
+    decode = record_batch._Records._record
+
+    def counting(self: record_batch._Records, record: memoryview) -> Fetched:
+        ours.append(1)
+        return decode(self, record)
+
+    monkeypatch.setattr(record_batch._Records, "_record", counting)
+    records = [Raw(headers=[(b"\xff", b"")]), *[Raw(value=b"x" * 1000)] * 700]
+    _, found = taken(RawBatch(records).encode())
+    assert len(found) == 701
+    assert len(ours) < 100
+
+
+def test_reading_a_batch_takes_no_second_copy_of_it() -> None:
+    data = RawBatch([Raw(value=b"x" * 1000)] * 8_000, codec=4, compress=zstd).encode()
+    prepared = prepare(Fetch("t", 3, 0, 10_000, data), budget_bytes=1, max_batch_bytes=16 << 20)
+    tracemalloc.start()
+    count = sum(1 for _ in read(prepared.pieces[0]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (count, peak < 1 << 20) == (8_000, True)
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_it_is_known_before_decompression_whether_a_fetch_holds_compressed_batches(name: str) -> None:
+    codec, compress = CODECS[name]
+    plain = RawBatch().encode() + message(b"a", offset=1)
+    assert not is_compressed(plain)
+    assert not is_compressed(plain[:-1])
+    assert is_compressed(plain + RawBatch(codec=codec, compress=compress).encode()) == bool(codec)
+    assert is_compressed(plain + message(compress(message(b"a")), attributes=codec)) == bool(codec)

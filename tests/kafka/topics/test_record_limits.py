@@ -4,11 +4,18 @@ import os
 
 import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.kafka.ports import OutRecord
-from service.kafka.topics.record_limits import BROKER_DEFAULT_BYTES, SMALLEST_LIMIT_BYTES, TopicLimits, record_bytes
+from service.kafka.topics.record_limits import (
+    BROKER_DEFAULT_BYTES,
+    SMALLEST_LIMIT_BYTES,
+    TopicLimits,
+    codec_bytes,
+    record_bytes,
+)
 from service.kafka.writing.batches import batch_options
 from service.kafka.writing.too_large import too_large
 from service.settings import TopicSettings
@@ -28,6 +35,17 @@ def test_a_batch_is_never_larger_than_its_record_is_said_to_be(
         builder = BatchBuilder(10_000_000, codec)
         builder.append(timestamp=1_800_000_000_000, key=key, value=value, headers=headers)
         assert len(builder._build()) <= record_bytes(record)
+
+
+@given(
+    st.lists(st.tuples(names, payloads), max_size=6),
+    st.integers(0, 200),
+    st.sampled_from([0, 62, 63, 64, 8_191, 8_192]),
+)
+def test_headers_are_counted_to_the_byte(headers: list[tuple[str, bytes | None]], more: int, size: int) -> None:
+    headers = [*headers, *[("é" * size, b"x" * size)] * (more if size < 100 else 1)]
+    exact = DefaultRecordBatchBuilder.estimate_size_in_bytes(b"k", b"v", headers)
+    assert record_bytes(OutRecord("t", 0, b"k", b"v", tuple(headers))) == exact + codec_bytes(exact)
 
 
 @pytest.mark.parametrize("size", [1_000, 100_000, 8_000_000])
