@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from service.domain.identity import event_id
-from service.kafka.logs.finished import decode_finished
+from service.kafka.logs.finished import KafkaFinishedLog, decode_finished
 from service.kafka.logs.point_reader import PointReader
 from service.kafka.marker import PRIVATE_PREFIX, Marker
 from service.kafka.partition.parked import ParkedJob
-from service.kafka.ports import Headers, InRecord, RecordPosition, UnreadableJob
+from service.kafka.ports import FinishedRecord, Headers, InRecord, OutRecord, RecordPosition, UnreadableJob
 from service.kafka.takeover.live_records import LiveRecords, Summarize
 from service.kafka.takeover.log_reader import LogReader, StillWanted
 from service.settings import TopicSettings
@@ -41,6 +41,12 @@ class EndedJob:
     offset: int
     completion: RecordPosition
     is_noted: bool
+
+    def missing(self, finished: KafkaFinishedLog, jobs_topic: str, now_ms: int) -> list[OutRecord]:
+        """What is still to be written of its end: the tombstone first."""
+        tombstone = OutRecord(jobs_topic, finished.partition, self.key, None)
+        note = FinishedRecord(self.key.decode(), self.digest, self.completion, now_ms, self.offset)
+        return [tombstone] if self.is_noted else [tombstone, finished.record(note)]
 
 
 class EndedJobs:

@@ -23,7 +23,6 @@ from service.kafka.partition.parked import ParkedJobs
 from service.kafka.partition.reserve import Reserve
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, close_jobs
 from service.kafka.ports import (
-    FinishedRecord,
     InRecord,
     JobHost,
     OutRecord,
@@ -94,10 +93,9 @@ class Takeover:
         topics = self._settings.topics
         note = self._owner_check.note(marker.owner, marker.at_ms)
         markers = [marker.record(topic, partition) for topic in (topics.jobs, topics.finished)]
-        records = [*markers, candidate_record(topics.jobs, partition, note)]
-        if self._settings.kafka.delivery == "at_least_once":
-            records.append(delivery_record(topics.jobs, partition, "at_least_once"))
-        return records
+        unfenced = self._settings.kafka.delivery == "at_least_once"
+        how = [delivery_record(topics.jobs, partition, "at_least_once")] if unfenced else []
+        return [*markers, candidate_record(topics.jobs, partition, note), *how]
 
     async def run(self, partition: int, wanted: StillWanted) -> Taken:
         """Take `partition` over; its jobs go on as soon as they are read.
@@ -220,9 +218,7 @@ class Takeover:
         search = EndedJobs(finished.partition, self._settings.topics, reader, self._readers.completions, wanted)
         for ended in await search.among(live, jobs.summary, marker):
             request_id, now_ms = ended.key.decode(), int(self._clock.time() * 1000)
-            note = finished.record(FinishedRecord(request_id, ended.digest, ended.completion, now_ms, ended.offset))
-            tombstone = OutRecord(self._settings.topics.jobs, finished.partition, ended.key, None)
-            places = await self._write(writer, [tombstone] if ended.is_noted else [tombstone, note])
+            places = await self._write(writer, ended.missing(finished, self._settings.topics.jobs, now_ms))
             if not ended.is_noted:
                 finished.add(request_id, places[1].offset)
             live.replace(ended.key, None)

@@ -21,7 +21,9 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     ProducerFenced,
     RecordListTooLargeError,
+    RequestTimedOutError,
 )
+from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from service.errors import PartitionError
@@ -133,7 +135,16 @@ class BoundedProducer:
                 self.discard(NO_HEARTBEAT)
             return drain(*args, **options)
 
-        accumulator.drain_by_nodes = drain_with_lease
+        client = self._producer.client
+        send = client.send
+
+        async def send_with_lease(node: int, request: Any, **options: Any) -> Any:
+            # It may also have been frozen between the two. What is put back for another try is thrown away then.
+            if isinstance(request, ProduceRequest) and not lease.alive():
+                raise RequestTimedOutError(NO_HEARTBEAT)
+            return await send(node, request, **options)
+
+        accumulator.drain_by_nodes, client.send = drain_with_lease, send_with_lease
 
     async def begin(self) -> None:
         await self._limited("begin", self._producer.begin_transaction())

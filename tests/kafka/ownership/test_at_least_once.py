@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from service.domain.identity import event_id
 from service.domain.job import Job, Phase, encode_job
 from service.errors import PartitionError
 from service.kafka.partition.runtime import PartitionRuntime
-from service.kafka.ports import FinishedRecord, OutRecord, RecordPosition, WriterClosed, WriteUnit
+from service.kafka.ports import FinishedRecord, Lease, OutRecord, RecordPosition, WriterClosed, WriteUnit
 from service.kafka.takeover.delivery_note import DELIVERY_KEY
 from service.kafka.takeover.surroundings import Readers
 from service.kafka.takeover.takeover import Takeover
@@ -175,6 +175,26 @@ def frozen_with(lease: SwitchLease) -> MakeProducer:
     return Frozen
 
 
+def frozen_on_the_way_out(lease: SwitchLease) -> MakeProducer:
+    """The same, but frozen when the request with the completion is just about to leave."""
+
+    class Frozen(BoundedProducer):
+        def send_only_while(self, held: Lease) -> None:
+            super().send_only_while(held)
+            accumulator = self.raw._message_accumulator
+            drain = accumulator.drain_by_nodes
+
+            def drain_and_freeze(*args: Any, **options: Any) -> Any:
+                drained = drain(*args, **options)
+                topics = [where.topic for batches in drained[0].values() for where in batches]
+                lease.held = lease.held and not any(topic.endswith("completions") for topic in topics)
+                return drained
+
+            accumulator.drain_by_nodes = drain_and_freeze
+
+    return Frozen
+
+
 STEPS = {"completion": 0, "finished record": 1, "tombstone": 2}
 
 
@@ -257,9 +277,12 @@ async def test_the_log_says_how_it_was_written_by_whoever_owned_it_last(world: W
     assert await noted() == [b"at least", b"exactly", b"at least", b"exactly"]
 
 
-async def test_what_a_process_had_gathered_when_it_was_frozen_is_not_sent_when_it_wakes(world: World) -> None:
+@pytest.mark.parametrize("producers", [frozen_with, frozen_on_the_way_out])
+async def test_what_a_process_had_gathered_when_it_was_frozen_is_not_sent_when_it_wakes(
+    world: World, producers: Callable[[SwitchLease], MakeProducer]
+) -> None:
     lease = SwitchLease()
-    frozen = Process(world.settings, frozen_with(lease))
+    frozen = Process(world.settings, producers(lease))
     frozen.lease = lease
     async with frozen.owning() as runtime:
         await runtime.writer.submit(WriteUnit([state(world.settings, job("r-1", 7))]))
