@@ -7,7 +7,7 @@ The rest of the partition goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -15,7 +15,7 @@ import orjson
 
 from contracts.codes import DeadLetterCode
 from service.kafka.partition.dead_letter import dead_letter, range_letter
-from service.kafka.ports import InRecord, OutRecord, RecordLimits
+from service.kafka.ports import UNIT_BYTES, InRecord, OutRecord, RecordLimits
 from service.kafka.reading.fetched import UnreadableRange
 from service.kafka.takeover.live_records import LogRecord
 from service.settings import TopicSettings
@@ -33,10 +33,13 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """The keys (request ids) that count as live, and the records to write in one transaction."""
+    """The keys (request ids) that count as live, and the records to write, in units.
+
+    A dead letter and its note are in the same unit, so that there is one letter however often a takeover is cut off.
+    """
 
     keys: frozenset[bytes]
-    records: tuple[OutRecord, ...]
+    units: tuple[tuple[OutRecord, ...], ...]
 
 
 def notes_among(records: Iterable[LogRecord]) -> dict[bytes, str]:
@@ -59,7 +62,7 @@ def quarantine(
     limits: RecordLimits,
 ) -> Quarantine:
     """What to write: a dead letter and a note for each thing not yet noted, no note for one that is gone."""
-    records: list[OutRecord] = []
+    together: list[tuple[OutRecord, ...]] = []
     found: set[bytes] = set()
 
     def copy(key: bytes, raw: bytes, letter: OutRecord) -> None:
@@ -67,7 +70,7 @@ def quarantine(
         digest = blake2b(raw, digest_size=16).hexdigest()
         if notes.get(key) != digest:
             note = orjson.dumps({"v": 1, "digest": digest, "at_ms": now_ms})
-            records.extend([letter, OutRecord(topics.jobs, partition, NOTE_PREFIX + key, note)])
+            together.append((letter, OutRecord(topics.jobs, partition, NOTE_PREFIX + key, note)))
 
     for item in unreadable:
         record = item.record
@@ -86,8 +89,23 @@ def quarantine(
     for gap in gaps:
         letter = range_letter(gap, topic=topics.dead_letters, failed_at=now_ms / 1000, limits=limits)
         copy(b"@%d" % gap.offset, gap.raw or b"", letter)
-    records += [OutRecord(topics.jobs, partition, NOTE_PREFIX + key, None) for key in notes if key not in found]
-    return Quarantine(frozenset(item.record.key for item in unreadable), tuple(records))
+    together += [(OutRecord(topics.jobs, partition, NOTE_PREFIX + key, None),) for key in notes if key not in found]
+    return Quarantine(frozenset(item.record.key for item in unreadable), tuple(_units(together, limits)))
+
+
+def _units(together: Iterable[tuple[OutRecord, ...]], limits: RecordLimits) -> Iterator[tuple[OutRecord, ...]]:
+    """What belongs together, gathered in units of at most a quarter of `UNIT_BYTES`, or of one such group."""
+    unit: list[OutRecord] = []
+    size = 0
+    for group in together:
+        more = sum(limits.size(record) for record in group)
+        if unit and size + more > UNIT_BYTES // 4:
+            yield tuple(unit)
+            unit, size = [], 0
+        unit.extend(group)
+        size += more
+    if unit:
+        yield tuple(unit)
 
 
 def _noted_digest(value: bytes) -> str:

@@ -320,8 +320,8 @@ class Takeover:
             limits=self._limits,
         )
         self._metrics.quarantined.labels(partition=str(partition)).set(len(found.keys))
-        if found.records:
-            await self._write(writer, list(found.records))
+        for unit in found.units:
+            await self._write(writer, list(unit))
         return found
 
     @contextmanager
