@@ -29,4 +29,5 @@ def test_a_metric_has_a_text_and_its_unit_in_its_name(family: object) -> None:
     assert len(text.split()) >= 3
     assert f"`{name}" in metrics_page()
     assert name.startswith("reelwire_")
-    assert text.startswith("Seconds") == name.endswith("_seconds")
+    unit = "Unix time" if name.endswith("_timestamp_seconds") else "Seconds"
+    assert text.startswith(unit) == name.endswith("_seconds")

@@ -100,6 +100,7 @@ class Group:
         """
         while not give_up():
             consumer = self._new_consumer()
+            ready = False
             try:
                 async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                     await consumer.start()
@@ -109,23 +110,22 @@ class Group:
                         max_headers=MAX_READ_HEADERS,
                     )
                 await refuse_strangers(self._settings)
+                ready = True
             except _HOPELESS as error:
-                await consumer.stop()
                 raise _refused(error) from error
-            except ProcessError:
-                await consumer.stop()
-                raise
             except (KafkaError, TimeoutError, OSError, RetryLater) as error:
-                await consumer.stop()
                 self.reach.mark_away(str(error) or type(error).__name__)
-                await self.assignment.wait_or_change(_AGAIN_SECONDS)
-            else:
-                self.reach.mark_back()
+            finally:
+                if not ready:  # also when the start is cancelled
+                    await consumer.stop()
+            if ready:
                 self._consumer = consumer
+                self.reach.mark_back()
                 if self._lease is not None:
                     self._lease.attach(consumer)
                 consumer.subscribe([self._topic], listener=self._listener)
                 return
+            await self.assignment.wait_or_change(_AGAIN_SECONDS)
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         kafka = self._settings.kafka
