@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from service.kafka.partition.reserve import RESERVE_BYTES
-from service.kafka.writing.group_commit import WriterDeath
+from service.kafka.writing.group_commit import GroupCommitWriter
 from tests.kafka.ownership.world import Eventually, Member, World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -87,7 +87,7 @@ async def test_a_partition_that_moves_on_gives_back_what_it_has_reserved(world: 
         await member.serves(0, 1)
         first = member.host.jobs(0)
         await eventually(lambda: len(first.live) == most)
-        writer = next(writer for writer in member.writers if writer.partition == 0)
-        writer.dead.set_result(WriterDeath(fenced=False, reason="a test"))
+        writer: GroupCommitWriter = next(writer for writer in member.writers if writer.partition == 0)
+        await writer.die(RuntimeError("a failed batch"))
         await eventually(lambda: member.host.jobs(0) is not first and len(member.host.jobs(0).live) == most)
         assert first.closed
