@@ -11,7 +11,7 @@ from contracts.platform_limits import INLINE_VIDEO_BYTES, base64_characters
 MAX_KEY_BYTES = 4096
 """The key is copied to every record that is published for the request."""
 MAX_HEADERS = 256
-MAX_READ_HEADERS = 1024
+MAX_READ_HEADERS = 16_384
 """A record with more is not decoded: its dead letter holds the bytes of the record as they are in the log."""
 MAX_HEADER_BYTES = 64 * 1024
 """Names and values of all headers together."""
