@@ -11,7 +11,7 @@ COPY requirements/ requirements/
 COPY deploy/pick_requirements.py deploy/
 # What runs has no pip: the builder's own installs into it.
 RUN python -m venv --without-pip /opt/reelwire \
- && pip --python /opt/reelwire install --require-hashes --only-binary :all: -r requirements/run.txt
+ && pip --python /opt/reelwire install --require-hashes --no-deps --only-binary :all: -r requirements/run.txt
 RUN python deploy/pick_requirements.py requirements/dev.txt hatchling packaging pathspec pluggy tomlkit trove-classifiers \
       > backend.txt \
  && pip install --require-hashes --no-deps --only-binary :all: -r backend.txt
