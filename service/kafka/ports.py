@@ -15,6 +15,7 @@ from service.errors import PartitionError, RetryLater
 
 if TYPE_CHECKING:
     from contracts.requests import ParsedRequest
+    from service.kafka.handover_port import PlacedNote
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """Kafka headers; a value may be null."""
@@ -234,6 +235,9 @@ class JobSummary:
     offset: int
     """Of the request's record in the requests topic."""
 
+    attempt_since_ms: int | None = None
+    """When its attempt began, if another process may be carrying it; see `PartitionJobs.attempt_since_ms`."""
+
 
 class UnreadableJob(Exception):
     """A job record can't be read (a newer version, or damaged). It may be a paid task."""
@@ -253,8 +257,20 @@ class PartitionJobs(Protocol):
         """
         ...
 
-    async def resume(self) -> None:
-        """Restore is complete: go on with the jobs. The event loop gets its turn between them."""
+    def attempt_since_ms(self) -> int | None:
+        """When the oldest attempt began that another process may be carrying, among the restored jobs.
+
+        Milliseconds since the epoch, by the clock of the process that began it. None: no job is in such an attempt.
+        """
+        ...
+
+    async def resume(self, notes: Sequence[PlacedNote] = (), follow_from: int | None = None) -> None:
+        """Restore is complete: go on with the jobs. The event loop gets its turn between them.
+
+        `notes` are those of the handovers partition in front of our marker, in the order of the log, from
+        `attempt_since_ms` on; `follow_from` is the offset behind that marker. Both are left out when
+        `attempt_since_ms` is None.
+        """
         ...
 
     def summary_of(self, request_id: str) -> JobSummary | None:
@@ -277,8 +293,11 @@ class PartitionJobs(Protocol):
         """How many jobs are live."""
         ...
 
-    async def close(self) -> None:
-        """Stop driving jobs; streams are cut, tasks are left to the next owner. The writer is still open."""
+    async def close(self, *, carry: bool = False) -> None:
+        """Stop driving jobs; tasks are left to the next owner. The writer is still open.
+
+        Streams and calls are cut, or, with `carry`, go on in the process for whoever owns the partition next.
+        """
         ...
 
 
@@ -291,6 +310,17 @@ class JobHost(Protocol):
 
     def room_bytes(self) -> int:
         """How many bytes of jobs may still be taken into memory; 0 or less when it is full. Cheap."""
+        ...
+
+    async def moving(self) -> None:
+        """A rebalance has begun, or this process is about to leave: say what it carries. Bounded in time, never raises.
+
+        Called when `PayLease.may_pay` is False already, and before the group is told that the partitions are free.
+        """
+        ...
+
+    def settled(self) -> None:
+        """Every partition with jobs here is known to be ours again. Cheap."""
         ...
 
     def intake_closed(self) -> str | None:

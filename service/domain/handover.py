@@ -1,0 +1,112 @@
+"""The rules of a handover: what is known of an attempt that another process may be carrying.
+
+A process that loses a partition in an orderly way goes on with the streams and calls that it has begun: it *carries*
+them. It says so in the handovers topic before the partition is gone, renews its word while they run, and hands their
+results to the new owner there. `fold` says what the notes of one attempt, in the order of the log, amount to.
+docs/handover.md has the drawing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.domain.facts import Fact
+
+GOOD_FOR_MS = 10_000
+"""How long a carrier's word is good, from the moment before it was sent, and for its owner from when it was read."""
+
+RENEW_SECONDS = 3.0
+"""How often a carrier renews its word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    """`instance` runs this attempt and goes on with it; its word is good for `good_for_ms`. Renewed while it runs."""
+
+    request_id: str
+    attempt: int
+    instance: str
+    good_for_ms: int = GOOD_FOR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """`instance` does not go on with the attempt. `unused`: nothing of it was sent to the platform, nothing was paid."""
+
+    request_id: str
+    attempt: int
+    instance: str
+    unused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How the attempt ended in `instance`: the fact that its work reported. All its fragments are in the topic."""
+
+    request_id: str
+    attempt: int
+    instance: str
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The owner no longer wants the attempt: the request is canceled, or the carrier's word has run out."""
+
+    request_id: str
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """`instance` has written its ownership marker here: it says anew what it carries, or its words before are void."""
+
+    instance: str
+
+
+Note = Carrying | Released | Result | Stop | Owned
+"""One record of a handovers partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carriage:
+    """What the notes say of one attempt. At most one of `result`, `stopped` and `released` is set.
+
+    Nothing set and `instance` None: nobody has said anything about it, so a takeover finds it cut off.
+    """
+
+    instance: str | None = None
+    """Who carries it."""
+    good_for_ms: int = GOOD_FOR_MS
+    released: bool = False
+    unused: bool = False
+    stopped: bool = False
+    result: Fact | None = None
+
+    @property
+    def carried(self) -> bool:
+        """Whether somebody has given a word for it that is neither taken back nor kept yet."""
+        return self.instance is not None and not (self.released or self.stopped or self.result is not None)
+
+
+def fold(carriage: Carriage, note: Note, attempt: int) -> Carriage:
+    """`carriage` of attempt number `attempt` of one request, after one more note of that request or an `Owned`.
+
+    What is decided stays decided: a result after a stop, or a word after a result, changes nothing.
+    """
+    if isinstance(note, Owned):
+        # It had the partition again: it has kept the job, or has been cut off since. What it still carries it says anew.
+        void = carriage.instance == note.instance and carriage.result is None and not carriage.stopped
+        return Carriage() if void else carriage
+    if note.attempt != attempt or carriage.stopped or carriage.result is not None:
+        return carriage
+    match note:
+        case Carrying():
+            return Carriage(note.instance, note.good_for_ms)
+        case Released():
+            return Carriage(note.instance, released=True, unused=note.unused)
+        case Result():
+            return Carriage(note.instance, result=note.fact)
+        case Stop():
+            return Carriage(carriage.instance, stopped=True)
