@@ -206,6 +206,12 @@ class Retrying(_Told):
     delay_seconds: Seconds
 
 
+class HandedOver(_Told):
+    """The attempt goes on in another process: the partition has moved, and what was running has not."""
+
+    type: Literal["handed_over"] = "handed_over"
+
+
 class Interrupted(_Told):
     """An attempt was cut off. `attempt` is the number of that attempt."""
 
@@ -235,6 +241,7 @@ ProgressEvent = Annotated[
     | TaskCreated
     | TaskStatus
     | Retrying
+    | HandedOver
     | Interrupted
     | Duplicate
     | CancelIgnored,
@@ -254,6 +261,7 @@ _EVENTS: TypeAdapter[
     | TaskCreated
     | TaskStatus
     | Retrying
+    | HandedOver
     | Interrupted
     | Duplicate
     | CancelIgnored

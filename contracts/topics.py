@@ -18,6 +18,7 @@ class Role(StrEnum):
     JOBS = "jobs"
     FINISHED = "finished"
     ASSETS = "assets"
+    HANDOVERS = "handovers"
 
 
 class CleanupPolicy(StrEnum):
@@ -120,6 +121,15 @@ _ALL = (
         written_by=WrittenBy.SERVICE,
         same_partitions=False,
         summary="Which video is which asset of the platform, for the reuse window.",
+    ),
+    Topic(
+        Role.HANDOVERS,
+        "video.analysis.handovers.v1",
+        CleanupPolicy.DELETE,
+        private=True,
+        written_by=WrittenBy.SERVICE,
+        same_partitions=True,
+        summary="What processes carry on for partitions that they have lost, and the results of that.",
     ),
 )
 

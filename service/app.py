@@ -14,9 +14,11 @@ import uvloop
 
 from service.clock import SystemClock
 from service.engine.context import Context
+from service.engine.handover.right import CarriersFirst
 from service.engine.host import Engine
 from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
 from service.health_watch import HealthWatch
+from service.kafka.handover.log import HandoverLog
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.lease import GroupLease
@@ -68,6 +70,7 @@ class Service:
         self._lease = GroupLease(
             session_timeout_ms=settings.kafka.session_timeout_ms, clock=self._clock, confirmed=self._table.confirmed
         )
+        self._right = CarriersFirst(self._lease)
         self._ownership: Ownership | None = None
         self._stop = asyncio.Event()
 
@@ -116,14 +119,25 @@ class Service:
             may_pay=lease.may_pay,
         )
         closing.push_async_callback(platform.aclose)
-        sender = IdempotentSender(
-            settings=settings, metrics=metrics, clock=clock, lease=lease, limits=self._limits, supervisor=supervisor
-        )
+        common: dict[str, Any] = {
+            "settings": settings,
+            "metrics": metrics,
+            "clock": clock,
+            "limits": self._limits,
+            "supervisor": supervisor,
+        }
+        handovers = HandoverLog(**common)
+        closing.push_async_callback(handovers.close)
+        sender = IdempotentSender(**common, lease=lease, right=self._right)
         closing.push_async_callback(sender.close)
-        assets = AssetLog(settings, sender, metrics, clock, supervisor=supervisor)
+        # Claims and notes of uploads are given up in an outage; fragments are held back.
+        noting = IdempotentSender(**common, lease=lease, topics=[settings.topics.assets])
+        closing.push_async_callback(noting.close)
+        assets = AssetLog(settings, noting, metrics, clock, supervisor=supervisor)
         closing.push_async_callback(assets.close)
-        if not await self._until_stopped(self._patiently(sender.start)):
-            return
+        for producer in (sender, noting, handovers):
+            if not await self._until_stopped(self._patiently(producer.start)):
+                return
         await assets.start()
         context = Context.of(
             settings,
@@ -134,8 +148,10 @@ class Service:
             sender=sender,
             lease=lease,
             limits=self._limits,
+            handovers=handovers,
         )
         engine = Engine(context)
+        self._right.carrier = engine.carrier
         engine.start(supervisor)
         closing.push_async_callback(engine.close)
         ownership = Ownership(
@@ -147,11 +163,12 @@ class Service:
             table=table,
             lease=lease,
             supervisor=supervisor,
+            instance=handovers.instance,
             limits=self._limits,
         )
         self._ownership = ownership
         closing.push_async_callback(ownership.stop)
-        supervisor.keep("health", HealthWatch(self._health, ownership, lease, platform).run)
+        supervisor.keep("health", HealthWatch(self._health, ownership, lease, platform, engine.carrier).run)
         supervisor.keep("key", KeyWatch(settings, platform, self._key).run)
         serving = asyncio.create_task(ownership.run(), name="ownership")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
@@ -168,9 +185,11 @@ class Service:
         self._health.stopping()
         log.info(LogEvent.SERVICE_STOPPING, reason="asked to stop", drain_seconds=settings.shutdown.drain_seconds)
         await ownership.drain()
-        await engine.drain(settings.shutdown.drain_seconds)
+        table.leaving = True  # nothing is begun any more
+        await engine.leave()
         await ownership.stop()
         await serving
+        await engine.drain(settings.shutdown.drain_seconds)
 
     def _make_writer(self, partition: int) -> PartitionWriter:
         settings, metrics, clock = self._settings, self._metrics, self._clock

@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from service.engine.handover.carrier import Carrier
 from service.kafka.membership.lease import GroupLease
 from service.kafka.membership.ownership import Ownership
 from service.kafka.partition.runtime import State
@@ -21,11 +22,14 @@ _EVERY_SECONDS = 0.5
 class HealthWatch:
     """One task of the process; looks twice a second. Looking is cheap and asks nobody."""
 
-    def __init__(self, health: Health, ownership: Ownership, lease: GroupLease, platform: PlatformClient) -> None:
+    def __init__(
+        self, health: Health, ownership: Ownership, lease: GroupLease, platform: PlatformClient, carrier: Carrier
+    ) -> None:
         self._health = health
         self._ownership = ownership
         self._lease = lease
         self._platform = platform
+        self._carrier = carrier
         self._ready = False
 
     async def run(self) -> None:
@@ -43,6 +47,7 @@ class HealthWatch:
         refused = self._platform.unauthorized
         self._health.set("platform", not refused, "the platform refuses the key: set another one" if refused else "")
         self._input()
+        self._carried()
         states = set(self._ownership.partitions().values())
         if joined and states <= {State.SERVING, State.HELD}:
             self._health.started()  # a held partition waits for an operator: a restart would not help it
@@ -67,6 +72,13 @@ class HealthWatch:
             held = [notices.get(partition, "") for partition in behind if states[partition] is State.HELD]
             detail = "; ".join([f"not served: {', '.join(str(partition) for partition in behind)}", *held])
         self._health.set("partitions", not behind, detail)
+
+    def _carried(self) -> None:
+        """What goes on here for partitions of other processes; a process that drains ends when there is nothing."""
+        counts = self._carrier.partitions()
+        where = ", ".join(str(partition) for partition in sorted(counts))
+        detail = f"{sum(counts.values())} attempts of partitions {where}" if counts else "nothing is carried"
+        self._health.set("carried", ok=True, detail=detail, blocking=False)
 
     def _input(self) -> None:
         """What does not make us unready, but what an operator should know."""

@@ -37,8 +37,12 @@ class Parts:
             partitions=lambda: dict(self.table.states),
             hidden_input=lambda: self.hidden,
         )
+        self.carried: dict[int, int] = {}
+        carrier = SimpleNamespace(partitions=lambda: self.carried)
         lease = SimpleNamespace(alive=lambda: self.alive)
-        self.watch = HealthWatch(self.health, cast(Any, ownership), cast(Any, lease), cast(Any, self.platform))
+        self.watch = HealthWatch(
+            self.health, cast(Any, ownership), cast(Any, lease), cast(Any, self.platform), cast(Any, carrier)
+        )
 
     def wrong(self) -> list[str]:
         """The names of the blocking conditions that are not fine."""

@@ -84,6 +84,12 @@ def interrupted(job: Job, request: AnalyzeRequest, policy: Policy) -> Change:
     return Change(job, events, (StopWork(), WaitSlot(slot_of(job))), save=True)
 
 
+def unused(job: Job) -> Change:
+    """Whoever claimed the attempt has sent nothing of it: the next claim takes the same number."""
+    job = job.but(phase=Phase.READY, attempt_unused=True)
+    return Change(job, actions=(StopWork(), WaitSlot(slot_of(job))), save=True)
+
+
 def analysis_failed(job: Job, request: AnalyzeRequest, fact: AnalysisFailed, policy: Policy, now_ms: int) -> Change:
     """An attempt to stream or to call has failed: another one, or the end."""
     failure = fact.failure

@@ -131,6 +131,16 @@ class AttemptCut:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptUnused:
+    """The attempt was claimed, and nothing of it was sent: whoever claimed it has lost the partition before."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A takeover finds that another process goes on with the attempt. How it ends will be a fact of its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskMade:
     """The task exists and its id is known."""
 
@@ -213,6 +223,7 @@ class RetryDue:
 
 Fact = (
     Begin | VideoReady | VideoFailed | SlotGranted | CallDelayed | StreamOpened | AnalysisEnded
-    | AnalysisFailed | ResultTooLarge | AttemptCut | TaskMade | TaskNotMade | TaskSeen | TaskLost | TaskGivenUp
+    | AnalysisFailed | ResultTooLarge | AttemptCut | AttemptUnused | HandedOver | TaskMade | TaskNotMade | TaskSeen
+    | TaskLost | TaskGivenUp
     | WorkFailed | WriteRefused | CancelAsked | DeadlinePassed | TaskCanceled | RetryDue
 )  # fmt: skip

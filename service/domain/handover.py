@@ -8,9 +8,10 @@ docs/handover.md has the drawing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from service.domain.facts import Fact
+from service.domain.facts import AttemptCut, AttemptUnused, Begin, Fact, HandedOver
 
 GOOD_FOR_MS = 10_000
 """How long a carrier's word is good, from the moment before it was sent, and for its owner from when it was read."""
@@ -31,7 +32,7 @@ class Carrying:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """`instance` does not go on with the attempt. `unused`: nothing of it was sent to the platform, nothing was paid."""
+    """`instance` does not go on with the attempt. `unused`: nothing of it was sent to the platform."""
 
     request_id: str
     attempt: int
@@ -96,7 +97,7 @@ def fold(carriage: Carriage, note: Note, attempt: int) -> Carriage:
     What is decided stays decided: a result after a stop, or a word after a result, changes nothing.
     """
     if isinstance(note, Owned):
-        # It had the partition again: it has kept the job, or has been cut off since. What it still carries it says anew.
+        # It had the partition again: it kept the job, or was cut off since. What it still carries it says anew.
         void = carriage.instance == note.instance and carriage.result is None and not carriage.stopped
         return Carriage() if void else carriage
     if note.attempt != attempt or carriage.stopped or carriage.result is not None:
@@ -110,3 +111,42 @@ def fold(carriage: Carriage, note: Note, attempt: int) -> Carriage:
             return Carriage(note.instance, result=note.fact)
         case Stop():
             return Carriage(carriage.instance, stopped=True)
+
+
+def carriages(notes: Iterable[Note]) -> dict[str, tuple[int, Carriage]]:
+    """What the notes of a partition, in the order of the log, say of the last attempt of each request they name."""
+    found: dict[str, tuple[int, Carriage]] = {}
+    for note in notes:
+        if isinstance(note, Owned):
+            for request_id, (attempt, carriage) in found.items():
+                found[request_id] = (attempt, fold(carriage, note, attempt))
+            continue
+        attempt, carriage = found.get(note.request_id, (note.attempt, Carriage()))
+        if note.attempt > attempt:
+            attempt, carriage = note.attempt, Carriage()
+        found[note.request_id] = (attempt, fold(carriage, note, attempt))
+    return found
+
+
+def taken_over(carriage: Carriage, own_instance: str) -> Fact:
+    """What a takeover makes of an attempt that was under way, by what the notes in front of its marker say.
+
+    `own_instance` is the process that takes over. It goes on with what it runs itself without asking; a word of its own
+    for anything else is of the past.
+    """
+    if carriage.result is not None:
+        return carriage.result
+    if carriage.unused:
+        return AttemptUnused()
+    if carriage.carried and carriage.instance != own_instance:
+        return HandedOver()
+    return Begin(restored=True)
+
+
+def heard(carriage: Carriage) -> Fact | None:
+    """What the owner of a job learns from `carriage` while it waits for the attempt. None: it goes on waiting."""
+    if carriage.result is not None:
+        return carriage.result
+    if carriage.released:
+        return AttemptUnused() if carriage.unused else AttemptCut()
+    return None

@@ -25,11 +25,13 @@ from service.domain.facts import (
     AnalysisEnded,
     AnalysisFailed,
     AttemptCut,
+    AttemptUnused,
     Begin,
     CallDelayed,
     CancelAsked,
     DeadlinePassed,
     Fact,
+    HandedOver,
     ResultTooLarge,
     RetryDue,
     SlotGranted,
@@ -97,6 +99,10 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
             return endings.failed(job, "result_too_large", message, "analysis")
         case AttemptCut() if job.phase in _RUNNING:
             return attempts.interrupted(job, request, policy)
+        case AttemptUnused() if job.phase in _RUNNING:
+            return attempts.unused(job)
+        case HandedOver() if job.phase in _RUNNING:
+            return Change(job, (Event("handed_over", attempt=job.attempt),))
         case TaskMade() if job.phase is Phase.CREATING:
             return tasks.task_made(job, fact, now_ms)
         case TaskNotMade() if job.phase is Phase.CREATING:

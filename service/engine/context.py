@@ -9,6 +9,7 @@ from service.clock import Clock
 from service.domain.policy import Policy
 from service.engine.records import RecordBuilder
 from service.kafka.asset_port import AssetNotes
+from service.kafka.handover_port import Handovers
 from service.kafka.ports import LiveSender, PayLease, RecordLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings
@@ -29,6 +30,7 @@ class Context:
     lease: PayLease
     limits: RecordLimits
     records: RecordBuilder
+    handovers: Handovers
 
     @classmethod
     def of(
@@ -42,6 +44,7 @@ class Context:
         sender: LiveSender,
         lease: PayLease,
         limits: RecordLimits,
+        handovers: Handovers,
     ) -> Self:
         """The context of these settings and clients; what follows from the settings is made here."""
         return cls(
@@ -55,6 +58,7 @@ class Context:
             lease=lease,
             limits=limits,
             records=RecordBuilder(settings.topics),
+            handovers=handovers,
         )
 
     def now_ms(self) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
 from service.domain.change import Slot
-from service.domain.job import Phase
+from service.engine.handover.carrier import Carrier
 from service.engine.job.actions import Actions
 from service.engine.job.admission import AdmissionSlots
 from service.engine.job.job_book import JobBook
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _REOPEN_SHARE = 0.8
-_DRAIN_CHECK_SECONDS = 0.1
+_WATCH_SECONDS = 0.1
 # A longer wait is no limit of minutes: a quota of the hour or the day is gone.
 _QUOTA_SECONDS = 300.0
 
@@ -39,6 +40,7 @@ class Engine:
         # Polls share their connections with creations and uploads, which must not wait behind thousands of them.
         self.poller = Poller(lambda live: poll_task(live, context), at_once=max(1, platform.max_calls // 2))
         self._actions = Actions(context, self.slots, self.poller)
+        self.carrier = Carrier(context, self._actions)
         self._books: set[JobBook] = set()
         self._full = False
         self._draining = False
@@ -47,8 +49,10 @@ class Engine:
         return f"<Engine {len(self._books)} partitions, {self.held()} jobs, {self.slots!r}>"
 
     def start(self, supervisor: Supervisor) -> None:
-        """Begin to poll tasks. Called on the running loop."""
+        """Begin to poll tasks, and to see to what moves between processes. Called on the running loop."""
         self.poller.start(supervisor)
+        supervisor.keep("carrier", self.carrier.run)
+        supervisor.keep("handover watch", self._watch)
 
     async def close(self) -> None:
         """Stop polling."""
@@ -56,7 +60,9 @@ class Engine:
 
     def open(self, partition: int, writer: Writer, finished: FinishedLog) -> JobBook:
         """A new book for a newly owned partition; it leaves the engine when it is closed."""
-        book = JobBook(partition, writer, finished, self._context, self._actions, on_closed=self._books.discard)
+        book = JobBook(
+            partition, writer, finished, self._context, self._actions, self.carrier, on_closed=self._books.discard
+        )
         self._books.add(book)
         return book
 
@@ -66,7 +72,7 @@ class Engine:
 
     def held_bytes(self) -> int:
         """About how much memory these jobs take. Cheap."""
-        return sum(book.held_bytes for book in self._books)
+        return sum(book.held_bytes for book in self._books) + self.carrier.held_bytes
 
     def room_bytes(self) -> int:
         """What `jobs.max_held_bytes` leaves for more jobs; negative when they take more than that."""
@@ -92,19 +98,37 @@ class Engine:
             return "quota"
         return None
 
-    async def drain(self, seconds: float) -> None:
-        """Let streams and calls end, for at most this long. No new attempt begins; tasks are left to the next owner."""
+    # Moves
+
+    async def moving(self) -> None:
+        self.slots.pause()
+        if self._context.lease.alive():  # else another process may own all this already: no word would count
+            await self.carrier.announce([one for book in list(self._books) for one in book.running()])
+
+    def lost(self, partition: int) -> None:
+        self.carrier.lost(partition)
+
+    async def leave(self) -> None:
+        """No attempt begins any more; say what runs, because this process is about to leave the group."""
         self._draining = True
         self.slots.close()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        running = self._running()
-        log.info(LogEvent.DRAINING, running=running, held=self.held(), seconds=seconds)
-        while running and loop.time() < end:
-            await asyncio.sleep(_DRAIN_CHECK_SECONDS)
-            running = self._running()
-        log.info(LogEvent.DRAINED, cut=running, held=self.held())
+        await self.moving()
 
-    def _running(self) -> int:
-        ending = sum(book.count(Phase.ENDED) for book in self._books)
-        return self.slots.taken(Slot.STREAM) + self.slots.taken(Slot.CREATE) + ending
+    async def drain(self, seconds: float) -> None:
+        """The group was left. Carry what was under way to its end, for at most this long."""
+        log.info(LogEvent.DRAINING, carried=len(self.carrier), partitions=self.carrier.partitions(), seconds=seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.carrier.until_empty()
+        given_up = len(self.carrier)
+        await self.carrier.give_up()
+        log.info(LogEvent.DRAINED, given_up=given_up)
+
+    async def _watch(self) -> None:
+        """Give slots again once it is known what is ours, and notice carriers that have died."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if self.slots.paused and self._context.lease.may_pay():
+                self.slots.resume()
+            for book in list(self._books):
+                await book.look()

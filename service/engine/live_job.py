@@ -21,7 +21,11 @@ _PARSED_SHARE = 4
 
 
 class Loop(Protocol):
-    """The loop of a job as its work sees it. Implemented by `service.engine.job.loop.JobLoop`."""
+    """The loop of a job as its work sees it.
+
+    Implemented by `service.engine.job.loop.JobLoop` and, for a partition that is no longer ours, by
+    `service.engine.handover.carrier.Carrier`.
+    """
 
     def step(
         self, live: LiveJob, fact: Fact, extra: Sequence[OutRecord] = ()
@@ -42,6 +46,14 @@ class Loop(Protocol):
         ...
 
 
+class Awaited(Protocol):
+    """What waits for attempts that other processes carry. Implemented by `service.engine.handover.awaited`."""
+
+    def dismiss(self, live: LiveJob) -> None:
+        """The attempt is wanted no longer: tell its carrier. Returns at once."""
+        ...
+
+
 class LiveJob:
     """A job of one partition. Thousands of these are held: keep it small.
 
@@ -53,6 +65,8 @@ class LiveJob:
         "_counted",
         "_request",
         "_texts_bytes",
+        "awaited",
+        "begun",
         "completion",
         "completion_bytes",
         "cut_short",
@@ -66,6 +80,7 @@ class LiveJob:
         "restored",
         "retry_timer",
         "slot",
+        "unsaved",
         "waits_for",
         "work",
     )
@@ -89,6 +104,9 @@ class LiveJob:
         self.cut_short: asyncio.Event | None = None  # set by the loop when a wait of the work is to end now
         self.completion: Event | None = None  # the completion that is being written
         self.completion_bytes: int | None = None  # the size of its record
+        self.begun = False  # set by work: the call of the attempt may have been sent, so it may be billed
+        self.unsaved: tuple[int, Fact] | None = None  # an attempt and how it ended, until that is durable
+        self.awaited: Awaited | None = None  # who waits for this attempt, which another process carries
 
     def __repr__(self) -> str:
         return f"<LiveJob {self.job.request_id} {self.job.phase} attempt {self.job.attempt}>"

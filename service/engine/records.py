@@ -12,6 +12,7 @@ from contracts.events import (
     Canceled,
     Completed,
     Failed,
+    HandedOver,
     Interrupted,
     Retrying,
     StreamStarted,
@@ -37,7 +38,17 @@ _COMPLETIONS: dict[str, type[Completed | Failed | Canceled]] = {
 }
 _PROGRESS: dict[
     str,
-    type[Accepted | Uploading | AssetReady | StreamStarted | TaskCreated | TaskStatus | Retrying | Interrupted],
+    type[
+        Accepted
+        | Uploading
+        | AssetReady
+        | StreamStarted
+        | TaskCreated
+        | TaskStatus
+        | Retrying
+        | HandedOver
+        | Interrupted
+    ],
 ] = {
     "accepted": Accepted,
     "uploading": Uploading,
@@ -46,6 +57,7 @@ _PROGRESS: dict[
     "task_created": TaskCreated,
     "task_status": TaskStatus,
     "retrying": Retrying,
+    "handed_over": HandedOver,
     "interrupted": Interrupted,
 }
 

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from service.domain.handover import Note
-from service.kafka.ports import RecordPosition
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedNote:
-    """A note where it stands. A result that was written in parts has the place of its last part."""
-
-    offset: int
-    note: Note
-
+from service.kafka.ports import PlacedNote, RecordPosition
 
 OnNote = Callable[[PlacedNote], None]
 """Called on the event loop for each note, in the order of the log. Must not block or raise."""

@@ -19,18 +19,20 @@ MARKER_KEY = b"!marker"  # one key, so that compaction keeps one marker
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """One takeover or renewal of a partition. `owner` names the process to operators."""
+    """One takeover or renewal of a partition. `owner` names the process to operators, `instance` among all others."""
 
     id: str
     owner: str
     at_ms: int
+    instance: str = ""
 
     @classmethod
-    def new(cls, owner: str, at_ms: int) -> Marker:
-        return cls(uuid4().hex, owner, at_ms)
+    def new(cls, owner: str, at_ms: int, instance: str = "") -> Marker:
+        return cls(uuid4().hex, owner, at_ms, instance)
 
     def record(self, topic: str, partition: int, *, key: bytes = MARKER_KEY) -> OutRecord:
-        value = orjson.dumps({"v": 1, "id": self.id, "owner": self.owner, "at_ms": self.at_ms})
+        members = {"v": 1, "id": self.id, "owner": self.owner, "at_ms": self.at_ms, "instance": self.instance}
+        value = orjson.dumps(members)
         return OutRecord(topic, partition, key, value)
 
     def is_written_in(self, key: bytes | None, value: bytes | None, *, marker_key: bytes = MARKER_KEY) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from service.kafka.logs.asset_tail import OnRecord
 from service.kafka.ports import (
@@ -16,6 +17,7 @@ from service.kafka.ports import (
     OutRecord,
     RecordLimits,
     RecordPosition,
+    SendRight,
     WriterClosed,
     WriteUnit,
 )
@@ -158,7 +160,10 @@ class MemoryWriter:
 
 
 class MemorySender:
-    """A `LiveSender` that delivers at the next turn of the event loop; `fail_next` loses deliveries."""
+    """A `LiveSender` that delivers at the next turn of the event loop; `fail_next` loses deliveries.
+
+    What may not be sent is held back until `go`.
+    """
 
     def __init__(self, log: MemoryLog, lease: Lease, *, limits: RecordLimits | None = None) -> None:
         self._limits: RecordLimits = limits or TopicLimits()
@@ -168,18 +173,21 @@ class MemorySender:
         self._failing: Callable[[], BaseException] | None = None
         self._under_way: deque[tuple[asyncio.Future[RecordPosition], RecordPosition]] = deque()
         self._closed = False
+        self._held: list[tuple[OutRecord, asyncio.Future[RecordPosition]]] = []
+        self.right: SendRight | None = None
+        """Asked instead of the lease."""
         self._healed = asyncio.Event()
 
     async def start(self) -> None:
         """Nothing to connect to."""
 
     def send(self, record: OutRecord) -> asyncio.Future[RecordPosition]:
-        if not self._lease.alive():
-            raise LeaseLost
         future: asyncio.Future[RecordPosition] = self._loop.create_future()
         consume(future)
         if self._closed:
             future.set_exception(DeliveryFailed("the sender was closed"))
+        elif self._held or not self._may_send(record):
+            self._held.append((record, future))
         elif (refusal := too_large((record,), self._limits)) is not None:
             future.set_exception(refusal)
         elif self._failing is not None:
@@ -189,6 +197,21 @@ class MemorySender:
             self._under_way.append((future, place))
             self._loop.call_soon(self._deliver)
         return future
+
+    def go(self) -> None:
+        """Send what was held back and may be sent now."""
+        held, self._held = self._held, []
+        for record, future in held:
+            self.send(record).add_done_callback(partial(_pass_on, future))
+
+    def forsake(self, partition: int) -> None:
+        for record, future in self._held:
+            if record.partition == partition:
+                fail(future, LeaseLost())
+        self._held = [one for one in self._held if one[0].partition != partition]
+
+    def _may_send(self, record: OutRecord) -> bool:
+        return self._lease.alive() if self.right is None else self.right.may_send(record.partition)
 
     async def ready(self) -> None:
         """Always."""
@@ -220,3 +243,11 @@ class MemorySender:
         self._failing = error
         if error is None:
             self._healed.set()
+
+
+def _pass_on(to: asyncio.Future[RecordPosition], done: asyncio.Future[RecordPosition]) -> None:
+    error = done.exception()
+    if error is not None:
+        fail(to, error)
+    elif not to.done():
+        to.set_result(done.result())

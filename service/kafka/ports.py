@@ -15,7 +15,7 @@ from service.errors import PartitionError, RetryLater
 
 if TYPE_CHECKING:
     from contracts.requests import ParsedRequest
-    from service.kafka.handover_port import PlacedNote
+    from service.domain.handover import Note
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """Kafka headers; a value may be null."""
@@ -158,6 +158,10 @@ class LiveSender(Protocol):
         """False from a failed delivery to a partition until that partition has taken a record again. Cheap."""
         ...
 
+    def forsake(self, partition: int) -> None:
+        """Another process has the partition: what is held back for it fails with `LeaseLost` and is never sent."""
+        ...
+
     async def prove(self, record: OutRecord) -> RecordPosition:
         """Write `record` and return when its topic has taken it, however long that lasts. It is written once.
 
@@ -183,6 +187,14 @@ class PayLease(Lease, Protocol):
 
     def may_pay(self) -> bool:
         """True while it is alive and every partition with jobs here is known to be still ours. Cheap."""
+        ...
+
+
+class SendRight(Protocol):
+    """Whether live records may be sent. What may not leave now is held back until it may, or is forsaken."""
+
+    def may_send(self, partition: int) -> bool:
+        """Whether a fragment or an `uploading` event of a partition may leave this process now. Cheap."""
         ...
 
 
@@ -216,6 +228,14 @@ class FinishedLog(Protocol):
     async def completion(self, record: FinishedRecord) -> OutRecord | None:
         """The completion read again from its place, byte for byte; None when retention has removed it."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedNote:
+    """A note of the handovers topic where it stands; a result that was written in parts, where its last part does."""
+
+    offset: int
+    note: Note
 
 
 @dataclass(slots=True)
@@ -319,8 +339,8 @@ class JobHost(Protocol):
         """
         ...
 
-    def settled(self) -> None:
-        """Every partition with jobs here is known to be ours again. Cheap."""
+    def lost(self, partition: int) -> None:
+        """The partition is not ours, or not to be served here: what runs for it without a word is cut. Cheap."""
         ...
 
     def intake_closed(self) -> str | None:

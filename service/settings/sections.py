@@ -68,6 +68,11 @@ class TopicSettings(Section):
         pattern=_TOPIC_NAME,
         description="Private topic: which video is which asset of the platform.",
     )
+    handovers: str = Field(
+        "video.analysis.handovers.v1",
+        pattern=_TOPIC_NAME,
+        description="Private topic: what goes on in processes that have lost its partition, and how it ends.",
+    )
     create: bool = Field(default=False, description="Let the service create missing topics at its start.")
     partitions: int = Field(6, ge=1, le=10_000, description="Partitions of a topic when it is created.")
     replication: int = Field(1, ge=1, description="Replicas of each partition when a topic is created.")
@@ -82,7 +87,8 @@ class TopicSettings(Section):
     def _distinct(self) -> Self:
         seen: dict[str, str] = {}
         for name in (
-            "requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets"
+            "requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets",
+            "handovers",
         ):  # fmt: skip
             variable, topic = variable_of(("topics", name)), getattr(self, name)
             if topic in seen:

@@ -48,6 +48,15 @@ class LogEvent(StrEnum):
     DRAINING = "draining"  # the process was asked to stop; streams may end within shutdown.drain_seconds
     DRAINED = "drained"  # `cut` streams did not end in time; the next owner begins them again
 
+    # Handover
+    CARRYING = "carrying"  # streams and calls of a partition that was given away go on here; see docs/handover.md
+    CARRIED_ENDED = "carried_ended"  # one of them: `outcome` handed_over, stopped, cut, given_up or taken_back
+    HANDED_OVER = "handed_over"  # another process goes on with an attempt of a partition that was taken over here
+    CARRIER_LOST = "carrier_lost"  # nothing was heard of the process that carries an attempt: it begins again here
+
+    NOTE_UNREADABLE = "note_unreadable"  # a record of the handovers topic can't be read, and is passed over
+    HANDOVER_TAIL_WAITS = "handover_tail_waits"  # the handovers topic can't be read at the moment; tried again
+
     # Ownership of partitions
     GROUP_JOINED = "group_joined"  # the group has assigned partitions; with those of this process
     GROUP_REJOINING = "group_rejoining"  # the group assigns partitions again, with the reason

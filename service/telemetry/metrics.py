@@ -58,6 +58,23 @@ class Metrics:
         )
         # Fragments
         self.fragments = Counter("reelwire_fragments_total", "Fragments that Kafka has confirmed", registry=r)
+        self.carried = Gauge(
+            "reelwire_carried_attempts",
+            "Streams and calls that go on here for partitions that this process has lost",
+            registry=r,
+        )
+        self.handovers = Counter(
+            "reelwire_handovers_total",
+            "Attempts that moved between processes: carried here, by how that ended, and those received or expired",
+            ["outcome"],
+            registry=r,
+        )
+        self.carried_seconds = Histogram(
+            "reelwire_carried_seconds",
+            "Seconds for which an attempt was carried",
+            buckets=_SECONDS,
+            registry=r,
+        )
         self.streams = Gauge("reelwire_streams", "Streams and synchronous calls that are running", registry=r)
         # Assets
         self.assets = Counter(

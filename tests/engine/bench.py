@@ -11,8 +11,10 @@ import orjson
 
 from service.clock import Clock
 from service.domain.change import Slot
+from service.domain.handover import Owned
 from service.domain.job import Job, decode_job, encode_job
 from service.engine.context import Context
+from service.engine.handover.right import CarriersFirst
 from service.engine.host import Engine
 from service.engine.job.job_book import JobBook
 from service.engine.live_job import LiveJob
@@ -20,6 +22,7 @@ from service.kafka.connecting.connection import largest_record_bytes
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.finished import decode_finished, encode_finished
 from service.kafka.memory import MemoryLog, MemorySender, MemoryTail, MemoryWriter
+from service.kafka.memory_handovers import MemoryHandovers, MemoryNotes
 from service.kafka.partition.batch import Batch
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
@@ -37,13 +40,19 @@ URL = "https://media.example.com/v.mp4"
 
 
 class SwitchedLease:
+    """`on`: the group takes the process for alive; `paying`: and all that is here is known to be ours."""
+
     def __init__(self) -> None:
         self.on = True
+        self.paying = True
 
     def alive(self) -> bool:
         return self.on
 
     def may_pay(self) -> bool:
+        return self.on and self.paying
+
+    def may_send(self, partition: int) -> bool:
         return self.on
 
 
@@ -145,17 +154,21 @@ class Bench:
         platform: PlatformClient | None = None,
         platform_settings: dict[str, Any] | None = None,
         limits: dict[str, int] | None = None,
+        log: TailedLog | None = None,
+        notes: MemoryNotes | None = None,
+        instance: str = "here",
         **sections: Any,
     ) -> None:
         self.settings = load_settings(platform=platform_settings or {}, **sections)
         self.metrics = Metrics()
         self.clock = LoopClock()
-        self.log = TailedLog()
+        self.log = log or TailedLog()
         self.lease = SwitchedLease()
         self.limits = TopicLimits(limits, default_bytes=largest_record_bytes(self.settings.kafka))
         self.sender = MemorySender(self.log, self.lease, limits=self.limits)
         self.assets = asset_log(self.settings, self.sender, self.metrics, self.clock, self.log)
         self.platform = FakePlatform(self.clock)
+        self.notes = notes or MemoryNotes()
         self.context = Context.of(
             self.settings,
             clock=self.clock,
@@ -165,8 +178,11 @@ class Bench:
             sender=self.sender,
             lease=self.lease,
             limits=self.limits,
+            handovers=MemoryHandovers(self.notes, instance),
         )
         self.engine = Engine(self.context)
+        self.sender.right = right = CarriersFirst(self.lease)
+        right.carrier = self.engine.carrier
         self.slots = self.engine.slots
         self.poller = self.engine.poller
         self.writer: HeldWriter
@@ -251,14 +267,41 @@ class Bench:
         """This owner is gone with all that was not durable; the next one takes over."""
         self.writer.fence()
         await self.book.close()
-        self.open(self.book.partition)
+        await self.take_over()
+
+    # Moves
+
+    async def lose(self) -> None:
+        """The group takes the partition away, in an orderly way."""
+        self.lease.paying = False
+        await self.engine.moving()
+        await self.let_go()
+        self.lease.paying = True
+
+    async def let_go(self, *, for_good: bool = True) -> None:
+        """The partition is closed; `for_good`: it is another's now."""
+        self.writer.fence()
+        await self.book.close(carry=True)
+        if for_good:
+            self.engine.lost(self.book.partition)
+
+    async def take_over(self) -> None:
+        """Own the partition: fence, mark, restore from the log, go on with what the notes say."""
+        partition = self.book.partition
+        placed = self.notes.placed(partition)
+        self.notes.append(partition, Owned(self.context.handovers.instance))
+        self.open(partition)
         live: dict[bytes, bytes | None] = {}
         for record in self.log.read(self.settings.topics.jobs, self.book.partition):
             live[record.key or b""] = record.value
         for key, value in live.items():
             if value is not None:
                 self.book.restore(key, value)
-        await self.book.resume()
+        if self.book.attempt_since_ms() is None:
+            await self.book.resume()
+        else:
+            await self.book.resume(placed, len(placed))
+        await settled()
 
     # What was written
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.domain.change import Slot
-from service.kafka.ports import DeliveryFailed, LeaseLost, RecordTooLarge
+from service.kafka.ports import DeliveryFailed, RecordTooLarge
 from service.settings import TopicSettings
 from tests.engine.bench import Bench, analyze
 from tests.engine.fake_platform import (
@@ -23,7 +23,7 @@ from tests.engine.fake_platform import (
     unauthorized,
     unknown,
 )
-from tests.support.waiting import passed, settled, until
+from tests.support.waiting import passed, until
 
 pytestmark = pytest.mark.unit
 
@@ -147,51 +147,37 @@ async def test_half_a_character_in_a_stream_is_replaced(bench: Bench) -> None:
     assert completion["text"] == "".join(f["text"] for f in bench.fragments()) == "a\ufffdb"
 
 
-@pytest.mark.parametrize("while_sending", [True, False])
-async def test_a_lost_lease_cuts_the_attempt_and_the_next_begins_when_it_is_back(
-    bench: Bench, while_sending: bool
-) -> None:
+async def test_a_lease_that_is_over_holds_fragments_back_until_it_is_known_whose_the_partition_is(bench: Bench) -> None:
     held = Held()
     bench.platform.streams.append([TEXTS[0], held, TEXTS[1]])
     await bench.take(analyze(**STREAM))
     await held.reached.wait()
-    if while_sending:
-        bench.lease.on = False
-    else:
-
-        def lost() -> LeaseLost:
-            bench.lease.on = False
-            bench.sender.fail_next(None)
-            return LeaseLost()
-
-        bench.sender.fail_next(lost)
+    bench.lease.on = False
     held.go.set()
     await passed(60)
-    assert bench.platform.open_streams == 0
-    assert bench.platform.count("stream") == 1
-    assert "interrupted" not in bench.told()
+    assert [fragment["text"] for fragment in bench.fragments()] == [TEXTS[0]]
+    assert bench.platform.open_streams == 0  # it was read to its end
     bench.lease.on = True
+    bench.sender.go()
+    completion = await bench.completed()
+    assert (completion["type"], completion["attempt"]) == ("completed", 1)
+    assert [(f["sequence"], f["text"]) for f in bench.fragments()] == list(enumerate([TEXTS[0], TEXTS[1]]))
+    assert "interrupted" not in bench.told()
+
+
+async def test_fragments_of_a_partition_that_is_another_process_s_cut_the_attempt(bench: Bench) -> None:
+    held = Held()
+    bench.platform.streams.append([TEXTS[0], held, TEXTS[1]])
+    await bench.take(analyze(**STREAM))
+    await held.reached.wait()
+    bench.lease.on = False
+    held.go.set()
+    await passed(60)
+    bench.lease.on = True
+    bench.sender.forsake(0)
     completion = await bench.completed()
     assert (completion["type"], completion["attempt"]) == ("completed", 2)
     assert [e["attempt"] for e in bench.progress() if e["type"] == "interrupted"] == [1]
-
-
-async def test_a_lost_lease_while_draining_begins_no_new_attempt(bench: Bench) -> None:
-    held = Held()
-    bench.platform.streams.append([TEXTS[0], held, TEXTS[1]])
-    await bench.take(analyze(**STREAM))
-    await held.reached.wait()
-    draining = asyncio.create_task(bench.engine.drain(5))
-    await settled()
-    bench.lease.on = False
-    held.go.set()
-    await passed(1)
-    bench.lease.on = True
-    await draining
-    await passed(1)
-    assert bench.platform.count("stream") == 1
-    assert bench.phases() == ["accepted", "streaming", "ready"]
-    assert bench.slots.taken(Slot.STREAM) == 0
 
 
 @pytest.mark.parametrize("failure", [rate_limited, not_sent, unauthorized])

@@ -86,7 +86,9 @@ class Actions:
                     assert_never(action)
 
     def stop(self, live: LiveJob) -> None:
-        """Stop what is under way, except for work that is reporting its own end just now."""
+        """Stop what is under way, also in another process; but not work that is reporting its own end just now."""
+        if live.awaited is not None:
+            live.awaited.dismiss(live)
         work, live.work = live.work, None
         if work is not None and work is not asyncio.current_task():
             work.cancel()
@@ -173,6 +175,7 @@ class Actions:
 
     def _claimed(self, live: LiveJob) -> None:
         failpoint(Point.AFTER_CLAIM)
+        live.begun = False
         self._context.metrics.attempts.labels(live.job.mode).inc()
 
     def _work(self, live: LiveJob, work: Coroutine[Any, Any, None]) -> None:

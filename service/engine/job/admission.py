@@ -16,6 +16,7 @@ class AdmissionSlots:
         self._taken = dict.fromkeys(limits, 0)
         self._waiting: dict[Slot, OrderedDict[object, Callable[[], None]]] = {slot: OrderedDict() for slot in limits}
         self._closed = False
+        self._paused = False
 
     def __repr__(self) -> str:
         parts = (f"{s}: {self._taken[s]} of {self._limits[s]}, {len(self._waiting[s])} waiting" for s in self._limits)
@@ -23,8 +24,13 @@ class AdmissionSlots:
 
     @property
     def closed(self) -> bool:
-        """Whether no more slots are given: the process is about to stop."""
-        return self._closed
+        """Whether no slots are given: the process is about to stop, or to lose partitions."""
+        return self._closed or self._paused
+
+    @property
+    def paused(self) -> bool:
+        """Whether no slots are given until `resume`."""
+        return self._paused
 
     def taken(self, slot: Slot) -> int:
         """How many hold a slot of this kind."""
@@ -32,7 +38,7 @@ class AdmissionSlots:
 
     def try_take(self, slot: Slot) -> bool:
         """Take a slot if one is free and nobody waits for it."""
-        if self._closed or self._waiting[slot] or self._taken[slot] >= self._limits[slot]:
+        if self.closed or self._waiting[slot] or self._taken[slot] >= self._limits[slot]:
             return False
         self._taken[slot] += 1
         return True
@@ -55,9 +61,19 @@ class AdmissionSlots:
         """Give no more slots."""
         self._closed = True
 
+    def pause(self) -> None:
+        """Give no slots for now: what is claimed now could not begin, and might be another process's in a moment."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Give slots again, to those who wait first."""
+        self._paused = False
+        for slot in self._waiting:
+            self._serve(slot)
+
     def _serve(self, slot: Slot) -> None:
         waiting = self._waiting[slot]
-        while waiting and not self._closed and self._taken[slot] < self._limits[slot]:
+        while waiting and not self.closed and self._taken[slot] < self._limits[slot]:
             _, granted = waiting.popitem(last=False)
             self._taken[slot] += 1
             granted()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
+
+import structlog
 
 from contracts.requests import AnalyzeRequest, ParsedRequest
 from service.domain.change import Event
-from service.domain.facts import Begin, CancelAsked, DeadlinePassed
+from service.domain.facts import Begin, CancelAsked, DeadlinePassed, Fact, HandedOver
+from service.domain.handover import Carriage, carriages, taken_over
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
+from service.engine.handover.awaited import AwaitedAttempts
+from service.engine.handover.carrier import RUNNING, Carrier
 from service.engine.job.actions import Actions
 from service.engine.job.key_queues import KeyQueues
 from service.engine.job.loop import JobLoop
@@ -19,6 +24,7 @@ from service.kafka.ports import (
     InRecord,
     JobSummary,
     OutRecord,
+    PlacedNote,
     RecordPosition,
     RecordTooLarge,
     Step,
@@ -26,9 +32,12 @@ from service.kafka.ports import (
     Writer,
 )
 from service.slices import Slices
+from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
     from service.engine.context import Context
+
+log = structlog.get_logger()
 
 _CANCEL_REASON = "canceled by request"
 
@@ -48,6 +57,7 @@ class JobBook:
         finished: FinishedLog,
         context: Context,
         actions: Actions,
+        carrier: Carrier,
         *,
         on_closed: Callable[[JobBook], None] = lambda _: None,
     ) -> None:
@@ -56,6 +66,9 @@ class JobBook:
         self._context = context
         self._actions = actions
         self._finished = finished
+        self._carrier = carrier
+        self._awaited = AwaitedAttempts(partition, context)
+        self._carriages: dict[str, tuple[int, Carriage]] = {}  # what the notes say of attempts, as far as it is wanted
         self._loop = JobLoop(partition, writer, finished, context, actions, self._ended)
         self._live: dict[str, LiveJob] = {}
         self._queues = KeyQueues(by_key=context.settings.jobs.ordering == "key")
@@ -80,19 +93,30 @@ class JobBook:
             job = decode_job(value)
         except UnreadableJobRecord as error:
             raise UnreadableJob(str(error)) from error
-        live = LiveJob(job, self._loop, restored=True)
-        try:
-            live.request  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
-        except (ValueError, TypeError) as error:
-            raise UnreadableJob(str(error)) from error
-        live.forget_request()
+        live = self._carrier.take_back(job)
+        if live is not None:
+            live.loop = self._loop
+        else:
+            live = LiveJob(job, self._loop, restored=True)
+            try:
+                live.request  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
+            except (ValueError, TypeError) as error:
+                raise UnreadableJob(str(error)) from error
+            live.forget_request()
         self._hold(live)
         if self._resumed:
             self._start_deadline(live)
             self._enter(live)
 
-    async def resume(self) -> None:
+    def attempt_since_ms(self) -> int | None:
+        begun = (job.attempt_started_ms for live in self._live.values() if (job := live.job).phase in RUNNING)
+        return min((at for at in begun if at is not None), default=None)
+
+    async def resume(self, notes: Sequence[PlacedNote] = (), follow_from: int | None = None) -> None:
         """Go on with every restored job, the oldest first."""
+        self._carriages = carriages(placed.note for placed in notes)
+        if follow_from is not None:
+            self._awaited.follow(follow_from)
         slices = Slices()
         for live in sorted(self._live.values(), key=lambda live: live.job.offset):
             if self._closed:
@@ -101,6 +125,8 @@ class JobBook:
             self._enter(live)
             await slices.turn()
         self._resumed = True
+        self._carrier.settle(self.partition)
+        self._awaited.settle()
 
     def find(self, request_id: str) -> LiveJob | None:
         """The live job with this id."""
@@ -153,19 +179,44 @@ class JobBook:
         live.report(CancelAsked(_CANCEL_REASON))
         return Step((), lambda: None)
 
-    async def close(self) -> None:
-        """Stop everything under way. Nothing is written: the log already tells the next owner where to go on."""
+    def running(self) -> Iterator[tuple[LiveJob, int]]:
+        """The attempts that run in this process, or whose end is not durable yet, each with its number."""
+        for live in self._live.values():
+            if live.unsaved is not None:
+                yield live, live.unsaved[0]
+            elif live.work is not None and live.job.phase in RUNNING and live.awaited is None:
+                yield live, live.job.attempt
+
+    async def look(self) -> None:
+        """See to the attempts that other processes carry. Called a few times a second; never raises."""
+        await self._awaited.look()
+
+    async def close(self, *, carry: bool = False) -> None:
+        """Stop everything under way. Nothing is written: the log already tells the next owner where to go on.
+
+        With `carry` the attempts that have begun are left to the carrier, and so are those whose end is not durable.
+        """
         self._closed = True
         self._loop.close()
+        self._awaited.close()
         works = []
+        kept = [(live, attempt) for live, attempt in self.running() if live.begun] if carry else []
+        carried = {live.job.request_id for live, _ in kept}
         for live in self._live.values():
+            if live.deadline_timer is not None:
+                live.deadline_timer.cancel()
+            self._context.metrics.jobs.labels(live.job.phase).dec()
+            if live.job.request_id in carried:
+                continue
             if live.work is not None:
                 works.append(live.work)
             self._actions.stop(live)
-            if live.deadline_timer is not None:
-                live.deadline_timer.cancel()
             self._actions.give_back_slot(live)
-            self._context.metrics.jobs.labels(live.job.phase).dec()
+        for live, attempt in kept:
+            fact = None if live.unsaved is None else live.unsaved[1]
+            if fact is not None:
+                self._actions.stop(live)
+            self._carrier.keep(live, attempt, fact)
         await asyncio.gather(*works, return_exceptions=True)
         self._live.clear()
         self._on_closed(self)
@@ -216,10 +267,36 @@ class JobBook:
 
     def _enter(self, live: LiveJob) -> None:
         """Begin a job, or let it wait for the others of its key."""
-        if self._queues.enter(live):
-            live.report(Begin(restored=live.restored))
+        if live.work is not None or live.unsaved is not None:
+            self._queues.enter(live)
+            self._go_on(live)  # it has run here all the time
+        elif self._queues.enter(live):
+            live.report(self._beginning(live))
         else:
             live.forget_request()
+
+    def _go_on(self, live: LiveJob) -> None:
+        ended, live.unsaved = live.unsaved, None
+        if ended is not None:
+            live.report(ended[1])
+
+    def _beginning(self, live: LiveJob) -> Fact:
+        """What a job begins with; for an attempt that was under way, what the notes say of it."""
+        job = live.job
+        if not live.restored or job.phase not in RUNNING:
+            return Begin(restored=live.restored)
+        attempt, carriage = self._carriages.pop(job.request_id, (job.attempt, Carriage()))
+        fact = taken_over(carriage if attempt == job.attempt else Carriage(), self._context.handovers.instance)
+        if isinstance(fact, HandedOver):
+            log.info(
+                LogEvent.HANDED_OVER,
+                request_id=job.request_id,
+                partition=self.partition,
+                attempt=job.attempt,
+                carrier=carriage.instance,
+            )
+            self._awaited.wait_for(live, carriage)
+        return fact
 
     def _ended(self, live: LiveJob, positions: list[RecordPosition]) -> None:
         """The completion is durable: remember the id, let the next job of its key begin."""
@@ -230,8 +307,9 @@ class JobBook:
             live.deadline_timer.cancel()
         following = self._queues.leave(live)
         if following is not None:
-            following.report(Begin(restored=following.restored))
+            following.report(self._beginning(following))
 
 
 def _summary(job: Job) -> JobSummary:
-    return JobSummary(job.digest, job.deadline_ms, job.offset)
+    since = job.attempt_started_ms if job.phase in RUNNING else None
+    return JobSummary(job.digest, job.deadline_ms, job.offset, since)

@@ -20,7 +20,6 @@ happens here: the partition is taken over again, and the next owner reads the tr
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +31,8 @@ from service.domain.failures import internal_error
 from service.domain.follow_up import gives_slot_back, granted_at_once, still_due, wanted_slot
 from service.domain.job import Job, Phase
 from service.domain.transition import transition
+from service.engine.error_words import describe
+from service.engine.handover.carrier import ENDS, RUNNING
 from service.engine.job.fitting import completion_record, progress_record
 from service.engine.job.job_metrics import count_ended, count_setbacks, log_event
 from service.failpoints import Point, failpoint
@@ -96,6 +97,8 @@ class JobLoop:
             message = f"the state of this request can't be written: {error}" if too_large else describe(error)
             change = internal_error(live.job, message)
             completion, records = self._records(live, change, ())
+        if live.job.phase in RUNNING and isinstance(fact, ENDS):
+            live.unsaved = (live.job.attempt, fact)  # until it is durable, a successor may need it
         self._keep(live, fact, change)
         if completion is not None:
             failpoint(Point.AFTER_RESULT)
@@ -167,15 +170,23 @@ class JobLoop:
     # 4 write
 
     def _write(self, live: LiveJob, unit: WriteUnit, when_durable: WhenDurable) -> asyncio.Future[list[RecordPosition]]:
-        durable = self._writer.submit(unit)
-        durable.add_done_callback(lambda future: self._written(live, future, when_durable))
+        durable, told = self._writer.submit(unit), live.unsaved
+        durable.add_done_callback(lambda future: self._written(live, future, when_durable, told))
         return durable
 
-    def _written(self, live: LiveJob, durable: asyncio.Future[list[RecordPosition]], when_durable: WhenDurable) -> None:
+    def _written(
+        self,
+        live: LiveJob,
+        durable: asyncio.Future[list[RecordPosition]],
+        when_durable: WhenDurable,
+        told: tuple[int, Fact] | None,
+    ) -> None:
         if durable.cancelled() or self._closed:
             return
         error = durable.exception()
         if error is None:
+            if live.unsaved is told:
+                live.unsaved = None
             when_durable(durable.result())
         elif not isinstance(error, WriterClosed):  # a dead writer is its owner's affair
             self._refused(live, error)
@@ -217,13 +228,3 @@ class JobLoop:
         failpoint(Point.AFTER_COMPLETION)
         count_ended(self._context.metrics, live.job, completion, now_ms)
         self._ended(live, positions)
-
-
-def describe(error: BaseException) -> str:
-    """An error of this program as it is published: what to report. Its text stays in the log, it may hold secrets."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    ours = [
-        frame for frame in frames if str(frame.f_globals.get("__name__", "")).startswith(("service.", "contracts."))
-    ]
-    place = f" in {ours[-1].f_globals['__name__']}.{ours[-1].f_code.co_name}" if ours else ""
-    return f"an error of this program: {type(error).__name__}{place}; please report it with the log of this request"

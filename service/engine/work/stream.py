@@ -41,6 +41,7 @@ async def run_stream(live: LiveJob, context: Context) -> None:
         if closed is not None:
             live.report(AnalysisFailed(closed))
             return
+        live.begun = True  # from here on there may be a fragment
         await fragments.prove()
         with context.metrics.streams.track_inprogress():
             outcome = await _stream(live, context, call, fragments)
@@ -50,8 +51,7 @@ async def run_stream(live: LiveJob, context: Context) -> None:
         live.report(ResultTooLarge(str(error)))
     except Undelivered as error:
         live.report(AnalysisFailed(Failure(FailureKind.UNDELIVERED, str(error)), published=True))
-    except LeaseLost:
-        await lease_held(live, context, take_again=False)
+    except LeaseLost:  # another process has the partition
         live.report(AttemptCut())
     else:
         live.report(AnalysisEnded(outcome))

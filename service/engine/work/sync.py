@@ -23,6 +23,7 @@ async def run_sync(live: LiveJob, context: Context) -> None:
     if closed is not None:
         live.report(AnalysisFailed(closed))
         return
+    live.begun = True
     try:
         with context.metrics.streams.track_inprogress():
             analysis = await context.platform.analyze(call)

@@ -106,4 +106,7 @@ def transactional_options(settings: KafkaSettings, partition: int) -> Mapping[st
 
 def written_topics(topics: TopicSettings) -> tuple[str, ...]:
     """The topics a partition's writer writes to, each with as many partitions as the requests topic."""
-    return (topics.fragments, topics.completions, topics.progress, topics.dead_letters, topics.jobs, topics.finished)
+    return (
+        topics.fragments, topics.completions, topics.progress, topics.dead_letters, topics.jobs, topics.finished,
+        topics.handovers,
+    )  # fmt: skip

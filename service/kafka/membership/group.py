@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -72,9 +72,13 @@ class Group:
         *,
         assignment: Assignment,
         on_assigned: Callable[[], None],
+        on_revoked: Callable[[], Awaitable[None]],
         lease: GroupLease | None = None,
     ) -> None:
-        """`on_assigned` is called at the end of each rebalance, when `assignment` is up to date; it must not block."""
+        """`on_assigned` is called at the end of each rebalance, when `assignment` is up to date; it must not block.
+
+        `on_revoked` is awaited at the beginning of each, before the group is told that our partitions are free.
+        """
         self.assignment = assignment
         self.reach = BrokerReach(settings.kafka, metrics, clock, self._ask)
         self._settings = settings
@@ -82,6 +86,7 @@ class Group:
         self._topic = settings.topics.requests
         self._metrics = metrics
         self._on_assigned = on_assigned
+        self._on_revoked = on_revoked
         self._consumer: AIOKafkaConsumer | None = None
         self._assignor = private_sticky_assignor(TopicNames.of(settings.topics))
         self._listener = _Listener(self)
@@ -166,6 +171,11 @@ class Group:
         self._metrics.rejoins.inc()
         self.assignment.revoked()
         self._consumer.subscribe([self._topic], listener=self._listener)
+
+    async def revoked(self) -> None:
+        """A rebalance begins. `assignment` says so before anything is awaited."""
+        self.assignment.revoked()
+        await self._on_revoked()
 
     def given(self, partitions: Sequence[TopicPartition]) -> None:
         """A rebalance has ended. Synchronous from the listener's first statement on (docs/kafka-rules.md, rule 6).
@@ -297,8 +307,8 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, group: Group) -> None:
         self._group = group
 
-    def on_partitions_revoked(self, revoked: object) -> None:
-        self._group.assignment.revoked()
+    async def on_partitions_revoked(self, revoked: object) -> None:
+        await self._group.revoked()
 
     def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         self._group.given(list(assigned))

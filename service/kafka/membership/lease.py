@@ -29,6 +29,7 @@ class GroupLease:
         self._timeout = session_timeout_ms / 1000
         self._now = clock.monotonic
         self._last = float("-inf")
+        self._lapsed = True
         self._confirmed = confirmed
 
     def __repr__(self) -> str:
@@ -45,8 +46,21 @@ class GroupLease:
         """
         return self.alive() and self._confirmed()
 
+    def may_send(self, partition: int) -> bool:
+        """`SendRight`: alive, and since the lease was last over every partition with jobs here is known to be ours.
+
+        A rebalance alone changes nothing: what runs is sent until the group has decided.
+        """
+        if not self.alive():
+            self._lapsed = True
+        elif self._lapsed and self._confirmed():
+            self._lapsed = False
+        return not self._lapsed
+
     def renewed(self, sent_at: float) -> None:
         """The group has answered a request that was sent at `sent_at` and knows us."""
+        if sent_at - self._last >= self._timeout:
+            self._lapsed = True  # also when nobody asked meanwhile
         self._last = max(self._last, sent_at)
 
     def attach(self, consumer: AIOKafkaConsumer) -> None:

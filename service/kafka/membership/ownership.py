@@ -49,13 +49,23 @@ class Ownership:
         lease: GroupLease | None = None,
         supervisor: Supervisor | None = None,
         owner: str | None = None,
+        instance: str = "",
         limits: RecordLimits | None = None,
     ) -> None:
-        """`owner` names this process to operators; `table` is shared with the lease, which asks it what is ours."""
+        """`owner` names this process to operators, `instance` among all others.
+
+        `table` is shared with the lease, which asks it what is ours.
+        """
         self.table = table or PartitionTable(metrics, Assignment())
         self.assignment = self.table.assignment
         self.group = Group(
-            settings, metrics, clock, assignment=self.assignment, on_assigned=self._tend_all, lease=lease
+            settings,
+            metrics,
+            clock,
+            assignment=self.assignment,
+            on_assigned=self._tend_all,
+            on_revoked=host.moving,
+            lease=lease,
         )
         self._call_limit = settings.kafka.call_timeout_seconds
         self._readers = Readers.of(settings)
@@ -73,8 +83,10 @@ class Ownership:
                 metrics,
                 clock,
                 owner=owner or settings.kafka.client_id,
+                instance=instance,
                 limits=limits or TopicLimits(),
             ),
+            host=host,
             budget=TakeoverBudget(clock),
             throttle=self._throttle,
             metrics=metrics,
@@ -189,7 +201,7 @@ class Ownership:
             self._throttle.apply()
             for where, records in (await self.group.poll(_POLL_MS, _BATCH_RECORDS, self._out_of_range)).items():
                 runtime = self.table.runtimes.get(where.partition)
-                if runtime is None or not self.table.serving(where.partition):
+                if runtime is None or not self.table.serving(where.partition) or not self.assignment.joined:
                     continue  # a takeover or a renewal ends with a seek, so these will be read again
                 runtime.offer(records)
 

@@ -19,6 +19,8 @@ class PartitionTable:
         self._confirmed_in: dict[
             int, int
         ] = {}  # per partition with live jobs: the generation that last confirmed it as ours
+        self.leaving = False
+        """The process is about to leave the group: nothing is begun that another would have to end."""
         self._gauge = metrics.partitions
 
     def __repr__(self) -> str:
@@ -68,7 +70,7 @@ class PartitionTable:
         False from the beginning of a rebalance until each partition that is kept has its marker renewed, and each
         other one has let go of its jobs. Asked before everything that is paid for; cheap.
         """
-        if not self.assignment.joined:
+        if self.leaving or not self.assignment.joined:
             return False
         generation = self.assignment.generation
         return all(seen == generation for seen in self._confirmed_in.values()) and not any(

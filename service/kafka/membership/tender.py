@@ -16,6 +16,7 @@ from service.kafka.membership.standing import Standing, Step, Trouble, next_step
 from service.kafka.membership.throttle import Throttle
 from service.kafka.other_clients.deployments import refuse_strangers
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, State
+from service.kafka.ports import JobHost
 from service.kafka.takeover.budget import TakeoverBudget
 from service.kafka.takeover.log_reader import Superseded
 from service.kafka.takeover.surroundings import Taken
@@ -35,6 +36,7 @@ class TenderParts:
     group: Group
     table: PartitionTable
     takeover: Takeover
+    host: JobHost
     budget: TakeoverBudget
     throttle: Throttle
     metrics: Metrics
@@ -50,6 +52,7 @@ class PartitionTender:
         self._assignment = parts.table.assignment
         self._table = parts.table
         self._takeover = parts.takeover
+        self._host = parts.host
         self._budget = parts.budget
         self._throttle = parts.throttle
         self._metrics = parts.metrics
@@ -76,7 +79,7 @@ class PartitionTender:
                 await self._steps[step](now.generation)
         finally:
             lost = self._taken is not None
-            await self._let_go()
+            await self._let_go(for_good=True)
             self._table.leave(self._partition)
             if lost:
                 log.info(LogEvent.PARTITION_LOST, partition=self._partition)
@@ -188,8 +191,11 @@ class PartitionTender:
     def _fail(self, error: PartitionError, generation: int) -> None:
         self._error, self._error_in = error, generation
 
-    async def _let_go(self) -> None:
-        """Close what is open, and forget what went wrong with it."""
+    async def _let_go(self, *, for_good: bool = False) -> None:
+        """Close what is open, and forget what went wrong with it. Streams that run go on, unless it is `for_good`.
+
+        Those that were announced to the next owner go on even then.
+        """
         taken, self._taken = self._taken, None
         self._error = self._error_in = self._marked_in = self._serving_in = None
         self._group.pause(self._partition)
@@ -198,6 +204,8 @@ class PartitionTender:
             self._table.doubt(self._partition)
             self._table.shut(self._partition)
             await taken.runtime.close()
+        if for_good:
+            self._host.lost(self._partition)
         self._table.forget(self._partition)
 
     async def _refuse_strangers(self) -> None:

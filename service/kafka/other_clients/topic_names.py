@@ -17,6 +17,9 @@ _BEGIN = b"\x00reelwire-topics/1\x00"
 
 _ROLES = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
 
+_LATER_ROLES = ("handovers",)
+"""Told only when they differ from the default: processes of the first version refuse names that they do not know."""
+
 
 @dataclass(frozen=True, slots=True)
 class TopicNames:
@@ -26,7 +29,9 @@ class TopicNames:
 
     @classmethod
     def of(cls, topics: TopicSettings) -> Self:
-        return cls(tuple((role, getattr(topics, role)) for role in sorted(_ROLES)))
+        defaults = TopicSettings.model_fields
+        later = (role for role in _LATER_ROLES if getattr(topics, role) != defaults[role].default)
+        return cls(tuple((role, getattr(topics, role)) for role in sorted([*_ROLES, *later])))
 
     def behind(self, user_data: bytes) -> bytes:
         """The data of an assignor with these names behind it."""

@@ -216,6 +216,6 @@ async def close_jobs(jobs: PartitionJobs, partition: int) -> None:
     """Close a partition's jobs. Never raises; errors are logged. Bounded in time."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
-            await jobs.close()
+            await jobs.close(carry=True)
     except Exception as error:
         log.error(LogEvent.JOBS_NOT_CLOSED, partition=partition, error=repr(error), exc_info=error)

@@ -116,7 +116,9 @@ def _kept(live: LiveRecords, record: InRecord, key: bytes, summarize: Summarize)
         return None
     if len(value) > live.room.left() and not key.startswith(PRIVATE_PREFIX):
         try:
-            return ParkedJob(key, record.offset, len(value), summarize(key, value))
+            summary = summarize(key, value)
+            if summary.attempt_since_ms is None:  # what runs can't wait in the log: it may run in this process
+                return ParkedJob(key, record.offset, len(value), summary)
         except Exception:  # noqa: BLE001, S110 — quarantined by the restore, which meets it again and says why
             pass
     return LogRecord(record.offset, record.timestamp_ms, key, value, record.headers)

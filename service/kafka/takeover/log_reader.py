@@ -71,9 +71,9 @@ class LogReader:
         await self._consumer.stop()
 
     async def until(
-        self, marker: Marker, topic: str, partition: int, wanted: StillWanted
+        self, marker: Marker, topic: str, partition: int, wanted: StillWanted, *, offset: int = 0
     ) -> AsyncIterator[Sequence[Fetched]]:
-        """What the partition holds, oldest first, in batches, up to and without `marker`.
+        """What the partition holds from `offset` on, oldest first, in batches, up to and without `marker`.
 
         Limited by progress, not in total: raises `RestoreFailed` when the position stands still, `Superseded`
         when `wanted` says no. The event loop gets its turn between batches.
@@ -85,7 +85,7 @@ class LogReader:
         position, since = -1, loop.time()
         try:
             beginning = await asyncio.wait_for(consumer.beginning_offsets([where]), self._stall_seconds)
-            consumer.seek(where, beginning[where])
+            consumer.seek(where, max(beginning[where], offset))
             while True:
                 if not wanted():
                     raise Superseded

@@ -31,6 +31,7 @@ from service.kafka.ports import (
     RecordPosition,
     WriteUnit,
 )
+from service.kafka.takeover.carried import Notes, read_notes
 from service.kafka.takeover.delivery_note import delivery_record, only_whole_ends
 from service.kafka.takeover.ended_jobs import EndedJobs
 from service.kafka.takeover.input_position import FoundPosition, find_position, report_lapse
@@ -68,6 +69,7 @@ class Takeover:
         clock: Clock,
         *,
         owner: str,
+        instance: str = "",
         limits: RecordLimits,
     ) -> None:
         self._settings = settings
@@ -81,18 +83,19 @@ class Takeover:
         self._metrics = metrics
         self._clock = clock
         self._owner = owner
+        self._instance = instance
         self._owner_check = OwnerCheck(settings, clock)
         self._jobs_turn = asyncio.Semaphore(_JOBS_AT_ONCE)
         self._finished_turn = asyncio.Semaphore(_FINISHED_AT_ONCE)
 
     def new_marker(self) -> Marker:
-        return Marker.new(self._owner, int(self._clock.time() * 1000))
+        return Marker.new(self._owner, int(self._clock.time() * 1000), self._instance)
 
     def marker_records(self, marker: Marker, partition: int) -> list[OutRecord]:
         """A marker for each topic that a takeover reads, the jobs topic's first; and who we are."""
         topics = self._settings.topics
         note = self._owner_check.note(marker.owner, marker.at_ms)
-        markers = [marker.record(topic, partition) for topic in (topics.jobs, topics.finished)]
+        markers = [marker.record(topic, partition) for topic in (topics.jobs, topics.finished, topics.handovers)]
         unfenced = self._settings.kafka.delivery == "at_least_once"
         how = [delivery_record(topics.jobs, partition, "at_least_once")] if unfenced else []
         return [*markers, candidate_record(topics.jobs, partition, note), *how]
@@ -135,7 +138,8 @@ class Takeover:
                 parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock, self._reserve)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
-                await jobs.resume()
+                carried = await self._carried(jobs, marker, marked, wanted)
+                await jobs.resume(carried.notes, carried.follow_from)
             position = await self._while_ours(self._look_back(marker, partition, finished, wanted), writer, wanted)
         except BaseException as error:
             live.release()
@@ -198,6 +202,18 @@ class Takeover:
                 others = [r for r in records if isinstance(r, InRecord) and r.key == MARKER_KEY and r.offset < marked]
                 if others:
                     raise PartitionError(f"another process has owned partition {partition} in between")
+
+    async def _carried(
+        self, jobs: PartitionJobs, marker: Marker, marked: list[RecordPosition], wanted: StillWanted
+    ) -> Notes:
+        """What other processes carry. Nothing is read when no attempt is under way."""
+        since_ms = jobs.attempt_since_ms()
+        if since_ms is None:
+            return Notes()
+        place = next(place for place in marked if place.topic == self._settings.topics.handovers)
+        with self._timed("handovers"):
+            async with LogReader(self._settings.kafka) as reader:
+                return await read_notes(reader, marker, place, since_ms, wanted)
 
     async def _end_what_has_ended(
         self,

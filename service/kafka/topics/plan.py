@@ -16,6 +16,7 @@ from service.kafka.topics.record_limits import BROKER_DEFAULT_BYTES
 from service.settings import Settings
 
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 _MIB = 1024 * 1024
 
 MOST_ASKED_BYTES = 8 * _MIB
@@ -30,6 +31,7 @@ _IF_TOO_SMALL = {
     Role.JOBS: "a larger request goes to the dead letters, too_large",
     Role.FINISHED: "the end of a request may not be noted",
     Role.ASSETS: "an uploaded video may not be noted",
+    Role.HANDOVERS: "a result is handed over in more parts",
 }
 
 
@@ -152,6 +154,8 @@ def _own_configs(settings: Settings, role: Role) -> dict[str, str]:
             }
         case Role.FINISHED:
             return {"retention.ms": _ms(settings.jobs.dedup_hours)}
+        case Role.HANDOVERS:
+            return {"retention.ms": str(_DAY_MS), "segment.ms": "3600000"}
         case Role.ASSETS:
             return {
                 "retention.ms": _ms(settings.assets.reuse_hours),

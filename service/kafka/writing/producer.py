@@ -135,16 +135,21 @@ class BoundedProducer:
                 self.discard(NO_HEARTBEAT)
             return drain(*args, **options)
 
+        accumulator.drain_by_nodes = drain_with_lease
+        # It may also have been frozen between the two. What is put back for another try is thrown away then.
+        self.send_only_if(lease.alive)
+
+    def send_only_if(self, allowed: Callable[[], bool]) -> None:
+        """Put back what would leave while `allowed` says no, for another try. Called before any record."""
         client = self._producer.client
         send = client.send
 
-        async def send_with_lease(node: int, request: Any, **options: Any) -> Any:
-            # It may also have been frozen between the two. What is put back for another try is thrown away then.
-            if isinstance(request, ProduceRequest) and not lease.alive():
+        async def send_if_allowed(node: int, request: Any, **options: Any) -> Any:
+            if isinstance(request, ProduceRequest) and not allowed():
                 raise RequestTimedOutError(NO_HEARTBEAT)
             return await send(node, request, **options)
 
-        accumulator.drain_by_nodes, client.send = drain_with_lease, send_with_lease
+        client.send = send_if_allowed
 
     async def begin(self) -> None:
         await self._limited("begin", self._producer.begin_transaction())

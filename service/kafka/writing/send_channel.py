@@ -23,9 +23,9 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition
+from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition, SendRight
 from service.kafka.topics.record_limits import TopicLimits
-from service.kafka.writing.futures import fail
+from service.kafka.writing.futures import consume, fail
 from service.kafka.writing.producer import TOO_LARGE, BoundedProducer
 from service.kafka.writing.too_large import too_large
 from service.telemetry.events import LogEvent
@@ -33,6 +33,7 @@ from service.telemetry.events import LogEvent
 log = structlog.get_logger()
 
 _RATE_WINDOW_SECONDS = 0.1
+_HELD_LOOK_SECONDS = 0.05
 
 _NOT_WRITTEN = (
     *TOO_LARGE,
@@ -96,7 +97,9 @@ class SendChannel:
         lease: Lease,
         limits: TopicLimits,
         owner: ChannelOwner,
+        right: SendRight | None = None,
     ) -> None:
+        """With `right`, what may not leave is held back, in order; without, the end of the lease breaks the channel."""
         self.producer = producer
         self.under_way_bytes = 0
         self._lease = lease
@@ -107,7 +110,13 @@ class SendChannel:
         self._topics: set[str] = set()
         self._accumulator = producer.raw._message_accumulator  # noqa: SLF001
         self._drain = self._accumulator.drain_by_nodes
-        self._accumulator.drain_by_nodes = self._drain_with_lease
+        self._right = right
+        self._wake: asyncio.TimerHandle | None = None
+        if right is None:
+            self._accumulator.drain_by_nodes = self._drain_with_lease
+        else:
+            self._accumulator.drain_by_nodes = self._drain_with_right
+            producer.send_only_if(self._in_flight_may_leave)
         self._open: dict[tuple[str, int], _Batch] = {}
         self._under_way: dict[_Batch, float] = {}
         self._broken = False
@@ -156,6 +165,32 @@ class SendChannel:
         if futures:
             await asyncio.wait(futures, timeout=limit_seconds)
 
+    def forsake(self, partition: int) -> None:
+        """Throw away what is held back for a partition. Nothing changes for one that may be sent to.
+
+        What was sent before, unanswered, has its place in the sequence of the producer: then all that is under way
+        fails, as when a producer breaks.
+        """
+        if self._right is None or self._right.may_send(partition):
+            return
+        held = [batch for batch in self._under_way if batch.batch.tp.partition == partition]
+        if any(batch.batch.retry_count for batch in held):
+            self.give_up(LeaseLost())
+            return
+        for batch in held:
+            tp = batch.batch.tp
+            queue = self._accumulator._batches[tp]  # noqa: SLF001
+            queue.remove(batch.batch)
+            if not queue:
+                del self._accumulator._batches[tp]  # noqa: SLF001
+            del self._under_way[batch]
+            self._open.pop(tp, None)
+            self.under_way_bytes -= batch.size
+            for future in batch.futures:
+                fail(future, LeaseLost())
+            consume(batch.batch._drain_waiter)  # noqa: SLF001
+            batch.batch.failure(LeaseLost())
+
     def give_up(self, reason: BaseException) -> None:
         """Fail everything under way, and send nothing of it from now on. The producer is left to be killed."""
         if self._broken:
@@ -196,6 +231,31 @@ class SendChannel:
         if drained[0]:
             self._last_request = self._loop.time()
         return drained
+
+    def _drain_with_right(self, ignore_nodes: Any, muted_partitions: Any = frozenset()) -> Any:
+        """Before every request, also a repeated one: partitions that may not be sent to now are left out."""
+        right, waiting = self._right, self._accumulator._batches  # noqa: SLF001
+        held = {tp for tp in waiting if right is not None and not right.may_send(tp.partition)}
+        if held:
+            muted_partitions = held | set(muted_partitions)
+            if self._wake is None:
+                self._wake = self._loop.call_later(_HELD_LOOK_SECONDS, self._look_again)
+        drained = self._drain(ignore_nodes, muted_partitions)
+        if drained[0]:
+            self._last_request = self._loop.time()
+        return drained
+
+    def _look_again(self) -> None:
+        """Let the producer ask once more what it may send."""
+        self._wake = None
+        waiter = self._accumulator.waiter()
+        if not self._broken and not waiter.done():
+            waiter.set_result(None)
+
+    def _in_flight_may_leave(self) -> bool:
+        """Asked once more where a request leaves: the process may have been frozen since it was put together."""
+        in_flight = self.producer.raw._sender._muted_partitions  # noqa: SLF001
+        return self._right is None or all(self._right.may_send(tp.partition) for tp in in_flight)
 
     def _done(self, batch: _Batch, done: asyncio.Future[Any]) -> None:
         if self._under_way.pop(batch, None) is None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 
 from service.clock import Clock
 from service.kafka.connecting.connection import producer_options
-from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition
+from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition, SendRight
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.batches import batch_options
 from service.kafka.writing.futures import fail
@@ -34,8 +35,11 @@ _LONGEST_PAUSE_SECONDS = 2.0
 class IdempotentSender:
     """`LiveSender` for the whole process: idempotent, outside transactions, no linger at low rates.
 
-    A record that is not delivered within the call limit, or refused, breaks the producer: everything under way
-    fails with it, nothing of it is sent afterwards, and `send` fails until the next producer has connected.
+    Without a `right` it sends while the lease lasts, and an outage is a failure. With one, what may not leave is held
+    back, and what was sent is repeated for as long as no broker answers: it arrives once, in order, late.
+
+    A record that is refused or, without a right, not delivered within the call limit, breaks the producer: everything
+    under way fails with it, nothing of it is sent afterwards, and `send` fails until the next producer has connected.
     """
 
     def __init__(
@@ -48,7 +52,12 @@ class IdempotentSender:
         limits: TopicLimits | None = None,
         supervisor: Supervisor | None = None,
         make_producer: MakeProducer = BoundedProducer,
+        right: SendRight | None = None,
+        topics: Sequence[str] | None = None,
     ) -> None:
+        """`topics` are those it writes to; by default those of fragments and progress."""
+        self._right = right
+        self._topics = topics or (settings.topics.fragments, settings.topics.progress)
         self._settings = settings
         self._limits = limits or TopicLimits()
         self._metrics = metrics
@@ -78,10 +87,10 @@ class IdempotentSender:
     async def start(self) -> None:
         """Connect. Raises `ProducerFailed` within the call limit."""
         self._channel = await self._connect()
-        self._tending = self._supervisor.keep("live sender", self._tend)
+        self._tending = self._supervisor.keep(f"live sender of {self._topics[0]}", self._tend)
 
     def send(self, record: OutRecord) -> asyncio.Future[RecordPosition]:
-        if not self._alive():
+        if self._right is None and not self._alive():
             raise LeaseLost
         channel = self._channel
         if channel is None or channel.under_way_bytes > 4 * READY_BELOW_BYTES:
@@ -99,8 +108,12 @@ class IdempotentSender:
     def takes(self, topic: str, partition: int) -> bool:
         return (topic, partition) not in self._refusing
 
+    def forsake(self, partition: int) -> None:
+        if self._channel is not None:
+            self._channel.forsake(partition)
+
     async def prove(self, record: OutRecord) -> RecordPosition:
-        if not self._alive():
+        if self._right is None and not self._alive():
             raise LeaseLost
         if self._closed:
             raise DeliveryFailed("the sender was closed")
@@ -152,7 +165,7 @@ class IdempotentSender:
         while True:
             if self._channel is None:
                 await self._replace()
-            else:
+            elif self._right is None:
                 self._channel.give_up_late(self._limit_seconds)
             await self._until_broken()
 
@@ -183,17 +196,19 @@ class IdempotentSender:
             return
 
     async def _connect(self) -> SendChannel:
-        topics = self._settings.topics
         producer = self._make_producer(self._settings.kafka, self._options())
-        await producer.start([topics.fragments, topics.progress])
-        return SendChannel(producer, lease=self._lease, limits=self._limits, owner=self)
+        await producer.start(self._topics)
+        if self._right is not None:
+            producer.never_expire()
+        return SendChannel(producer, lease=self._lease, limits=self._limits, owner=self, right=self._right)
 
     async def _connect_patiently(self, topic: str) -> SendChannel:
         """A channel for one partition of `topic` whose producer repeats a request until it is answered."""
         producer = self._make_producer(self._settings.kafka, self._options())
         await producer.start([topic])
         producer.never_expire()
-        return SendChannel(producer, lease=self._lease, limits=self._limits, owner=_OwnerOfProof(self))
+        owner = _OwnerOfProof(self)
+        return SendChannel(producer, lease=self._lease, limits=self._limits, owner=owner, right=self._right)
 
     def _options(self) -> dict[str, Any]:
         return {

@@ -83,6 +83,10 @@ class World:
         self.opened.append(Runtime(self))
         return Taken(cast(Any, self.opened[-1]))
 
+    # Host
+
+    def lost(self, partition: int) -> None: ...
+
     # Throttle
 
     def apply(self) -> None: ...
@@ -97,6 +101,7 @@ class World:
                 group=anything,
                 table=self.table,
                 takeover=anything,
+                host=anything,
                 budget=budget,
                 throttle=anything,
                 metrics=Metrics(),

@@ -23,6 +23,7 @@ from service.kafka.ports import (
     InRecord,
     JobSummary,
     OutRecord,
+    PlacedNote,
     RecordPosition,
     Step,
     UnreadableJob,
@@ -81,6 +82,8 @@ class FakeJobs:
         self.restored: list[str] = []
         self.begun: list[str] = []
         self.resumed = False
+        self.notes: list[PlacedNote] = []
+        self.follow_from: int | None = None
         self.closed = False
 
     def __len__(self) -> int:
@@ -100,8 +103,12 @@ class FakeJobs:
         self.live[key.decode()], self.offsets[key.decode()] = summary.digest, summary.offset
         self.restored.append(key.decode())
 
-    async def resume(self) -> None:
+    def attempt_since_ms(self) -> int | None:
+        return self.host.attempt_since_ms
+
+    async def resume(self, notes: Sequence[PlacedNote] = (), follow_from: int | None = None) -> None:
         self.resumed = True
+        self.notes, self.follow_from = list(notes), follow_from
 
     def summary_of(self, request_id: str) -> JobSummary | None:
         digest = self.live.get(request_id)
@@ -146,7 +153,7 @@ class FakeJobs:
         self.finished.add(request_id, places[2].offset)
         return places[0]
 
-    async def close(self) -> None:
+    async def close(self, *, carry: bool = False) -> None:
         self.closed = True
 
 
@@ -157,10 +164,19 @@ class FakeHost:
     canceled: list[str] = field(default_factory=list)
     closed_because: str | None = None
     room: int = 1_000_000_000
+    moves: int = 0
+    lost_ones: list[int] = field(default_factory=list)
+    attempt_since_ms: int | None = None
 
     def open(self, partition: int, writer: Writer, finished: FinishedLog) -> FakeJobs:
         self.opened.append(FakeJobs(self, partition, writer, finished))
         return self.opened[-1]
+
+    async def moving(self) -> None:
+        self.moves += 1
+
+    def lost(self, partition: int) -> None:
+        self.lost_ones.append(partition)
 
     def room_bytes(self) -> int:
         return self.room - 1_000 * len(self.live())

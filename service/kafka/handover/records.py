@@ -1,0 +1,202 @@
+"""Notes as records of the handovers topic: key = request id, value = compact JSON with a version.
+
+A result that is larger than a record of the topic may be is written in parts, which `NoteReader` joins again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import structlog
+
+from service.domain.facts import (
+    AnalysisEnded,
+    AnalysisFailed,
+    AttemptCut,
+    Fact,
+    Failure,
+    FailureKind,
+    Outcome,
+    PlatformErrorDetail,
+    ResultTooLarge,
+    WorkFailed,
+)
+from service.domain.handover import Carrying, Note, Owned, Released, Result, Stop
+from service.kafka.marker import MARKER_KEY
+from service.kafka.ports import InRecord, OutRecord, PlacedNote, RecordLimits
+from service.kafka.reading.fetched import Fetched, UnreadableRange
+from service.telemetry.events import LogEvent
+
+log = structlog.get_logger()
+
+VERSION = 1
+_ROOM_BYTES = 1_024
+"""What a part has beside its piece of the payload: key, headers, ids and numbers."""
+_MOST_PARTS = 10_000
+_MOST_OPEN = 64
+"""Results whose parts are gathered at once in one partition; beyond that the oldest is forgotten."""
+
+
+class UnreadableNote(ValueError):
+    """A record of the handovers topic that this program can't read."""
+
+
+# Facts
+
+
+def _failed_from(members: dict[str, Any]) -> AnalysisFailed:
+    given = dict(members["failure"])
+    platform = given.pop("platform")
+    kind = FailureKind(given.pop("kind"))
+    detail = None if platform is None else PlatformErrorDetail(**platform)
+    return AnalysisFailed(Failure(kind, platform=detail, **given), bool(members["published"]))
+
+
+_FACTS: dict[str, tuple[type[Any], Callable[[dict[str, Any]], Fact]]] = {
+    "ended": (AnalysisEnded, lambda members: AnalysisEnded(Outcome(**members["outcome"]))),
+    "failed": (AnalysisFailed, _failed_from),
+    "too_large": (ResultTooLarge, lambda members: ResultTooLarge(**members)),
+    "cut": (AttemptCut, lambda members: AttemptCut()),
+    "work_failed": (WorkFailed, lambda members: WorkFailed(**members)),
+}
+
+
+def _encode_fact(fact: Fact) -> str:
+    for name, (kind, _) in _FACTS.items():
+        if isinstance(fact, kind):
+            # Not orjson: texts of the platform may hold half characters, which are kept.
+            return json.dumps({"fact": name, "members": asdict(fact)}, ensure_ascii=True)
+    raise TypeError(f"{type(fact).__name__} does not end an attempt")
+
+
+def _decode_fact(payload: str) -> Fact:
+    try:
+        parsed = json.loads(payload)
+        return _FACTS[parsed["fact"]][1](parsed["members"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnreadableNote(f"its fact can't be read: {type(error).__name__}") from error
+
+
+# Writing
+
+
+def encode_note(note: Note, topic: str, partition: int, limits: RecordLimits) -> list[OutRecord]:
+    """The record of a note; several for a result that is larger than one may be. Not for `Owned`, which is a marker."""
+
+    def record(**members: Any) -> OutRecord:
+        return OutRecord(topic, partition, key, orjson.dumps({"v": VERSION, **members}))
+
+    if isinstance(note, Owned):
+        raise TypeError("an ownership marker is written by a takeover")
+    key = note.request_id.encode()
+    base = {"request_id": note.request_id, "attempt": note.attempt}
+    match note:
+        case Carrying():
+            return [record(kind="carrying", **base, instance=note.instance, good_for_ms=note.good_for_ms)]
+        case Released():
+            return [record(kind="released", **base, instance=note.instance, unused=note.unused)]
+        case Stop():
+            return [record(kind="stop", **base, reason=note.reason)]
+        case Result():
+            payload = _encode_fact(note.fact)  # ASCII, of which quotes and backslashes take two bytes once more
+            piece = max((limits.of(topic) - _ROOM_BYTES - len(key)) // 2, 256)
+            pieces = [payload[at : at + piece] for at in range(0, len(payload), piece)]
+            joined_by = uuid4().hex
+            return [
+                record(
+                    kind="result", **base, instance=note.instance, id=joined_by, part=n, parts=len(pieces), payload=text
+                )
+                for n, text in enumerate(pieces)
+            ]
+
+
+# Reading
+
+
+class NoteReader:
+    """Reads the records of one partition in order, joining parts. What can't be read is logged and passed over."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[int, list[str]]] = {}  # by the id of the parts: the first one's offset, the texts
+
+    def first_open(self) -> int | None:
+        """The offset of the first part of the oldest result of which parts are missing."""
+        return min((offset for offset, _ in self._open.values()), default=None)
+
+    def read(self, records: Sequence[Fetched]) -> list[PlacedNote]:
+        """The notes that are complete with these records."""
+        found: list[PlacedNote] = []
+        for record in records:
+            if isinstance(record, UnreadableRange):
+                _passed_over(record.topic, record.partition, record.offset, record.reason)
+                continue
+            try:
+                note = self._note(record)
+            except UnreadableNote as error:
+                _passed_over(record.topic, record.partition, record.offset, str(error))
+                continue
+            if note is not None:
+                found.append(PlacedNote(record.offset, note))
+        return found
+
+    def _note(self, record: InRecord) -> Note | None:
+        try:
+            members = orjson.loads(record.value or b"")
+            if record.key == MARKER_KEY:
+                return Owned(str(members.get("instance", "")))
+            if members["v"] != VERSION:
+                raise UnreadableNote(f"version {members['v']}, this program reads {VERSION}")
+            request_id, attempt = str(members["request_id"]), int(members["attempt"])
+            match members["kind"]:
+                case "carrying":
+                    good_for_ms = min(max(int(members["good_for_ms"]), 0), 60_000)
+                    return Carrying(request_id, attempt, str(members["instance"]), good_for_ms)
+                case "released":
+                    return Released(request_id, attempt, str(members["instance"]), bool(members["unused"]))
+                case "stop":
+                    return Stop(request_id, attempt, str(members["reason"]))
+                case "result":
+                    payload = self._joined(record, members)
+                    if payload is None:
+                        return None
+                    return Result(request_id, attempt, str(members["instance"]), _decode_fact(payload))
+                case kind:
+                    raise UnreadableNote(f"it is of an unknown kind, {kind!s:.40}")
+        except UnreadableNote:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            raise UnreadableNote(f"it is damaged: {type(error).__name__}") from error
+
+    def _joined(self, record: InRecord, members: dict[str, Any]) -> str | None:
+        joined_by, part, parts = str(members["id"]), int(members["part"]), int(members["parts"])
+        text = str(members["payload"])
+        if not 0 <= part < parts <= _MOST_PARTS:
+            raise UnreadableNote(f"it is part {part} of {parts}")
+        if part == 0:
+            self._open.pop(joined_by, None)
+            if parts > 1:
+                self._open[joined_by] = (record.offset, [text])
+                if len(self._open) > _MOST_OPEN:
+                    del self._open[next(iter(self._open))]
+                return None
+            return text
+        begun = self._open.get(joined_by)
+        if begun is None or part < len(begun[1]):
+            return None  # the first parts are in front of where we began; or it is there twice
+        if part > len(begun[1]):
+            del self._open[joined_by]
+            return None
+        begun[1].append(text)
+        if len(begun[1]) < parts:
+            return None
+        del self._open[joined_by]
+        return "".join(begun[1])
+
+
+def _passed_over(topic: str, partition: int, offset: int, reason: str) -> None:
+    log.error(LogEvent.NOTE_UNREADABLE, topic=topic, partition=partition, offset=offset, reason=reason)

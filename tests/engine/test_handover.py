@@ -1,0 +1,329 @@
+"""Partitions that move between processes while streams and calls are under way: nothing is cut or paid twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.clock import rfc3339
+from service.domain.change import Slot
+from service.domain.handover import Carrying, Released, Result, Stop
+from service.kafka.memory_handovers import MemoryNotes
+from tests.engine.bench import Bench, TailedLog, analyze, cancel
+from tests.engine.fake_platform import TEXTS, Held, broken
+from tests.support.waiting import passed, settled, until
+
+pytestmark = pytest.mark.unit
+
+STREAM: dict[str, Any] = {"upload": "inline", "mode": "stream"}
+SYNC: dict[str, Any] = {"upload": "inline", "mode": "sync"}
+
+
+class Processes:
+    """Processes of one group, with the same log."""
+
+    def __init__(self) -> None:
+        self.notes = MemoryNotes()
+        self.log = TailedLog()
+        self.made: list[Bench] = []
+
+    def make(self, name: str, **sections: Any) -> Bench:
+        """One more process."""
+        self.made.append(Bench(log=self.log, notes=self.notes, instance=name, **sections))
+        return self.made[-1]
+
+    def calls(self) -> int:
+        """How many attempts were sent to the platform, by all processes."""
+        return sum(one.platform.count("stream") + one.platform.count("analyze") for one in self.made)
+
+    def said(self, kind: type) -> list[Any]:
+        """The notes of one kind."""
+        return [note for note in self.notes.notes[0] if isinstance(note, kind)]
+
+
+@pytest.fixture
+def all_of() -> Processes:
+    """No process yet."""
+    return Processes()
+
+
+async def stream_held(bench: Bench, *texts: str) -> Held:
+    """A stream that waits between its first text and the others."""
+    held = Held()
+    bench.platform.streams.append([texts[0], held, *texts[1:]])
+    await bench.take(analyze(**STREAM))
+    await held.reached.wait()
+    await settled()
+    return held
+
+
+async def test_a_stream_goes_on_in_its_process_and_its_result_is_the_new_owner_s(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = await stream_held(a, *TEXTS)
+        await a.lose()
+        await b.take_over()
+        assert a.engine.carrier.partitions() == {0: 1}
+        assert b.told()[-1] == "handed_over"
+        held.go.set()
+        completion = await b.completed()
+        assert (completion["type"], completion["attempt"], completion["text"]) == ("completed", 1, "".join(TEXTS))
+        assert [(f["sequence"], f["text"]) for f in b.fragments()] == list(enumerate(TEXTS))
+        assert completion["fragments"] == len(TEXTS)
+        assert (all_of.calls(), len(a.engine.carrier)) == (1, 0)
+        assert a.slots.taken(Slot.STREAM) == 0
+
+
+async def test_a_call_goes_on_in_its_process(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = a.platform.hold("analyze")
+        await a.take(analyze(**SYNC))
+        await held.reached.wait()
+        await a.lose()
+        await b.take_over()
+        held.go.set()
+        assert (await b.completed())["attempt"] == 1
+        assert all_of.calls() == 1
+
+
+async def test_a_result_that_comes_before_the_takeover_is_found_by_it(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = await stream_held(a, *TEXTS)
+        await a.lose()
+        held.go.set()
+        await until(lambda: all_of.said(Result))
+        await b.take_over()
+        assert (await b.completed())["attempt"] == 1
+        assert "handed_over" not in b.told()
+        assert all_of.calls() == 1
+
+
+async def test_a_result_whose_write_was_fenced_is_handed_over(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = await stream_held(a, *TEXTS)
+        a.lease.paying = False
+        await a.engine.moving()
+        a.writer.held = True
+        held.go.set()
+        await until(lambda: a.live().unsaved)
+        await a.let_go()
+        await b.take_over()
+        assert (await b.completed())["attempt"] == 1
+        assert all_of.calls() == 1
+
+
+async def test_an_attempt_of_which_nothing_was_sent_keeps_its_number(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        a.writer.held = True
+        batch = await a.prepare(a.record(analyze(**STREAM)))
+        a.writer.submit(batch.unit)
+        a.writer.go()
+        await batch.durable()
+        a.lease.paying = False  # the rebalance begins before anything is sent
+        await until(lambda: a.live().work is not None)
+        await a.engine.moving()
+        await a.let_go()
+        await b.take_over()
+        assert [note.unused for note in all_of.said(Released)] == [True]
+        assert (await b.completed())["attempt"] == 1
+        assert "interrupted" not in b.told()
+        assert all_of.calls() == 1
+
+
+async def test_a_chain_of_three_owners(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b, all_of.make("c") as c:
+        held = await stream_held(a, *TEXTS)
+        await a.lose()
+        await b.take_over()
+        await passed(7)
+        await b.lose()
+        await c.take_over()
+        await passed(20)
+        held.go.set()
+        assert (await c.completed())["attempt"] == 1
+        assert all_of.calls() == 1
+        assert c.told().count("handed_over") == 2
+
+
+async def test_an_owner_that_dies_while_it_waits_changes_nothing(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b, all_of.make("c") as c:
+        held = await stream_held(a, *TEXTS)
+        await a.lose()
+        await b.take_over()
+        b.writer.fence()
+        await b.book.close()
+        await c.take_over()
+        held.go.set()
+        assert (await c.completed())["attempt"] == 1
+        assert all_of.calls() == 1
+
+
+async def test_a_carrier_that_dies_is_noticed_within_twelve_seconds(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        await stream_held(a, *TEXTS)
+        await a.lose()
+        await b.take_over()
+        await passed(4)
+        a.engine.carrier.renew = lambda: None  # type: ignore[method-assign]
+        await passed(8)
+        assert b.told()[-1] == "handed_over"
+        await passed(4)
+        completion = await b.completed()
+        assert (completion["type"], completion["attempt"]) == ("completed", 2)
+        assert [e["attempt"] for e in b.progress() if e["type"] == "interrupted"] == [1]
+        await until(lambda: not len(a.engine.carrier), "the stop of the owner")
+        assert a.platform.open_streams == 0
+
+
+async def test_a_carrier_without_its_word_holds_back_and_gets_it_again_by_reading(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = await stream_held(a, *TEXTS)
+        await a.lose()
+        await b.take_over()
+        all_of.notes.held = True  # Kafka is away: no note arrives, and nobody can tell what is in the topic
+        await passed(60)
+        held.go.set()
+        await passed(1)
+        assert [f["text"] for f in b.fragments()] == [TEXTS[0]]
+        all_of.notes.go()
+        await until(lambda: a.engine.carrier.may_send(0))
+        a.sender.go()
+        assert (await b.completed())["attempt"] == 1
+        assert [(f["sequence"], f["text"]) for f in b.fragments()] == list(enumerate(TEXTS))
+        assert all_of.calls() == 1
+
+
+async def test_a_canceled_request_stops_its_carrier(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        await stream_held(a, *TEXTS)
+        await a.lose()
+        await b.take_over()
+        await b.take(cancel())
+        assert (await b.completed())["type"] == "canceled"
+        await until(lambda: not len(a.engine.carrier))
+        assert a.platform.open_streams == 0
+        assert len(all_of.said(Stop)) == 1
+        assert all_of.said(Result) == []
+
+
+async def test_a_deadline_stops_its_carrier(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = Held()
+        a.platform.streams.append([TEXTS[0], held, TEXTS[1]])
+        await a.take(analyze(**STREAM, deadline=rfc3339(a.clock.time() + 30)))
+        await held.reached.wait()
+        await a.lose()
+        await b.take_over()
+        await passed(31)
+        assert (await b.completed())["error"]["code"] == "deadline_exceeded"
+        await until(lambda: not len(a.engine.carrier))
+
+
+async def test_a_process_that_gets_its_partition_back_goes_on_itself(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = await stream_held(a, *TEXTS)
+        await a.lose()
+        await b.take_over()
+        await b.lose()
+        await a.take_over()
+        assert len(a.engine.carrier) == 0
+        held.go.set()
+        assert (await a.completed())["attempt"] == 1
+        assert all_of.calls() == 1
+
+
+async def test_a_writer_that_dies_cuts_nothing(all_of: Processes) -> None:
+    async with all_of.make("a") as a:
+        held = await stream_held(a, *TEXTS)
+        await a.let_go(for_good=False)
+        await passed(5)
+        await a.take_over()
+        held.go.set()
+        completion = await a.completed()
+        assert (completion["attempt"], completion["text"]) == (1, "".join(TEXTS))
+        assert all_of.calls() == 1
+
+
+async def test_a_result_that_its_dead_writer_did_not_take_is_not_lost(all_of: Processes) -> None:
+    async with all_of.make("a") as a:
+        held = await stream_held(a, *TEXTS)
+        a.writer.held = True
+        held.go.set()
+        await until(lambda: a.live().unsaved)
+        await a.let_go(for_good=False)
+        await a.take_over()
+        assert (await a.completed())["attempt"] == 1
+        assert all_of.calls() == 1
+
+
+async def test_what_was_not_announced_is_cut_when_the_partition_is_another_s(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        await stream_held(a, *TEXTS)
+        await a.let_go()
+        await settled()
+        assert (len(a.engine.carrier), a.slots.taken(Slot.STREAM)) == (0, 0)
+        await b.take_over()
+        completion = await b.completed()
+        assert completion["attempt"] == 2
+
+
+async def test_a_process_that_lost_its_lease_announces_nothing(all_of: Processes) -> None:
+    async with all_of.make("a") as a:
+        await stream_held(a, *TEXTS)
+        a.lease.on = False
+        await a.lose()
+        a.lease.on = True
+        assert all_of.said(Carrying) == []
+        assert len(a.engine.carrier) == 0
+
+
+async def test_what_outlasts_the_drain_is_released_and_begins_again_at_once(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        await stream_held(a, *TEXTS)
+        await a.engine.leave()
+        await a.let_go()
+        await b.take_over()
+        await a.engine.drain(5)
+        assert [note.unused for note in all_of.said(Released)] == [False]
+        completion = await b.completed()
+        assert (completion["type"], completion["attempt"]) == ("completed", 2)
+        assert a.platform.open_streams == 0
+
+
+async def test_the_drain_ends_with_the_last_attempt(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = await stream_held(a, *TEXTS)
+        await a.engine.leave()
+        await a.let_go()
+        await b.take_over()
+        held.go.set()
+        began = a.clock.monotonic()
+        await a.engine.drain(3_600)
+        assert a.clock.monotonic() - began < 1
+        assert (await b.completed())["attempt"] == 1
+
+
+async def test_a_failure_of_a_carried_attempt_is_the_owner_s_to_repeat(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = Held()
+        a.platform.streams.append([TEXTS[0], held, broken()])
+        await a.take(analyze(**STREAM))
+        await held.reached.wait()
+        await a.lose()
+        await b.take_over()
+        held.go.set()
+        completion = await b.completed()
+        assert (completion["type"], completion["attempt"]) == ("completed", 2)
+        assert "retrying" in b.told()
+
+
+async def test_slots_are_given_again_after_a_rebalance(all_of: Processes) -> None:
+    async with all_of.make("a") as a:
+        a.lease.paying = False
+        await a.engine.moving()
+        await a.take(analyze("r-2", **STREAM))
+        await passed(1)
+        assert all_of.calls() == 0
+        assert a.phases("r-2") == ["accepted", "ready"]  # nothing is claimed that could not begin
+        a.lease.paying = True
+        assert (await a.completed("r-2"))["attempt"] == 1
