@@ -189,6 +189,7 @@ class Service:
         await engine.leave()
         await ownership.stop()
         await serving
+        log.info(LogEvent.GROUP_LEFT, carried=len(engine.carrier))
         await engine.drain(settings.shutdown.drain_seconds)
 
     def _make_writer(self, partition: int) -> PartitionWriter:

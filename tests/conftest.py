@@ -51,7 +51,17 @@ def kafka(broker: Broker, prefix: str) -> KafkaSettings:
 @pytest.fixture
 def topic_settings(prefix: str) -> TopicSettings:
     """The service's topics under names of this test's own; nothing is created."""
-    names = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
+    names = (
+        "requests",
+        "fragments",
+        "completions",
+        "progress",
+        "dead_letters",
+        "jobs",
+        "finished",
+        "assets",
+        "handovers",
+    )
     return TopicSettings(**{name: f"{prefix}.{name}" for name in names}, partitions=2)
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from service.domain.change import Slot
 from service.engine.handover.carrier import Carrier
+from service.engine.handover.watch import HandoverWatch
 from service.engine.job.actions import Actions
 from service.engine.job.admission import AdmissionSlots
 from service.engine.job.job_book import JobBook
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _REOPEN_SHARE = 0.8
-_WATCH_SECONDS = 0.1
 # A longer wait is no limit of minutes: a quota of the hour or the day is gone.
 _QUOTA_SECONDS = 300.0
 
@@ -41,6 +41,7 @@ class Engine:
         self.poller = Poller(lambda live: poll_task(live, context), at_once=max(1, platform.max_calls // 2))
         self._actions = Actions(context, self.slots, self.poller)
         self.carrier = Carrier(context, self._actions)
+        self._watch = HandoverWatch(self._awaits, self._look)
         self._books: set[JobBook] = set()
         self._full = False
         self._draining = False
@@ -52,7 +53,7 @@ class Engine:
         """Begin to poll tasks, and to see to what moves between processes. Called on the running loop."""
         self.poller.start(supervisor)
         supervisor.keep("carrier", self.carrier.run)
-        supervisor.keep("handover watch", self._watch)
+        supervisor.keep("handover watch", self._watch.run)
 
     async def close(self) -> None:
         """Stop polling."""
@@ -61,7 +62,14 @@ class Engine:
     def open(self, partition: int, writer: Writer, finished: FinishedLog) -> JobBook:
         """A new book for a newly owned partition; it leaves the engine when it is closed."""
         book = JobBook(
-            partition, writer, finished, self._context, self._actions, self.carrier, on_closed=self._books.discard
+            partition,
+            writer,
+            finished,
+            self._context,
+            self._actions,
+            self.carrier,
+            on_closed=self._books.discard,
+            on_awaiting=self._watch.notice,
         )
         self._books.add(book)
         return book
@@ -102,6 +110,7 @@ class Engine:
 
     async def moving(self) -> None:
         self.slots.pause()
+        self._watch.notice()
         if self._context.lease.alive():  # else another process may own all this already: no word would count
             await self.carrier.announce([one for book in list(self._books) for one in book.running()])
 
@@ -124,11 +133,12 @@ class Engine:
         await self.carrier.give_up()
         log.info(LogEvent.DRAINED, given_up=given_up)
 
-    async def _watch(self) -> None:
+    def _awaits(self) -> bool:
+        return self.slots.paused or any(book.awaits() for book in self._books)
+
+    async def _look(self) -> None:
         """Give slots again once it is known what is ours, and notice carriers that have died."""
-        while True:
-            await asyncio.sleep(_WATCH_SECONDS)
-            if self.slots.paused and self._context.lease.may_pay():
-                self.slots.resume()
-            for book in list(self._books):
-                await book.look()
+        if self.slots.paused and self._context.lease.may_pay():
+            self.slots.resume()
+        for book in list(self._books):
+            await book.look()

@@ -60,6 +60,7 @@ class LogEvent(StrEnum):
     # Ownership of partitions
     GROUP_JOINED = "group_joined"  # the group has assigned partitions; with those of this process
     GROUP_REJOINING = "group_rejoining"  # the group assigns partitions again, with the reason
+    GROUP_LEFT = "group_left"  # the process has left the group; what it carries is in `carried`
     PARTITION_TAKEN = "partition_taken"  # a partition is served, its jobs go on; with how many, and the seconds it took
     JOB_ENDED_BEFORE = "job_ended_before"  # at_least_once: a job had its completion before a crash; it is over
     PARTITION_RENEWED = "partition_renewed"  # a rebalance left this partition here

@@ -81,7 +81,17 @@ def command() -> Command:
 @pytest.fixture
 def environment(kafka: KafkaSettings, topic_settings: TopicSettings) -> dict[str, str]:
     """The session's broker and this test's topics, as variables."""
-    names = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
+    names = (
+        "requests",
+        "fragments",
+        "completions",
+        "progress",
+        "dead_letters",
+        "jobs",
+        "finished",
+        "assets",
+        "handovers",
+    )
     return {
         "REELWIRE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "REELWIRE_KAFKA__GROUP_ID": kafka.group_id,

@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+
+from contracts.topics import Role
 from service.sandbox.errors import ProgramError
 from service.sandbox.footage import make_video
 from service.sandbox.system import System
@@ -63,6 +66,15 @@ class Stage:
         """A request for a file. Its prompt begins with its id, so that `billable` finds its calls."""
         video = {"video": {"type": "file", "path": str(path)}} if path is not None else {}
         return {"request_id": request_id, "prompt": f"{request_id}: what happens?", **video, **members}
+
+    async def limit(self, role: Role, size_bytes: int) -> None:
+        """Set `max.message.bytes` of a topic. Called before a service starts, which then knows it."""
+        settings = self.system.settings()
+        entry = ConfigEntry("max.message.bytes", str(size_bytes), incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource("topic", getattr(settings.topics, role), incremental_configs=[entry])
+        admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+        (changed,) = admin.incremental_alter_configs([resource]).values()
+        await asyncio.to_thread(changed.result)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[Observer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,12 +38,14 @@ class _Awaited:
 class AwaitedAttempts:
     """Of one job book. Reads the partition of the handovers topic while it has something to wait for."""
 
-    def __init__(self, partition: int, context: Context) -> None:
+    def __init__(self, partition: int, context: Context, on_awaiting: Callable[[], None]) -> None:
+        """`on_awaiting` is called when there is something to wait for: `look` must be called from then on."""
         self._partition = partition
         self._context = context
         self._now = context.clock.monotonic
         self._awaited: dict[str, _Awaited] = {}
         self._followed: Followed | None = None
+        self._on_awaiting = on_awaiting
 
     def __repr__(self) -> str:
         return f"<AwaitedAttempts of partition {self._partition}: {sorted(self._awaited)}>"
@@ -58,6 +61,7 @@ class AwaitedAttempts:
         """Another process runs this attempt. Its end becomes a fact of the job."""
         live.awaited = self
         self._awaited[live.job.request_id] = _Awaited(live, live.job.attempt, carriage, self._now())
+        self._on_awaiting()
 
     def dismiss(self, live: LiveJob) -> None:
         """The job goes on without that attempt: tell its carrier."""

@@ -107,6 +107,7 @@ class Carrier:
         self._ended_lately: dict[tuple[int, str], _Carried] = {}
         self._empty = asyncio.Event()
         self._empty.set()
+        self._loaded = asyncio.Event()
         self.held_bytes = 0
         """About how much memory the carried jobs take; kept by `LiveJob`."""
 
@@ -165,6 +166,7 @@ class Carrier:
         one = _Carried(live, attempt, self._now(), said is not None, fact)
         self._carried[where] = one
         self._empty.clear()
+        self._loaded.set()
         live.counted(yes=True)
         if said is not None:
             self._stand_by(live.job.partition, said)
@@ -293,8 +295,9 @@ class Carrier:
             place.word.renewed(done.result().offset, sent_at)
 
     async def run(self) -> None:
-        """Renew what was said, for ever."""
+        """Renew what was said, for ever. Asleep while nothing is carried."""
         while True:
+            await self._loaded.wait()
             await asyncio.sleep(RENEW_SECONDS)
             self.renew()
 
@@ -338,6 +341,7 @@ class Carrier:
                 place.followed.close()
         if not self._carried:
             self._empty.set()
+            self._loaded.clear()
         return one
 
     def _count(self, outcome: str, one: _Carried) -> None:

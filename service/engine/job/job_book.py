@@ -60,6 +60,7 @@ class JobBook:
         carrier: Carrier,
         *,
         on_closed: Callable[[JobBook], None] = lambda _: None,
+        on_awaiting: Callable[[], None] = lambda: None,
     ) -> None:
         self.partition = partition
         self._on_closed = on_closed
@@ -67,7 +68,7 @@ class JobBook:
         self._actions = actions
         self._finished = finished
         self._carrier = carrier
-        self._awaited = AwaitedAttempts(partition, context)
+        self._awaited = AwaitedAttempts(partition, context, on_awaiting)
         self._carriages: dict[str, tuple[int, Carriage]] = {}  # what the notes say of attempts, as far as it is wanted
         self._loop = JobLoop(partition, writer, finished, context, actions, self._ended)
         self._live: dict[str, LiveJob] = {}
@@ -186,6 +187,10 @@ class JobBook:
                 yield live, live.unsaved[0]
             elif live.work is not None and live.job.phase in RUNNING and live.awaited is None:
                 yield live, live.job.attempt
+
+    def awaits(self) -> bool:
+        """Whether other processes carry attempts of this partition."""
+        return len(self._awaited) > 0
 
     async def look(self) -> None:
         """See to the attempts that other processes carry. Called a few times a second; never raises."""

@@ -143,4 +143,4 @@ async def test_damage_in_our_own_topics_stops_nothing_and_a_job_record_is_quaran
         assert says(letter, b'"digest":"')
 
 
-ROLES = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
+ROLES = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets", "handovers")

@@ -84,7 +84,17 @@ async def test_of_two_new_groups_that_start_at_once_at_most_one_serves(world: Wo
 
 
 async def _other_topics(world: World, make_topics: TopicMaker) -> TopicSettings:
-    names = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
+    names = (
+        "requests",
+        "fragments",
+        "completions",
+        "progress",
+        "dead_letters",
+        "jobs",
+        "finished",
+        "assets",
+        "handovers",
+    )
     topics = TopicSettings(**{name: f"{getattr(world.topics, name)}.b" for name in names}, partitions=2)
     await make_service_topics(topics, make_topics)
     return topics

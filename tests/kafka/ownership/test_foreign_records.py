@@ -132,7 +132,7 @@ async def test_topics_that_recompress_are_read_by_everything(
         assert again[0].value == again[1].value
 
 
-ROLES = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
+ROLES = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets", "handovers")
 COMPACT = ("jobs", "assets")
 
 
