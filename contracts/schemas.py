@@ -28,6 +28,7 @@ PROGRESS: dict[str, type[Message]] = {
     "task_created": events.TaskCreated,
     "task_status": events.TaskStatus,
     "retrying": events.Retrying,
+    "handed_over": events.HandedOver,
     "interrupted": events.Interrupted,
     "duplicate": events.Duplicate,
     "cancel_ignored": events.CancelIgnored,

@@ -1,7 +1,13 @@
-"""Tasks: created or not, polled, lost, given up."""
+"""Tasks: created or not, polled, lost, given up; and how long one is waited for.
+
+Every wait has an end; progress, which is a new status, begins it anew. A status that stands still is normal for long
+videos and is given a day; a platform that answers every poll with an error, and a ready task whose result can't be
+used, are given minutes.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.domain import endings
@@ -9,12 +15,14 @@ from service.domain.attempts import FILE_HINT, file_may_come, give_up, rejected
 from service.domain.change import Change, Event, WatchTask
 from service.domain.facts import FailureKind, PlatformErrorDetail, TaskMade, TaskNotMade, TaskSeen
 from service.domain.job import Ending, Job, Phase
-from service.domain.patience import MAX_PROGRESS
+from service.domain.policy import Policy
 
 if TYPE_CHECKING:
     from contracts.requests import AnalyzeRequest
 
 TASK_IN_DOUBT = "whether a task was created could not be found out"
+MAX_PROGRESS = 100
+"""Changes of status that count as progress: a task that changes to and fro for ever is given up too."""
 _STATUS_CHARS = 100
 
 
@@ -69,3 +77,40 @@ def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, now_ms: int) ->
 def _short(status: str | None) -> str | None:
     """The platform's word for a status; a word without end is cut, because the job's record holds it."""
     return None if status is None else status[:_STATUS_CHARS]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Why a task is waited for no longer. `running`: it may still run, and is canceled so that it costs no more."""
+
+    reason: str
+    running: bool
+
+
+def task_given_up(job: Job, policy: Policy, now_ms: int, *, failing_since_ms: int | None) -> GivenUp | None:
+    """The verdict after a poll. `failing_since_ms`: the first of the polls in a row that were answered by an error."""
+    if failing_since_ms is not None and now_ms - failing_since_ms >= policy.patience_ms:
+        seconds = (now_ms - failing_since_ms) // 1000
+        return GivenUp(f"every poll of task {job.task_id} has failed for {seconds} s", running=False)
+    still_ms = now_ms - last_progress_ms(job)
+    if job.task_status == "ready":
+        if still_ms < policy.patience_ms:
+            return None
+        reason = f"task {job.task_id} has been ready for {still_ms // 1000} s, but its result can't be used"
+        return GivenUp(reason, running=False)
+    if still_ms < policy.task_patience_ms:
+        return None
+    return GivenUp(
+        f"the status of task {job.task_id} has been {job.task_status} for {still_ms // 1000} s", running=True
+    )
+
+
+def task_patience_left_seconds(job: Job, policy: Policy, now_ms: int) -> float:
+    """Seconds until `task_given_up` says so for a task that stands still."""
+    limit_ms = policy.patience_ms if job.task_status == "ready" else policy.task_patience_ms
+    return max(last_progress_ms(job) + limit_ms - now_ms, 0) / 1000
+
+
+def last_progress_ms(job: Job) -> int:
+    """When the job's task was created, or its status last changed."""
+    return job.progress_ms or job.attempt_started_ms or job.accepted_ms

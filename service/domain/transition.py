@@ -102,7 +102,7 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
         case AttemptUnused() if job.phase in _RUNNING:
             return attempts.unused(job)
         case HandedOver() if job.phase in _RUNNING:
-            return Change(job, (Event("handed_over", attempt=job.attempt),))
+            return Change(job, (Event("handed_over", {}, (now_ms,), job.attempt),))
         case TaskMade() if job.phase is Phase.CREATING:
             return tasks.task_made(job, fact, now_ms)
         case TaskNotMade() if job.phase is Phase.CREATING:

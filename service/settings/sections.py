@@ -218,7 +218,7 @@ class ShutdownSettings(Section):
     """What SIGTERM waits for."""
 
     drain_seconds: float = Field(
-        25, ge=0, description="Streams may end within this time after SIGTERM; tasks are left to the next owner."
+        25, ge=0, description="Streams go on here for so long after SIGTERM, while others serve the partitions."
     )
 
 

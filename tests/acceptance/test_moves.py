@@ -29,11 +29,13 @@ def own(make_stage: Any) -> Stage:
     return made
 
 
-async def _streams(stage: Stage, count: int = STREAMS, how: str = SLOW, mode: str = "stream") -> list[str]:
+async def _streams(
+    stage: Stage, count: int = STREAMS, how: str = SLOW, mode: str = "stream", key: str | None = None
+) -> list[str]:
     """Send requests that last; returns their ids."""
     clip, names = stage.clip(), [stage.name(mode) for _ in range(count)]
     await stage.request_producer.send_all(
-        *(stage.analyze(name, clip, mode=mode) | {"prompt": f"{name}: slowly {how}"} for name in names)
+        *(stage.analyze(name, clip, mode=mode) | {"prompt": f"{name}: slowly {how}"} for name in names), key=key
     )
     return names
 
@@ -156,12 +158,12 @@ async def test_nothing_counts_of_a_carrier_that_was_frozen_past_its_word(own: St
 
 async def test_a_canceled_request_is_canceled_where_it_is_carried(own: Stage) -> None:
     await own.system.serve("a")
-    names = await _streams(own, how=SLOWER)
+    names = await _streams(own, how=SLOWER, key="cam7")
     async with own.watching() as observer:
         await _under_way(observer, names)
         carrier = await _move(own, "a", "b")
         for name in names:
-            await own.request_producer.send({"type": "cancel", "request_id": name})
+            await own.request_producer.send({"type": "cancel", "request_id": name}, key="cam7")
         await observer.until_ended(names)
         assert {(observer.completion(name) or {})["type"] for name in names} == {"canceled"}
         assert await asyncio.wait_for(carrier.ended(), 10) == 0  # nothing is left to be carried
@@ -178,7 +180,7 @@ async def test_a_result_that_is_larger_than_a_record_is_handed_over_in_parts(mak
         await _move(stage, "a", "b")
         await observer.until_ended(names)
         await _paid_once(stage, observer, names)
-        assert min(len((observer.completion(name) or {})["text"]) for name in names) > 20_000
+        assert min(len((observer.completion(name) or {})["text"]) for name in names) > 2 * 8_000
     assert await stage.broken_promises() == []
 
 

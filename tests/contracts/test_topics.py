@@ -20,8 +20,8 @@ def test_only_the_requests_topic_is_written_by_others() -> None:
     assert [role for role, topic in TOPICS.items() if topic.written_by is WrittenBy.PRODUCERS] == [Role.REQUESTS]
 
 
-def test_the_private_topics_are_jobs_finished_and_assets() -> None:
-    assert set(Role) - set(PUBLIC_ROLES) == {Role.JOBS, Role.FINISHED, Role.ASSETS}
+def test_four_topics_are_private() -> None:
+    assert set(Role) - set(PUBLIC_ROLES) == {Role.JOBS, Role.FINISHED, Role.ASSETS, Role.HANDOVERS}
 
 
 def test_state_is_compacted_and_events_are_deleted_with_time() -> None:

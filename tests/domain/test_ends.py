@@ -24,7 +24,7 @@ from service.domain.facts import (
     WorkFailed,
 )
 from service.domain.job import Phase
-from service.domain.patience import MAX_PROGRESS, task_given_up
+from service.domain.tasks import MAX_PROGRESS, task_given_up
 from tests.domain.builders import NOW, POLICY, job_in
 from tests.domain.engine_model import EngineModel
 from tests.domain.strategies import requests

@@ -9,7 +9,7 @@ import pytest
 from service.domain.change import CancelTask, StopWork
 from service.domain.facts import PlatformErrorDetail, TaskCanceled, TaskGivenUp, TaskMade, TaskSeen
 from service.domain.job import Job, Phase
-from service.domain.patience import MAX_PROGRESS, task_given_up, task_patience_left_seconds
+from service.domain.tasks import MAX_PROGRESS, task_given_up, task_patience_left_seconds
 from tests.domain.builders import NOW, POLICY, apply, error_of, job_in, outcome
 
 DAY, MINUTES = POLICY.task_patience_ms, POLICY.patience_ms

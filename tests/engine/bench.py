@@ -267,7 +267,7 @@ class Bench:
         """This owner is gone with all that was not durable; the next one takes over."""
         self.writer.fence()
         await self.book.close()
-        await self.take_over()
+        await self._take_over()
 
     # Moves
 
@@ -287,6 +287,10 @@ class Bench:
 
     async def take_over(self) -> None:
         """Own the partition: fence, mark, restore from the log, go on with what the notes say."""
+        await self._take_over()
+        await settled()
+
+    async def _take_over(self) -> None:
         partition = self.book.partition
         placed = self.notes.placed(partition)
         self.notes.append(partition, Owned(self.context.handovers.instance))
@@ -301,7 +305,6 @@ class Bench:
             await self.book.resume()
         else:
             await self.book.resume(placed, len(placed))
-        await settled()
 
     # What was written
 

@@ -211,22 +211,20 @@ async def test_intake_is_closed_while_the_platform_wants_nothing(bench: Bench) -
     assert bench.engine.intake_closed() == "quota"
     bench.platform.unauthorized = True
     assert bench.engine.intake_closed() == "unauthorized"
-    await bench.engine.drain(0)
+    await bench.engine.leave()
     assert bench.engine.intake_closed() == "draining"
 
 
-async def test_a_drain_waits_for_what_runs_and_begins_nothing() -> None:
+async def test_a_process_that_leaves_begins_nothing() -> None:
     async with Bench(jobs={"max_streams": 1}) as bench:
         held = Held()
         bench.platform.streams.append(["text", held])
         await bench.take(analyze("r-1", **STREAM), analyze("r-2", **STREAM))
         await held.reached.wait()
-        draining = asyncio.create_task(bench.engine.drain(1_000))
-        await passed(50)
-        assert not draining.done()
+        await bench.engine.leave()
         held.go.set()
-        await draining
         await bench.completed("r-1")
+        await passed(50)
         assert bench.platform.count("stream") == 1
 
 
@@ -234,6 +232,8 @@ async def test_a_drain_is_over_when_its_time_is(bench: Bench) -> None:
     held = bench.platform.hold("stream")
     await bench.take(analyze(**STREAM))
     await held.reached.wait()
+    await bench.engine.leave()
+    await bench.let_go()
     began = bench.clock.time()
     await bench.engine.drain(25)
     assert 25 <= bench.clock.time() - began < 26

@@ -86,6 +86,10 @@ async def test_a_broker_that_does_not_answer_is_one_clear_error(settings: Settin
     nobody = settings.model_copy(
         update={"kafka": settings.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})}
     )
-    with pytest.raises(BrokerUnavailable, match=r"no Kafka broker answers at 127\.0\.0\.1:1") as caught:
+    with pytest.raises(BrokerUnavailable) as caught:
         await call(nobody)
+    assert str(caught.value) == (
+        "no Kafka broker answers at 127.0.0.1:1: no connection could be made; check REELWIRE_KAFKA__BOOTSTRAP_SERVERS "
+        "and REELWIRE_KAFKA__SECURITY_PROTOCOL, and that a broker runs there"
+    )
     assert caught.value.__suppress_context__

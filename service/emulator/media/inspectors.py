@@ -20,6 +20,8 @@ if find_spec("av") is None:  # it is imported in the workers only; say so before
 _WORKER = "service.emulator.media.worker"
 _ANSWER_BYTES = 1024 * 1024
 _TRIES = 2
+_DYING_SECONDS = 5.0
+"""What a worker has for its end after its last words: the kernel closes its pipes some time before it can be reaped."""
 _JOBS_OF_ONE_WORKER = 200
 """Then it is replaced, so that what a decoder leaks does not add up."""
 
@@ -75,8 +77,15 @@ class _Worker:
             raise _WorkerDied from None
         return answer
 
-    async def end(self) -> int:
-        """Kill and reap it; returns its exit status, negative for a signal."""
+    async def end(self, *, patience_seconds: float = 0) -> int:
+        """Kill and reap it; returns its exit status, negative for a signal.
+
+        A worker that is ending by itself gets `patience_seconds` for it. `Process.kill` looks whether the process
+        still lives, and so reaps one that has just ended before asyncio does: asyncio then knows no status but 255.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_seconds):
+                await self._process.wait()
         with suppress(ProcessLookupError):
             self._process.kill()
         status = await self._process.wait()
@@ -133,7 +142,7 @@ class Inspectors:
         except TimeoutError:
             raise _WorkerTooSlow from None
         except _WorkerDied:
-            status = await worker.end()
+            status = await worker.end(patience_seconds=_DYING_SECONDS)
             if status == -signal.SIGXCPU:
                 raise _WorkerTooSlow from None
             raise

@@ -29,6 +29,7 @@ from service.domain.facts import (
 from service.domain.handover import RENEW_SECONDS, Carrying, Note, Owned, Released, Result, Stop
 from service.domain.job import Job, Phase
 from service.engine.error_words import describe
+from service.engine.handover.announcement import ANNOUNCE_SECONDS, Said, announce
 from service.engine.handover.word import Word
 from service.kafka.writing.futures import consume
 from service.telemetry.events import LogEvent
@@ -46,8 +47,6 @@ RUNNING = frozenset({Phase.STREAMING, Phase.CALLING})
 ENDS = (AnalysisEnded, AnalysisFailed, ResultTooLarge, AttemptCut, WorkFailed)
 """The facts that end an attempt which runs."""
 
-_ANNOUNCE_SECONDS = 3.0
-"""Longest wait for the delivery of what a carrier says before a rebalance. The group waits meanwhile."""
 
 _REMEMBERED_SECONDS = 30.0
 """How long a result is remembered that was handed over: our own takeover may begin before it is in the topic."""
@@ -84,15 +83,6 @@ class _Place:
         self.followed: Followed | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """A `Carrying` that was delivered before a rebalance."""
-
-    attempt: int
-    offset: int
-    at: float
-
-
 class Carrier:
     """One per process. Implements the `Loop` of the jobs that it carries. Every call is on the event loop."""
 
@@ -103,7 +93,7 @@ class Carrier:
         self._now = context.clock.monotonic
         self._carried: dict[tuple[int, str], _Carried] = {}
         self._places: dict[int, _Place] = {}
-        self._said: dict[tuple[int, str], _Said] = {}
+        self._said: dict[tuple[int, str], Said] = {}
         self._ended_lately: dict[tuple[int, str], _Carried] = {}
         self._empty = asyncio.Event()
         self._empty.set()
@@ -136,22 +126,7 @@ class Carrier:
 
         One of which nothing was sent is taken back, since nothing may be sent any more.
         """
-        sent_at = self._now()
-        instance = self._handovers.instance
-        waiting: dict[tuple[int, str], tuple[int, asyncio.Future[RecordPosition]]] = {}
-        self._said.clear()
-        for live, attempt in running:
-            job = live.job
-            if not live.begun:
-                self._append(job.partition, Released(job.request_id, attempt, instance, unused=True))
-                continue
-            note = Carrying(job.request_id, attempt, instance)
-            waiting[job.partition, job.request_id] = (attempt, self._append(job.partition, note))
-        if waiting:
-            await asyncio.wait([delivery for _, delivery in waiting.values()], timeout=_ANNOUNCE_SECONDS)
-        for where, (attempt, delivery) in waiting.items():
-            if delivery.done() and not delivery.cancelled() and delivery.exception() is None:
-                self._said[where] = _Said(attempt, delivery.result().offset, sent_at)
+        self._said = await announce(running, self._handovers, self._now())
 
     # Taking over from a job book, and giving back
 
@@ -174,7 +149,7 @@ class Carrier:
             self._ended(one, fact)
         self._context.metrics.carried.set(len(self._carried))
 
-    def _stand_by(self, partition: int, said: _Said) -> None:
+    def _stand_by(self, partition: int, said: Said) -> None:
         place = self._places.get(partition)
         if place is None:
             place = self._places[partition] = _Place(Word(said.at))
@@ -314,7 +289,7 @@ class Carrier:
                 told.append(self._append(where[0], note))
             self._cut(where, "given_up")
         if told:
-            await asyncio.wait(told, timeout=_ANNOUNCE_SECONDS)
+            await asyncio.wait(told, timeout=ANNOUNCE_SECONDS)
 
     # In common
 

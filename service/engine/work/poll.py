@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from service.domain.facts import Failure, TaskGivenUp, TaskLost, TaskSeen
 from service.domain.job import Job, Phase
-from service.domain.patience import task_given_up, task_patience_left_seconds
 from service.domain.policy import poll_interval
+from service.domain.tasks import task_given_up, task_patience_left_seconds
 from service.engine.work.analysis import outcome_of
 from service.engine.work.failures import COST_NOTHING, failure_of, platform_error
 from service.platform.errors import NotFound, PlatformError

@@ -29,8 +29,21 @@ class BrokerUnavailable(RetryLater):
 
 def broker_unavailable(settings: KafkaSettings, error: BaseException) -> BrokerUnavailable:
     """What to raise when nobody answers at the configured addresses; `error` gives the last reason."""
-    reason = str(error) or type(error).__name__
-    return BrokerUnavailable(f"no Kafka broker answers at {settings.bootstrap_servers}: {reason}")
+    return BrokerUnavailable(
+        f"no Kafka broker answers at {settings.bootstrap_servers}: {_why_unreachable(error)}; "
+        "check REELWIRE_KAFKA__BOOTSTRAP_SERVERS and REELWIRE_KAFKA__SECURITY_PROTOCOL, and that a broker runs there"
+    )
+
+
+def _why_unreachable(error: BaseException) -> str:
+    """In words of ours: the client's texts hold its classes, and a `repr` of all addresses."""
+    if isinstance(error, TimeoutError | KafkaTimeoutError | RequestTimedOutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, NodeNotReadyError):
+        return "the broker is not ready"
+    return "no connection could be made"
 
 
 def is_unreachable(error: BaseException) -> bool:

@@ -31,7 +31,7 @@ from service.kafka.ports import (
     RecordPosition,
     WriteUnit,
 )
-from service.kafka.takeover.carried import Notes, read_notes
+from service.kafka.takeover.carried import carried_for
 from service.kafka.takeover.delivery_note import delivery_record, only_whole_ends
 from service.kafka.takeover.ended_jobs import EndedJobs
 from service.kafka.takeover.input_position import FoundPosition, find_position, report_lapse
@@ -138,7 +138,8 @@ class Takeover:
                 parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock, self._reserve)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
-                carried = await self._carried(jobs, marker, marked, wanted)
+                with self._timed("handovers"):
+                    carried = await carried_for(self._settings, jobs, marker, marked, wanted)
                 await jobs.resume(carried.notes, carried.follow_from)
             position = await self._while_ours(self._look_back(marker, partition, finished, wanted), writer, wanted)
         except BaseException as error:
@@ -202,18 +203,6 @@ class Takeover:
                 others = [r for r in records if isinstance(r, InRecord) and r.key == MARKER_KEY and r.offset < marked]
                 if others:
                     raise PartitionError(f"another process has owned partition {partition} in between")
-
-    async def _carried(
-        self, jobs: PartitionJobs, marker: Marker, marked: list[RecordPosition], wanted: StillWanted
-    ) -> Notes:
-        """What other processes carry. Nothing is read when no attempt is under way."""
-        since_ms = jobs.attempt_since_ms()
-        if since_ms is None:
-            return Notes()
-        place = next(place for place in marked if place.topic == self._settings.topics.handovers)
-        with self._timed("handovers"):
-            async with LogReader(self._settings.kafka) as reader:
-                return await read_notes(reader, marker, place, since_ms, wanted)
 
     async def _end_what_has_ended(
         self,

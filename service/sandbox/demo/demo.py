@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -20,14 +21,15 @@ from service.cli.reading.topic_reader import TopicReader
 from service.cli.views.request_view import RequestView
 from service.kafka.connecting.connection import producer_options
 from service.sandbox.broker.broker import Broker, open_broker
-from service.sandbox.demo.demo_requests import DemoRequest, demo_requests, killed_request
+from service.sandbox.demo.demo_requests import DemoRequest, demo_requests, killed_request, restarted_request
 from service.sandbox.demo.demo_screen import DemoScreen
 from service.sandbox.errors import ProgramError
 from service.sandbox.footage import make_video, sample_video
 from service.sandbox.system import System
 from service.settings import load_settings
 
-_KILL_AT_FRAGMENT = 8
+_END_AT_FRAGMENT = 8
+_SECOND = "second"
 _PATIENCE_SECONDS = 60.0
 
 # Short, so that Kafka soon notices the killed process.
@@ -87,7 +89,7 @@ class DemoRun:
         self._what: dict[str, DemoRequest] = {}
 
     async def run(self) -> bool:
-        """Start the system, send requests, kill the service once. True if every request ended as expected."""
+        """Start the system, send requests, restart and kill the service. True if every request ended as expected."""
         screen, system = self._screen, self._system
         other = await asyncio.to_thread(make_video, system.folder / "second.mp4", seed=7, seconds=6)
         await system.start()
@@ -100,6 +102,9 @@ class DemoRun:
             reader.begin(await reader.ends())
             with screen:
                 await self._send(demo_requests(sample_video(), other))
+                await self._until(reader, lambda: all(view.ended for view in self._views.values()))
+                await self._send((restarted_request(sample_video()),))
+                await self._restart_in_mid_stream(reader)
                 await self._until(reader, lambda: all(view.ended for view in self._views.values()))
                 await self._send((killed_request(sample_video()),))
                 await self._kill_in_mid_stream(reader)
@@ -116,7 +121,8 @@ class DemoRun:
         view = self._views[request.request_id]
         if request.expected == "dead_letter":
             return view.dead_letter is not None
-        return view.completion is not None and view.completion.get("type") == request.expected
+        end = view.completion or {}
+        return (end.get("type"), end.get("attempt")) == (request.expected, request.attempt)
 
     async def _send(self, requests: tuple[DemoRequest, ...]) -> None:
         settings = self._system.settings()
@@ -134,12 +140,23 @@ class DemoRun:
         finally:
             await producer.stop()
 
+    async def _restart_in_mid_stream(self, reader: TopicReader[OutputRecord]) -> None:
+        """The next process starts at once; the first one carries its stream to the end, and ends then."""
+        view = self._views["demo-restarted"]
+        await self._until(reader, lambda: view.next_sequence >= _END_AT_FRAGMENT)
+        self._system.service().send(signal.SIGTERM)
+        at = view.next_sequence
+        self._screen.say(
+            f"the service was restarted (SIGTERM) at fragment {at}; the stream goes on where it is", "cyan"
+        )
+        await self._system.service(_SECOND).start()
+
     async def _kill_in_mid_stream(self, reader: TopicReader[OutputRecord]) -> None:
-        view = self._views["demo-killed"]
-        await self._until(reader, lambda: view.next_sequence >= _KILL_AT_FRAGMENT)
-        await self._system.service().kill()
+        view, service = self._views["demo-killed"], self._system.service(_SECOND)
+        await self._until(reader, lambda: view.next_sequence >= _END_AT_FRAGMENT)
+        await service.kill()
         self._screen.say(f"the service was killed (SIGKILL) at fragment {view.next_sequence}; starting it again", "red")
-        await self._system.service().start()
+        await service.start()
 
     async def _until(self, reader: TopicReader[OutputRecord], reached: Any) -> None:
         try:
@@ -148,7 +165,7 @@ class DemoRun:
                     for event in await reader.batch(50):
                         self._show(event)
         except TimeoutError:
-            tail = self._system.service().tail()
+            tail = self._system.service(_SECOND).tail() or self._system.service().tail()
             raise ProgramError(
                 f"the demo's requests did not end within {_PATIENCE_SECONDS:g} s; the end of the service's log:\n{tail}"
             ) from None
@@ -177,7 +194,7 @@ async def _kept(system: System, broker: Broker, screen: DemoScreen) -> None:
     for line in (
         f"broker    {broker.describe()}",
         f"platform  {system.emulator_url}/v1.3   (counters: {system.emulator_url}/_emulator/stats)",
-        f"service   {system.url()}/health/ready   {system.url()}/metrics",
+        f"service   {system.url(_SECOND)}/health/ready   {system.url(_SECOND)}/metrics",
         f"logs      {system.folder}",
         "",
         "In another terminal:",

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import orjson
 
-# Only the emulator reads this: it slows the answer down, so that the service can be killed in the middle.
+# Only the emulator reads this: it slows the answer down, so that the service can be ended in the middle.
 _SLOWLY = "[[emulate: fragments=60 interval_ms=60]]"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoRequest:
-    """One record for the requests topic. `expected` is the type of its end."""
+    """One record for the requests topic. `expected` is the type of its end, `attempt` the one that must reach it."""
 
     request_id: str
     what: str
     value: bytes
     expected: str
+    attempt: int = 1
 
 
 def demo_requests(video: Path, other: Path) -> tuple[DemoRequest, ...]:
@@ -42,12 +43,21 @@ def demo_requests(video: Path, other: Path) -> tuple[DemoRequest, ...]:
     )
 
 
+def restarted_request(video: Path) -> DemoRequest:
+    """A slow stream: its service process is restarted in an orderly way (SIGTERM) in the middle of it."""
+    return _slow(video, "demo-restarted", "its service is restarted, as in a deploy", attempt=1)
+
+
 def killed_request(video: Path) -> DemoRequest:
     """A slow stream: its service process is killed in the middle of it."""
+    return _slow(video, "demo-killed", "its service is killed", attempt=2)
+
+
+def _slow(video: Path, request_id: str, what: str, attempt: int) -> DemoRequest:
     body = {
-        "request_id": "demo-killed",
+        "request_id": request_id,
         "video": {"type": "file", "path": str(video)},
         "prompt": f"Tell the whole story, slowly. {_SLOWLY}",
         "mode": "stream",
     }
-    return DemoRequest("demo-killed", "its service is killed", orjson.dumps(body), "completed")
+    return DemoRequest(request_id, what, orjson.dumps(body), "completed", attempt)
