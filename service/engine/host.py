@@ -140,5 +140,6 @@ class Engine:
         """Give slots again once it is known what is ours, and notice carriers that have died."""
         if self.slots.paused and self._context.lease.may_pay():
             self.slots.resume()
+            self.carrier.all_kept()
         for book in list(self._books):
             await book.look()

@@ -8,7 +8,7 @@ import pytest
 
 from service.clock import rfc3339
 from service.domain.change import Slot
-from service.domain.handover import Carrying, Released, Result, Stop
+from service.domain.handover import Carrying, Owned, Released, Result, Stop
 from service.kafka.memory_handovers import MemoryNotes
 from tests.engine.bench import Bench, TailedLog, analyze, cancel
 from tests.engine.fake_platform import TEXTS, Held, broken
@@ -327,3 +327,18 @@ async def test_slots_are_given_again_after_a_rebalance(all_of: Processes) -> Non
         assert a.phases("r-2") == ["accepted", "ready"]  # nothing is claimed that could not begin
         a.lease.paying = True
         assert (await a.completed("r-2"))["attempt"] == 1
+
+
+async def test_what_was_announced_in_an_earlier_rebalance_counts_for_nothing(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        await stream_held(a, *TEXTS)
+        a.lease.paying = False
+        await a.engine.moving()
+        a.lease.paying = True  # the partition was kept, and marked anew
+        all_of.notes.append(0, Owned("a"))
+        await passed(1)
+        await a.let_go()  # and then taken by another, not in an orderly way
+        await settled()
+        assert len(a.engine.carrier) == 0
+        await b.take_over()
+        assert (await b.completed())["attempt"] == 2

@@ -128,13 +128,17 @@ class Carrier:
         """
         self._said = await announce(running, self._handovers, self._now())
 
+    def all_kept(self) -> None:
+        """Every partition with jobs is ours again: what was announced before is void, since our markers follow it."""
+        self._said.clear()
+
     # Taking over from a job book, and giving back
 
     def keep(self, live: LiveJob, attempt: int, fact: Fact | None) -> None:
         """Go on with an attempt of a book that is being closed; `fact` if it has ended and that is not durable yet."""
         where = (live.job.partition, live.job.request_id)
         said = self._said.pop(where, None)
-        if said is not None and said.attempt != attempt:
+        if said is not None and (said.attempt != attempt or not Word(said.at).good(self._now())):
             said = None
         live.loop = self
         live.awaited = None
@@ -275,6 +279,8 @@ class Carrier:
             await self._loaded.wait()
             await asyncio.sleep(RENEW_SECONDS)
             self.renew()
+            if not self._carried and not self._ended_lately:
+                self._loaded.clear()
 
     async def until_empty(self) -> None:
         """Return when nothing is carried any more."""
@@ -316,7 +322,6 @@ class Carrier:
                 place.followed.close()
         if not self._carried:
             self._empty.set()
-            self._loaded.clear()
         return one
 
     def _count(self, outcome: str, one: _Carried) -> None:
