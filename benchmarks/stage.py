@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.cpu import compilers_stand_back, pin_others
+from contracts.topics import Role
 from service.kafka.topics.admin import create_topics
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.broker.broker import open_broker
@@ -21,7 +22,7 @@ from service.settings import Settings, load_settings
 
 PARTITIONS = 6
 API_KEY = "tlk_bench"
-_TOPICS = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
+_TOPICS = tuple(str(role) for role in Role)
 _READY_SECONDS = 30.0
 
 

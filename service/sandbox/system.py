@@ -22,7 +22,7 @@ from service.sandbox.program import Program
 from service.settings import Settings, load_settings
 
 API_KEY = "tlk_sandbox"
-_SERVICES = 6
+_SERVICES = 16
 
 
 def own_names(prefix: str, *, partitions: int = 2) -> dict[str, str]:
