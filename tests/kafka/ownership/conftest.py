@@ -32,7 +32,7 @@ def settings(kafka: KafkaSettings, topic_settings: TopicSettings) -> Settings:
 
 async def make_service_topics(topics: TopicSettings, make_topics: TopicMaker) -> None:
     """All the service needs, two partitions each."""
-    plain = (topics.fragments, topics.completions, topics.progress, topics.finished)
+    plain = (topics.fragments, topics.completions, topics.progress, topics.finished, topics.handovers)
     await make_topics(*plain, partitions=2)
     large = {"max.message.bytes": str(16 * 1024 * 1024)}
     await make_topics(topics.requests, topics.dead_letters, partitions=2, configs=large)
