@@ -162,7 +162,7 @@ class MemoryWriter:
 class MemorySender:
     """A `LiveSender` that delivers at the next turn of the event loop; `fail_next` loses deliveries.
 
-    What may not be sent is held back until `go`.
+    Without a `right` it sends while the lease lasts.
     """
 
     def __init__(self, log: MemoryLog, lease: Lease, *, limits: RecordLimits | None = None) -> None:
@@ -175,18 +175,20 @@ class MemorySender:
         self._closed = False
         self._held: list[tuple[OutRecord, asyncio.Future[RecordPosition]]] = []
         self.right: SendRight | None = None
-        """Asked instead of the lease."""
+        """Asked instead of the lease; what may not be sent is then held back until `go`."""
         self._healed = asyncio.Event()
 
     async def start(self) -> None:
         """Nothing to connect to."""
 
     def send(self, record: OutRecord) -> asyncio.Future[RecordPosition]:
+        if self.right is None and not self._lease.alive():
+            raise LeaseLost
         future: asyncio.Future[RecordPosition] = self._loop.create_future()
         consume(future)
         if self._closed:
             future.set_exception(DeliveryFailed("the sender was closed"))
-        elif self._held or not self._may_send(record):
+        elif self._held or not (self.right is None or self.right.may_send(record.partition)):
             self._held.append((record, future))
         elif (refusal := too_large((record,), self._limits)) is not None:
             future.set_exception(refusal)
@@ -209,9 +211,6 @@ class MemorySender:
             if record.partition == partition:
                 fail(future, LeaseLost())
         self._held = [one for one in self._held if one[0].partition != partition]
-
-    def _may_send(self, record: OutRecord) -> bool:
-        return self._lease.alive() if self.right is None else self.right.may_send(record.partition)
 
     async def ready(self) -> None:
         """Always."""

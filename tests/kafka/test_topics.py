@@ -7,6 +7,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import NotControllerError
 
+from contracts.topics import Role
 from service.kafka.connecting.connection import BrokerUnavailable
 from service.kafka.topics.admin import TopicRefused, check_topics, create_topics
 from service.settings import KafkaSettings, Settings, TopicSettings, load_settings
@@ -21,16 +22,16 @@ def settings(kafka: KafkaSettings, topic_settings: TopicSettings) -> Settings:
 
 async def test_created_topics_are_as_the_service_needs_them(settings: Settings) -> None:
     missing = await check_topics(settings)
-    assert len(missing) == 8
+    assert len(missing) == len(Role)
     outcomes = await create_topics(settings)
-    assert [outcome.outcome for outcome in outcomes] == ["created"] * 8
+    assert [outcome.outcome for outcome in outcomes] == ["created"] * len(Role)
     assert {outcome.partitions for outcome in outcomes} == {2}
     assert await check_topics(settings) == []
 
 
 async def test_creating_twice_changes_nothing_and_says_so(settings: Settings) -> None:
     await create_topics(settings)
-    assert [outcome.outcome for outcome in await create_topics(settings)] == ["exists"] * 8
+    assert [outcome.outcome for outcome in await create_topics(settings)] == ["exists"] * len(Role)
 
 
 async def test_two_creations_at_once_both_succeed(settings: Settings) -> None:
@@ -78,7 +79,7 @@ async def test_a_controller_that_moves_is_asked_again(settings: Settings, monkey
         return await create(self, topics)
 
     monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", moving)
-    assert len(await create_topics(settings)) == 8
+    assert len(await create_topics(settings)) == len(Role)
 
 
 @pytest.mark.parametrize("call", [create_topics, check_topics])

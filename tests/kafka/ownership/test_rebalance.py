@@ -75,7 +75,7 @@ async def test_nothing_may_be_paid_for_between_a_rebalance_and_the_end_of_what_i
         assert first.ownership.table.confirmed()
         let_go = asyncio.Event()
 
-        async def slowly() -> None:
+        async def slowly(*, carry: bool = False) -> None:
             await let_go.wait()
 
         for jobs in first.host.opened:

@@ -27,7 +27,7 @@ class NoJobs:
     def __len__(self) -> int:
         return 0
 
-    async def close(self) -> None:
+    async def close(self, *, carry: bool = False) -> None:
         self.closed = True
 
 
