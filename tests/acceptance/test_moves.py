@@ -66,8 +66,7 @@ async def test_an_orderly_restart_cuts_nothing_for_readers_of_either_isolation(o
     async with own.watching() as observer, Observer(own.system.settings(), "read_uncommitted") as other:
         await _under_way(observer, names)
         draining = await _move(own, "a", "b")
-        status, body = await own.system.get("health/ready", "a")
-        assert (status, "attempts of partitions" in body) == (503, True)
+        await own.until_page("health/ready", lambda page: page[0] == 503 and "attempts of partitions" in page[1], "a")
         await observer.until_ended(names)
         await _paid_once(own, observer, names)
         assert any(observer.events(name, "handed_over") for name in names)
