@@ -191,7 +191,7 @@ def main(requests: int, rate: float, seconds: float, mode: str, processes: int, 
          every: float, drain: float, scale: bool, probe_ms: float) -> None:  # fmt: skip
     """Run it and print the figures as JSON."""
     figures = asyncio.run(_main(requests, rate, seconds, mode, processes, restarts, every, drain, scale, probe_ms))
-    print(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode())
+    print(orjson.dumps(figures, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
 
 
 if __name__ == "__main__":
