@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 import orjson
@@ -33,10 +33,13 @@ from service.kafka.reading.fetched import Fetched, UnreadableRange
 from service.telemetry.events import LogEvent
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 VERSION = 1
 _ROOM_BYTES = 1_024
 """What a part has beside its piece of the payload: key, headers, ids and numbers."""
+_SMALLEST_PIECE_BYTES = 128
+"""Of a payload in a part: such a part fits the smallest limit that a topic is taken to have."""
 _MOST_PARTS = 10_000
 _MOST_OPEN = 64
 """Results whose parts are gathered at once in one partition; beyond that the oldest is forgotten."""
@@ -49,20 +52,26 @@ class UnreadableNote(ValueError):
 # Facts
 
 
+def _known(kind: type[T], members: dict[str, Any]) -> T:
+    """A dataclass from the members that this version knows: a newer one may have written more (a rollback)."""
+    names = {field.name for field in fields(cast("Any", kind))}
+    return kind(**{name: value for name, value in members.items() if name in names})
+
+
 def _failed_from(members: dict[str, Any]) -> AnalysisFailed:
     given = dict(members["failure"])
-    platform = given.pop("platform")
-    kind = FailureKind(given.pop("kind"))
-    detail = None if platform is None else PlatformErrorDetail(**platform)
-    return AnalysisFailed(Failure(kind, platform=detail, **given), bool(members["published"]))
+    if given["platform"] is not None:
+        given["platform"] = _known(PlatformErrorDetail, given["platform"])
+    given["kind"] = FailureKind(given["kind"])
+    return AnalysisFailed(_known(Failure, given), bool(members["published"]))
 
 
 _FACTS: dict[str, tuple[type[Any], Callable[[dict[str, Any]], Fact]]] = {
-    "ended": (AnalysisEnded, lambda members: AnalysisEnded(Outcome(**members["outcome"]))),
+    "ended": (AnalysisEnded, lambda members: AnalysisEnded(_known(Outcome, members["outcome"]))),
     "failed": (AnalysisFailed, _failed_from),
-    "too_large": (ResultTooLarge, lambda members: ResultTooLarge(**members)),
+    "too_large": (ResultTooLarge, lambda members: _known(ResultTooLarge, members)),
     "cut": (AttemptCut, lambda members: AttemptCut()),
-    "work_failed": (WorkFailed, lambda members: WorkFailed(**members)),
+    "work_failed": (WorkFailed, lambda members: _known(WorkFailed, members)),
 }
 
 
@@ -78,7 +87,7 @@ def _decode_fact(payload: str) -> Fact:
     try:
         parsed = json.loads(payload)
         return _FACTS[parsed["fact"]][1](parsed["members"])
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnreadableNote(f"its fact can't be read: {type(error).__name__}") from error
 
 
@@ -104,7 +113,7 @@ def encode_note(note: Note, topic: str, partition: int, limits: RecordLimits) ->
             return [record(kind="stop", **base, reason=note.reason)]
         case Result():
             payload = _encode_fact(note.fact)  # ASCII, of which quotes and backslashes take two bytes once more
-            piece = max((limits.of(topic) - _ROOM_BYTES - len(key)) // 2, 256)
+            piece = max((limits.of(topic) - _ROOM_BYTES - len(key)) // 2, _SMALLEST_PIECE_BYTES)
             pieces = [payload[at : at + piece] for at in range(0, len(payload), piece)]
             joined_by = uuid4().hex
             return [

@@ -37,6 +37,7 @@ class _Follower:
         self._tail = tail
         self._on_note = on_note
         self._reader = NoteReader()
+        self.placed = False  # whether the consumer reads the partition from where this follower is, or before
         self.closed = False
 
     def take(self, records: list[Fetched]) -> None:
@@ -70,6 +71,8 @@ class HandoverTail:
         self._changed = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
         self._task: Supervised | None = None
+        self._stalled: AIOKafkaConsumer | None = None
+        """The consumer that does not fetch what is there: a fetcher can die without a word."""
         self._told = False
 
     def follow(self, partition: int, offset: int | None, on_note: OnNote) -> _Follower:
@@ -96,16 +99,23 @@ class HandoverTail:
         where = TopicPartition(self._topic, follower.partition)
         if (consumer := self._consumer) is None:
             return False
+        end, before, position = -1, -1, -1
         try:
             async with asyncio.timeout(_ASK_SECONDS):
                 end = (await consumer.end_offsets([where]))[where]
-                # What was handed out is in front of the position, and so are the records that end transactions.
-                while self._consumer is not None and where in consumer.assignment():
-                    if not follower.closed and follower.next is not None and await consumer.position(where) >= end:
+                while self._consumer is consumer and not follower.closed:
+                    # What was handed out is in front of the position, and so are the records that end transactions.
+                    # The position says something of this follower only once it was sought back for it.
+                    position = await consumer.position(where)
+                    if follower.placed and position >= end:
                         return True
+                    before = position if before < 0 else before
                     await asyncio.sleep(_LOOK_SECONDS)
-        except (KafkaError, TimeoutError, OSError):
-            return False
+        except TimeoutError:
+            if follower.placed and 0 <= before == position < end:
+                self._stalled = consumer
+        except (KafkaError, OSError):
+            pass
         return False
 
     async def _run(self) -> None:
@@ -132,19 +142,25 @@ class HandoverTail:
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=_POLL_MS,  # so long a partition waits that is followed while a fetch is under way
         )
+        for follower in self._followers:
+            follower.placed = False
         try:
             await asyncio.wait_for(consumer.start(), kafka.call_timeout_seconds)
             decode_with(consumer, max_batch_bytes=kafka.max_batch_bytes)
             self._changed.set()
             while self._followers:
+                if self._stalled is consumer:
+                    raise TimeoutError("records wait and are not fetched")
                 if self._changed.is_set():
                     self._changed.clear()
                     await asyncio.wait_for(self._assign(consumer), kafka.call_timeout_seconds)
                     self._consumer = consumer
                 for where, records in (await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)).items():
                     self._told = False
-                    for follower in [one for one in self._followers if one.partition == where.partition]:
-                        follower.take(records)
+                    for follower in list(self._followers):
+                        # One that came during this fetch may begin in front of these records: it is placed first.
+                        if follower.partition == where.partition and follower.placed:
+                            follower.take(records)
         finally:
             self._consumer = None
             await consumer.stop()
@@ -153,12 +169,14 @@ class HandoverTail:
         """Read what is followed, each partition from where its slowest follower is."""
         followers = list(self._followers)
         places = {one.partition: TopicPartition(self._topic, one.partition) for one in followers}
-        if consumer.assignment() != set(places.values()):
-            consumer.assign(list(places.values()))
         from_end = {places[one.partition] for one in followers if one.next is None}
         ends = await consumer.end_offsets(list(from_end)) if from_end else {}
+        # No turn of the event loop from here on: nothing is fetched before every place is known.
+        if consumer.assignment() != set(places.values()):
+            consumer.assign(list(places.values()))
         for one in followers:
             if one.next is None:
                 one.next = ends[places[one.partition]]
+            one.placed = True
         for partition, where in places.items():
             consumer.seek(where, min(one.next or 0 for one in followers if one.partition == partition))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import orjson
 import pytest
 from hypothesis import given
@@ -24,7 +27,7 @@ from service.kafka.handover.records import NoteReader, encode_note
 from service.kafka.marker import Marker
 from service.kafka.ports import InRecord, OutRecord
 from service.kafka.reading.fetched import UnreadableRange
-from service.kafka.topics.record_limits import TopicLimits
+from service.kafka.topics.record_limits import SMALLEST_LIMIT_BYTES, TopicLimits
 
 pytestmark = pytest.mark.unit
 
@@ -91,6 +94,39 @@ def test_parts_of_several_results_may_be_mixed_and_there_twice(data: st.DataObje
     found = read(NoteReader(), mixed)
     assert {note.request_id for note in found if isinstance(note, Result)} == {"r-0", "r-1", "r-2"}
     assert all(note in results for note in found)
+
+
+@given(st.text(alphabet='"\\x', min_size=1, max_size=3_000))
+def test_a_result_fits_the_smallest_limit_that_a_topic_is_taken_to_have(text: str) -> None:
+    limits = TopicLimits({TOPIC: SMALLEST_LIMIT_BYTES})
+    result = Result("r" * 128, 99, "a" * 32, AnalysisEnded(Outcome(text, "stop", None)))
+    parts = encode_note(result, TOPIC, 0, limits)
+    assert all(limits.fits(part) for part in parts)
+    assert read(NoteReader(), parts) == [result]
+
+
+@given(FACTS)
+def test_what_a_newer_version_adds_to_a_fact_is_left_out(fact: Fact) -> None:
+    (record,) = encode_note(Result("r", 1, "a", fact), TOPIC, 0, TopicLimits())
+    members = orjson.loads(record.value or b"")
+    payload = json.loads(members["payload"])
+    for holder in (payload["members"], *(held for held in payload["members"].values() if isinstance(held, dict))):
+        holder["of_a_later_version"] = {"any": "thing"}
+    members |= {"payload": json.dumps(payload), "of_a_later_version": 1}
+    assert read(NoteReader(), [replace(record, value=orjson.dumps(members))]) == [Result("r", 1, "a", fact)]
+
+
+def test_a_fact_that_is_nested_without_end_is_passed_over() -> None:
+    deep = {"v": 1, "kind": "result", "request_id": "r", "attempt": 1, "instance": "a", "id": "x", "part": 0}
+    value = orjson.dumps(deep | {"parts": 1, "payload": "[" * 100_000})
+    assert read(NoteReader(), [OutRecord(TOPIC, 0, b"r", value)]) == []
+
+
+def test_the_parts_of_two_tries_are_not_joined() -> None:
+    result = Result("r", 1, "a", AnalysisEnded(Outcome("x" * 20_000, "stop", None)))
+    first, second = (encode_note(result, TOPIC, 0, LIMITS) for _ in range(2))
+    assert read(NoteReader(), [*first[:2], *second[2:]]) == []
+    assert read(NoteReader(), [*first[:2], *second, *first[2:]]) == [result, result]
 
 
 def test_a_result_whose_first_parts_are_missing_is_left_out_and_its_place_is_known() -> None:
