@@ -97,13 +97,17 @@ class HandoverTail:
     async def caught_up(self, follower: _Follower) -> bool:
         """See `Followed.caught_up`."""
         where = TopicPartition(self._topic, follower.partition)
-        if (consumer := self._consumer) is None:
+        consumer = self._consumer
+        if consumer is None:
             return False
         end, before, position = -1, -1, -1
         try:
             async with asyncio.timeout(_ASK_SECONDS):
                 end = (await consumer.end_offsets([where]))[where]
-                while self._consumer is consumer and not follower.closed:
+                while not follower.closed:
+                    replaced = self._consumer is not consumer
+                    if replaced:
+                        return False
                     # What was handed out is in front of the position, and so are the records that end transactions.
                     # The position says something of this follower only once it was sought back for it.
                     position = await consumer.position(where)
