@@ -99,7 +99,7 @@ async def refuse_strangers(settings: Settings) -> None:
                     "different topics fence each other: give one of the two deployments a REELWIRE_KAFKA__GROUP_ID "
                     "of its own"
                 )
-            if member.names is not None and member.names != names:
+            if member.names is not None and names.differences(member.names):
                 raise DeploymentRefused(_differing(own, member, member.names, names))
         return all(member.topics is not None for member in members)
 

@@ -17,8 +17,9 @@ _BEGIN = b"\x00reelwire-topics/1\x00"
 
 _ROLES = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
 
+_BEGIN_LATER = b"\x00reelwire-later-topics/1\x00"
 _LATER_ROLES = ("handovers",)
-"""Told only when they differ from the default: processes of the first version refuse names that they do not know."""
+"""Told in front of `_BEGIN`, where processes of the first version do not look: they refuse a role they do not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +30,35 @@ class TopicNames:
 
     @classmethod
     def of(cls, topics: TopicSettings) -> Self:
-        defaults = TopicSettings.model_fields
-        later = (role for role in _LATER_ROLES if getattr(topics, role) != defaults[role].default)
-        return cls(tuple((role, getattr(topics, role)) for role in sorted([*_ROLES, *later])))
+        return cls(tuple((role, getattr(topics, role)) for role in sorted([*_ROLES, *_LATER_ROLES])))
 
     def behind(self, user_data: bytes) -> bytes:
         """The data of an assignor with these names behind it."""
-        return user_data + _BEGIN + orjson.dumps(dict(self.by_role))
+        first = {role: name for role, name in self.by_role if role in _ROLES}
+        later = {role: name for role, name in self.by_role if role not in _ROLES}
+        return user_data + _BEGIN_LATER + orjson.dumps(later) + _BEGIN + orjson.dumps(first)
 
     @classmethod
     def found_in(cls, user_data: bytes) -> Self | None:
-        """The names in a member's data; None for another program, and for an older version of this one."""
-        _, begin, names = user_data.rpartition(_BEGIN)
+        """The names in a member's data; None for another program, and for an older version that tells none."""
+        before, begin, first = user_data.rpartition(_BEGIN)
         if not begin:
             return None
+        _, begin, later = before.rpartition(_BEGIN_LATER)
         try:
-            return cls(tuple(sorted((str(role), str(name)) for role, name in orjson.loads(names).items())))
-        except (ValueError, AttributeError):
+            told = {**orjson.loads(later), **orjson.loads(first)} if begin else orjson.loads(first)
+            return cls(tuple(sorted((str(role), str(name)) for role, name in told.items())))
+        except (ValueError, TypeError, AttributeError):
             return None
 
     def __getitem__(self, role: str) -> str | None:
         return dict(self.by_role).get(role)
 
     def differences(self, other: TopicNames) -> list[str]:
-        """The roles whose names are not the same in both."""
+        """The roles whose names are not the same in both.
+
+        A role of a later version that only one of them tells is none: the other is of a version without that topic.
+        """
         own, others = dict(self.by_role), dict(other.by_role)
-        return sorted(role for role in own.keys() | others.keys() if own.get(role) != others.get(role))
+        told = own.keys() & others.keys() | {role for role in own.keys() | others.keys() if role in _ROLES}
+        return sorted(role for role in told if own.get(role) != others.get(role))
