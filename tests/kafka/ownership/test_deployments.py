@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -63,24 +62,21 @@ async def test_a_deployment_that_is_gone_does_not_block_its_successor_and_may_no
 
 
 async def test_of_two_new_groups_that_start_at_once_at_most_one_serves(world: World, eventually: Any) -> None:
-    members = [world.member(group_id=f"{world.settings.kafka.group_id}-{name}") for name in "ab"]
-    tasks: list[asyncio.Task[None]] = []
-    for member in members:
-        await member.__aenter__()
-        assert member.task is not None
-        tasks.append(member.task)
+    async with (
+        world.member(group_id=f"{world.settings.kafka.group_id}-a") as a,
+        world.member(group_id=f"{world.settings.kafka.group_id}-b") as b,
+    ):
+        tasks = {member: member.task for member in (a, b) if member.task is not None}
 
-    def decided() -> bool:
-        return any(task.done() for task in tasks)
+        def decided() -> bool:
+            """Each is refused or has all; both are refused if each was the first to one of the partitions."""
+            return all(task.done() or member.serving() == [0, 1] for member, task in tasks.items())
 
-    await eventually(decided, "one of them is refused")
-    refused = [member for member, task in zip(members, tasks, strict=True) if task.done()]
-    for member in refused:
-        assert isinstance(await member.failure(), DeploymentRefused)
-    for member in members:
-        if member not in refused:
-            await member.serves(0, 1)
-        await member.stop()
+        await eventually(decided, "each of them is refused or serves")
+        refused = [member for member, task in tasks.items() if task.done()]
+        assert refused, "two deployments serve the same topics"
+        for member in refused:
+            assert isinstance(await member.failure(), DeploymentRefused)
 
 
 async def _other_topics(world: World, make_topics: TopicMaker) -> TopicSettings:
