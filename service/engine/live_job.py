@@ -71,6 +71,7 @@ class LiveJob:
         "completion_bytes",
         "cut_short",
         "deadline_timer",
+        "doubted",
         "failing_since_ms",
         "fresh",
         "job",
@@ -105,6 +106,7 @@ class LiveJob:
         self.completion: Event | None = None  # the completion that is being written
         self.completion_bytes: int | None = None  # the size of its record
         self.begun = False  # set by work: the call of the attempt may have been sent, so it may be billed
+        self.doubted = False  # it was taken back before a rebalance, and that may land behind our own marker
         self.unsaved: tuple[int, Fact] | None = None  # an attempt and how it ended, until that is durable
         self.awaited: Awaited | None = None  # who waits for this attempt, which another process carries
 

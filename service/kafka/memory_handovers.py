@@ -40,6 +40,10 @@ class MemoryNotes:
         for follower in list(self.followers):
             follower.wake()
 
+    def waiting(self) -> int:
+        """How many notes are held."""
+        return len(self._waiting)
+
     def placed(self, partition: int) -> list[PlacedNote]:
         """Everything in a partition."""
         return [PlacedNote(offset, note) for offset, note in enumerate(self.notes[partition])]

@@ -130,6 +130,31 @@ async def test_an_attempt_of_which_nothing_was_sent_keeps_its_number(all_of: Pro
         assert all_of.calls() == 1
 
 
+async def test_an_attempt_that_was_taken_back_too_late_is_affirmed_before_it_is_sent(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        a.writer.held = True
+        batch = await a.prepare(a.record(analyze(**STREAM)))
+        a.writer.submit(batch.unit)
+        a.writer.go()
+        await batch.durable()
+        a.lease.paying = False
+        await until(lambda: a.live().work is not None)
+        held = Held()
+        a.platform.streams.append([TEXTS[0], held, *TEXTS[1:]])
+        all_of.notes.held = True
+        await a.engine.moving()  # no broker answers: the note is under way when the wait for it is over
+        all_of.notes.notes[0].append(Owned("a"))  # the partition was kept, and marked anew in front of that note
+        a.lease.paying = True
+        await passed(1)
+        assert all_of.calls() == 0
+        all_of.notes.go()
+        await held.reached.wait()
+        assert [type(note) for note in all_of.notes.notes[0]] == [Owned, Released, Carrying]
+        await a.let_go()  # a dies, in no orderly way
+        await b.take_over()
+        assert (await b.completed())["attempt"] == 2
+
+
 async def test_a_chain_of_three_owners(all_of: Processes) -> None:
     async with all_of.make("a") as a, all_of.make("b") as b, all_of.make("c") as c:
         held = await stream_held(a, *TEXTS)
@@ -191,6 +216,21 @@ async def test_a_carrier_without_its_word_holds_back_and_gets_it_again_by_readin
         assert (await b.completed())["attempt"] == 1
         assert [(f["sequence"], f["text"]) for f in b.fragments()] == list(enumerate(TEXTS))
         assert all_of.calls() == 1
+
+
+async def test_a_long_outage_does_not_heap_up_words(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = await stream_held(a, *TEXTS)
+        await a.lose()
+        await b.take_over()
+        all_of.notes.held = True
+        await passed(600)
+        assert all_of.notes.waiting() == 1
+        all_of.notes.go()
+        await until(lambda: a.engine.carrier.may_send(0))
+        a.sender.go()
+        held.go.set()
+        assert (await b.completed())["attempt"] == 1
 
 
 async def test_a_canceled_request_stops_its_carrier(all_of: Processes) -> None:

@@ -33,9 +33,11 @@ async def announce(
 ) -> dict[tuple[int, str], Said]:
     """Say which attempts run here, and take back those of which nothing was sent. Bounded in time, never raises.
 
-    Returns what was delivered, by partition and request id. Nothing may be sent to the platform while this runs.
+    Returns what was delivered, by partition and request id. Nothing may be sent to the platform while this runs; an
+    attempt whose taking back was not delivered in time is `doubted` from then on.
     """
     waiting: dict[tuple[int, str], tuple[int, asyncio.Future[RecordPosition]]] = {}
+    taken_back: list[tuple[LiveJob, asyncio.Future[RecordPosition]]] = []
     for live, attempt in running:
         job = live.job
         if live.begun:
@@ -44,11 +46,19 @@ async def announce(
         else:
             released = Released(job.request_id, attempt, handovers.instance, unused=True)
             delivery = handovers.append(job.partition, released)
+            taken_back.append((live, delivery))
         consume(delivery)
-    if waiting:
-        await asyncio.wait([delivery for _, delivery in waiting.values()], timeout=ANNOUNCE_SECONDS)
-    said: dict[tuple[int, str], Said] = {}
-    for where, (attempt, delivery) in waiting.items():
-        if delivery.done() and not delivery.cancelled() and delivery.exception() is None:
-            said[where] = Said(attempt, delivery.result().offset, now)
-    return said
+    deliveries = [delivery for _, delivery in (*waiting.values(), *taken_back)]
+    if deliveries:
+        await asyncio.wait(deliveries, timeout=ANNOUNCE_SECONDS)
+    for live, delivery in taken_back:
+        live.doubted = live.doubted or not _delivered(delivery)
+    return {
+        where: Said(attempt, delivery.result().offset, now)
+        for where, (attempt, delivery) in waiting.items()
+        if _delivered(delivery)
+    }
+
+
+def _delivered(delivery: asyncio.Future[RecordPosition]) -> bool:
+    return delivery.done() and not delivery.cancelled() and delivery.exception() is None

@@ -73,6 +73,7 @@ class _Carried:
     since: float
     announced: bool
     fact: Fact | None = None  # how it ended, until the note of that is delivered
+    renewal: asyncio.Future[RecordPosition] | None = None  # the last word for it
 
 
 class _Place:
@@ -262,9 +263,10 @@ class Carrier:
             del self._ended_lately[where]
         last: dict[int, asyncio.Future[RecordPosition]] = {}
         for (partition, request_id), one in self._carried.items():
-            if one.announced and one.fact is None:
+            # While no broker answers one word waits, and not one for every three seconds.
+            if one.announced and one.fact is None and (one.renewal is None or one.renewal.done()):
                 note = Carrying(request_id, one.attempt, self._handovers.instance)
-                last[partition] = self._append(partition, note)
+                last[partition] = one.renewal = self._append(partition, note)
         for partition, delivery in last.items():
             delivery.add_done_callback(partial(self._renewed, partition, sent_at))
 
@@ -272,6 +274,8 @@ class Carrier:
         place = self._places.get(partition)
         if place is not None and not done.cancelled() and done.exception() is None:
             place.word.renewed(done.result().offset, sent_at)
+            if sent_at + RENEW_SECONDS < self._now():
+                self.renew()  # it was under way for so long that it may be good for nothing
 
     async def run(self) -> None:
         """Renew what was said, for ever. Asleep while nothing is carried."""
