@@ -189,7 +189,7 @@ async def test_what_outlasts_the_drain_begins_again_at_once(own: Stage) -> None:
     async with own.watching() as observer:
         await _under_way(observer, names)
         carrier = await _move(own, "a", "b")
-        assert await asyncio.wait_for(carrier.ended(), 15) == 0
+        assert await asyncio.wait_for(carrier.ended(), 60) == 0
         await observer.until_ended(names, seconds=60)
         assert {(observer.completion(name) or {})["attempt"] for name in names} == {2}
     assert await own.broken_promises() == []

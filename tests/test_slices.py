@@ -1,0 +1,56 @@
+"""Long works give way to everything else, however many of them there are."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import pairwise
+
+import pytest
+
+from service.slices import SLICE_SECONDS, Slices
+
+pytestmark = pytest.mark.unit
+
+
+def _busy() -> None:
+    until = time.perf_counter() + SLICE_SECONDS
+    while time.perf_counter() < until:
+        pass
+
+
+async def _work(name: str, parts: int, log: list[str]) -> None:
+    slices = Slices()
+    for _ in range(parts):
+        _busy()
+        log.append(name)
+        await slices.turn()
+
+
+async def test_one_long_work_goes_on_in_each_round_of_the_loop() -> None:
+    log: list[str] = []
+    works = [asyncio.create_task(_work(name, 5, log)) for name in "abcdef"]
+    while not all(work.done() for work in works):
+        log.append("round")
+        await asyncio.sleep(0)
+    rounds = [here for here, what in enumerate(log) if what == "round"]
+    between = [after - before - 1 for before, after in pairwise(rounds)]
+    assert max(between[1:]) == 1, "two works went on in one round"
+    assert [what for what in log if what != "round"][6:12] == list("abcdef"), "each has its turn"
+
+
+async def test_a_canceled_work_holds_up_nothing() -> None:
+    log: list[str] = []
+    works = [asyncio.create_task(_work(name, 3, log)) for name in "abc"]
+    await asyncio.sleep(0)
+    works[0].cancel()
+    await asyncio.gather(*works, return_exceptions=True)
+    assert log.count("b") == log.count("c") == 3
+
+
+async def test_work_within_its_slice_is_not_held_up() -> None:
+    slices = Slices()
+    other = asyncio.create_task(asyncio.sleep(0))
+    await slices.turn()
+    assert not other.done()
+    await other
