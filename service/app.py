@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -32,6 +31,7 @@ from service.kafka.writing.sender import IdempotentSender
 from service.kafka.writing.writer import TransactionalWriter
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter, ConsumerOffsets
 from service.key_watch import KeyWatch
+from service.memory import give_memory_back, spare_full_collections
 from service.ops.health import Health, heartbeat
 from service.ops.server import OpsServer
 from service.platform.client import PlatformClient
@@ -46,7 +46,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _AGAIN_SECONDS = 2.0
-_GC_THRESHOLDS = (10_000, 20, 50)
 
 
 class Service:
@@ -265,19 +264,10 @@ async def run(settings: Settings) -> None:
     await service.run()
 
 
-def _spare_full_collections() -> None:
-    """Full garbage collections stop the loop for tens of milliseconds when thousands of jobs are held.
-
-    Jobs are freed by their reference counts; what is loaded by now lives as long as the process.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
-
-
 def main(settings: Settings) -> int:
     """Configure the process and run; the exit code. Errors pass through: the command line words them."""
     configure_logging(settings)
-    _spare_full_collections()
+    spare_full_collections()
+    give_memory_back()
     uvloop.run(run(settings))
     return 0

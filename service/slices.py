@@ -50,11 +50,20 @@ _queue: _Queue | None = None
 
 
 def _queue_of_this_loop() -> _Queue:
-    global _queue  # noqa: PLW0603  # a process has one event loop; tests have one after the other
+    global _queue  # a process has one event loop; tests have one after the other
     loop = asyncio.get_running_loop()
     if _queue is None or _queue.loop is not loop:
         _queue = _Queue(loop)
     return _queue
+
+
+async def own_turn() -> None:
+    """Wait for a round of the event loop in which no other long work goes on, and no other that has waited like this.
+
+    Hundreds of jobs may become durable at once. Each begins with a few milliseconds of work, and
+    all would in one round.
+    """
+    await _queue_of_this_loop().wait()
 
 
 class Slices:

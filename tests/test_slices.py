@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from service.slices import SLICE_SECONDS, Slices
+from service.slices import SLICE_SECONDS, Slices, own_turn
 
 pytestmark = pytest.mark.unit
 
@@ -54,3 +54,18 @@ async def test_work_within_its_slice_is_not_held_up() -> None:
     await slices.turn()
     assert not other.done()
     await other
+
+
+async def test_works_that_wait_for_a_turn_of_their_own_begin_in_one_round_each() -> None:
+    log: list[str] = []
+
+    async def begin() -> None:
+        await own_turn()
+        log.append("begun")
+
+    works = [asyncio.create_task(begin()) for _ in range(20)]
+    while not all(work.done() for work in works):
+        log.append("round")
+        await asyncio.sleep(0)
+    assert all(pair != ("begun", "begun") for pair in pairwise(log))
+    assert log.count("begun") == 20

@@ -6,9 +6,10 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from service.domain.handover import GOOD_FOR_MS
 from service.failpoints import Point
 
-Action = Literal["kill", "stop", "freeze", "thaw", "start"]
+Action = Literal["kill", "stop", "freeze", "thaw", "start", "replace", "kill_leaving", "freeze_leaving", "thaw_leaving"]
 
 _FAULTS: tuple[dict[str, Any], ...] = (
     {"operation": "task_create", "do": {"close": "after"}},
@@ -30,7 +31,11 @@ _FAULTS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """`action` to `process`, `at` seconds after the start. `stop` is SIGTERM, `freeze` SIGSTOP, `thaw` SIGCONT."""
+    """`action` to `process`, `at` seconds after the start. `stop` is SIGTERM, `freeze` SIGSTOP, `thaw` SIGCONT.
+
+    `replace` is an orderly restart: SIGTERM, and a new process in its place at once, while the old one carries its
+    streams to their end. `…_leaving` is done to that old process, if it is still there.
+    """
 
     at: float
     process: str
@@ -79,19 +84,36 @@ def make_outages(seed: int, seconds: float) -> tuple[Outage, ...]:
 
 
 def make_chaos(
-    seed: int, processes: tuple[str, ...], seconds: float, session_seconds: float, *, outages: bool = False
+    seed: int,
+    processes: tuple[str, ...],
+    seconds: float,
+    session_seconds: float,
+    *,
+    extra: tuple[str, ...] = (),
+    outages: bool = False,
+    orderly: bool = False,
 ) -> Chaos:
-    """Each process is disturbed again and again until `seconds` are over; the broker too if `outages` is true."""
+    """Each process is disturbed again and again until `seconds` are over; the broker too if `outages` is true.
+
+    `extra` processes come and go in an orderly way, as when a group is scaled out and in; they are not running at the
+    beginning. With `orderly` nothing else happens than that, and orderly restarts.
+    """
     rng = random.Random(f"chaos {seed}")
     disturbances: list[Disturbance] = []
+    for process in extra:
+        at = rng.uniform(1, 4)
+        while at < seconds:
+            until = at + rng.uniform(4, 8)
+            disturbances += [Disturbance(at, process, "start"), Disturbance(until, process, "stop")]
+            at = until + rng.uniform(3, 8)
     for process in processes:
         at = rng.uniform(2, 9)
         while at < seconds:
-            planned = _sequence(rng, process, at, session_seconds)
-            disturbances.extend(_armed(rng, disturbance) for disturbance in planned)
+            planned = [Disturbance(at, process, "replace")] if orderly else _sequence(rng, process, at, session_seconds)
+            disturbances.extend(planned if orderly else (_armed(rng, disturbance) for disturbance in planned))
             at = planned[-1].at + rng.uniform(4, 11)
     faults = []
-    for _ in range(round(seconds / 5)):
+    for _ in range(0 if orderly else round(seconds / 5)):
         rule = dict(rng.choice(_FAULTS))
         rule |= {"times": rng.randint(1, 3), "probability": rng.choice([0.3, 1.0]), "seed": rng.randrange(10**6)}
         faults.append(PlannedFault(rng.uniform(0, seconds), rule))
@@ -109,7 +131,10 @@ def _armed(rng: random.Random, disturbance: Disturbance) -> Disturbance:
 
 
 def _sequence(rng: random.Random, process: str, at: float, session: float) -> list[Disturbance]:
-    kind = rng.choices(["killed", "stopped", "frozen", "napping", "killed_frozen"], [42, 20, 20, 10, 8])[0]
+    kinds = {"killed": 36, "stopped": 14, "frozen": 16, "napping": 10, "killed_frozen": 8, "replaced": 16}
+    kind = rng.choices(list(kinds), list(kinds.values()))[0]
+    if kind == "replaced":
+        return _replaced(rng, process, at)
     if kind == "killed":
         return [Disturbance(at, process, "kill"), Disturbance(at + rng.choice([0.1, 1.0, 3.0, 6.0]), process, "start")]
     if kind == "stopped":
@@ -123,3 +148,16 @@ def _sequence(rng: random.Random, process: str, at: float, session: float) -> li
             Disturbance(until + 1, process, "start"),
         ]
     return [Disturbance(at, process, "freeze"), Disturbance(until, process, "thaw")]
+
+
+def _replaced(rng: random.Random, process: str, at: float) -> list[Disturbance]:
+    """An orderly restart. Half of the processes that are replaced die, or freeze past their word, while they carry."""
+    planned = [Disturbance(at, process, "replace")]
+    then = rng.choices(["nothing", "killed", "frozen"], [50, 30, 20])[0]
+    soon = at + rng.uniform(0.5, 3)
+    if then == "killed":
+        planned.append(Disturbance(soon, process, "kill_leaving"))
+    if then == "frozen":
+        planned.append(Disturbance(soon, process, "freeze_leaving"))
+        planned.append(Disturbance(soon + GOOD_FOR_MS / 1000 + rng.uniform(1, 3), process, "thaw_leaving"))
+    return planned

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,10 +25,16 @@ _ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 class Fleet:
     """Disturbs processes and notes what was done to them."""
 
-    programs: Mapping[str, Program]
+    programs: MutableMapping[str, Program]
+    """The process of each name; `replace` puts another one in its place."""
+    spares: MutableMapping[str, Program]
+    """Who takes the place of each, and was replaced by it the last time."""
     session_seconds: float
+    extra: tuple[str, ...] = ()
+    """Names that are not running at first."""
     kills: int = 0
     stops: int = 0
+    replaced: int = 0
     freezes: list[tuple[float, float]] = field(default_factory=list)
     """Wall-clock time from SIGSTOP to SIGCONT (or the kill) of each."""
     exits: list[str] = field(default_factory=list)
@@ -44,11 +50,17 @@ class Fleet:
     _down: set[str] = field(default_factory=set)
     _frozen: dict[str, float] = field(default_factory=dict)
     _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _replaced: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _killed: set[str] = field(default_factory=set)
+    _asleep: dict[str, float] = field(default_factory=dict)
+    """Replaced processes that are frozen while they carry: since when."""
     _began: float = field(default_factory=time.monotonic)
 
     async def start_all(self) -> None:
-        for program in self.programs.values():
-            await self._start(program)
+        self._down.update(self.extra)
+        for name, program in self.programs.items():
+            if name not in self.extra:
+                await self._start(program)
 
     async def apply(self, disturbance: Disturbance) -> None:
         """Carry out one disturbance. Does nothing if the process is not running."""
@@ -71,6 +83,15 @@ class Fleet:
             case "thaw" if program.running:
                 _send(program, signal.SIGCONT)
                 self._thawed(name)
+            case "replace" if program.running and name not in self._frozen:
+                await self._replace(name, program)
+            case "kill_leaving" if self._carries(name):
+                await self._kill_leaving(name)
+            case "freeze_leaving" if self._carries(name):
+                _send(self.spares[name], signal.SIGSTOP)
+                self._asleep[name] = time.time()
+            case "thaw_leaving":
+                self._wake(name)
             case "start":
                 leaving = self._leaving.pop(name, None)
                 if leaving is not None:
@@ -82,7 +103,39 @@ class Fleet:
                     await self._start(program, **({VARIABLE: disturbance.armed} if disturbance.armed else {}))
                 self._down.discard(name)
             case _:
-                self.note(f"{name} was not running")
+                self.note(f"nothing to {disturbance.action}: {name} is not running, or frozen")
+
+    async def _replace(self, name: str, program: Program) -> None:
+        """SIGTERM to the one, and start the other in its place. The one before, if it is still there, is killed."""
+        self._wake(name)
+        spare = self.spares[name]
+        if spare.running:
+            await self._kill_leaving(name)
+        left = self._replaced.pop(name, None)
+        if left is not None:
+            await left
+        self.replaced += 1
+        self._killed.discard(spare.name)
+        self._armed.pop(name, None)
+        self.programs[name], self.spares[name] = spare, program
+        self._replaced[name] = asyncio.create_task(self._leave(program))
+        await self._start(spare)
+
+    async def _kill_leaving(self, name: str) -> None:
+        self._wake(name)
+        self._killed.add(self.spares[name].name)
+        await self.spares[name].kill()
+        self.kills += 1
+
+    def _carries(self, name: str) -> bool:
+        return self.spares[name].running and name not in self._asleep
+
+    def _wake(self, name: str) -> None:
+        """Let the replaced process go on, if it was frozen."""
+        since = self._asleep.pop(name, None)
+        if since is not None:
+            _send(self.spares[name], signal.SIGCONT)
+            self.freezes.append((since, time.time()))
 
     async def supervise(self) -> None:
         """Until cancelled: start again what ended by itself, and go on with what froze itself at a failpoint."""
@@ -121,7 +174,8 @@ class Fleet:
         self._down.update(self.programs)
         for name in self.programs:
             self._thawed(name)  # SIGTERM comes with a SIGCONT
-        await asyncio.gather(*(self._leave(program) for program in self.programs.values()))
+            self._wake(name)
+        await asyncio.gather(*(self._leave(program) for program in self.programs.values()), *self._replaced.values())
 
     def note(self, what: str) -> None:
         clock = datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3]
@@ -146,6 +200,8 @@ class Fleet:
 
     async def _leave(self, program: Program) -> None:
         code = await program.stop(seconds=_STOP_SECONDS)
+        if program.name in self._killed:
+            return
         # A process that was still loading modules has no handler for SIGTERM yet.
         if code != 0 and not (code == _ENDED_BY_SIGTERM and self._was_loading(program)):
             self.wrong_exits.append(f"{program.name} ended with {code} after SIGTERM")

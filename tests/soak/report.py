@@ -23,13 +23,20 @@ class Plan:
     partitions: int = 6
     outages: bool = False
     """The broker is killed and restarted too; it must be one of the run's own."""
+    orderly: bool = False
+    """Processes only come and go as in a deploy or when a group is scaled. No failure of any kind."""
     delivery: Delivery = "exactly_once"
 
     @property
     def again(self) -> str:
         """The command that repeats this run."""
-        kind = "brokers" if self.outages else "nothing"
+        kind = "brokers" if self.outages else "orderly" if self.orderly else "nothing"
         return f'SOAK_SEEDS={self.seed} SOAK_DELIVERY={self.delivery} make soak ARGS="-k {kind}"'
+
+    @property
+    def chaos(self) -> dict[str, bool]:
+        """What kinds of disturbance there are."""
+        return {"outages": self.outages, "orderly": self.orderly}
 
     @property
     def idempotency(self) -> str:
@@ -54,12 +61,14 @@ class Summary:
     canceled: int
     kills: int
     stops: int
+    replaced: int
     freezes: int
     points: int
     outages: int
     exits: int
     takeovers: int
     attempts: int
+    handed_over: int
     interrupted: int
     late_fragments: int
     uploads: int

@@ -30,6 +30,8 @@ from tests.soak.scenario import Clips, Planned, Scenario, make_scenario
 from tests.soak.verdict import Sent
 
 PROCESSES = ("a", "b", "c")
+EXTRA = ("d",)
+"""Comes and goes, as when a group is scaled out and in."""
 _SESSION_SECONDS = 3.0
 _ENVIRONMENT = {
     "REELWIRE_KAFKA__SESSION_TIMEOUT_MS": "3000",
@@ -40,7 +42,7 @@ _ENVIRONMENT = {
     "REELWIRE_JOBS__RETRY_INITIAL_SECONDS": "0.2",
     "REELWIRE_JOBS__RETRY_MAX_SECONDS": "2",
     "REELWIRE_JOBS__MAX_ATTEMPTS": "20",
-    "REELWIRE_SHUTDOWN__DRAIN_SECONDS": "2",
+    "REELWIRE_SHUTDOWN__DRAIN_SECONDS": "6",
     "REELWIRE_ASSETS__CLAIM_SECONDS": "5",
 }
 _PACE = {
@@ -74,7 +76,12 @@ class Soak:
             file_roots=(self._videos,),
             emulator_options=("--idempotency", plan.idempotency),
         )
-        self._fleet = Fleet({name: self._system.service(name) for name in PROCESSES}, _SESSION_SECONDS)
+        self._fleet = Fleet(
+            {name: self._system.service(name) for name in (*PROCESSES, *EXTRA)},
+            {name: self._system.service(f"{name}2") for name in (*PROCESSES, *EXTRA)},
+            _SESSION_SECONDS,
+            EXTRA,
+        )
         self._sent: list[Sent] = []
         self._outages: list[tuple[float, float]] = []
         """Wall-clock time of each outage, until the broker answered again."""
@@ -84,12 +91,13 @@ class Soak:
         began = time.monotonic()
         plan = self.plan
         scenario = make_scenario(plan.seed, plan.requests, plan.seconds, await self._clips(), plan.partitions)
-        chaos = make_chaos(plan.seed, PROCESSES, plan.seconds, _SESSION_SECONDS, outages=plan.outages)
+        chaos = make_chaos(plan.seed, PROCESSES, plan.seconds, _SESSION_SECONDS, **plan.chaos, extra=EXTRA)
         try:
             await self._system.start()
             await self._system.pace(**_PACE)
             await self._fleet.start_all()
-            for name, program in self._fleet.programs.items():
+            for name in PROCESSES:
+                program = self._fleet.programs[name]
                 await program.ready(f"{self._system.url(name)}/health/ready")
             self._fleet.note("all are ready")
             supervising = asyncio.create_task(self._fleet.supervise())
@@ -204,6 +212,7 @@ class Soak:
             *fragments_differ,
             *verdict.unexplained_late_fragments(late, disturbed),
             *verdict.paid(seen, stats),
+            *(verdict.never_cut(seen, stats) if plan.orderly else ()),
             *(verdict.in_order(seen) if plan.ordering == "key" else ()),
             *uploaded_again,
             *fleet.exits,
@@ -223,12 +232,14 @@ class Soak:
             canceled=sum(record.type == "canceled" for record in completions),
             kills=fleet.kills,
             stops=fleet.stops,
+            replaced=fleet.replaced,
             freezes=len(fleet.freezes),
             points=len(fleet.points),
             outages=len(self._outages),
             exits=len(fleet.exits),
             takeovers=events["partition_taken"],
             attempts=sum(record.attempt for record in completions if record.body.get("mode") or record.attempt > 1),
+            handed_over=sum(len(seen.events(name, "handed_over")) for name in seen.completions),
             interrupted=sum(record.type == "interrupted" for records in seen.progress.values() for record in records),
             late_fragments=len(late),
             uploads=sum(len(assets) for assets in stats["assets"]["by_sha256"].values()),

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.unit
 
 CLIPS = Clips((Path("/videos/a.mp4"), Path("/videos/b.mp4")), (b"c", b"d"))
 PROCESSES = ("a", "b", "c")
+EXTRA = ("d",)
 
 
 def _scenario(seed: int) -> Scenario:
@@ -51,11 +52,21 @@ def test_repetitions_and_cancels_follow_their_request_to_its_partition(seed: int
 
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_blows_leave_every_process_running(seed: int) -> None:
-    disturbances = make_chaos(seed, PROCESSES, 45, 3).disturbances
-    last = {disturbance.process: disturbance.action for disturbance in disturbances}
+    disturbances = make_chaos(seed, PROCESSES, 45, 3, extra=EXTRA).disturbances
+    last = {one.process: one.action for one in disturbances if not one.action.endswith("_leaving")}
 
     assert {disturbance.action for disturbance in disturbances} >= {"kill", "start"}
-    assert set(last.values()) <= {"start", "thaw"}
+    assert {last[name] for name in PROCESSES} <= {"start", "thaw", "replace"}
+    assert {last[name] for name in EXTRA} == {"stop"}
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_orderly_moves_are_nothing_else(seed: int) -> None:
+    chaos = make_chaos(seed, PROCESSES, 45, 3, extra=EXTRA, orderly=True)
+
+    assert {one.action for one in chaos.disturbances if one.process in PROCESSES} == {"replace"}
+    assert {one.action for one in chaos.disturbances if one.process in EXTRA} == {"start", "stop"}
+    assert not chaos.faults
 
 
 @pytest.mark.parametrize("seed", range(1, 11))

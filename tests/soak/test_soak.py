@@ -35,6 +35,16 @@ def test_the_same_holds_while_brokers_are_killed_and_restarted(seed: int, run_so
     assert result.summary.outages >= 2
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", seeds_wanted())
+def test_orderly_moves_cut_nothing(seed: int, run_soak: RunSoak) -> None:
+    result = run_soak(Plan(seed=seed, requests=REQUESTS, orderly=True))
+
+    assert result.broken == []
+    assert result.summary.handed_over > 0
+
+
 @pytest.mark.acceptance
 def test_the_same_holds_on_a_small_scale(run_soak: RunSoak) -> None:
     result = run_soak(Plan(seed=141, requests=60, seconds=9, files=3, inline=2))

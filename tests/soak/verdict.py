@@ -111,6 +111,17 @@ def paid(seen: Evidence, stats: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} ended with task {task}, which the platform never made"
 
 
+def never_cut(seen: Evidence, stats: Mapping[str, Any]) -> Iterator[str]:
+    """Promise 6, where all moves are orderly and shorter than the drain: nothing is cut off, or begun twice."""
+    for name in seen.completions:
+        for event in seen.events(name, "interrupted"):
+            yield f"{name} was cut off in attempt {event['attempt']}, and all moves were orderly"
+    begun = Counter(entry["prompt"].split()[0] for entry in stats["posts"] if entry.get("generation_id"))
+    for name, count in begun.items():
+        if count > 1:
+            yield f"{name} was analysed {count} times, and all moves were orderly"
+
+
 def in_order(seen: Evidence) -> Iterator[str]:
     """Promise 5, where it is asked for: of one key, none is begun before the one under way has ended."""
     runs: dict[tuple[int, bytes], list[tuple[float, float, str]]] = defaultdict(list)

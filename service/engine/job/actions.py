@@ -30,6 +30,7 @@ from service.engine.work.sync import run_sync
 from service.engine.work.task import cancel_task, make_task
 from service.engine.work.video import get_video
 from service.failpoints import Point, failpoint
+from service.slices import own_turn
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
@@ -189,10 +190,17 @@ class Actions:
             attempt=job.attempt,
             task_id=job.task_id,
         )
-        task = asyncio.create_task(work, name=job.request_id, context=variables)
+        task = asyncio.create_task(_in_turn(work), name=job.request_id, context=variables)
         live.work = task
         began = live.job.phase
         task.add_done_callback(lambda done: _work_done(live, done, began))
+        task.add_done_callback(lambda done: work.close())  # it has not begun if the task was stopped in its first turn
+
+
+async def _in_turn(work: Coroutine[Any, Any, None]) -> None:
+    """Begin work when nothing else that is long goes on."""
+    await own_turn()
+    await work
 
 
 def _work_done(live: LiveJob, task: asyncio.Task[None], began: Phase) -> None:
