@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from enum import Enum
 from typing import Any, Protocol
 
@@ -43,6 +43,25 @@ STEADY_SECONDS = 10.0
 
 _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 30.0
+
+
+_CANCEL_AGAIN_SECONDS = 1.0
+
+
+async def end_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel tasks and wait for their ends. Never raises; what they raised is dropped.
+
+    A cancellation may be lost on the way: `asyncio.wait_for` of Python 3.11 drops the one that comes just when its work
+    is done, and libraries use it. So a task that goes on is canceled again.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_SECONDS)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # seen, so that asyncio does not log it
 
 
 class _Rule(Enum):
@@ -134,8 +153,7 @@ class Supervised:
     async def stop(self) -> None:
         """Cancel the task and wait for its end. Never raises."""
         self._stopping = True
-        self.task.cancel()
-        await asyncio.wait({self.task})
+        await end_all({self.task})
 
     def release(self) -> None:
         """The task may return from now on."""

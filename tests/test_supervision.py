@@ -10,7 +10,7 @@ import pytest
 from service import supervision
 from service.errors import ProcessError
 from service.ops.health import Health
-from service.supervision import MAX_FAILURES, Supervisor
+from service.supervision import MAX_FAILURES, Supervisor, end_all
 from service.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.unit
@@ -175,3 +175,23 @@ async def test_a_failed_task_shows_in_health_until_it_runs_again(monkeypatch: py
     assert "ValueError: lost its way" in str(health.ready().body)
     await until(lambda: health.ready().ok)
     await supervisor.close()
+
+
+async def test_a_task_that_drops_a_cancellation_is_ended_all_the_same() -> None:
+    dropped = 0
+
+    async def stubborn() -> None:
+        nonlocal dropped
+        while True:
+            try:
+                await asyncio.sleep(3_600)
+            except asyncio.CancelledError:
+                if dropped:
+                    raise
+                dropped += 1
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await end_all({task})
+    assert task.cancelled()
+    assert dropped == 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from service.failpoints import VARIABLE
+from service.sandbox.errors import ProgramError
 from service.sandbox.program import Program
 from service.telemetry.events import LogEvent
 from tests.soak.chaos import Disturbance
@@ -148,7 +149,7 @@ class Fleet:
                     self.note(self.exits[-1])
                     self._armed.pop(name, None)
                     await self._start(program)
-                with suppress(OSError):  # it may end just now
+                with suppress(OSError, ProgramError):  # it may end, or be starting, just now
                     if program.running and program.frozen:
                         await self._frozen_itself(name)
 

@@ -149,7 +149,8 @@ class HandoverTail:
         for follower in self._followers:
             follower.placed = False
         try:
-            await asyncio.wait_for(consumer.start(), kafka.call_timeout_seconds)
+            async with asyncio.timeout(kafka.call_timeout_seconds):
+                await consumer.start()
             decode_with(consumer, max_batch_bytes=kafka.max_batch_bytes)
             self._changed.set()
             while self._followers:
@@ -157,7 +158,8 @@ class HandoverTail:
                     raise TimeoutError("records wait and are not fetched")
                 if self._changed.is_set():
                     self._changed.clear()
-                    await asyncio.wait_for(self._assign(consumer), kafka.call_timeout_seconds)
+                    async with asyncio.timeout(kafka.call_timeout_seconds):
+                        await self._assign(consumer)
                     self._consumer = consumer
                 for where, records in (await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)).items():
                     self._told = False

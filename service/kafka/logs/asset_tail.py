@@ -114,7 +114,8 @@ class AssetTail:
             max_partition_fetch_bytes=_FETCH_BYTES,
         )
         try:
-            await asyncio.wait_for(consumer.start(), self._settings.kafka.call_timeout_seconds)
+            async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
+                await consumer.start()
             decode_with(consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
             places = await self._assign(consumer)
             checked, before = self._clock.monotonic(), dict(self._positions)

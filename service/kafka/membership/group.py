@@ -36,6 +36,7 @@ from service.kafka.other_clients.topic_names import TopicNames
 from service.kafka.reading.fetched import Fetched
 from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
+from service.supervision import end_all
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
@@ -158,8 +159,7 @@ class Group:
             return
         stopping = asyncio.create_task(consumer.stop())
         await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
-        stopping.cancel()
-        await asyncio.wait({stopping})
+        await end_all({stopping})
 
     # What the group says
 

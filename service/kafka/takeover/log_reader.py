@@ -58,7 +58,8 @@ class LogReader:
 
     async def __aenter__(self) -> Self:
         try:
-            await asyncio.wait_for(self._consumer.start(), self._settings.call_timeout_seconds)
+            async with asyncio.timeout(self._settings.call_timeout_seconds):
+                await self._consumer.start()
         except (KafkaError, TimeoutError) as error:
             await self._consumer.stop()
             raise RestoreFailed(f"a reader can't connect: {reason_of(error)}") from error
@@ -84,7 +85,8 @@ class LogReader:
         loop = asyncio.get_running_loop()
         position, since = -1, loop.time()
         try:
-            beginning = await asyncio.wait_for(consumer.beginning_offsets([where]), self._stall_seconds)
+            async with asyncio.timeout(self._stall_seconds):
+                beginning = await consumer.beginning_offsets([where])
             consumer.seek(where, max(beginning[where], offset))
             while True:
                 if not wanted():
@@ -95,7 +97,8 @@ class LogReader:
                     yield records if seen is None else records[:seen]
                     if seen is not None:
                         return
-                now_at = await asyncio.wait_for(consumer.position(where), self._stall_seconds)
+                async with asyncio.timeout(self._stall_seconds):
+                    now_at = await consumer.position(where)
                 if now_at != position:
                     position, since = now_at, loop.time()
                 elif loop.time() - since > self._stall_seconds:
@@ -123,7 +126,8 @@ class LogReader:
             while position < end:
                 if not wanted():
                     raise Superseded
-                now_at = await asyncio.wait_for(consumer.position(where), self._stall_seconds)
+                async with asyncio.timeout(self._stall_seconds):
+                    now_at = await consumer.position(where)
                 if now_at != position:
                     position, since = now_at, loop.time()
                 elif loop.time() - since > self._stall_seconds:
