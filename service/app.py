@@ -65,7 +65,7 @@ class Service:
         self._health = Health(self._clock)
         self._pace = TransactionPace(self._clock)
         self._limits = TopicLimits()
-        self._table = PartitionTable(self._metrics, Assignment())
+        self._table = PartitionTable(self._metrics, Assignment(self._clock.monotonic))
         self._lease = GroupLease(
             session_timeout_ms=settings.kafka.session_timeout_ms, clock=self._clock, confirmed=self._table.confirmed
         )

@@ -85,8 +85,8 @@ class Stop(_OfAttempt):
 class Owned:
     """`instance` has written its ownership marker here: it says anew what it carries, or its words before are void.
 
-    `said` is when the marker was made: what the process said later is not void, also where it stands in front of it.
-    What it said earlier is, also where it stands behind.
+    `said` is when the partition was assigned to it for the last time. What the process said later is about the next
+    rebalance: it is not void, also where it stands in front of the marker. What it said earlier is, also behind it.
     """
 
     instance: str

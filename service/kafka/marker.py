@@ -26,7 +26,7 @@ class Marker:
     at_ms: int
     instance: str = ""
     said: float = 0.0
-    """When it was made, by a clock of that process which never goes back."""
+    """When the partition was assigned to that process for the last time, by its clock that never goes back."""
 
     @classmethod
     def new(cls, owner: str, at_ms: int, instance: str = "", said: float = 0.0) -> Marker:

@@ -173,7 +173,7 @@ async def test_an_attempt_whose_claim_is_under_way_keeps_its_number(all_of: Proc
 async def test_an_announcement_outlives_a_marker_that_was_under_way(all_of: Processes) -> None:
     async with all_of.make("a") as a, all_of.make("b") as b:
         held = await stream_held(a, *TEXTS)
-        marker = Owned("a", a.clock.monotonic())
+        marker = Owned("a", a.clock.monotonic())  # the partition was assigned now
         await passed(0.01)
         await a.engine.leave()
         all_of.notes.append(0, marker)  # of the rebalance before: it stands behind what was announced after it

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.errors import reason_of
-from service.kafka.connecting.connection import new_consumer
+from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.handover.records import NoteReader
 from service.kafka.handover_port import OnNote
 from service.kafka.reading.fetched import Fetched, next_offset
@@ -169,7 +169,7 @@ class HandoverTail:
                             follower.take(records)
         finally:
             self._consumer = None
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> None:
         """Read what is followed, each partition from where its slowest follower is."""

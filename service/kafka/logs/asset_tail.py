@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from service.clock import Clock
 from service.errors import PartitionError
-from service.kafka.connecting.connection import new_consumer
+from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.marker import MARKER_KEY, Marker
 from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender
 from service.kafka.reading.fetched import Fetched, UnreadableRange, next_offset
@@ -127,7 +127,7 @@ class AssetTail:
                     await self._check(consumer, places, before)
                     checked, before = self._clock.monotonic(), dict(self._positions)
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         """Go on where the last consumer ended; the first time, begin at the beginning and write our markers."""

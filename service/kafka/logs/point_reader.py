@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.errors import RetryLater, reason_of
-from service.kafka.connecting.connection import new_consumer
+from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.reading.fetched import Fetched, next_offset
 from service.kafka.reading.fetching import decode_with
 from service.settings import KafkaSettings
@@ -106,7 +106,7 @@ class PointReader:
                 await consumer.start()
                 decode_with(consumer, max_batch_bytes=self._settings.max_batch_bytes)
             except BaseException:
-                await consumer.stop()
+                await stop_consumer(consumer)
                 raise
             self._consumer = consumer
         return self._consumer
@@ -114,4 +114,4 @@ class PointReader:
     async def _drop(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await stop_consumer(consumer)

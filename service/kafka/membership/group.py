@@ -25,7 +25,7 @@ from aiokafka.errors import (
 from contracts.limits import MAX_READ_HEADERS
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError, RetryLater, reason_of
-from service.kafka.connecting.connection import new_consumer
+from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.assignor import private_sticky_assignor
 from service.kafka.membership.broker_reach import LIMIT_SECONDS, BrokerReach
@@ -123,7 +123,7 @@ class Group:
                 self.reach.mark_away(str(error) or type(error).__name__)
             finally:
                 if not ready:  # also when the start is cancelled
-                    await consumer.stop()
+                    await stop_consumer(consumer)
             if ready:
                 self._consumer = consumer
                 self.reach.mark_back()
@@ -157,7 +157,7 @@ class Group:
         self.assignment.close()
         if consumer is None:
             return
-        stopping = asyncio.create_task(consumer.stop())
+        stopping = asyncio.create_task(stop_consumer(consumer))
         await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
         await end_all({stopping})
 

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.errors import PartitionError, reason_of
-from service.kafka.connecting.connection import new_consumer
+from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.logs.index import IndexBuilder
 from service.kafka.marker import PRIVATE_PREFIX, Marker
 from service.kafka.other_clients.open_transactions import open_transactions
@@ -61,7 +61,7 @@ class LogReader:
             async with asyncio.timeout(self._settings.call_timeout_seconds):
                 await self._consumer.start()
         except (KafkaError, TimeoutError) as error:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             raise RestoreFailed(f"a reader can't connect: {reason_of(error)}") from error
         decode_with(self._consumer, max_batch_bytes=self._settings.max_batch_bytes)
         return self
@@ -69,7 +69,7 @@ class LogReader:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def until(
         self, marker: Marker, topic: str, partition: int, wanted: StillWanted, *, offset: int = 0

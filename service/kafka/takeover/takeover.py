@@ -90,7 +90,8 @@ class Takeover:
         self._finished_turn = asyncio.Semaphore(_FINISHED_AT_ONCE)
 
     def new_marker(self) -> Marker:
-        return Marker.new(self._owner, int(self._clock.time() * 1000), self._instance, self._clock.monotonic())
+        now_ms = int(self._clock.time() * 1000)
+        return Marker.new(self._owner, now_ms, self._instance, self._group.assignment.given_at)
 
     def marker_records(self, marker: Marker, partition: int) -> list[OutRecord]:
         """A marker for each topic that a takeover reads, the jobs topic's first; and who we are."""
