@@ -165,6 +165,8 @@ class Uploading(_Told):
     type: Literal["uploading"] = "uploading"
     bytes_sent: Count
     bytes_total: Count | None = None
+    route: Literal["url", "direct", "multipart"] | None = None
+    """How the platform gets the video: it fetches a URL, or is sent one request, or chunks in an upload session."""
 
 
 class AssetReady(_Told):

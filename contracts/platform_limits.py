@@ -12,6 +12,9 @@ sides: what the service sends is accepted either way.
 URL_UPLOAD_BYTES = 4_000_000_000
 """The largest video that the platform fetches from a URL, as an asset or for one analysis (4 GB)."""
 
+MULTIPART_UPLOAD_BYTES = 10_000_000_000
+"""The largest video that an upload session takes (10 GB)."""
+
 IMAGE_BYTES = 32_000_000
 """The largest image as an asset (32 MB)."""
 

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from contracts.platform_limits import DIRECT_UPLOAD_BYTES, INLINE_VIDEO_BYTES, URL_UPLOAD_BYTES
+from contracts.platform_limits import (
+    DIRECT_UPLOAD_BYTES,
+    INLINE_VIDEO_BYTES,
+    MULTIPART_UPLOAD_BYTES,
+    URL_UPLOAD_BYTES,
+)
 from service.emulator.bounds import LONGEST_SECONDS, MOST_CHARACTERS, MOST_FRAGMENTS, number, whole_number
 
 # The settings that are whole numbers: the highest value, and whether there may be none.
@@ -39,6 +44,10 @@ class Pace:
     """The time between two lines of a stream; with 0 they are sent as fast as the client reads."""
     sync_seconds: float = 0.2
     """The time until the answer of an analysis without a stream."""
+    upload_session_seconds: float = 86_400.0
+    """How long an upload session lasts. `time_scale` does not change it, nor the next one."""
+    upload_url_seconds: float = 3_600.0
+    """How long the URL of a chunk lasts."""
     fragments: int | None = None
     """The number of fragments of each text; None means as many as its length needs."""
     fragment_chars: int = 16
@@ -92,8 +101,14 @@ class EmulatorOptions:
     """Analyses and task creations a minute before 429; None is no limit."""
     direct_limit_bytes: int = DIRECT_UPLOAD_BYTES
     url_limit_bytes: int = URL_UPLOAD_BYTES
+    multipart_limit_bytes: int = MULTIPART_UPLOAD_BYTES
     inline_limit_bytes: int = INLINE_VIDEO_BYTES
     """The size of a video inside an analysis, after its base64 is decoded."""
+    chunk_bytes: int = 5 * 1024 * 1024
+    """The size of a chunk in an upload session."""
+    enforce_upload_headers: bool = False
+    """True names a header more in `upload_headers`, and refuses a chunk that comes without them; the official SDK
+    does not send them."""
     fetch_timeout_seconds: float = 60.0
     """The time to download a whole video that is named by its URL."""
     inspectors: int = 2

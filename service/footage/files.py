@@ -12,6 +12,7 @@ import asyncio
 import errno
 import os
 import stat
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,7 +28,16 @@ from service.footage.errors import (
     SourceUnreadable,
 )
 from service.footage.file_threads import FileThreads, threads_of
-from service.footage.footage import CHUNK_BYTES, Footage, Opener, content_type_of, identity_of, stamp_of
+from service.footage.footage import (
+    CHUNK_BYTES,
+    Footage,
+    Opener,
+    RangeOpener,
+    Ranges,
+    content_type_of,
+    identity_of,
+    stamp_of,
+)
 from service.footage.mounts import Mounts
 from service.footage.real_path import real_path
 from service.settings import SourceSettings
@@ -92,6 +102,7 @@ async def file_footage(path: str, sources: SourceSettings) -> Footage:
         size=version.size,
         stamp=stamp_of(resolved, version.size, version.mtime_ns),
         opener=_opener(place, version, reach),
+        range_opener=_range_opener(place, version, reach),
     )
 
 
@@ -215,6 +226,71 @@ def _opener(place: _Place, version: _Version, reach: _Reach) -> Opener:
                 threads.begin(directory, seconds, file.close)
 
     return opened
+
+
+def _range_opener(place: _Place, version: _Version, reach: _Reach) -> RangeOpener:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Ranges]:
+        threads, directory, seconds = reach.threads, reach.directory, reach.seconds
+        file, _ = await threads.run(directory, seconds, lambda: _opened(place), left=_close_opened)
+        ranges = _FileRanges(file, version, reach)
+        try:
+            await ranges.read(0, 0)
+            yield ranges
+        finally:
+            threads.begin(directory, seconds, ranges.close)
+
+    return opened
+
+
+class _FileRanges:
+    """Reads any part of one open file. Closed when no call reads it: its number may be another file's then."""
+
+    def __init__(self, file: BinaryIO, version: _Version, reach: _Reach) -> None:
+        self._file = file
+        self._version = version
+        self._reach = reach
+        self._lock = threading.Lock()
+        self._reading = 0
+        self._closing = False
+
+    async def read(self, start: int, size: int) -> bytes:
+        reach = self._reach
+        return await reach.threads.run(reach.directory, reach.seconds, lambda: self._part(start, size))
+
+    def close(self) -> None:
+        """In a thread."""
+        with self._lock:
+            self._closing = True
+            if self._reading:
+                return
+        self._file.close()
+
+    def _part(self, start: int, size: int) -> bytes:
+        self._begin()
+        try:
+            data = os.pread(self._file.fileno(), size, start)
+            found = os.fstat(self._file.fileno())
+            if _Version(found.st_size, found.st_mtime_ns) != self._version:
+                raise SourceUnfinished("the file changed while it was being read; it may still be being written")
+        except OSError as error:
+            raise _meaning(error) from None
+        finally:
+            self._end()
+        return data
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._closing:
+                raise SourceSilent("the file was closed before it was read")
+            self._reading += 1
+
+    def _end(self) -> None:
+        with self._lock:
+            self._reading -= 1
+            last = self._closing and not self._reading
+        if last:
+            self._file.close()
 
 
 def _close_opened(opened: tuple[BinaryIO, _Version] | None) -> None:

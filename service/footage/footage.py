@@ -7,12 +7,26 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Literal, Protocol
 
 Kind = Literal["url", "asset_id", "base64_string", "file", "object"]
 Opener = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
 
 CHUNK_BYTES = 256 * 1024
+
+
+class Ranges(Protocol):
+    """An open video of which any part can be read, also several at the same time."""
+
+    async def read(self, start: int, size: int) -> bytes:
+        """Bytes from `start` on, off the event loop; fewer than `size` only at the end.
+
+        Raises as `Footage.open` does; a content that is not the one that was resolved is noticed in each call.
+        """
+        ...
+
+
+RangeOpener = Callable[[], AbstractAsyncContextManager[Ranges]]
 
 _CONTENT_TYPES = {
     ".mp4": "video/mp4",
@@ -50,6 +64,8 @@ class Footage:
     stamp: str | None = None
     """Of a file: which file it is and which content it had, see `stamp_of`."""
     opener: Opener | None = field(default=None, repr=False, compare=False)
+    range_opener: RangeOpener | None = field(default=None, repr=False, compare=False)
+    """Only with a `stamp`: by it, another process knows that it goes on with the same content."""
 
     def open(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Read from the beginning in chunks of at most 256 KiB, off the event loop.
@@ -60,6 +76,12 @@ class Footage:
         if self.opener is None:
             raise ValueError(f"the bytes of a video given by {self.kind} are not ours to read")
         return self.opener()
+
+    def open_ranges(self) -> AbstractAsyncContextManager[Ranges]:
+        """Open it for reading in parts. Raises `SourceUnfinished` when it has changed since it was resolved."""
+        if self.range_opener is None:
+            raise ValueError(f"a video given by {self.kind} can't be read in parts")
+        return self.range_opener()
 
     def __repr__(self) -> str:
         return f"<Footage {self.kind} {self.identity[:12]} {self.filename}>"

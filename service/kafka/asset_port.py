@@ -29,6 +29,26 @@ class AssetNote:
     stamp: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SessionNote:
+    """An upload session that is under way at the platform, so that another process can go on with it.
+
+    `stamp` names the content that is sent (`Footage.stamp`). `reported` are the chunks that the platform was told of,
+    as ranges (first, last) of indexes counted from 1; the platform's own word on them is the better one.
+    """
+
+    identity: str
+    upload_id: str
+    asset_id: str
+    size: int
+    chunk_size: int
+    stamp: str
+    headers: tuple[tuple[str, str], ...]
+    """What every chunk must bring to the storage; the platform tells it once only."""
+    expires_at_ms: int
+    reported: tuple[tuple[int, int], ...] = ()
+
+
 class UploadClaim(Protocol):
     """The sole right to upload one video. Used as an async context manager: leaving it releases the claim.
 
@@ -76,6 +96,20 @@ class AssetNotes(Protocol):
 
     def used(self, note: AssetNote) -> OutRecord | None:
         """The record that prolongs the reuse of an asset; None while the last one is recent enough."""
+        ...
+
+    async def session(self, identity: str) -> SessionNote | None:
+        """The upload session of a video that was noted last; None when there is none, or it has expired."""
+        ...
+
+    async def note_session(self, note: SessionNote) -> None:
+        """Note a session; durable when it returns. Only for the holder of the claim. Raises `AssetsUnknown` or
+        `LeaseLost`.
+        """
+        ...
+
+    async def forget_session(self, identity: str, upload_id: str) -> None:
+        """A session is over, or of no use. Never raises."""
         ...
 
     async def invalidate(self, identity: str, asset_id: str) -> None:

@@ -136,6 +136,7 @@ class AssetCalls(PagedCalls):
             created_at=self._asset_created(body),
             mark=mark,
             proven=proven,
+            method=reader.word(body.get("method"), "method"),
         )
 
     def _asset_id(self, row: Mapping[str, Any]) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from service.platform.analysis import AnalysisCalls
 from service.platform.assets import AssetCalls
 from service.platform.tasks import TaskCalls
+from service.platform.uploads.sessions import UploadCalls
 
 
-class PlatformClient(AssetCalls, AnalysisCalls, TaskCalls):
-    """Assets, analyses and tasks of one account.
+class PlatformClient(AssetCalls, AnalysisCalls, TaskCalls, UploadCalls):
+    """Assets, uploads, analyses and tasks of one account.
 
     No call is repeated in here: what may be repeated, and when, the engine decides by the error it gets. Each category
     of calls (`upload`, `analyze`, `read`) has a gate, closed while the platform wants none: a call waits there for a

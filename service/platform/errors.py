@@ -103,6 +103,10 @@ class Conflict(Rejected):
     """409: the request does not fit the present state of what it is about."""
 
 
+class UrlRefused(PlatformError):
+    """The platform's storage does not take a URL (any more): it was used, or has expired. Ask for a fresh one."""
+
+
 BreakReason = Literal["cut", "no_end", "error", "unreadable", "line_too_long", "idle"]
 
 

@@ -24,6 +24,8 @@ class Asset:
     """What its metadata says of who made it, whether that is proven or not."""
     proven: bool = False
     """The mark was written with our API key."""
+    method: str | None = None
+    """How its bytes come: url, direct, multipart (an upload session), connector."""
 
 
 @dataclass(frozen=True, slots=True)

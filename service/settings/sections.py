@@ -10,6 +10,7 @@ import orjson
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from contracts.platform_limits import DIRECT_UPLOAD_BYTES
 from service.settings.section import Section
 from service.settings.sources import secret_from_file, shown, variable_of
 
@@ -118,6 +119,15 @@ class PlatformSettings(Section):
     stream_idle_seconds: float = Field(300, gt=0, description="Longest pause between two events of a stream.")
     upload_timeout_seconds: float = Field(3600, gt=0, description="Limit for one upload.")
     max_uploads: int = Field(8, ge=1, description="Uploads at once.")
+    session_from_bytes: int = Field(
+        DIRECT_UPLOAD_BYTES,
+        ge=1,
+        le=DIRECT_UPLOAD_BYTES,
+        description="Files larger than this are sent in chunks, in an upload session that another process can go on "
+        "with; smaller ones in one request.",
+    )
+    chunks_per_upload: int = Field(4, ge=1, description="Chunks of one video that are sent at once.")
+    max_chunks: int = Field(16, ge=1, description="Chunks of large videos that are sent at once, of all uploads.")
     max_calls: int = Field(64, ge=1, description="Small calls at once.")
     max_line_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Longest line of a stream.")
     asset_poll_seconds: float = Field(2, gt=0, description="Time between two looks at an asset that is not ready.")

@@ -98,6 +98,9 @@ class LogEvent(StrEnum):
 
     # Assets
     ASSET_LOG_READY = "asset_log_ready"  # every known asset has been read into the index
+    SESSION_BEGUN = "session_begun"  # an upload session has begun; with its upload_id and the asset_id it reserves
+    SESSION_RESUMED = "session_resumed"  # an upload goes on where another process or job stopped; see `chunks_known`
+    SESSION_LOST = "session_lost"  # an upload session is of no use any more; the video is sent anew. See reason
     CLAIM_LOST = "claim_lost"  # the right to an upload could not be renewed; another process may upload the same video
     ASSET_LOG_WAITS = "asset_log_waits"  # the assets topic can't be read at the moment
 

@@ -84,6 +84,18 @@ class Metrics:
             registry=r,
         )
         self.upload_bytes = Counter("reelwire_upload_bytes_total", "Bytes of video sent to the platform", registry=r)
+        self.upload_chunks = Counter(
+            "reelwire_upload_chunks_total",
+            "Chunks of large videos: reported to the platform, refused (their URL was no good any more) and failed",
+            ["outcome"],
+            registry=r,
+        )
+        self.upload_sessions = Counter(
+            "reelwire_upload_sessions_total",
+            "Upload sessions: begun, resumed (after another process or job), completed, and lost (expired, or gone)",
+            ["outcome"],
+            registry=r,
+        )
         # Kafka
         self.partitions = Gauge("reelwire_partitions", "Partitions of this process, by state", ["state"], registry=r)
         self.takeover_seconds = Histogram(

@@ -198,7 +198,7 @@ async def test_a_file_that_can_not_be_had_fails_the_job(tmp_path: Path, path: st
 async def test_more_than_one_request_can_carry_is_refused_before_it_is_sent(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.engine.work.asset_upload.DIRECT_UPLOAD_BYTES", 3)
+    monkeypatch.setattr("service.footage.route.DIRECT_UPLOAD_BYTES", 3)
     await bench.take(analyze(video={"type": "base64_string", "base64_string": base64.b64encode(b"video").decode()}))
     error = (await bench.completed())["error"]
     assert (error["code"], error["retryable"]) == ("upload_failed", False)

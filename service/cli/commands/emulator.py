@@ -41,6 +41,14 @@ DEFAULT_PORT = 8081
 @click.option("--no-cancellation", is_flag=True, help="Refuse every cancel.")
 @click.option("--strict-parameters", is_flag=True, help="Refuse unknown members.")
 @click.option("--flat-errors", is_flag=True, help="Every error in the flat shape.")
+@click.option(
+    "--chunk-bytes",
+    type=click.IntRange(1),
+    default=5 * 1024 * 1024,
+    show_default=True,
+    help="The size of a chunk in an upload session.",
+)
+@click.option("--enforce-upload-headers", is_flag=True, help="Refuse chunks without the upload_headers.")
 @click.option("--upload-rpm", type=click.IntRange(min=1), help="Asset creations a minute before 429.")
 @click.option("--analyze-rpm", type=click.IntRange(min=1), help="Analyses a minute before 429.")
 @click.option("--address-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base url there.")
@@ -49,8 +57,8 @@ def command(paces: tuple[str, ...], no_cancellation: bool, address_file: Path | 
 
     Faults and latencies can be changed while it runs, through its admin endpoints below /_emulator.
     Names for --pace: time_scale, asset_ready_seconds, task_queued_seconds, task_pending_seconds,
-    task_processing_seconds, first_fragment_ms, fragment_interval_ms, sync_seconds, fragments, fragment_chars,
-    characters.
+    task_processing_seconds, first_fragment_ms, fragment_interval_ms, sync_seconds, upload_session_seconds,
+    upload_url_seconds, fragments, fragment_chars, characters.
     """
     settings = load_settings()
     configure_logging(settings.model_copy(update={"log": LogSettings(level=settings.log.level, format="console")}))

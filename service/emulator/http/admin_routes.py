@@ -48,7 +48,7 @@ async def _object(request: web.Request) -> dict[str, Any]:
 
 
 async def _stats(request: web.Request) -> web.Response:
-    stats = request.app[PLATFORM].activity.as_json()
+    stats = request.app[PLATFORM].stats()
     if request.query.get("posts") == "0":
         del stats["posts"]
     return json_response(stats)

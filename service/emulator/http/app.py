@@ -14,13 +14,15 @@ from service.emulator.http.asset_routes import asset_routes
 from service.emulator.http.calls import PLATFORM, mark_response
 from service.emulator.http.connections import Connections
 from service.emulator.http.task_routes import task_routes
+from service.emulator.http.uploads.session_routes import upload_routes
+from service.emulator.http.uploads.storage_routes import storage_routes
 from service.emulator.model.platform import Platform
 from service.emulator.model.restoring import restore
 from service.emulator.options import EmulatorOptions
 from service.emulator.refusals import Refusal
 
 PREFIX = "/v1.3"
-_LATER = ("/assets/multipart-uploads", "/analyze/batches")
+_LATER = ("/analyze/batches",)
 _LONGEST_SHOWN = 200
 
 
@@ -32,9 +34,10 @@ def create_app(options: EmulatorOptions, clock: Clock | None = None, *, connecti
     app[PLATFORM] = platform
     app.cleanup_ctx.append(_lifetime)
     app.on_response_prepare.append(mark_response)
-    for route in (*asset_routes(), *task_routes(), *analyze_routes()):
+    for route in (*asset_routes(), *upload_routes(), *task_routes(), *analyze_routes()):
         app.router.add_route(route.method, PREFIX + route.path, route.handler)
     app.router.add_routes(admin_routes())
+    app.router.add_routes(storage_routes())
     return app
 
 

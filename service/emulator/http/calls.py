@@ -19,12 +19,15 @@ from service.emulator.model.activity import Entry
 from service.emulator.model.platform import Platform
 from service.emulator.refusals import Refusal
 
+STORAGE = "/_storage/"
+"""Where the storage of upload sessions is."""
 PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
 
 _HANG_POLL_SECONDS = 0.05
 _DEFAULT_CODES = {400: "parameter_invalid", 401: "api_key_invalid", 403: "api_not_allowed", 404: "resource_not_exist"}
 _CATEGORIES = {
     "asset_create": "upload",
+    "upload_create": "upload",
     "analyze_stream": "analyze",
     "analyze_sync": "analyze",
     "task_create": "analyze",
@@ -126,8 +129,13 @@ def _faulty(operation: str, fault: Fault, status: int) -> web.Response:
 Work = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
-def endpoint(operation: str, work: Work) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Wrap an endpoint into the handler of a route: errors are answered, and each call is counted once."""
+def endpoint(
+    operation: str, work: Work, *, keyless: bool = False
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Wrap an endpoint into the handler of a route: errors are answered, and each call is counted once.
+
+    `keyless`: the address itself is the permission.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         platform = request.app[PLATFORM]
@@ -135,7 +143,8 @@ def endpoint(operation: str, work: Work) -> Callable[[web.Request], Awaitable[we
         outcome: int | str = "closed"
         try:
             try:
-                _check_key_and_quota(call)
+                if not keyless:
+                    _check_key_and_quota(call)
                 response = await work(call)
             except Refusal as refusal:
                 response = refusal_response(call.operation, refusal, flat=platform.options.flat_errors)
@@ -185,6 +194,8 @@ def _check_key_and_quota(call: Call) -> None:
 
 async def mark_response(request: web.Request, response: web.StreamResponse) -> None:
     """Called by aiohttp for each response: set the headers that all answers of the platform have."""
+    if request.path.startswith(STORAGE):
+        return  # another host, with the real platform
     response.headers["X-Api-Version"] = "1.3"
     if request.method != "POST" or PLATFORM not in request.app:
         return

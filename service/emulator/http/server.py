@@ -91,7 +91,7 @@ class Emulator:
 
     def stats(self) -> dict[str, Any]:
         """As `GET /_emulator/stats`."""
-        return self.platform.activity.as_json()
+        return self.platform.stats()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -9,6 +9,9 @@ from service.emulator.model.journal import Journal
 
 Entry = dict[str, Any]
 
+_CREATIONS = frozenset({"asset_create", "upload_create"})
+"""Operations that make an asset."""
+
 
 class Activity:
     """Entries are JSON objects that are completed while the request goes on; finished ones go to the journal."""
@@ -66,7 +69,7 @@ class Activity:
             asset, task = entry.get("asset_id"), entry.get("task_id")
             if entry.get("replayed"):
                 replays[entry["idempotency_key"]] += 1
-            elif entry["operation"] == "asset_create" and asset:
+            elif entry["operation"] in _CREATIONS and asset:
                 by_filename[entry.get("filename") or ""].append(asset)
                 if entry.get("sha256"):
                     by_sha[entry["sha256"]].append(asset)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 
 from service.clock import Clock
@@ -65,6 +65,24 @@ class AssetBook:
         self.note(asset)
         self._settle_later(asset, spooled)
 
+    def reserve(self, asset: Asset) -> None:
+        """Take on an asset whose content is still to come, through an upload session."""
+        asset.reserved = True
+        self._assets[asset.id] = asset
+        self.note(asset)
+
+    def fill(self, asset_id: str, content: Callable[[], Awaitable[Spooled]]) -> None:
+        """The content of a reserved asset has come; `content` makes a file of it. One that is deleted stays so."""
+        asset = self._assets.get(asset_id)
+        if asset is not None:
+            self._background.spawn(self._fill(asset, content), lambda: self._fail(asset, _LATE))
+
+    async def _fill(self, asset: Asset, content: Callable[[], Awaitable[Spooled]]) -> None:
+        spooled = await content()
+        asset.reserved, asset.sha256 = False, spooled.sha256
+        self._note_if_kept(asset)
+        await self._settle(asset, spooled)
+
     def note(self, asset: Asset) -> None:
         """Write the asset as it is now to the journal."""
         self._journal.write("asset", **(asdict(asset) | {"footage": None}))
@@ -89,7 +107,7 @@ class AssetBook:
             footage = self._viewer.seen.get(asset.sha256 or "")
             if asset.failure is None and footage is not None:
                 asset.footage = footage
-            elif asset.failure is None:
+            elif asset.failure is None and not asset.reserved:
                 self._settle_later(asset, None)
 
     def _settle_later(self, asset: Asset, spooled: Spooled | None) -> None:

@@ -29,6 +29,8 @@ class Asset:
     sha256: str | None = None
     footage: Footage | None = None
     failure: str | None = None
+    reserved: bool = False
+    """Its upload session is not complete."""
 
     def status(self, now: float) -> str:
         if now < self.ready_at or (self.footage is None and self.failure is None):

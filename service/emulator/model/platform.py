@@ -20,6 +20,7 @@ from service.emulator.model.idempotency import IdempotencyKeys, Scope
 from service.emulator.model.journal import Journal
 from service.emulator.model.quota import RequestQuota
 from service.emulator.model.task_book import TaskBook
+from service.emulator.model.uploads.book import UploadBook
 from service.emulator.model.viewer import Viewer
 from service.emulator.options import EmulatorOptions, Pace
 
@@ -43,6 +44,7 @@ class Platform:
         self.generations = Generations(options.seed)
         self._background = Background()
         self.assets = AssetBook(self.clock, self.viewer, self.journal, self.activity, self._background)
+        self.uploads = UploadBook(self.clock, self.assets, self.journal)
         self.tasks = TaskBook(self.clock, self.assets, self.viewer, self.generations, self.journal, self._background)
         self._temporary: Path | None = None
 
@@ -56,6 +58,9 @@ class Platform:
                 shutil.rmtree(left, ignore_errors=True)
         self._temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=state))
         self.viewer.open(self._temporary, blobs)
+        parts = state / "uploads" if state is not None else self._temporary
+        parts.mkdir(exist_ok=True)
+        self.uploads.open(parts)
 
     async def close(self) -> None:
         """Stop what is under way; nothing is left on disk but the state directory's own."""
@@ -68,6 +73,11 @@ class Platform:
     def now(self) -> float:
         """Seconds since the epoch."""
         return self.clock.time()
+
+    def stats(self) -> dict[str, Any]:
+        """What was asked of the platform, and what came to its storage."""
+        uploads = self.uploads
+        return self.activity.as_json() | {"uploads": uploads.as_json(), "storage": dict(uploads.storage)}
 
     def keep_key(self, scope: Scope, digest: str, answer: dict[str, Any]) -> None:
         """Remember the answer to a creation, also over a restart."""

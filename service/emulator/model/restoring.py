@@ -23,7 +23,9 @@ def restore(platform: Platform) -> None:
     for fact in platform.journal.read():
         kind = str(fact.pop("fact"))
         try:
-            if kind.startswith("task"):
+            if kind.startswith("upload"):
+                platform.uploads.restored(kind, fact)
+            elif kind.startswith("task"):
                 _task_fact(platform, kind, fact, contents)
             else:
                 _other_fact(platform, kind, fact)
@@ -31,6 +33,7 @@ def restore(platform: Platform) -> None:
             # Written by another version: the rest of the journal is still worth having.
             structlog.get_logger().error(LogEvent.EMULATOR_BROKEN, fact=kind, exc_info=error)
     platform.assets.settle_restored()
+    platform.uploads.settle_restored()
     platform.tasks.settle_restored(contents)
 
 

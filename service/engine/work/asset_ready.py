@@ -32,13 +32,14 @@ async def ready_asset(
     *,
     may_be_unfinished: bool,
     check: Callable[[Asset], None] = lambda _: None,
+    since: float | None = None,
 ) -> Asset:
     """Poll until the asset can be analysed.
 
     Raises `Rejected` (the platform does not know it), or `VideoRefused` when it has failed or is not ready within
-    `platform.asset_timeout_seconds` of its creation. `may_be_unfinished`: what was uploaded may not have been complete
-    yet (a file that is being written, a link that is not there yet), so another upload may succeed. `check` is given
-    the asset each time, before anything else is said of it, and may raise.
+    `platform.asset_timeout_seconds` of its creation, or of `since`. `may_be_unfinished`: what was uploaded may not have
+    been complete yet (a file that is being written, a link that is not there yet), so another upload may succeed.
+    `check` is given the asset each time, before anything else is said of it, and may raise.
     """
     settings = context.settings.platform
     began = context.clock.time()
@@ -63,8 +64,8 @@ async def ready_asset(
             if may_be_unfinished:
                 message += "; if it was not complete yet, send the request again when it is"
             raise VideoRefused(VideoFailed("upload", "asset_failed", message, retryable=may_be_unfinished))
-        since = began if asset.created_at is None else min(began, asset.created_at)
-        if context.clock.time() - since > settings.asset_timeout_seconds:
+        created = began if asset.created_at is None else min(began, asset.created_at)
+        if context.clock.time() - (created if since is None else since) > settings.asset_timeout_seconds:
             message = f"the platform was still processing the video after {settings.asset_timeout_seconds:.0f} s"
             raise VideoRefused(VideoFailed("upload", "asset_failed", message, retryable=True))
         await asyncio.sleep(settings.asset_poll_seconds)

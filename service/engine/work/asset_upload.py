@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from contracts.platform_limits import DIRECT_UPLOAD_BYTES
 from service.domain.change import Event
 from service.domain.facts import VideoFailed
 from service.domain.identity import asset_token
 from service.engine.work.asset_ready import VideoRefused, ready_asset
 from service.engine.work.call_retry import CallRetry, lease_held
 from service.engine.work.failures import platform_error
+from service.engine.work.sessions.round import ClaimOver
+from service.engine.work.sessions.session_upload import SessionUpload
 from service.failpoints import Point, failpoint
 from service.footage.footage import Footage, content_replaced
+from service.footage.route import NoRoute, Route, Source, choose_route
 from service.kafka.asset_port import UploadClaim
 from service.kafka.ports import RecordPosition
 from service.platform.errors import NotFound, PlatformError, Rejected, SourceChanged, Unsendable
@@ -34,10 +36,6 @@ log = structlog.get_logger()
 _PROGRESS_SECONDS = 0.5
 _SKEW_SECONDS = 300.0  # by which the platform's clock and ours may differ
 _MAX_NAME_CHARS = 255  # of an asset, on the platform
-
-
-class ClaimOver(Exception):
-    """We were frozen or cut off for longer than a claim lasts: somebody else may be uploading."""
 
 
 class AssetUpload:
@@ -64,6 +62,8 @@ class AssetUpload:
         self._token = asset_token(mark.identity)
         self._useless = set(useless)
         self._may_be_unfinished = footage.kind in ("file", "url")
+        self._route = _route(footage, context)
+        self._session: SessionUpload | None = None
 
     async def asset(self) -> tuple[Asset, bool]:
         """A ready asset with this video, and whether it was there already.
@@ -74,23 +74,33 @@ class AssetUpload:
         """
         while True:
             asset, found = await self._found_or_uploaded()
+            # The asset of a session was made when the session began, which may be hours ago.
+            since = self._context.clock.time() if self._session is not None and not found else None
             try:
                 ready = await ready_asset(
-                    self._live, self._context, asset.id, may_be_unfinished=self._may_be_unfinished
+                    self._live, self._context, asset.id, may_be_unfinished=self._may_be_unfinished, since=since
                 )
             except Rejected as error:
                 if not found:
+                    await self.settled()
                     fact = VideoFailed(
                         "upload", "asset_failed", str(error), retryable=True, platform=platform_error(error)
                     )
                     raise VideoRefused(fact) from None
             except VideoRefused as refused:
                 if not found or refused.fact.code != "asset_failed":
+                    if refused.fact.code == "asset_failed":
+                        await self.settled()
                     raise
             else:
                 if not found or self._same_size(ready):
                     return ready, found
             self._useless.add(asset.id)
+
+    async def settled(self) -> None:
+        """What the upload has led to is known: its session, if it had one, is not gone on with. Never raises."""
+        if self._session is not None:
+            await self._session.forget()
 
     async def _found_or_uploaded(self) -> tuple[Asset, bool]:
         """An asset, ready or not, and whether it was there already.
@@ -132,7 +142,7 @@ class AssetUpload:
         """The best asset with our mark: a ready one, else one that may become ready; the oldest of several.
 
         One older than the reuse window is left alone, and one that is still not ready long after its creation: its
-        upload was cut off.
+        upload was cut off. One of an upload session that is not ready is found by the session's note only.
         """
         context = self._context
         now = context.clock.time()
@@ -147,6 +157,7 @@ class AssetUpload:
             for asset in listed
             if asset.id not in self._useless
             and asset.status != "failed"
+            and (asset.method != "multipart" or asset.status == "ready")
             and (asset.created_at is None or asset.created_at >= (oldest if asset.status == "ready" else given_up))
             and self._same_size(asset)
             and not content_replaced(asset.mark.stamp if asset.mark else None, self._footage.stamp)
@@ -162,17 +173,13 @@ class AssetUpload:
         filename = f"{self._token}-{footage.filename}"
         if len(filename) > _MAX_NAME_CHARS:
             filename = f"{self._token}.mp4"
-        if footage.url is not None:
+        if isinstance(self._route, NoRoute):
+            raise VideoRefused(VideoFailed("upload", "upload_failed", self._route.message, retryable=False))
+        if self._route is Route.URL and footage.url is not None:
             self._progress(0)
             return await platform.create_asset_from_url(
                 footage.url, filename=filename, mark=self.mark, request_id=request_id
             )
-        if footage.size is not None and footage.size > DIRECT_UPLOAD_BYTES:
-            message = (
-                f"the video has {footage.size} bytes; this version uploads at most {DIRECT_UPLOAD_BYTES} in one "
-                "request, hand over a URL for more"
-            )
-            raise VideoRefused(VideoFailed("upload", "upload_failed", message, retryable=False))
         last = 0.0
 
         def sent(total: int) -> None:
@@ -182,6 +189,18 @@ class AssetUpload:
                 last = now
                 self._progress(total)
 
+        if self._route is Route.MULTIPART:
+            self._session = SessionUpload(
+                self._live,
+                self._context,
+                footage,
+                self.mark,
+                self.claim,
+                filename=filename,
+                useless=self._useless,
+                sent=sent,
+            )
+            return await self._session.asset()
         return await platform.create_asset_direct(
             footage,
             filename=filename,
@@ -195,12 +214,19 @@ class AssetUpload:
         """`uploading` is live, like fragments: outside any transaction. One that is not taken is not missed."""
         live, context = self._live, self._context
         seconds = context.clock.time()
-        members = {"bytes_sent": sent, "bytes_total": self._footage.size}
+        members = {"bytes_sent": sent, "bytes_total": self._footage.size, "route": self._route}
         event = Event("uploading", members, (int(seconds * 1000), sent))
         if not context.lease.alive():
             return
         record = context.records.event(live.job, event, live.request, seconds)
         context.sender.send(record).add_done_callback(_taken)
+
+
+def _route(footage: Footage, context: Context) -> Route | NoRoute:
+    source = Source(
+        footage.kind, footage.size, reachable=footage.url is not None, ranged=footage.range_opener is not None
+    )
+    return choose_route(source, inline=False, session_from_bytes=context.settings.platform.session_from_bytes)
 
 
 def _taken(future: asyncio.Future[RecordPosition]) -> None:

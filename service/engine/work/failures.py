@@ -14,6 +14,7 @@ from service.platform.errors import (
     ServerFailed,
     SourceChanged,
     StreamBroken,
+    UrlRefused,
 )
 
 # Answers after which certainly nothing was done, nor billed.
@@ -40,6 +41,8 @@ def failure_of(error: PlatformError) -> Failure:
             kind = FailureKind.SERVER
         case Rejected():
             kind = FailureKind.REJECTED
+        case UrlRefused():
+            kind = FailureKind.BUSY
         case StreamBroken():
             kind = FailureKind.BROKEN
         case ServerFailed():

@@ -10,8 +10,9 @@ import structlog
 from service.domain.facts import VideoFailed, VideoReady
 from service.domain.identity import reference_assets
 from service.engine.work.asset_ready import VideoRefused, ready_asset
-from service.engine.work.asset_upload import AssetUpload, ClaimOver
+from service.engine.work.asset_upload import AssetUpload
 from service.engine.work.failures import platform_error
+from service.engine.work.sessions.round import ClaimOver
 from service.footage.errors import SourceError, SourceNotAllowed, SourceNotFound
 from service.footage.footage import Footage, content_replaced, tenant_identity
 from service.footage.resolve import resolve
@@ -154,6 +155,8 @@ async def _claimed_asset(live: LiveJob, context: Context, upload: AssetUpload, b
             # The claim is held until others can read the note. A dead writer shows as an exception here and
             # is its owner's affair; the asset is found again by its mark.
             await asyncio.wait((durable,))
+            if durable.exception() is None:
+                await upload.settled()
 
 
 async def _note_or_claim(context: Context, identity: str) -> AssetNote | UploadClaim:

@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import replace
 
 from service.clock import Clock
-from service.kafka.asset_port import AssetNote, AssetsUnknown
+from service.kafka.asset_port import AssetNote, AssetsUnknown, SessionNote
 from service.kafka.logs.asset_note import decode_note, encode_note
 from service.kafka.logs.asset_tail import AssetTail, MakeTail
 from service.kafka.logs.claim import Claim
 from service.kafka.logs.claims import CLAIM_PREFIX, ClaimTable, read_claim
 from service.kafka.logs.index import FingerprintIndex, fingerprint
 from service.kafka.logs.point_reader import PointReader, ReadFailed
+from service.kafka.logs.session_note import SESSION_PREFIX, SessionTable, read_session, session_record
 from service.kafka.marker import PRIVATE_PREFIX
 from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender, OutRecord
 from service.settings import Settings
@@ -53,6 +54,7 @@ class AssetLog:
         self._indexes: dict[int, FingerprintIndex] = {}
         self._notes: OrderedDict[str, AssetNote | None] = OrderedDict()  # the most recently looked up
         self._claims = ClaimTable()
+        self._sessions = SessionTable()
         self._signals: dict[str, asyncio.Event] = {}
         self._acquiring: dict[str, asyncio.Event] = {}  # set when a job of this process lets go of the video
         self._reader = PointReader(settings.kafka, self._topic, isolation="read_uncommitted")
@@ -100,6 +102,26 @@ class AssetLog:
         self._forget(identity)
         with suppress(LeaseLost, DeliveryFailed, AssetsUnknown):
             await self._sender.send(OutRecord(self._topic, self._home(identity), identity.encode(), None))
+
+    async def session(self, identity: str) -> SessionNote | None:
+        await self.ready()
+        return self._sessions.get(identity, self._clock.time() * 1000)
+
+    async def note_session(self, note: SessionNote) -> None:
+        record = session_record(self._topic, self._home(note.identity), note.identity, note)
+        try:
+            await self._sender.send(record)
+        except DeliveryFailed as error:
+            raise AssetsUnknown(f"an upload session could not be noted: {error}") from error
+        self._sessions.seen(note.identity, note)
+
+    async def forget_session(self, identity: str, upload_id: str) -> None:
+        note = self._sessions.get(identity, 0)
+        if note is None or note.upload_id != upload_id:
+            return
+        self._sessions.seen(identity, None)
+        with suppress(LeaseLost, DeliveryFailed, AssetsUnknown):
+            await self._sender.send(session_record(self._topic, self._home(identity), identity, None))
 
     async def acquire(self, identity: str) -> AssetNote | Claim:
         while True:
@@ -245,6 +267,9 @@ class AssetLog:
                 self._claims.given_up(identity, token)
             else:
                 self._claims.seen(claim, record.offset, self._clock.monotonic(), age_seconds or 0.0)
+        elif key.startswith(SESSION_PREFIX):
+            self._sessions.seen(*read_session(key, record.value))
+            return
         elif key.startswith(PRIVATE_PREFIX):
             return
         else:
@@ -266,4 +291,5 @@ class AssetLog:
             index = self._indexes.setdefault(partition, FingerprintIndex())
             index.drop_below(offset)
         self._claims.sweep(self._clock.monotonic())
+        self._sessions.sweep(self._clock.time() * 1000)
         self._metrics.asset_entries.set(self._entries())

@@ -56,7 +56,7 @@ def open_client(base_url: str, headers: dict[str, str]) -> httpx.AsyncClient:
     proxy's, can't be read.
     """
     _check_address(base_url, "platform.base_url")
-    proxy = _proxy_for(base_url)
+    proxy = proxy_for(base_url)
     transport = _Transport(
         client=lambda: aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
@@ -69,7 +69,7 @@ def open_client(base_url: str, headers: dict[str, str]) -> httpx.AsyncClient:
     )
 
 
-def _proxy_for(base_url: str) -> str | None:
+def proxy_for(base_url: str) -> str | None:
     """The proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`); None for none."""
     parts = urlsplit(base_url)
     if proxy_bypass(parts.netloc):

@@ -1,0 +1,1 @@
+"""The upload of a large video in chunks, which another process can go on with."""
