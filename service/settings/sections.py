@@ -120,7 +120,11 @@ class PlatformSettings(Section):
     max_uploads: int = Field(8, ge=1, description="Uploads at once.")
     max_calls: int = Field(64, ge=1, description="Small calls at once.")
     max_line_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Longest line of a stream.")
-    asset_poll_seconds: float = Field(2, gt=0, description="Time between two looks at an asset that is not ready.")
+    asset_poll_seconds: float = Field(
+        2,
+        gt=0,
+        description="Longest time between two looks at an asset that is not ready; a new one is looked at sooner.",
+    )
     asset_timeout_seconds: float = Field(1800, gt=0, description="Longest wait for an asset to be ready.")
 
     @model_validator(mode="after")
@@ -189,6 +193,9 @@ class PollSettings(Section):
 
     initial_seconds: float = Field(2, gt=0, description="Time between two looks at a task that was just created.")
     max_seconds: float = Field(15, gt=0, description="Time between two looks at an old task.")
+    webhook_seconds: float = Field(
+        60, gt=0, description="Time between two looks at any task while the platform's webhooks arrive reliably."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -280,6 +287,11 @@ class WebhookSettings(Section):
     def _one_secret(self) -> Self:
         _one_secret("webhooks", "secret", self.secret, self.secret_file)
         return self
+
+    @property
+    def configured(self) -> bool:
+        """Whether webhooks are taken at all."""
+        return self.secret is not None or self.secret_file is not None
 
 
 class LogSettings(Section):

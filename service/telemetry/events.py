@@ -96,6 +96,9 @@ class LogEvent(StrEnum):
     INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up at the moment; intake waits
     INTAKE_FAILED = "intake_failed"  # a fault in the service; the partition is taken over again
 
+    # Polling
+    TASK_LIST_UNREADABLE = "task_list_unreadable"  # the list of tasks can't be read; each is looked at by itself
+
     # Assets
     ASSET_LOG_READY = "asset_log_ready"  # every known asset has been read into the index
     CLAIM_LOST = "claim_lost"  # the right to an upload could not be renewed; another process may upload the same video

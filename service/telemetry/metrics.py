@@ -154,6 +154,12 @@ class Metrics:
         )
         self.asset_entries = Gauge("reelwire_asset_entries", "Assets in the index of this process", registry=r)
         # Platform
+        self.task_looks = Counter(
+            "reelwire_task_looks_total",
+            "Looks at running tasks: one by one (single), in a page of the list (list), after a webhook (webhook)",
+            ["how"],
+            registry=r,
+        )
         self.platform_calls = Counter(
             "reelwire_platform_calls_total",
             "Calls of the platform, by operation and status",
