@@ -280,8 +280,14 @@ class SourceSettings(Section):
 class WebhookSettings(Section):
     """Signed notifications of the platform."""
 
-    secret: SecretStr | None = Field(None, description="Secret that signs the platform's webhooks.")
-    secret_file: Path | None = Field(None, description="File that holds the secret, instead of secret.")
+    secret: SecretStr | None = Field(
+        None,
+        description="Secret that signs the platform's webhooks; several, separated by spaces, while it is replaced. "
+        "Without one no webhooks are taken.",
+    )
+    secret_file: Path | None = Field(
+        None, description="File with a secret in each line, instead of secret; read again when it changes."
+    )
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:

@@ -190,6 +190,12 @@ class Metrics:
             "Events of a stream whose type is unknown; they are skipped",
             registry=r,
         )
+        self.webhooks = Counter(
+            "reelwire_webhooks_total",
+            "Webhooks of the platform: `accepted`, `passed_on` (through Kafka), `duplicate`, `ignored`, or why refused",
+            ["outcome"],
+            registry=r,
+        )
         # Process
         self.task_failures = Counter(
             "reelwire_background_task_failures_total",
