@@ -107,11 +107,9 @@ class Fleet:
                 self.note(f"nothing to {disturbance.action}: {name} is not running, or frozen")
 
     async def _replace(self, name: str, program: Program) -> None:
-        """SIGTERM to the one, and start the other in its place. The one before, if it is still there, is killed."""
+        """SIGTERM to the one, and start the other in its place, as soon as what was replaced before has left."""
         self._wake(name)
         spare = self.spares[name]
-        if spare.running:
-            await self._kill_leaving(name)
         left = self._replaced.pop(name, None)
         if left is not None:
             await left
