@@ -12,6 +12,7 @@ import structlog
 import uvloop
 
 from service.clock import SystemClock
+from service.ended_tasks import EndedTasks
 from service.engine.context import Context
 from service.engine.handover.right import CarriersFirst
 from service.engine.host import Engine
@@ -34,6 +35,8 @@ from service.key_watch import KeyWatch
 from service.memory import give_memory_back, spare_full_collections
 from service.ops.health import Health, heartbeat
 from service.ops.server import OpsServer
+from service.ops.webhooks.receiver import WebhookReceiver
+from service.ops.webhooks.secrets import WebhookSecrets
 from service.platform.client import PlatformClient
 from service.settings import Settings
 from service.supervision import Supervisor, end_all
@@ -63,6 +66,7 @@ class Service:
         self._clock = SystemClock()
         self._metrics = Metrics()
         self._health = Health(self._clock)
+        self._webhooks = WebhookReceiver(WebhookSecrets(settings), self._metrics, self._clock)
         self._pace = TransactionPace(self._clock)
         self._limits = TopicLimits()
         self._table = PartitionTable(self._metrics, Assignment(self._clock.monotonic))
@@ -92,7 +96,7 @@ class Service:
 
     async def _run(self) -> None:
         async with AsyncExitStack() as closing:
-            ops = OpsServer(self._settings.http, self._health, self._metrics)
+            ops = OpsServer(self._settings.http, self._health, self._metrics, self._webhooks)
             await ops.start()
             closing.push_async_callback(ops.stop)
             supervisor = Supervisor(self._metrics, self._health.set)
@@ -153,6 +157,10 @@ class Service:
         self._right.carrier = engine.carrier
         engine.start(supervisor)
         closing.push_async_callback(engine.close)
+        if settings.webhooks.configured:
+            ended = EndedTasks(engine, handovers)
+            ended.start()
+            self._webhooks.deliver = ended.tell
         ownership = Ownership(
             settings,
             engine,

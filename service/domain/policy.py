@@ -34,8 +34,13 @@ def backoff_seconds(policy: Policy, failures: int, seed: str, wish: float | None
 def poll_interval(age_seconds: float, initial: float, longest: float, seed: str, polls: int) -> float:
     """Seconds until the next poll: a tenth of the task's age within [initial, longest], spread by a fifth either way.
 
-    Young tasks are polled often because most end soon. The spread keeps tasks that began together apart.
+    For tasks of which nothing is known yet (`polling.schedule` decides). Young tasks are polled often because most end
+    soon. The spread keeps tasks that began together apart.
     """
-    base = min(max(age_seconds / 10, initial), longest)
+    return min(max(age_seconds / 10, initial), longest) * spread(seed, polls)
+
+
+def spread(seed: str, polls: int) -> float:
+    """A factor of 0.8 to 1.2, the same for the same poll."""
     roll = hashlib.blake2b(f"{seed}/{polls}".encode(), digest_size=2).digest()
-    return base * (0.8 + 0.4 * int.from_bytes(roll) / 65_535)
+    return 0.8 + 0.4 * int.from_bytes(roll) / 65_535

@@ -115,5 +115,11 @@ class EmulatorOptions:
     """Worker processes that look into videos."""
     inspection_seconds: float = 15.0
     """A worker that takes longer for a file is killed. A file is tried at most twice."""
+    webhook_url: str | None = None
+    """An address that is told of the end of each task; more can be registered over the admin endpoint."""
+    webhook_secret: str | None = None
+    webhook_retry_seconds: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0)
+    """The waits between the attempts to tell an address that does not answer 2xx."""
+    webhook_timeout_seconds: float = 10.0
     silence_seconds: float = 60.0
     """A connection on which no whole request begins for so long is closed, and so is one whose body stops coming."""

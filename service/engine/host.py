@@ -14,8 +14,9 @@ from service.engine.handover.watch import HandoverWatch
 from service.engine.job.actions import Actions
 from service.engine.job.admission import AdmissionSlots
 from service.engine.job.job_book import JobBook
-from service.engine.work.poll import poll_task
-from service.engine.work.poller import Poller
+from service.engine.polling.list_reader import TaskListReader
+from service.engine.polling.looks import TaskLooks
+from service.engine.polling.poller import Poller
 from service.kafka.ports import FinishedLog, Writer
 from service.supervision import Supervisor
 from service.telemetry.events import LogEvent
@@ -37,8 +38,14 @@ class Engine:
         self._context = context
         jobs, platform = context.settings.jobs, context.settings.platform
         self.slots = AdmissionSlots({Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates})
+        self._looks = TaskLooks(context)
         # Polls share their connections with creations and uploads, which must not wait behind thousands of them.
-        self.poller = Poller(lambda live: poll_task(live, context), at_once=max(1, platform.max_calls // 2))
+        self.poller = Poller(
+            self._looks.look,
+            at_once=max(1, platform.max_calls // 2),
+            seen=self._looks.seen,
+            lists=TaskListReader(context),
+        )
         self._actions = Actions(context, self.slots, self.poller)
         self.carrier = Carrier(context, self._actions)
         self._watch = HandoverWatch(self._awaits, self._look)
@@ -54,6 +61,14 @@ class Engine:
         self.poller.start(supervisor)
         supervisor.keep("carrier", self.carrier.run)
         supervisor.keep("handover watch", self._watch.run)
+
+    def task_ended(self, task_id: str) -> bool:
+        """The platform says that a task has ended: look at it at once. Whether it is a task of this process."""
+        live = self.poller.find(task_id)
+        self._looks.hinted(task_id, live)
+        if live is not None:
+            self.poller.hurry(live)
+        return live is not None
 
     async def close(self) -> None:
         """Stop polling."""

@@ -11,6 +11,7 @@ from service.domain.change import Event, Slot
 from service.domain.facts import Fact
 from service.domain.handover import Claim
 from service.domain.job import Job, Phase
+from service.domain.polling.usual import Expected
 from service.kafka.ports import OutRecord, RecordPosition
 
 T = TypeVar("T")
@@ -73,12 +74,15 @@ class LiveJob:
         "_texts_bytes",
         "awaited",
         "begun",
+        "close_looks",
         "completion",
         "completion_bytes",
         "cut_short",
         "deadline_timer",
+        "expected",
         "failing_since_ms",
         "fresh",
+        "hinted",
         "job",
         "loop",
         "missing",
@@ -104,6 +108,9 @@ class LiveJob:
         self.waits_for: Slot | None = None  # the slot it waits for
         self.deadline_timer: asyncio.TimerHandle | None = None
         self.retry_timer: asyncio.TimerHandle | None = None
+        self.expected: Expected | None = None  # what the end of its task is expected by
+        self.hinted = False  # the platform has said that its task has ended
+        self.close_looks = 0  # looks that follow such a word closely, until one shows the end
         self.polls = 0  # successful polls of its task
         self.missing = 0  # polls in a row for which the platform did not know its task
         self.failing_since_ms: int | None = None  # the first of the polls in a row that were answered by an error

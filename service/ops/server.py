@@ -14,6 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from service.errors import ProcessError, SettingsError
 from service.ops.connections import MAX_BODY_BYTES, Connections, listen, note_served
 from service.ops.health import Health, Verdict
+from service.ops.webhooks.receiver import WebhookReceiver
 from service.settings import HttpSettings
 from service.telemetry.events import LogEvent
 from service.telemetry.log import get_logger
@@ -42,7 +43,10 @@ class OpsServer:
     Whoever runs the process runs its `heartbeat` too: the server shows it, and does not beat itself.
     """
 
-    def __init__(self, settings: HttpSettings, health: Health, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: HttpSettings, health: Health, metrics: Metrics, webhooks: WebhookReceiver | None = None
+    ) -> None:
+        self._webhooks = webhooks
         self._settings = settings
         self._health = health
         self._metrics = metrics
@@ -117,15 +121,10 @@ class OpsServer:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": content_type})
 
-    async def _webhook(self, _request: web.Request) -> web.Response:
-        # Tasks are polled, so nothing is lost: the platform need not know that nobody listened.
-        return _json(
-            {
-                "error": "webhooks_not_supported",
-                "message": "This version learns of tasks by polling; it takes no webhooks.",
-            },
-            501,
-        )
+    async def _webhook(self, request: web.Request) -> web.Response:
+        if self._webhooks is None:
+            return _json({"error": "not_configured", "message": "no webhooks are taken here"}, 404)
+        return await self._webhooks.handle(request)
 
 
 def _unbindable(error: OSError, host: str, port: int) -> ProcessError:

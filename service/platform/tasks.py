@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Literal
 
 from service.platform.call import AnalysisCall
 from service.platform.errors import Conflict, NotFound, Rejected
 from service.platform.http.exchange import Call, escaped, json_call
+from service.platform.paging import PAGE_LIMIT
 from service.platform.task_reading import task_of
 from service.platform.task_search import TaskSearch
-from service.platform.values import Task
+from service.platform.values import Task, TaskPage
 
 CancelOutcome = Literal["canceled", "already_ended", "not_allowed", "gone"]
 
@@ -39,6 +41,17 @@ class TaskCalls(TaskSearch):
     async def get_task(self, task_id: str) -> Task:
         """The task as it is now. `NotFound` when the platform has it no longer."""
         return task_of(await self._ask(self._task_call(task_id)), self._reader)
+
+    async def list_tasks(self, status: str, number: int, wanted: Container[str]) -> TaskPage:
+        """Page `number` of the tasks with `status`, newest first; of its rows, those whose id is `wanted`.
+
+        Rows are cut by the platform, and the list moves while it is read: what is not in it may be anywhere.
+        """
+        page = await self._page("list_tasks", "analyze/tasks", (("status", status),), number)
+        rows = [row for row in page.rows if isinstance(row.get("task_id"), str) and row["task_id"] in wanted]
+        tasks = [task_of(row, self._reader) for row in rows if isinstance(row.get("status"), str)]
+        full = len(page.rows) + page.unreadable >= PAGE_LIMIT
+        return TaskPage(tasks, len(page.rows), more=full or page.more_promised)
 
     async def cancel_task(self, task_id: str) -> CancelOutcome:
         """Cancel a task. Harmless to repeat. `not_allowed`: the account can't cancel, or a batch owns the task."""

@@ -61,11 +61,24 @@ class Task:
     result: Analysis | None = None
     video_seconds: float | None = None
     """Length of the video where the platform tells it."""
+    completed_at: float | None = None
+    """When it has ended, by the same clock."""
 
     @property
     def ended(self) -> bool:
         """No further change is to come."""
         return self.status in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """Those tasks of a page of the list that were asked for."""
+
+    tasks: list[Task]
+    rows: int
+    """How many tasks the page has."""
+    more: bool
+    """There is, or may be, a page behind it."""
 
 
 @dataclass(frozen=True, slots=True)

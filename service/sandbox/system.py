@@ -134,6 +134,16 @@ class System(Startable):
         """Change the emulator's latencies and lengths."""
         await self._admin("POST", "settings", settings)
 
+    async def webhook(self, name: str, secret: str, **faults: Any) -> None:
+        """Let the emulator tell this service of tasks that end."""
+        await self._admin(
+            "POST", "webhooks", {"url": f"{self.url(name)}/webhooks/twelvelabs", "secret": secret, **faults}
+        )
+
+    async def finish(self) -> None:
+        """End the waiting of every task now."""
+        await self._admin("POST", "tasks/finish", {})
+
     async def _admin(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         async with (
             aiohttp.ClientSession() as session,

@@ -16,10 +16,16 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
+def secret_words(text: str | None) -> tuple[str, ...]:
+    """The secrets in a setting that may hold several, separated by white space; each once."""
+    return tuple(dict.fromkeys((text or "").split()))
+
+
 def secrets_of(settings: Settings) -> frozenset[str]:
     """The secret values themselves, wherever they come from."""
     held = {value.get_secret_value() for _, value in effective(settings) if isinstance(value, SecretStr)}
     held |= {secret for secret in (settings.platform_api_key(), settings.webhook_secret()) if secret}
+    held |= set(secret_words(settings.webhook_secret()))
     return frozenset(secret for secret in held if len(secret) >= 4)
 
 

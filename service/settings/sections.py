@@ -130,7 +130,11 @@ class PlatformSettings(Section):
     max_chunks: int = Field(16, ge=1, description="Chunks of large videos that are sent at once, of all uploads.")
     max_calls: int = Field(64, ge=1, description="Small calls at once.")
     max_line_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Longest line of a stream.")
-    asset_poll_seconds: float = Field(2, gt=0, description="Time between two looks at an asset that is not ready.")
+    asset_poll_seconds: float = Field(
+        2,
+        gt=0,
+        description="Longest time between two looks at an asset that is not ready; a new one is looked at sooner.",
+    )
     asset_timeout_seconds: float = Field(1800, gt=0, description="Longest wait for an asset to be ready.")
 
     @model_validator(mode="after")
@@ -199,6 +203,9 @@ class PollSettings(Section):
 
     initial_seconds: float = Field(2, gt=0, description="Time between two looks at a task that was just created.")
     max_seconds: float = Field(15, gt=0, description="Time between two looks at an old task.")
+    webhook_seconds: float = Field(
+        60, gt=0, description="Time between two looks at any task while the platform's webhooks arrive reliably."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -283,13 +290,24 @@ class SourceSettings(Section):
 class WebhookSettings(Section):
     """Signed notifications of the platform."""
 
-    secret: SecretStr | None = Field(None, description="Secret that signs the platform's webhooks.")
-    secret_file: Path | None = Field(None, description="File that holds the secret, instead of secret.")
+    secret: SecretStr | None = Field(
+        None,
+        description="Secret that signs the platform's webhooks; several, separated by spaces, while it is replaced. "
+        "Without one no webhooks are taken.",
+    )
+    secret_file: Path | None = Field(
+        None, description="File with a secret in each line, instead of secret; read again when it changes."
+    )
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:
         _one_secret("webhooks", "secret", self.secret, self.secret_file)
         return self
+
+    @property
+    def configured(self) -> bool:
+        """Whether webhooks are taken at all."""
+        return self.secret is not None or self.secret_file is not None
 
 
 class LogSettings(Section):

@@ -96,6 +96,14 @@ class LogEvent(StrEnum):
     INTAKE_WAITS = "intake_waits"  # finished requests can't be looked up at the moment; intake waits
     INTAKE_FAILED = "intake_failed"  # a fault in the service; the partition is taken over again
 
+    # Polling
+    TASK_LIST_UNREADABLE = "task_list_unreadable"  # the list of tasks can't be read; each is looked at by itself
+
+    # Webhooks
+    WEBHOOK_REFUSED = "webhook_refused"  # a webhook is forged, stale, replayed or malformed, or nobody can be told
+    WEBHOOK_KEY_RENEWED = "webhook_key_renewed"  # the file of secrets has changed and is in use
+    WEBHOOK_KEY_UNUSABLE = "webhook_key_unusable"  # it has changed and can't be read; the old ones stay in use
+
     # Assets
     ASSET_LOG_READY = "asset_log_ready"  # every known asset has been read into the index
     SESSION_BEGUN = "session_begun"  # an upload session has begun; with its upload_id and the asset_id it reserves
@@ -122,6 +130,7 @@ CAUSED_BY_RECORDS = frozenset(
         LogEvent.COMPLETION_GONE,
         LogEvent.OUTPUT_TOO_LARGE,
         LogEvent.RANGE_UNREADABLE,
+        LogEvent.WEBHOOK_REFUSED,
     }
 )
 """One record is enough for one line: of each of these a limited number is written in a while."""

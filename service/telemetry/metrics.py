@@ -166,6 +166,12 @@ class Metrics:
         )
         self.asset_entries = Gauge("reelwire_asset_entries", "Assets in the index of this process", registry=r)
         # Platform
+        self.task_looks = Counter(
+            "reelwire_task_looks_total",
+            "Looks at running tasks: one by one (single), in a page of the list (list), after a webhook (webhook)",
+            ["how"],
+            registry=r,
+        )
         self.platform_calls = Counter(
             "reelwire_platform_calls_total",
             "Calls of the platform, by operation and status",
@@ -194,6 +200,12 @@ class Metrics:
         self.stream_events_unknown = Counter(
             "reelwire_stream_events_unknown_total",
             "Events of a stream whose type is unknown; they are skipped",
+            registry=r,
+        )
+        self.webhooks = Counter(
+            "reelwire_webhooks_total",
+            "Webhooks of the platform: `accepted`, `passed_on` (through Kafka), `duplicate`, `ignored`, or why refused",
+            ["outcome"],
             registry=r,
         )
         # Process

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,7 +26,7 @@ from service.platform.errors import (
 )
 from service.platform.marks import AssetMark
 from service.platform.tasks import CancelOutcome
-from service.platform.values import Analysis, Asset, StreamEnded, StreamEvent, StreamStarted, StreamText, Task
+from service.platform.values import Analysis, Asset, StreamEnded, StreamEvent, StreamStarted, StreamText, Task, TaskPage
 
 TEXTS = ("A car ", "turns ", "left.")
 
@@ -119,8 +119,10 @@ class FakePlatform:
         self.tasks: dict[str, Task] = {}
         self.streams: deque[list[Any]] = deque()
         self.open_streams = 0
-        self.list_tasks = True
+        self.finds_tasks = True
         """Whether tasks can be found; False is a list that lags behind."""
+        self.lists_tasks = True
+        """Whether the lists by status show anything."""
         self.new_asset_status = "ready"
         self.duration: float | None = 60.0
         self._clock = clock
@@ -248,12 +250,18 @@ class FakePlatform:
                 raise not_found()
             return self.tasks[task_id]
 
+    async def list_tasks(self, status: str, number: int, wanted: Container[str]) -> TaskPage:
+        async with self._around("list_tasks", status=status, page=number):
+            rows = [task for task in reversed(self.tasks.values()) if task.status == status and self.lists_tasks]
+            page = rows[(number - 1) * 50 : number * 50]
+            return TaskPage([task for task in page if task.id in wanted], len(page), more=len(page) == 50)
+
     async def find_task(
         self, custom_id: str, *, asset_id: str | None, video_url: str | None, analysis_mode: str, created_after: float
     ) -> Task | None:
         async with self._around("find_task", custom_id=custom_id):
             found = [task for task in self.tasks.values() if task.custom_id == custom_id]
-            return found[-1] if found and self.list_tasks else None
+            return found[-1] if found and self.finds_tasks else None
 
     async def cancel_task(self, task_id: str) -> CancelOutcome:
         async with self._around("cancel_task", task_id=task_id):

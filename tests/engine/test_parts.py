@@ -11,8 +11,8 @@ from service.domain.change import Event, Slot
 from service.domain.job import Job, encode_job
 from service.engine.job.admission import AdmissionSlots
 from service.engine.live_job import LiveJob, Loop
+from service.engine.polling.poller import Poller
 from service.engine.records import RecordBuilder
-from service.engine.work.poller import Poller
 from service.kafka.ports import UnreadableJob
 from service.settings import TopicSettings
 from service.supervision import Supervisor

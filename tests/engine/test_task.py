@@ -131,12 +131,12 @@ async def test_a_list_that_can_not_be_read_to_its_end_is_read_again_a_few_times_
 
 
 async def test_a_task_that_shows_late_in_the_list_is_not_made_again(bench: Bench) -> None:
-    bench.platform.list_tasks = False
+    bench.platform.finds_tasks = False
     bench.platform.script("create_task", After(unknown()))
     await bench.take(analyze(**ASYNC))
     await until(lambda: bench.platform.count("find_task"))
     await passed(2)
-    bench.platform.list_tasks = True
+    bench.platform.finds_tasks = True
     await watched(bench)
     assert bench.platform.count("create_task") == 1
 
@@ -191,7 +191,7 @@ async def test_after_a_conflict_a_cancel_says_that_a_task_may_exist(bench: Bench
 
 
 async def test_giving_up_searches_a_last_time(bench: Bench) -> None:
-    bench.platform.list_tasks = False
+    bench.platform.finds_tasks = False
     bench.platform.always("create_task", server_failed)
     await bench.take(analyze(**ASYNC))
     await until(lambda: bench.platform.count("create_task"))
@@ -201,7 +201,7 @@ async def test_giving_up_searches_a_last_time(bench: Bench) -> None:
     began = bench.clock.time()
 
     def patience_is_over(_: Seen) -> None:
-        bench.platform.list_tasks = bench.clock.time() - began > 890
+        bench.platform.finds_tasks = bench.clock.time() - began > 890
 
     bench.platform.on_call = patience_is_over
     await watched(bench)

@@ -116,10 +116,10 @@ async def test_metrics_are_openmetrics_when_asked_for(client: aiohttp.ClientSess
     assert "reelwire_fragments" in {family.name for family in parse_openmetrics(text)}  # type: ignore[no-untyped-call]
 
 
-async def test_webhooks_have_their_place_but_are_not_taken_yet(client: aiohttp.ClientSession) -> None:
+async def test_webhooks_are_not_taken_by_a_server_without_a_receiver(client: aiohttp.ClientSession) -> None:
     async with client.post("/webhooks/twelvelabs", json={"type": "x"}) as response:
-        assert response.status == 501
-        assert (await response.json())["error"] == "webhooks_not_supported"
+        assert response.status == 404
+        assert (await response.json())["error"] == "not_configured"
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ DEFAULT_PORT = 8081
 @click.option("--enforce-upload-headers", is_flag=True, help="Refuse chunks without the upload_headers.")
 @click.option("--upload-rpm", type=click.IntRange(min=1), help="Asset creations a minute before 429.")
 @click.option("--analyze-rpm", type=click.IntRange(min=1), help="Analyses a minute before 429.")
+@click.option("--webhook-url", metavar="URL", help="Tell this address of the end of each task.")
+@click.option("--webhook-secret", default="whsec_emulator", show_default=True, help="What signs that.")
 @click.option("--address-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the base url there.")
 def command(paces: tuple[str, ...], no_cancellation: bool, address_file: Path | None, **typed: Any) -> int:
     """Run a local platform that reads the real bytes of videos, until SIGTERM or Ctrl-C.

@@ -74,10 +74,7 @@ async def _add_faults(request: web.Request) -> web.Response:
 
 async def _clear_faults(request: web.Request) -> web.Response:
     """Removes the rule with the `id` of the query, or all without one."""
-    given = request.query.get("id")
-    if given and not (given.isascii() and given.isdigit() and len(given) < 10):
-        raise invalid("The id parameter must be the number of a rule.")
-    return json_response({"removed": request.app[PLATFORM].faults.clear(int(given) if given else None)})
+    return json_response({"removed": request.app[PLATFORM].faults.clear(_id_of(request))})
 
 
 async def _settings(request: web.Request) -> web.Response:
@@ -98,6 +95,27 @@ async def _finish(request: web.Request) -> web.Response:
     return json_response({"finished": request.app[PLATFORM].tasks.finish(task_ids)})
 
 
+async def _webhooks(request: web.Request) -> web.Response:
+    return json_response({"webhooks": [one.as_json() for one in request.app[PLATFORM].webhooks.addresses()]})
+
+
+async def _add_webhook(request: web.Request) -> web.Response:
+    """`{"url", "secret"}`, and the faults `late_seconds`, `lost`, `twice` and `forged`."""
+    return json_response(request.app[PLATFORM].add_webhook(await _object(request)).as_json(), 201)
+
+
+async def _remove_webhooks(request: web.Request) -> web.Response:
+    """Removes the one with the `id` of the query, or all without one."""
+    return json_response({"removed": request.app[PLATFORM].webhooks.remove(_id_of(request))})
+
+
+def _id_of(request: web.Request) -> int | None:
+    given = request.query.get("id")
+    if given and not (given.isascii() and given.isdigit() and len(given) < 10):
+        raise invalid("The id parameter must be a number.")
+    return int(given) if given else None
+
+
 def admin_routes() -> list[web.RouteDef]:
     """All of them, with their whole paths."""
     return [
@@ -107,5 +125,8 @@ def admin_routes() -> list[web.RouteDef]:
         web.delete("/_emulator/faults", _answering(_clear_faults)),
         web.get("/_emulator/settings", _answering(_settings)),
         web.post("/_emulator/settings", _answering(_change_settings)),
+        web.get("/_emulator/webhooks", _answering(_webhooks)),
+        web.post("/_emulator/webhooks", _answering(_add_webhook)),
+        web.delete("/_emulator/webhooks", _answering(_remove_webhooks)),
         web.post("/_emulator/tasks/finish", _answering(_finish)),
     ]

@@ -22,6 +22,7 @@ from service.emulator.model.quota import RequestQuota
 from service.emulator.model.task_book import TaskBook
 from service.emulator.model.uploads.book import UploadBook
 from service.emulator.model.viewer import Viewer
+from service.emulator.model.webhooks import WebhookAddress, Webhooks
 from service.emulator.options import EmulatorOptions, Pace
 
 _TEMPORARY = "reelwire-emulator-"
@@ -46,6 +47,9 @@ class Platform:
         self.assets = AssetBook(self.clock, self.viewer, self.journal, self.activity, self._background)
         self.uploads = UploadBook(self.clock, self.assets, self.journal)
         self.tasks = TaskBook(self.clock, self.assets, self.viewer, self.generations, self.journal, self._background)
+        self.webhooks = Webhooks(
+            self.clock, self._background, options.webhook_retry_seconds, options.webhook_timeout_seconds
+        )
         self._temporary: Path | None = None
 
     def open(self) -> None:
@@ -61,14 +65,23 @@ class Platform:
         parts = state / "uploads" if state is not None else self._temporary
         parts.mkdir(exist_ok=True)
         self.uploads.open(parts)
+        if self.options.webhook_url is not None:
+            self.add_webhook({"url": self.options.webhook_url, "secret": self.options.webhook_secret or ""})
 
     async def close(self) -> None:
         """Stop what is under way; nothing is left on disk but the state directory's own."""
         await self._background.close()
+        await self.webhooks.close()
         await self.viewer.close()
         self.journal.close()
         if self._temporary is not None:
             await asyncio.to_thread(shutil.rmtree, self._temporary, ignore_errors=True)
+
+    def add_webhook(self, given: dict[str, Any]) -> WebhookAddress:
+        """Register an address; raises `Refusal` or `ValueError`."""
+        address = self.webhooks.register(given, self.tasks.all())
+        self.webhooks.watch(self.tasks)
+        return address
 
     def now(self) -> float:
         """Seconds since the epoch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.clock import rfc3339
@@ -38,6 +38,20 @@ class TaskError:
 
 
 @dataclass(slots=True)
+class WebhookDelivery:
+    """What became of telling one address of the task's end."""
+
+    url: str
+    delivered: bool = False
+    attempts: int = 0
+    last_error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {"url": self.url, "delivered": self.delivered, "attempts": self.attempts}
+        return shown if self.delivered or self.last_error is None else shown | {"last_error": self.last_error}
+
+
+@dataclass(slots=True)
 class Task:
     """Times are in seconds since the epoch; they are decided when the task is created."""
 
@@ -54,6 +68,7 @@ class Task:
     footage: Footage | None = None
     failure: TaskError | None = None
     canceled_at: float | None = None
+    webhooks: list[WebhookDelivery] = field(default_factory=list)
 
     def status(self, now: float) -> str:
         if self.canceled_at is not None:
@@ -102,7 +117,23 @@ class Task:
             }
             if generation.warning is not None:
                 shown["error"] = {"message": generation.warning}
+        if self.webhooks:
+            shown["webhooks"] = [delivery.as_json() for delivery in self.webhooks]
         return shown
+
+    def as_event(self, now: float) -> dict[str, Any]:
+        """As a webhook tells of its end: without the result, and without the code of an error."""
+        status = self.status(now)
+        told: dict[str, Any] = {
+            "id": self.id,
+            "custom_id": self.request.custom_id,
+            "status": status,
+            "created_at": rfc3339(self.created_at),
+            "video_source": self._source(status),
+        }
+        if status == "failed" and self.failure is not None:
+            told["error"] = {"message": self.failure.message}
+        return told
 
     def _source(self, status: str) -> dict[str, Any]:
         source = self.request.source

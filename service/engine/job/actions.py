@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from service.engine.context import Context
     from service.engine.job.admission import AdmissionSlots
     from service.engine.live_job import LiveJob
-    from service.engine.work.poller import Poller
+    from service.engine.polling.poller import Poller
 
 log = structlog.get_logger()
 T = TypeVar("T")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from service.domain.facts import VideoFailed
+from service.domain.polling.schedule import asset_look
 from service.engine.work.call_retry import CallRetry
 from service.engine.work.failures import platform_error
 from service.platform.errors import PlatformError, Rejected
@@ -68,4 +69,4 @@ async def ready_asset(
         if context.clock.time() - (created if since is None else since) > settings.asset_timeout_seconds:
             message = f"the platform was still processing the video after {settings.asset_timeout_seconds:.0f} s"
             raise VideoRefused(VideoFailed("upload", "asset_failed", message, retryable=True))
-        await asyncio.sleep(settings.asset_poll_seconds)
+        await asyncio.sleep(asset_look(context.clock.time() - began, settings.asset_poll_seconds))

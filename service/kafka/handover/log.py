@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from service.clock import Clock
 from service.domain.handover import Note
+from service.kafka.handover.ended_tasks import ENDED_PARTITION, encode_ended, ended_task
 from service.kafka.handover.records import encode_note
 from service.kafka.handover.tail import HandoverTail
 from service.kafka.handover_port import Followed, OnNote
 from service.kafka.ports import DeliveryFailed, RecordPosition, RecordTooLarge
+from service.kafka.reading.fetched import Fetched
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.futures import consume, fail
 from service.kafka.writing.producer import BoundedProducer, MakeProducer
@@ -126,6 +129,21 @@ class HandoverLog:
 
     def follow(self, partition: int, offset: int | None, on_note: OnNote) -> Followed:
         return self._tail.follow(partition, offset, on_note)
+
+    def tell_ended(self, task_id: str) -> asyncio.Future[RecordPosition]:
+        """Tell every process that the platform says a task has ended. Fails with `DeliveryFailed`; not sent again."""
+        return self._sender.send(encode_ended(self._topic, task_id, self._instance))
+
+    def hear_ended(self, on_ended: Callable[[str], None]) -> Followed:
+        """Hear from now on what other processes tell with `tell_ended`. `on_ended` must not block or raise."""
+
+        def take(records: Sequence[Fetched]) -> None:
+            for record in records:
+                task_id = ended_task(record, self._instance)
+                if task_id is not None:
+                    on_ended(task_id)
+
+        return self._tail.hear(ENDED_PARTITION, take)
 
     async def close(self) -> None:
         self._closed = True

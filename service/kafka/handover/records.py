@@ -37,6 +37,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 VERSION = 1
+ENDED_KIND = "task_ended"
 _ROOM_BYTES = 1_024
 """What a part has beside its piece of the payload: key, headers, ids and numbers."""
 _SMALLEST_PIECE_BYTES = 128
@@ -160,6 +161,8 @@ class NoteReader:
             members = orjson.loads(record.value or b"")
             if record.key == MARKER_KEY:
                 return Owned(str(members.get("instance", "")), float(members.get("said", 0)))
+            if members.get("kind") == ENDED_KIND:
+                return None  # no note of an attempt: see `ended_tasks`
             if members["v"] != VERSION:
                 raise UnreadableNote(f"version {members['v']}, this program reads {VERSION}")
             request_id, attempt = str(members["request_id"]), int(members["attempt"])

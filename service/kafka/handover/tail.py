@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -10,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.handover.records import NoteReader
-from service.kafka.handover_port import OnNote
+from service.kafka.handover_port import Followed, OnNote
 from service.kafka.reading.fetched import Fetched, next_offset
 from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
@@ -60,6 +61,21 @@ class _Follower:
         self._tail.forget(self)
 
 
+class _Listener(_Follower):
+    """Hands over records, not notes."""
+
+    def __init__(self, tail: HandoverTail, partition: int, take: Callable[[Sequence[Fetched]], None]) -> None:
+        super().__init__(tail, partition, None, lambda _: None)
+        self._take = take
+
+    def take(self, records: list[Fetched]) -> None:
+        at = self.next or 0
+        fresh = [record for record in records if record.offset >= at]
+        if fresh:
+            self.next = next_offset(fresh[-1])
+            self._take(fresh)
+
+
 class HandoverTail:
     """One per process. Belongs to the event loop on which it was made."""
 
@@ -78,10 +94,19 @@ class HandoverTail:
     def follow(self, partition: int, offset: int | None, on_note: OnNote) -> _Follower:
         """See `Handovers.follow`."""
         follower = _Follower(self, partition, offset, on_note)
+        self._add(follower)
+        return follower
+
+    def _add(self, follower: _Follower) -> None:
         self._followers.add(follower)
         self._changed.set()
         if self._task is None:
             self._task = self._supervisor.keep("handover tail", self._run)
+
+    def hear(self, partition: int, take: Callable[[Sequence[Fetched]], None]) -> Followed:
+        """Read a partition from its end on and hand over its records as they are."""
+        follower = _Listener(self, partition, take)
+        self._add(follower)
         return follower
 
     def forget(self, follower: _Follower) -> None:
