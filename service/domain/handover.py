@@ -28,6 +28,7 @@ class Carrying:
     attempt: int
     instance: str
     good_for_ms: int = GOOD_FOR_MS
+    run: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Released:
     attempt: int
     instance: str
     unused: bool = False
+    run: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Result:
     attempt: int
     instance: str
     fact: Fact
+    run: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Stop:
     request_id: str
     attempt: int
     reason: str
+    run: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class Carriage:
 
 
 def fold(carriage: Carriage, note: Note, attempt: int) -> Carriage:
-    """`carriage` of attempt number `attempt` of one request, after one more note of that request or an `Owned`.
+    """`carriage` of attempt number `attempt` of one run, after one more note of that run or an `Owned`.
 
     What is decided stays decided: a result after a stop, or a word after a result, changes nothing.
     """
@@ -113,18 +117,19 @@ def fold(carriage: Carriage, note: Note, attempt: int) -> Carriage:
             return Carriage(carriage.instance, stopped=True)
 
 
-def carriages(notes: Iterable[Note]) -> dict[str, tuple[int, Carriage]]:
-    """What the notes of a partition, in the order of the log, say of the last attempt of each request they name."""
-    found: dict[str, tuple[int, Carriage]] = {}
+def carriages(notes: Iterable[Note]) -> dict[tuple[str, int], tuple[int, Carriage]]:
+    """What the notes of a partition, in the order of the log, say of the last attempt of each request and run."""
+    found: dict[tuple[str, int], tuple[int, Carriage]] = {}
     for note in notes:
         if isinstance(note, Owned):
-            for request_id, (attempt, carriage) in found.items():
-                found[request_id] = (attempt, fold(carriage, note, attempt))
+            for identity, (attempt, carriage) in found.items():
+                found[identity] = (attempt, fold(carriage, note, attempt))
             continue
-        attempt, carriage = found.get(note.request_id, (note.attempt, Carriage()))
+        identity = (note.request_id, note.run)
+        attempt, carriage = found.get(identity, (note.attempt, Carriage()))
         if note.attempt > attempt:
             attempt, carriage = note.attempt, Carriage()
-        found[note.request_id] = (attempt, fold(carriage, note, attempt))
+        found[identity] = (attempt, fold(carriage, note, attempt))
     return found
 
 

@@ -35,9 +35,11 @@ def unsupported(request: AnalyzeRequest) -> Refusal | None:
 
 
 def only_async(request: AnalyzeRequest) -> bool:
-    """Whether only a task can answer: time-coded segments and unlimited output exist for tasks alone."""
+    """Whether only a task can answer: segments, unlimited output and batches are asynchronous."""
     segments = request.response_format is not None and request.response_format.type == "segment_definitions"
-    return segments or request.analysis_mode == "time_based_metadata" or request.max_tokens == "unlimited"
+    return (
+        segments or request.analysis_mode == "time_based_metadata" or request.max_tokens == "unlimited" or request.batch
+    )
 
 
 def choose_mode(request: AnalyzeRequest, duration: float | None) -> Mode | Refusal:

@@ -92,7 +92,7 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
         case StreamOpened() if job.phase is Phase.STREAMING:
             return Change(job, (Event("stream_started"),))
         case AnalysisEnded() if job.phase in _RUNNING:
-            return endings.completed(job, request, fact.outcome, now_ms)
+            return endings.completed(job, request, fact.outcome, policy, now_ms)
         case AnalysisFailed() if job.phase in _RUNNING:
             return attempts.analysis_failed(job, request, fact, policy, now_ms)
         case ResultTooLarge(message=message) if job.phase in _RUNNING:
@@ -108,7 +108,7 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
         case TaskNotMade() if job.phase is Phase.CREATING:
             return tasks.task_not_made(job, request, fact)
         case TaskSeen() if job.phase is Phase.WATCHING:
-            return tasks.task_seen(job, request, fact, now_ms)
+            return tasks.task_seen(job, request, fact, policy, now_ms)
         case TaskLost() if job.phase is Phase.WATCHING:
             message = f"the platform does not know task {job.task_id} any more"
             return endings.failed(job, "outcome_unknown", message, "analysis", platform=fact.platform)

@@ -19,6 +19,7 @@ from contracts.events import (
     TaskCreated,
     TaskStatus,
     Uploading,
+    Waiting,
 )
 from contracts.fragments import FragmentEncoder
 from contracts.requests import AnalyzeRequest, UrlVideo
@@ -46,6 +47,7 @@ _PROGRESS: dict[
         | TaskCreated
         | TaskStatus
         | Retrying
+        | Waiting
         | HandedOver
         | Interrupted
     ],
@@ -57,11 +59,14 @@ _PROGRESS: dict[
     "task_created": TaskCreated,
     "task_status": TaskStatus,
     "retrying": Retrying,
+    "waiting": Waiting,
     "handed_over": HandedOver,
     "interrupted": Interrupted,
 }
 
-_RESULT = frozenset({"text", "data"})  # published as generated; every other text may quote a library or a server
+_RESULT = frozenset(
+    {"text", "data", "timeline"}
+)  # published as generated; every other text may quote a library or a server
 
 
 class RecordBuilder:
@@ -87,6 +92,7 @@ class RecordBuilder:
             identifier = event_id(job.partition, job.offset, event.type, attempt, *event.id_parts)
         common = {
             "request_id": job.request_id,
+            "run": job.run,
             "attempt": attempt,
             "time": rfc3339(seconds),
             "metadata": None if bare else request.metadata,
@@ -135,6 +141,7 @@ class RecordBuilder:
             id_prefix=event_id(job.partition, job.offset, "fragment", job.attempt),
             traceparent=job.traceparent,
             tracestate=job.tracestate,
+            run=job.run,
         )
 
     def fragment(self, job: Job, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> OutRecord:

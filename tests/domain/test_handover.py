@@ -97,7 +97,12 @@ def test_a_takeover_goes_on_waits_or_begins_again(notes: list[Note], own: str) -
 
 def test_the_last_attempt_of_a_request_is_the_one_that_counts() -> None:
     notes: list[Note] = [Carrying("r", 1, "a"), Stop("r", 1, "expired"), Carrying("r", 2, "b"), Carrying("s", 1, "a")]
-    assert carriages(notes) == {"r": (2, Carriage("b")), "s": (1, Carriage("a"))}
+    notes.append(Result("r", 1, "a", ENDED, run=2))
+    assert carriages(notes) == {
+        ("r", 2): (1, Carriage("a", result=ENDED)),
+        ("r", 1): (2, Carriage("b")),
+        ("s", 1): (1, Carriage("a")),
+    }
 
 
 def test_an_owner_that_waits_learns_of_a_release() -> None:

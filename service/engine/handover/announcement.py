@@ -41,10 +41,12 @@ async def announce(
     for live, attempt in running:
         job = live.job
         if live.begun:
-            delivery = handovers.append(job.partition, Carrying(job.request_id, attempt, handovers.instance))
+            delivery = handovers.append(
+                job.partition, Carrying(job.request_id, attempt, handovers.instance, run=job.run)
+            )
             waiting[job.partition, job.request_id] = (attempt, delivery)
         else:
-            released = Released(job.request_id, attempt, handovers.instance, unused=True)
+            released = Released(job.request_id, attempt, handovers.instance, unused=True, run=job.run)
             delivery = handovers.append(job.partition, released)
             taken_back.append((live, delivery))
         consume(delivery)

@@ -116,7 +116,7 @@ class AwaitedAttempts:
         if isinstance(note, Owned):
             return  # this is about who owns the partition, which the group tells us
         one = self._awaited.get(note.request_id)
-        if one is None:
+        if one is None or note.run != one.live.job.run:
             return
         one.carriage = fold(one.carriage, note, one.attempt)
         if isinstance(note, Carrying) and note.attempt == one.attempt:
@@ -136,5 +136,6 @@ class AwaitedAttempts:
         self.settle()
 
     def _stop(self, one: _Awaited, reason: str) -> None:
-        note = Stop(one.live.job.request_id, one.attempt, reason)
+        job = one.live.job
+        note = Stop(job.request_id, one.attempt, reason, job.run)
         consume(self._context.handovers.append(self._partition, note))

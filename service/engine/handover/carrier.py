@@ -75,6 +75,9 @@ class _Carried:
     fact: Fact | None = None  # how it ended, until the note of that is delivered
     renewal: asyncio.Future[RecordPosition] | None = None  # the last word for it
 
+    def is_attempt(self, run: int, attempt: int) -> bool:
+        return (self.live.job.run, self.attempt) == (run, attempt)
+
 
 class _Place:
     """What is carried for one partition by a word of ours."""
@@ -139,6 +142,8 @@ class Carrier:
         """Go on with an attempt of a book that is being closed; `fact` if it has ended and that is not durable yet."""
         where = (live.job.partition, live.job.request_id)
         said = self._said.pop(where, None)
+        if where in self._carried:
+            self._cut(where, "cut")  # of an earlier run, which has ended elsewhere
         if said is not None and (said.attempt != attempt or not Word(said.at).good(self._now())):
             said = None
         live.loop = self
@@ -167,13 +172,13 @@ class Carrier:
         one = self._carried.get(where)
         if one is None:
             one = self._ended_lately.pop(where, None)
-            if one is None or one.attempt != job.attempt or job.phase not in RUNNING:
+            if one is None or not one.is_attempt(job.run, job.attempt) or job.phase not in RUNNING:
                 return None
             # Its result is in the topic, perhaps behind the marker of the takeover that asks.
             one.live.job, one.live.unsaved = job, (one.attempt, one.fact) if one.fact is not None else None
             return one.live
         live, fact = one.live, one.fact
-        if one.attempt != job.attempt or job.phase not in RUNNING or (live.work is None and fact is None):
+        if not one.is_attempt(job.run, job.attempt) or job.phase not in RUNNING or (live.work is None and fact is None):
             self._cut(where, "cut")
             return None
         self._forget(where)
@@ -223,7 +228,7 @@ class Carrier:
         if not one.announced:
             return
         where = (job.partition, job.request_id)
-        note = Result(job.request_id, one.attempt, self._handovers.instance, fact)
+        note = Result(job.request_id, one.attempt, self._handovers.instance, fact, job.run)
         self._append(job.partition, note).add_done_callback(lambda done: self._handed_over(where, one, done))
 
     def _handed_over(self, where: tuple[int, str], one: _Carried, done: asyncio.Future[RecordPosition]) -> None:
@@ -248,7 +253,7 @@ class Carrier:
             return
         where = (partition, note.request_id)
         one = self._carried.get(where)
-        if one is not None and one.attempt == note.attempt:
+        if one is not None and one.is_attempt(note.run, note.attempt):
             if not place.word.good(self._now()):
                 self._context.sender.forsake(partition)  # what is held is of attempts that have been given up
             if self._carried.get(where) is one:
@@ -265,7 +270,7 @@ class Carrier:
         for (partition, request_id), one in self._carried.items():
             # While no broker answers one word waits, and not one for every three seconds.
             if one.announced and one.fact is None and (one.renewal is None or one.renewal.done()):
-                note = Carrying(request_id, one.attempt, self._handovers.instance)
+                note = Carrying(request_id, one.attempt, self._handovers.instance, run=one.live.job.run)
                 last[partition] = one.renewal = self._append(partition, note)
         for partition, delivery in last.items():
             delivery.add_done_callback(partial(self._renewed, partition, sent_at))
@@ -295,7 +300,8 @@ class Carrier:
         told = []
         for where, one in list(self._carried.items()):
             if one.announced:
-                note = Released(one.live.job.request_id, one.attempt, self._handovers.instance)
+                job = one.live.job
+                note = Released(job.request_id, one.attempt, self._handovers.instance, run=job.run)
                 told.append(self._append(where[0], note))
             self._cut(where, "given_up")
         if told:

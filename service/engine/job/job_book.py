@@ -69,7 +69,9 @@ class JobBook:
         self._finished = finished
         self._carrier = carrier
         self._awaited = AwaitedAttempts(partition, context, on_awaiting)
-        self._carriages: dict[str, tuple[int, Carriage]] = {}  # what the notes say of attempts, as far as it is wanted
+        self._carriages: dict[
+            tuple[str, int], tuple[int, Carriage]
+        ] = {}  # what the notes say of attempts, as far as it is wanted
         self._loop = JobLoop(partition, writer, finished, context, actions, self._ended)
         self._live: dict[str, LiveJob] = {}
         self._queues = KeyQueues(by_key=context.settings.jobs.ordering == "key")
@@ -155,6 +157,7 @@ class JobBook:
             deadline_ms=None if deadline is None else int(deadline.timestamp() * 1000),
             traceparent=request.traceparent,
             tracestate=request.tracestate,
+            run=analyze.run,
         )
         live = LiveJob(job, self._loop, analyze)
         live.fresh = True
@@ -290,7 +293,7 @@ class JobBook:
         job = live.job
         if not live.restored or job.phase not in RUNNING:
             return Begin(restored=live.restored)
-        attempt, carriage = self._carriages.pop(job.request_id, (job.attempt, Carriage()))
+        attempt, carriage = self._carriages.pop((job.request_id, job.run), (job.attempt, Carriage()))
         fact = taken_over(carriage if attempt == job.attempt else Carriage(), self._context.handovers.instance)
         if isinstance(fact, HandedOver):
             log.info(
@@ -317,4 +320,4 @@ class JobBook:
 
 def _summary(job: Job) -> JobSummary:
     since = job.attempt_started_ms if job.phase in RUNNING else None
-    return JobSummary(job.digest, job.deadline_ms, job.offset, since)
+    return JobSummary(job.digest, job.deadline_ms, job.offset, since, job.run)

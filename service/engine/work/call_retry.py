@@ -90,7 +90,7 @@ async def right_to_begin(live: LiveJob, context: Context) -> None:
     """
     await lease_held(live, context)
     while live.doubted:
-        note = Carrying(live.job.request_id, live.job.attempt, context.handovers.instance)
+        note = Carrying(live.job.request_id, live.job.attempt, context.handovers.instance, run=live.job.run)
         live.doubted = False  # a rebalance while we wait may set it again
         await live.without_slot(_delivered(context, live.job.partition, note))
         await lease_held(live, context)

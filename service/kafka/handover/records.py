@@ -103,7 +103,7 @@ def encode_note(note: Note, topic: str, partition: int, limits: RecordLimits) ->
     if isinstance(note, Owned):
         raise TypeError("an ownership marker is written by a takeover")
     key = note.request_id.encode()
-    base = {"request_id": note.request_id, "attempt": note.attempt}
+    base = {"request_id": note.request_id, "run": note.run, "attempt": note.attempt}
     match note:
         case Carrying():
             return [record(kind="carrying", **base, instance=note.instance, good_for_ms=note.good_for_ms)]
@@ -161,19 +161,20 @@ class NoteReader:
             if members["v"] != VERSION:
                 raise UnreadableNote(f"version {members['v']}, this program reads {VERSION}")
             request_id, attempt = str(members["request_id"]), int(members["attempt"])
+            run = int(members.get("run", 1))  # the first version wrote none
             match members["kind"]:
                 case "carrying":
                     good_for_ms = min(max(int(members["good_for_ms"]), 0), 60_000)
-                    return Carrying(request_id, attempt, str(members["instance"]), good_for_ms)
+                    return Carrying(request_id, attempt, str(members["instance"]), good_for_ms, run)
                 case "released":
-                    return Released(request_id, attempt, str(members["instance"]), bool(members["unused"]))
+                    return Released(request_id, attempt, str(members["instance"]), bool(members["unused"]), run)
                 case "stop":
-                    return Stop(request_id, attempt, str(members["reason"]))
+                    return Stop(request_id, attempt, str(members["reason"]), run)
                 case "result":
                     payload = self._joined(record, members)
                     if payload is None:
                         return None
-                    return Result(request_id, attempt, str(members["instance"]), _decode_fact(payload))
+                    return Result(request_id, attempt, str(members["instance"]), _decode_fact(payload), run)
                 case kind:
                     raise UnreadableNote(f"it is of an unknown kind, {kind!s:.40}")
         except UnreadableNote:
