@@ -14,8 +14,8 @@ from contracts.limits import MAX_INSTANT_CHARS, MAX_METADATA_BYTES, MAX_RUN, MAX
 from contracts.model import Message
 from contracts.patterns import REQUEST_ID, TENANT
 from contracts.rejection import rule
-from contracts.response_format import ResponseFormat
-from contracts.video import Video
+from contracts.response_format import ResponseFormat, SegmentFormat
+from contracts.video import UrlVideo, Video
 
 Tenant = Annotated[str, StringConstraints(pattern=TENANT.regex)]
 RequestId = Annotated[str, StringConstraints(pattern=REQUEST_ID.regex)]
@@ -114,6 +114,16 @@ class AnalyzeRequest(_Request):
     def deadline_at(self) -> datetime | None:
         """The deadline as an instant in UTC."""
         return None if self.deadline is None else parse_rfc3339(self.deadline)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Every URL of the request: of its video, its images and its references. They may be signed."""
+        form = self.response_format
+        pictures = [*(self.image or ()), *((self.prompt_v2 and self.prompt_v2.media_sources) or ())]
+        if isinstance(form, SegmentFormat):
+            pictures += [picture for item in form.segment_definitions for picture in item.media_sources or ()]
+        found = [picture.url for picture in pictures if picture.url is not None]
+        return (self.video.url, *found) if isinstance(self.video, UrlVideo) else tuple(found)
 
     @property
     def recorded_instant(self) -> datetime | None:

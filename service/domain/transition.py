@@ -49,7 +49,7 @@ from service.domain.facts import (
 )
 from service.domain.identity import reference_assets
 from service.domain.job import Ending, Job, Phase
-from service.domain.modes import Refusal, choose_mode, unsupported
+from service.domain.modes import Refusal, choose_mode
 from service.domain.policy import Policy
 
 if TYPE_CHECKING:
@@ -149,10 +149,7 @@ def _retry(job: Job, request: AnalyzeRequest, policy: Policy, now_ms: int) -> Ch
 def _accepted(job: Job, request: AnalyzeRequest, now_ms: int) -> Change:
     if job.deadline_ms is not None and now_ms >= job.deadline_ms:
         return endings.failed(job, "deadline_exceeded", "the deadline of the request has passed", "request")
-    refusal = unsupported(request)
-    if refusal is not None:
-        return endings.failed(job, refusal.code, refusal.message, "request")
-    if request.upload == "inline" and not reference_assets(request, job.body):
+    if (request.upload == "inline" or request.video is None) and not reference_assets(request, job.body):
         return _ready(job, request)
     return Change(job, actions=(GetVideo(),))
 

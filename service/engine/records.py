@@ -22,7 +22,7 @@ from contracts.events import (
     Waiting,
 )
 from contracts.fragments import FragmentEncoder
-from contracts.requests import AnalyzeRequest, UrlVideo
+from contracts.requests import AnalyzeRequest
 from service.clock import rfc3339
 from service.domain.change import Event
 from service.domain.identity import event_id, event_source
@@ -98,7 +98,8 @@ class RecordBuilder:
             "metadata": None if bare else request.metadata,
             "tenant": request.tenant,
         }
-        also = secrets_of_url(request.video.url) if isinstance(request.video, UrlVideo) else None
+        urls = request.urls
+        also = secrets_of_url(*urls) if urls else None
         cleaned = {
             name: value if name in _RESULT else clean_members(value, also) for name, value in event.members.items()
         }
