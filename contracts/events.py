@@ -33,9 +33,11 @@ __all__ = [
     "StreamStarted",
     "TaskCreated",
     "TaskStatus",
+    "TimelineEntry",
     "Timings",
     "Uploading",
     "Usage",
+    "Waiting",
     "parse_event",
 ]
 
@@ -49,6 +51,8 @@ UsedMode = Literal["stream", "sync", "async"]
 class _Event(Message):
     type: str
     request_id: str
+    run: Attempt = 1
+    """The request's. Events of the first version have none: they are of run 1."""
     attempt: Attempt
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: Instant
@@ -79,6 +83,27 @@ class Usage(Message):
     video_seconds: Seconds | None = None
     """The analysed window."""
     billed_minutes: Seconds | None = None
+    """Minutes of the window, for segments once per definition."""
+    estimated_cost: Annotated[float, Field(ge=0)] | None = None
+    """Of this attempt, by the prices of the settings; null without them."""
+    currency: str | None = None
+    """Of `estimated_cost`."""
+
+
+class TimelineEntry(Message):
+    """One segment, or one time in a result that follows a JSON schema."""
+
+    definition: str
+    """The id of the segment's definition, or the path of the member without indexes, such as `incidents.seen_at`."""
+    start_time: float | None = None
+    """Seconds of the video."""
+    end_time: float | None = None
+    """Null for a moment."""
+    started_at: Instant | None = None
+    """The wall-clock time, with `recorded_at`."""
+    ended_at: Instant | None = None
+    fields: dict[str, Any] | None = None
+    """What the result says of it: a segment's metadata, else the plain members beside the time."""
 
 
 class Timings(Message):
@@ -134,8 +159,11 @@ class Completed(_Told):
     generation_id: str | None = None
     asset_id: str | None = None
     task_id: str | None = None
+    batch_id: str | None = None
     fragments: Count = 0
     """How many fragments of this attempt are in the fragments topic."""
+    timeline: list[TimelineEntry] | None = None
+    """Segments, and the times of a result that follows a JSON schema, in order of time."""
     timings: Timings
 
 
@@ -208,6 +236,13 @@ class Retrying(_Told):
     delay_seconds: Seconds
 
 
+class Waiting(_Told):
+    """The job waits for longer than five seconds. Published when it begins to wait."""
+
+    type: Literal["waiting"] = "waiting"
+    reason: Literal["quota", "turn", "order", "batch", "paused"]
+
+
 class HandedOver(_Told):
     """The attempt goes on in another process: the partition has moved, and what was running has not."""
 
@@ -243,6 +278,7 @@ ProgressEvent = Annotated[
     | TaskCreated
     | TaskStatus
     | Retrying
+    | Waiting
     | HandedOver
     | Interrupted
     | Duplicate
@@ -263,6 +299,7 @@ _EVENTS: TypeAdapter[
     | TaskCreated
     | TaskStatus
     | Retrying
+    | Waiting
     | HandedOver
     | Interrupted
     | Duplicate

@@ -29,6 +29,7 @@ class FragmentEncoder:
         id_prefix: str,
         traceparent: str | None = None,
         tracestate: str | None = None,
+        run: int = 1,
     ) -> None:
         headers = event_headers(
             event_type=event_type("fragment"),
@@ -43,7 +44,11 @@ class FragmentEncoder:
         id_at, time_at = names.index("ce_id"), names.index("ce_time")
         self._head, self._middle, self._tail = headers[:id_at], headers[id_at + 1 : time_at], headers[time_at + 1 :]
         self._id_prefix = f"{id_prefix}-".encode()
-        self._before = b'{"type":"fragment","request_id":%b,"attempt":%d,"time":"' % (orjson.dumps(request_id), attempt)
+        self._before = b'{"type":"fragment","request_id":%b,"run":%d,"attempt":%d,"time":"' % (
+            orjson.dumps(request_id),
+            run,
+            attempt,
+        )
         self._after = b',"generation_id":%b}' % orjson.dumps(generation_id)
         self._second = -1
         self._second_text = b""

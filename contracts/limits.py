@@ -30,7 +30,10 @@ MAX_RESPONSE_FORMAT_BYTES = 256 * 1024
 """As compact JSON. It is kept with the job for as long as the job lives."""
 MAX_SCHEMAS = 2_000
 """Schemas inside `response_format.json_schema`, itself included: properties, items, choices, definitions."""
-MAX_DEADLINE_CHARS = 64
+MAX_INSTANT_CHARS = 64
+"""Of `deadline` and `recorded_at`."""
+MAX_RUN = 2**53 - 1
+"""The largest integer that every JSON reader keeps."""
 MAX_INLINE_BASE64_CHARS = base64_characters(INLINE_VIDEO_BYTES)
 """30 MB, the platform's limit for a video inside a request, as base64."""
 MIN_WINDOW_SECONDS = 1

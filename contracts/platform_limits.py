@@ -18,6 +18,18 @@ MULTIPART_UPLOAD_BYTES = 10_000_000_000
 IMAGE_BYTES = 32_000_000
 """The largest image as an asset (32 MB)."""
 
+IMAGE_INPUT_BYTES = 20_000_000
+"""The largest image of an analysis of images (20 MB)."""
+
+IMAGE_INPUT_PIXELS = 16_777_216
+"""Width times height of such an image."""
+
+MAX_IMAGES = 20
+"""Images of one analysis."""
+
+MAX_REFERENCES = 4
+"""Reference images of a prompt, and of each segment definition."""
+
 INLINE_VIDEO_BYTES = 30_000_000
 """The largest video that an analysis carries as base64 (30 MB), counted after decoding."""
 

@@ -10,22 +10,23 @@ from pydantic_core import to_json
 
 from contracts.images import ImageInput, PromptV2
 from contracts.instants import RFC3339_PATTERN, parse_rfc3339
-from contracts.limits import MAX_DEADLINE_CHARS, MAX_METADATA_BYTES, MAX_TOKENS, MIN_TOKENS
+from contracts.limits import MAX_INSTANT_CHARS, MAX_METADATA_BYTES, MAX_RUN, MAX_TOKENS, MIN_TOKENS
 from contracts.model import Message
 from contracts.patterns import REQUEST_ID, TENANT
 from contracts.rejection import rule
-from contracts.response_format import ResponseFormat
-from contracts.video import Video
+from contracts.response_format import ResponseFormat, SegmentFormat
+from contracts.video import UrlVideo, Video
 
 Tenant = Annotated[str, StringConstraints(pattern=TENANT.regex)]
 RequestId = Annotated[str, StringConstraints(pattern=REQUEST_ID.regex)]
 Mode = Literal["stream", "sync", "async", "auto"]
 Upload = Literal["auto", "inline"]
 OnInterrupt = Literal["restart", "async", "fail"]
+Priority = Literal["high", "normal", "low"]
 ModelName = Literal["pegasus1.5", "pegasus1.6"]
 AnalysisMode = Literal["general", "time_based_metadata"]
-Deadline = Annotated[
-    str, Field(max_length=MAX_DEADLINE_CHARS, json_schema_extra={"format": "date-time", "pattern": RFC3339_PATTERN})
+Instant = Annotated[
+    str, Field(max_length=MAX_INSTANT_CHARS, json_schema_extra={"format": "date-time", "pattern": RFC3339_PATTERN})
 ]
 
 
@@ -84,14 +85,22 @@ class AnalyzeRequest(_Request):
     max_segment_duration: Annotated[float, Field(ge=2)] | None = None
     on_interrupt: OnInterrupt = "restart"
     """What becomes of a stream that a crash cut off."""
-    deadline: Deadline | None = None
+    deadline: Instant | None = None
     """RFC 3339 with an offset; past it the job is given up."""
+    run: Annotated[int, Field(ge=1, le=MAX_RUN)] = 1
+    """A finished id is begun again by a record with a higher number: id and run together are the identity."""
+    priority: Priority = "normal"
+    """Who gets the next turn and the next bit of quota."""
+    batch: bool = False
+    """Whether the request may wait to be sent in a batch of the platform; asynchronous only."""
+    recorded_at: Instant | None = None
+    """RFC 3339 with an offset: the wall-clock time of the video's first frame, for `timeline`."""
     tenant: Tenant | None = None
     """For whom the analysis is; echoed on every event but fragments."""
     metadata: Metadata | None = None
     """Echoed on every event but fragments; up to 16 KiB as compact UTF-8 JSON."""
 
-    @field_validator("deadline")
+    @field_validator("deadline", "recorded_at")
     @classmethod
     def _instant(cls, value: str | None) -> str | None:
         if value is not None:
@@ -105,6 +114,21 @@ class AnalyzeRequest(_Request):
     def deadline_at(self) -> datetime | None:
         """The deadline as an instant in UTC."""
         return None if self.deadline is None else parse_rfc3339(self.deadline)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Every URL of the request: of its video, its images and its references. They may be signed."""
+        form = self.response_format
+        pictures = [*(self.image or ()), *((self.prompt_v2 and self.prompt_v2.media_sources) or ())]
+        if isinstance(form, SegmentFormat):
+            pictures += [picture for item in form.segment_definitions for picture in item.media_sources or ()]
+        found = [picture.url for picture in pictures if picture.url is not None]
+        return (self.video.url, *found) if isinstance(self.video, UrlVideo) else tuple(found)
+
+    @property
+    def recorded_instant(self) -> datetime | None:
+        """The wall-clock time of the first frame, in UTC."""
+        return None if self.recorded_at is None else parse_rfc3339(self.recorded_at)
 
 
 class CancelRequest(_Request):

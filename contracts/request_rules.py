@@ -29,7 +29,7 @@ def first_conflict(request: AnalyzeRequest) -> str | None:
 
 
 def _conflicts(request: AnalyzeRequest) -> Iterator[str]:
-    for rules in (_input, _prompt, _images, _segments, _window, _upload):
+    for rules in (_input, _prompt, _images, _segments, _window, _upload, _batch):
         yield from rules(request)
 
 
@@ -133,3 +133,8 @@ def _upload(r: AnalyzeRequest) -> Iterator[str]:
         yield "upload: inline is for url and base64_string; an asset is there already, leave upload out"
     if isinstance(r.video, Base64Video) and len(r.video.base64_string) > MAX_INLINE_BASE64_CHARS:
         yield "upload: inline takes up to 30 MB of base64_string; use auto"
+
+
+def _batch(r: AnalyzeRequest) -> Iterator[str]:
+    if r.batch and r.mode in ("stream", "sync"):
+        yield f"batch: is asynchronous only; use mode async or auto instead of {r.mode}"

@@ -28,6 +28,7 @@ PROGRESS: dict[str, type[Message]] = {
     "task_created": events.TaskCreated,
     "task_status": events.TaskStatus,
     "retrying": events.Retrying,
+    "waiting": events.Waiting,
     "handed_over": events.HandedOver,
     "interrupted": events.Interrupted,
     "duplicate": events.Duplicate,
@@ -141,6 +142,10 @@ def _analyze_rules() -> list[Schema]:
         {
             "if": {"properties": {"upload": {"const": "inline"}}, "required": ["upload"]},
             "then": {"properties": {"video": {"properties": {"type": {"enum": ["url", "base64_string"]}}}}},
+        },
+        {
+            "if": {"properties": {"batch": {"const": True}}, "required": ["batch"]},
+            "then": {"properties": {"mode": {"enum": ["async", "auto", None]}}},
         },
     ]
 

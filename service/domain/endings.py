@@ -12,14 +12,18 @@ from service.domain.change import Change, Event, StopWork
 from service.domain.facts import Outcome, PlatformErrorDetail
 from service.domain.job import Ending, Job, Phase
 from service.domain.modes import analysed_seconds, billed_minutes
+from service.domain.policy import Policy
+from service.domain.result.cost import estimated_cost
+from service.domain.result.timeline import timeline
 
 if TYPE_CHECKING:
     from contracts.requests import AnalyzeRequest
 
 
-def completed(job: Job, request: AnalyzeRequest, outcome: Outcome, now_ms: int) -> Change:
+def completed(job: Job, request: AnalyzeRequest, outcome: Outcome, policy: Policy, now_ms: int) -> Change:
     """The job ends with a result."""
     data, data_error = _decoded(request, outcome)
+    minutes, prices = billed_minutes(request, job.duration), policy.prices
     warning = None
     if outcome.warning_message is not None:
         warning = {"code": outcome.warning_code, "message": outcome.warning_message}
@@ -34,12 +38,16 @@ def completed(job: Job, request: AnalyzeRequest, outcome: Outcome, now_ms: int) 
             "input_tokens": outcome.input_tokens,
             "output_tokens": outcome.output_tokens,
             "video_seconds": analysed_seconds(request, job.duration),
-            "billed_minutes": billed_minutes(request, job.duration),
+            "billed_minutes": minutes,
+            "estimated_cost": estimated_cost(prices, minutes, outcome.output_tokens),
+            "currency": prices.currency,
         },
         "generation_id": outcome.generation_id,
         "asset_id": job.asset_id,
         "task_id": job.task_id,
+        "batch_id": None,
         "fragments": outcome.fragments,
+        "timeline": timeline(request, data),
         "timings": _timings(job, outcome, now_ms),
     }
     return _end(job, Event("completed", members))

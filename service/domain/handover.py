@@ -22,7 +22,7 @@ RENEW_SECONDS = 3.0
 
 
 class Claim(NamedTuple):
-    """Which attempt of a request: its number, and when it was begun.
+    """Which attempt of a request: its number, when it was begun, and of which run of the request.
 
     The number alone is not enough. An attempt of which nothing was sent gives its number back, and a note about it must
     not count for the attempt that another owner has begun under the same number.
@@ -30,6 +30,7 @@ class Claim(NamedTuple):
 
     attempt: int
     begun_ms: int = 0
+    run: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,12 @@ class _OfAttempt:
     attempt: int
 
     begun_ms: int = field(default=0, kw_only=True)
+    run: int = field(default=1, kw_only=True)
 
     @property
     def claim(self) -> Claim:
         """Which attempt this is about."""
-        return Claim(self.attempt, self.begun_ms)
+        return Claim(self.attempt, self.begun_ms, self.run)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,13 +48,19 @@ def asset_token(identity: str) -> str:
 def reference_assets(request: AnalyzeRequest, body: bytes) -> tuple[str, ...]:
     """The ids that go to the platform beside the video's, each once, in the order of the request.
 
-    `body` is the request as it was given: its `response_format` is passed on whole, also with members that this
-    version does not know. A JSON schema is no place for them: `asset_id` is a name of the caller there.
+    `body` is the request as it was given: images, `prompt_v2` and `response_format` are passed on whole, also with
+    members that this version does not know. A JSON schema is no place for them: `asset_id` is a name of the caller
+    there.
     """
-    if request.response_format is None or request.response_format.type != "segment_definitions":
+    form = request.response_format
+    members = [name for name, value in (("image", request.image), ("prompt_v2", request.prompt_v2)) if value]
+    if form is not None and form.type == "segment_definitions":
+        members.append("response_format")
+    if not members:
         return ()
+    given = from_json(body)
     found: dict[str, None] = {}
-    left: list[Any] = [from_json(body).get("response_format")]
+    left: list[Any] = [given.get(name) for name in reversed(members)]
     while left:
         value = left.pop()
         if isinstance(value, list):

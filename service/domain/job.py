@@ -86,6 +86,8 @@ class Job:
     """The attempt's number was claimed, but its call cost nothing: the next claim takes the same number."""
     lost_asset_id: str | None = None
     ending: Ending | None = None
+    run: int = 1
+    """The request's. A record of the first version has none: run 1."""
 
     @property
     def event_attempt(self) -> int:
@@ -105,7 +107,7 @@ _PLAIN = (
     "request_id", "partition", "offset", "digest", "received_ms", "accepted_ms", "deadline_ms", "traceparent",
     "tracestate", "attempt", "asset_id", "duration", "upload_started_ms", "upload_ended_ms", "attempt_started_ms",
     "task_id", "task_status", "progress_ms", "status_changes", "failing_since_ms", "waiting_since_ms", "failures",
-    "billed_failures", "work_failures", "attempt_unused", "lost_asset_id",
+    "billed_failures", "work_failures", "attempt_unused", "lost_asset_id", "run",
 )  # fmt: skip
 
 

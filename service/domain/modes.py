@@ -25,25 +25,18 @@ class Refusal:
     message: str
 
 
-def unsupported(request: AnalyzeRequest) -> Refusal | None:
-    """What the contract knows and this version can't do yet."""
-    if request.image is not None:
-        return Refusal("mode_not_possible", "image input is not supported by this version; send a video")
-    if request.prompt_v2 is not None:
-        return Refusal("mode_not_possible", "prompt_v2 is not supported by this version; send prompt")
-    return None
-
-
 def only_async(request: AnalyzeRequest) -> bool:
-    """Whether only a task can answer: time-coded segments and unlimited output exist for tasks alone."""
+    """Whether only a task can answer: segments, unlimited output and batches are asynchronous."""
     segments = request.response_format is not None and request.response_format.type == "segment_definitions"
-    return segments or request.analysis_mode == "time_based_metadata" or request.max_tokens == "unlimited"
+    return (
+        segments or request.analysis_mode == "time_based_metadata" or request.max_tokens == "unlimited" or request.batch
+    )
 
 
 def choose_mode(request: AnalyzeRequest, duration: float | None) -> Mode | Refusal:
-    """The mode for a video of `duration` seconds (None: unknown, as it is for inline videos)."""
+    """The mode for a video of `duration` seconds (None: unknown, as it is for inline videos), or for images."""
     if request.mode == "auto":
-        short = duration is not None and duration <= SYNC_SECONDS
+        short = request.image is not None or (duration is not None and duration <= SYNC_SECONDS)
         mode = Mode.STREAM if short and not only_async(request) else Mode.ASYNC
     else:
         mode = Mode(request.mode)
@@ -71,11 +64,13 @@ def choose_mode(request: AnalyzeRequest, duration: float | None) -> Mode | Refus
 
 
 def analysed_seconds(request: AnalyzeRequest, duration: float | None) -> float | None:
-    """Length of the window that is analysed, else of the whole video. None: unknown.
+    """Length of the window that is analysed, else of the whole video. None: unknown, or there is no video.
 
     A window is in seconds of the file's own clock, which need not start at 0. So only its length can be held against
     the duration; where a window without an end begins after that, how much is left is unknown.
     """
+    if request.image is not None:
+        return None
     start = request.start_time or 0.0
     if request.end_time is not None:
         seconds = request.end_time - start
@@ -87,6 +82,8 @@ def analysed_seconds(request: AnalyzeRequest, duration: float | None) -> float |
 
 def billed_minutes(request: AnalyzeRequest, duration: float | None) -> float | None:
     """What the platform bills for one analysis: the window, for segments once per definition. None: unknown."""
+    if request.image is not None:
+        return 0.0
     seconds = analysed_seconds(request, duration)
     if seconds is None:
         return None

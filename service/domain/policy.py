@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from service.domain.result.cost import Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class Policy:
     """How long is waited without any error: for a task whose status stands still, for quota, a key or a connection."""
     retry_initial_seconds: float = 1
     retry_max_seconds: float = 60
+    prices: Prices = field(default_factory=Prices)
 
 
 def backoff_seconds(policy: Policy, failures: int, seed: str, wish: float | None = None) -> float:

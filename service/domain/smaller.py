@@ -1,6 +1,7 @@
 """What to publish instead of an event that is larger than its topic takes. So an end is always possible.
 
-Messages are cut first, then the decoded data is left out, then the text: the job fails as `result_too_large`.
+Messages are cut first, then the timeline is left out, the decoded data, and the text: the job fails as
+`result_too_large`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from service.domain.job import Job
 _CUT_CHARS = (2_000, 100)
 """How long a message may be, in the first try and in the last."""
 _CUT = " ... (cut)"
-_WHOLE = frozenset({"text", "data"})
+_WHOLE = frozenset({"text", "data", "timeline"})
 
 
 def smaller_completions(job: Job, completion: Event) -> Iterator[Event]:
@@ -24,6 +25,9 @@ def smaller_completions(job: Job, completion: Event) -> Iterator[Event]:
     completion = cut_messages(completion, longest)
     yield completion
     if completion.type == "completed":
+        if completion.members.get("timeline") is not None:
+            completion = Event("completed", {**completion.members, "timeline": None})
+            yield completion
         if completion.members.get("data") is not None:
             left_out = {"data": None, "data_error": "left out: the completion is too large for its topic"}
             yield Event("completed", {**completion.members, **left_out})
@@ -47,7 +51,7 @@ def too_large(job: Job) -> Event:
 
 
 def cut_messages(event: Event, chars: int) -> Event:
-    """`event` with every string of its members cut to `chars`, but for a result's text and data."""
+    """`event` with every string of its members cut to `chars`, but for what a result holds."""
     members = {name: value if name in _WHOLE else _cut(value, chars) for name, value in event.members.items()}
     return Event(event.type, members, event.id_parts, event.attempt)
 

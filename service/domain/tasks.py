@@ -47,7 +47,7 @@ def task_not_made(job: Job, request: AnalyzeRequest, fact: TaskNotMade) -> Chang
     return give_up(job, "platform_unavailable", f"{fact.failure.message}; no task was created", fact.failure)
 
 
-def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, now_ms: int) -> Change:
+def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, policy: Policy, now_ms: int) -> Change:
     """A poll of the task."""
     status = _short(fact.status)
     events: tuple[Event, ...] = ()
@@ -60,7 +60,7 @@ def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, now_ms: int) ->
         job = job.but(duration=fact.duration)
     match fact.status:
         case "ready" if fact.outcome is not None:
-            change = endings.completed(job, request, fact.outcome, now_ms)
+            change = endings.completed(job, request, fact.outcome, policy, now_ms)
         case "failed":
             detail = PlatformErrorDetail(None, fact.code, fact.message)
             later = file_may_come(job, request, detail)

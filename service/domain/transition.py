@@ -49,7 +49,7 @@ from service.domain.facts import (
 )
 from service.domain.identity import reference_assets
 from service.domain.job import Ending, Job, Phase
-from service.domain.modes import Refusal, choose_mode, unsupported
+from service.domain.modes import Refusal, choose_mode
 from service.domain.policy import Policy
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
         case StreamOpened() if job.phase is Phase.STREAMING:
             return Change(job, (Event("stream_started"),))
         case AnalysisEnded() if job.phase in _RUNNING:
-            return endings.completed(job, request, fact.outcome, now_ms)
+            return endings.completed(job, request, fact.outcome, policy, now_ms)
         case AnalysisFailed() if job.phase in _RUNNING:
             return attempts.analysis_failed(job, request, fact, policy, now_ms)
         case ResultTooLarge(message=message) if job.phase in _RUNNING:
@@ -108,7 +108,7 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
         case TaskNotMade() if job.phase is Phase.CREATING:
             return tasks.task_not_made(job, request, fact)
         case TaskSeen() if job.phase is Phase.WATCHING:
-            return tasks.task_seen(job, request, fact, now_ms)
+            return tasks.task_seen(job, request, fact, policy, now_ms)
         case TaskLost() if job.phase is Phase.WATCHING:
             message = f"the platform does not know task {job.task_id} any more"
             return endings.failed(job, "outcome_unknown", message, "analysis", platform=fact.platform)
@@ -149,10 +149,7 @@ def _retry(job: Job, request: AnalyzeRequest, policy: Policy, now_ms: int) -> Ch
 def _accepted(job: Job, request: AnalyzeRequest, now_ms: int) -> Change:
     if job.deadline_ms is not None and now_ms >= job.deadline_ms:
         return endings.failed(job, "deadline_exceeded", "the deadline of the request has passed", "request")
-    refusal = unsupported(request)
-    if refusal is not None:
-        return endings.failed(job, refusal.code, refusal.message, "request")
-    if request.upload == "inline" and not reference_assets(request, job.body):
+    if (request.upload == "inline" or request.video is None) and not reference_assets(request, job.body):
         return _ready(job, request)
     return Change(job, actions=(GetVideo(),))
 

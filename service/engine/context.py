@@ -7,6 +7,7 @@ from typing import Self
 
 from service.clock import Clock
 from service.domain.policy import Policy
+from service.domain.result.cost import Prices
 from service.engine.records import RecordBuilder
 from service.kafka.asset_port import AssetNotes
 from service.kafka.handover_port import Handovers
@@ -68,11 +69,12 @@ class Context:
 
 def policy_of(settings: Settings) -> Policy:
     """The numbers of the settings that the domain decides with."""
-    jobs = settings.jobs
+    jobs, cost = settings.jobs, settings.cost
     return Policy(
         max_attempts=jobs.max_attempts,
         patience_ms=int(jobs.patience_seconds * 1000),
         task_patience_ms=int(jobs.task_patience_seconds * 1000),
         retry_initial_seconds=jobs.retry_initial_seconds,
         retry_max_seconds=jobs.retry_max_seconds,
+        prices=Prices(cost.per_minute, cost.per_1000_output_tokens, cost.currency),
     )

@@ -24,7 +24,7 @@ _PARSED_SHARE = 4
 
 def claim_of(job: Job) -> Claim:
     """Which attempt of its request a job is at."""
-    return Claim(job.attempt, job.attempt_started_ms or 0)
+    return Claim(job.attempt, job.attempt_started_ms or 0, job.run)
 
 
 class Loop(Protocol):

@@ -19,9 +19,10 @@ from contracts.events import (
     TaskCreated,
     TaskStatus,
     Uploading,
+    Waiting,
 )
 from contracts.fragments import FragmentEncoder
-from contracts.requests import AnalyzeRequest, UrlVideo
+from contracts.requests import AnalyzeRequest
 from service.clock import rfc3339
 from service.domain.change import Event
 from service.domain.identity import event_id, event_source
@@ -46,6 +47,7 @@ _PROGRESS: dict[
         | TaskCreated
         | TaskStatus
         | Retrying
+        | Waiting
         | HandedOver
         | Interrupted
     ],
@@ -57,11 +59,14 @@ _PROGRESS: dict[
     "task_created": TaskCreated,
     "task_status": TaskStatus,
     "retrying": Retrying,
+    "waiting": Waiting,
     "handed_over": HandedOver,
     "interrupted": Interrupted,
 }
 
-_RESULT = frozenset({"text", "data"})  # published as generated; every other text may quote a library or a server
+_RESULT = frozenset(
+    {"text", "data", "timeline"}
+)  # published as generated; every other text may quote a library or a server
 
 
 class RecordBuilder:
@@ -87,12 +92,14 @@ class RecordBuilder:
             identifier = event_id(job.partition, job.offset, event.type, attempt, *event.id_parts)
         common = {
             "request_id": job.request_id,
+            "run": job.run,
             "attempt": attempt,
             "time": rfc3339(seconds),
             "metadata": None if bare else request.metadata,
             "tenant": request.tenant,
         }
-        also = secrets_of_url(request.video.url) if isinstance(request.video, UrlVideo) else None
+        urls = request.urls
+        also = secrets_of_url(*urls) if urls else None
         cleaned = {
             name: value if name in _RESULT else clean_members(value, also) for name, value in event.members.items()
         }
@@ -135,6 +142,7 @@ class RecordBuilder:
             id_prefix=event_id(job.partition, job.offset, "fragment", job.attempt),
             traceparent=job.traceparent,
             tracestate=job.tracestate,
+            run=job.run,
         )
 
     def fragment(self, job: Job, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> OutRecord:

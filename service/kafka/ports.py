@@ -208,6 +208,8 @@ class FinishedRecord:
     ended_at_ms: int
     offset: int | None = None
     """Of the request's record in the requests topic; None if an older version has written this."""
+    run: int | None = 1
+    """None: the record that says it can't be read."""
 
 
 class FinishedLog(Protocol):
@@ -254,9 +256,9 @@ class JobSummary:
     deadline_ms: int | None
     offset: int
     """Of the request's record in the requests topic."""
-
     attempt_since_ms: int | None = None
     """When its attempt began, if another process may be carrying it; see `PartitionJobs.attempt_since_ms`."""
+    run: int = 1
 
 
 class UnreadableJob(Exception):

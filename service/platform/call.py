@@ -1,16 +1,15 @@
-"""What is asked of an analysis: the body of `/analyze` and of `/analyze/tasks`.
-
-`prompt_v2` and `image` are not supported yet; this is the only place of the client that will have to know them.
-"""
+"""What is asked of an analysis: the body of `/analyze` and of `/analyze/tasks`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _PASSED_ON = (
+    "image",
     "prompt",
+    "prompt_v2",
     "temperature",
     "max_tokens",
     "response_format",
@@ -27,11 +26,16 @@ _TASKS_ONLY = frozenset({"analysis_mode", "min_segment_duration", "max_segment_d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisCall:
-    """One analysis. `video` is the platform's own source object. `model_name` is always sent: its default changes."""
+    """One analysis, of a video (the platform's own source object) or of images.
+
+    `model_name` is always sent: its default changes.
+    """
 
     model_name: str
-    video: Mapping[str, Any]
+    video: Mapping[str, Any] | None = None
+    image: Sequence[Mapping[str, Any]] | None = None
     prompt: str | None = None
+    prompt_v2: Mapping[str, Any] | None = None
     temperature: float | None = None
     max_tokens: int | str | None = None
     response_format: Mapping[str, Any] | None = None
@@ -43,7 +47,9 @@ class AnalysisCall:
 
     def body(self) -> dict[str, Any]:
         """The JSON body of a task, without members that are None; the client adds `custom_id`."""
-        body: dict[str, Any] = {"model_name": self.model_name, "video": dict(self.video)}
+        body: dict[str, Any] = {"model_name": self.model_name}
+        if self.video is not None:
+            body["video"] = dict(self.video)
         for name in _PASSED_ON:
             value = getattr(self, name)
             if value is not None:

@@ -18,6 +18,7 @@ from service.settings.kafka import KafkaSettings
 from service.settings.secrets import remember_secrets
 from service.settings.sections import (
     AssetSettings,
+    CostSettings,
     HttpSettings,
     JobSettings,
     LogSettings,
@@ -44,6 +45,7 @@ __all__ = [
     "CONFIG_VARIABLE",
     "PREFIX",
     "AssetSettings",
+    "CostSettings",
     "HttpSettings",
     "JobSettings",
     "KafkaSettings",
@@ -80,6 +82,7 @@ class Settings(BaseSettings):
     assets: AssetSettings = AssetSettings()
     sources: SourceSettings = SourceSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    cost: CostSettings = CostSettings()
     log: LogSettings = LogSettings()
     sandbox: SandboxSettings = SandboxSettings()
 

@@ -310,6 +310,16 @@ class WebhookSettings(Section):
         return self.secret is not None or self.secret_file is not None
 
 
+class CostSettings(Section):
+    """What the platform charges, for `usage.estimated_cost` of completions. Without prices nothing is estimated."""
+
+    per_minute: float | None = Field(None, ge=0, description="Price of a minute of analysed video.")
+    per_1000_output_tokens: float | None = Field(None, ge=0, description="Price of 1,000 tokens of generated text.")
+    currency: str | None = Field(
+        None, min_length=1, max_length=16, description="Currency of the prices, such as USD; told beside each cost."
+    )
+
+
 class LogSettings(Section):
     """Structured logs."""
 

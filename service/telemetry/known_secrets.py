@@ -65,20 +65,21 @@ class KnownSecrets:
 
 
 @lru_cache(maxsize=256)
-def secrets_of_url(url: str) -> KnownSecrets:
-    """The password and the values of the query of a request's URL: a library may quote them without the URL.
+def secrets_of_url(*urls: str) -> KnownSecrets:
+    """The passwords and the values of the queries of a request's URLs: a library may quote them without the URL.
 
     Values shorter than 8 characters are no signatures, and would blot out ordinary words.
     """
     known = KnownSecrets()
-    head, _, query = url.partition("?")
-    credentials, at, _ = head.partition("://")[2].rpartition("@")
-    known.remember(credentials.partition(":")[2] if at else None)
-    for pair in query.split("&")[:_MOST_VALUES]:
-        value = pair.partition("=")[2]
-        if len(value) >= _SHORTEST_VALUE:
-            known.remember(value)
-            known.remember(unquote(value))
+    for url in urls:
+        head, _, query = url.partition("?")
+        credentials, at, _ = head.partition("://")[2].rpartition("@")
+        known.remember(credentials.partition(":")[2] if at else None)
+        for pair in query.split("&")[:_MOST_VALUES]:
+            value = pair.partition("=")[2]
+            if len(value) >= _SHORTEST_VALUE:
+                known.remember(value)
+                known.remember(unquote(value))
     return known
 
 

@@ -1,4 +1,4 @@
-"""Files too large for one request: sent in chunks, with bounded memory, and finished by another process after a kill."""
+"""Files too large for one request: sent in chunks with bounded memory, finished by another process after a kill."""
 
 from __future__ import annotations
 

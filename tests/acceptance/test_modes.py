@@ -10,6 +10,7 @@ import pytest
 
 from tests.harness.observer import Observer
 from tests.harness.stage import Stage
+from tests.support.png import png_base64
 
 pytestmark = pytest.mark.acceptance
 
@@ -176,18 +177,13 @@ async def test_a_mode_that_can_not_answer_the_request_fails_clearly(stage: Stage
     "members",
     [
         {"prompt": None, "prompt_v2": {"input_text": "What happens?"}},
-        {"video": None, "image": [{"name": "a", "url": "https://media.example.com/a.jpg"}]},
+        {"video": None, "image": [{"name": "a", "base64_string": png_base64()}]},
     ],
     ids=["prompt_v2", "image"],
 )
-async def test_what_this_version_can_not_do_ends_as_failed(stage: Stage, members: dict[str, Any]) -> None:
+async def test_prompts_with_references_and_images_are_answered(stage: Stage, members: dict[str, Any]) -> None:
     request = stage.analyze(stage.name(), stage.clip(), model_name="pegasus1.6") | members
-    completion = await stage.answer(request)
-
-    assert completion["type"] == "failed"
-    assert completion["error"]["code"] == "mode_not_possible"
-    assert completion["error"]["stage"] == "request"
-    assert "not supported" in completion["error"]["message"]
+    assert (await stage.answer(request))["type"] == "completed"
 
 
 async def test_after_all_that_every_promise_was_kept(stage: Stage) -> None:

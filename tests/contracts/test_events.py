@@ -75,7 +75,8 @@ def test_an_event_begins_with_its_type_and_whose_it_is() -> None:
 
     assert (
         value
-        == b'{"type":"accepted","request_id":"r","attempt":1,"time":"%b","metadata":null,"tenant":null}' % TIME.encode()
+        == b'{"type":"accepted","request_id":"r","run":1,"attempt":1,"time":"%b","metadata":null,"tenant":null}'
+        % TIME.encode()
     )
 
 

@@ -45,12 +45,25 @@ def test_a_deadline_that_is_past_ends_a_job_before_it_costs_anything() -> None:
     assert apply(job_of(deadline_ms=NOW + 1), Begin()).completion is None
 
 
-def test_what_this_version_can_not_do_ends_with_a_clear_error() -> None:
+@pytest.mark.parametrize(
+    ("mode", "used"),
+    [("auto", Mode.STREAM), ("stream", Mode.STREAM), ("sync", Mode.SYNC), ("async", Mode.ASYNC)],
+)
+def test_images_need_no_video_and_are_answered_at_once_unless_told_otherwise(mode: str, used: Mode) -> None:
+    picture = {"name": "a", "url": "https://media.example.com/a.png"}
+    request = request_of(video=None, image=[picture], model_name="pegasus1.6", mode=mode)
+    change = apply(job_of(request), Begin(), request)
+    assert (change.job.phase, change.job.mode, change.job.asset_id) == (Phase.READY, used, None)
+
+
+def test_images_that_are_assets_are_looked_at_first() -> None:
+    request = request_of(video=None, image=[{"name": "a", "asset_id": "7"}], model_name="pegasus1.6")
+    assert apply(job_of(request), Begin(), request).actions == (GetVideo(),)
+
+
+def test_a_prompt_with_references_begins_as_any_other() -> None:
     request = request_of(prompt=None, prompt_v2={"input_text": "Who?"})
-    error = error_of(apply(job_of(request), Begin(), request))
-    assert error["code"] == "mode_not_possible"
-    assert error["stage"] == "request"
-    assert "prompt_v2" in error["message"]
+    assert apply(job_of(request), Begin(), request).actions == (GetVideo(),)
 
 
 def test_a_job_canceled_within_its_own_batch_ends_at_once() -> None:

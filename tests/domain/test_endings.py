@@ -30,11 +30,20 @@ def test_a_completion_holds_the_whole_result() -> None:
         "data_error": None,
         "finish_reason": "stop",
         "warning": None,
-        "usage": {"input_tokens": 900, "output_tokens": 40, "video_seconds": 120.0, "billed_minutes": 2.0},
+        "usage": {
+            "input_tokens": 900,
+            "output_tokens": 40,
+            "video_seconds": 120.0,
+            "billed_minutes": 2.0,
+            "estimated_cost": None,
+            "currency": None,
+        },
         "generation_id": "gen-1",
         "asset_id": "asset-1",
         "task_id": None,
+        "batch_id": None,
         "fragments": 7,
+        "timeline": None,
         "timings": {"queued": 2.0, "upload": 1.0, "analysis": 1.0, "first_fragment": 0.6, "total": 5.0},
     }
 

@@ -28,7 +28,7 @@ from service.domain.handover import (
 pytestmark = pytest.mark.unit
 
 INSTANCES = st.sampled_from(["a", "b", "c"])
-CLAIMS = st.builds(Claim, st.integers(1, 2), st.integers(0, 1))
+CLAIMS = st.builds(Claim, st.integers(1, 2), st.integers(0, 1), st.integers(1, 2))
 TIMES = st.floats(0, 5)
 ENDED = WorkFailed("how it ended")
 
@@ -37,7 +37,7 @@ def _of_attempt(
     kind: type[Carrying | Released | Result | Stop], *members: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Note]:
     def note(claim: Claim, *values: Any) -> Note:
-        return kind("r", claim.attempt, *values, begun_ms=claim.begun_ms)
+        return kind("r", claim.attempt, *values, begun_ms=claim.begun_ms, run=claim.run)
 
     return st.builds(note, CLAIMS, *members)
 
@@ -99,7 +99,7 @@ def test_who_marks_a_partition_must_say_anew_what_it_carries(notes: list[Note], 
 def test_a_word_counts_if_it_was_said_after_the_marker_wherever_it_stands(
     claim: Claim, instance: str, said: float, marked: float, kind: type[Carrying | Released]
 ) -> None:
-    word = kind("r", claim.attempt, instance, said=said, begun_ms=claim.begun_ms)
+    word = kind("r", claim.attempt, instance, said=said, begun_ms=claim.begun_ms, run=claim.run)
     marker = Owned(instance, marked)
     if said == marked:
         return  # a clock that has not moved: the place decides
@@ -128,11 +128,13 @@ def test_an_attempt_is_not_another_s_that_has_the_same_number() -> None:
         Released("r", 1, "a", unused=True, begun_ms=5),
         Carrying("r", 1, "b", begun_ms=9),
         Carrying("s", 1, "a"),
+        Result("s", 1, "a", ENDED, run=2),
     ]
     assert carriages(notes) == {
         ("r", Claim(1, 5)): Carriage("a", released=True, unused=True),
         ("r", Claim(1, 9)): Carriage("b"),
         ("s", Claim(1)): Carriage("a"),
+        ("s", Claim(1, run=2)): Carriage("a", result=ENDED),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.domain.job import Mode
-from service.domain.modes import Refusal, analysed_seconds, billed_minutes, choose_mode, only_async, unsupported
+from service.domain.modes import Refusal, analysed_seconds, billed_minutes, choose_mode, only_async
 from tests.domain.builders import SCHEMA, request_of, segments
 
 HOUR = 3600.0
@@ -85,16 +85,12 @@ def test_json_after_a_schema_can_be_streamed() -> None:
     assert choose_mode(request, 10.0) is Mode.STREAM
 
 
-def test_images_and_prompts_with_images_are_refused_for_now() -> None:
-    image = request_of(
+def test_images_are_not_billed_by_the_minute() -> None:
+    request = request_of(
         video=None, image=[{"type": "url", "name": "a", "url": "https://e.com/a.png"}], model_name="pegasus1.6"
     )
-    prompt = request_of(prompt=None, prompt_v2={"input_text": "Who?"})
-    for request in (image, prompt):
-        refusal = unsupported(request)
-        assert refusal is not None
-        assert refusal.code == "mode_not_possible"
-    assert unsupported(request_of()) is None
+    assert analysed_seconds(request, None) is None
+    assert billed_minutes(request, None) == 0.0
 
 
 @pytest.mark.parametrize(

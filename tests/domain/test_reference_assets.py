@@ -29,6 +29,12 @@ def test_every_reference_image_of_every_segment_is_named_once() -> None:
     assert named(**members) == ("1", "2", "3")
 
 
+def test_images_and_references_of_a_prompt_are_named_in_their_order() -> None:
+    images = [{"name": "a", "asset_id": "5"}, {"name": "b", "url": "https://media.example.com/b.png"}]
+    assert named(video=None, image=[*images, {"name": "c", "asset_id": "4"}], model_name="pegasus1.6") == ("5", "4")
+    assert named(prompt=None, prompt_v2={"input_text": "x", "media_sources": [picture("a", "9")]}) == ("9",)
+
+
 def test_members_that_are_passed_on_without_being_known_are_looked_through() -> None:
     request = request_of(**segments())
     whole = {"response_format": {"type": "segment_definitions", "x": [{"y": {"asset_id": "7"}, "asset_id": 8}]}}

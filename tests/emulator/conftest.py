@@ -82,7 +82,7 @@ class Client:
 
         return await until(look)
 
-    async def analyze(self, asset_id: str, prompt: str = "What happens?", **members: Any) -> Answer:
+    async def analyze(self, asset_id: str, prompt: str | None = "What happens?", **members: Any) -> Answer:
         body = {"video": {"type": "asset_id", "asset_id": asset_id}, "prompt": prompt} | members
         return await self.call("POST", "/analyze", json=body)
 

@@ -17,6 +17,7 @@ from service.platform.client import PlatformClient
 from service.settings import PlatformSettings
 from service.telemetry.metrics import Metrics
 from tests.engine.bench import Bench, analyze
+from tests.support.png import png_base64
 
 pytestmark = pytest.mark.integration
 
@@ -115,3 +116,55 @@ async def test_a_403_meant_for_one_request_ends_it_and_the_next_one_goes_on(
     assert wired.engine.intake_closed() is None
     await wired.take(analyze("r-2", mode=mode, video=VIDEO))
     assert (await wired.completed("r-2"))["type"] == "completed"
+
+
+@pytest.mark.parametrize(("mode", "used"), [("auto", "stream"), ("sync", "sync"), ("async", "async")])
+async def test_images_are_analysed_in_every_mode(wired: Bench, mode: str, used: str) -> None:
+    pictures = [{"name": "light", "base64_string": png_base64()}, {"name": "dark", "base64_string": png_base64(grey=5)}]
+    members: dict[str, Any] = {"model_name": "pegasus1.6", "image": pictures, "video": None}
+    await wired.take(analyze("r-1", mode=mode, **members))
+    completion = await wired.completed("r-1")
+    assert (completion["mode"], completion["asset_id"]) == (used, None)
+    assert "The image dark is dark" in completion["text"]
+    assert completion["usage"]["billed_minutes"] == 0.0
+
+
+async def test_a_prompt_with_references_is_handed_on(wired: Bench) -> None:
+    prompt = {
+        "input_text": "Where is <@dog-1>?",
+        "media_sources": [{"name": "dog-1", "media_type": "image", "base64_string": png_base64()}],
+    }
+    await wired.take(analyze("r-1", mode="stream", video=VIDEO, prompt=None, prompt_v2=prompt))
+    assert "Where is <@dog-1>?" in (await wired.completed("r-1"))["text"]
+
+
+async def test_a_cameras_segments_have_their_wall_clock(wired: Bench) -> None:
+    near = {"type": "object", "fields": [{"name": "bad", "type": "string", "description": "how"}]}
+    fields = [
+        {"name": "peak", "type": "timestamp", "format": "hh:mm:ss.fff", "description": "when"},
+        {"name": "near", "type": "time_array", "description": "each", "items": near},
+    ]
+    definitions = [
+        {"id": "a", "description": "anything", "fields": fields},
+        {"id": "b", "description": "anything", "time_ranges": None},
+    ]
+    form = {"type": "segment_definitions", "segment_time_format": "hh:mm:ss", "segment_definitions": definitions}
+    await wired.take(
+        analyze(
+            "r-1",
+            video=VIDEO,
+            prompt=None,
+            analysis_mode="time_based_metadata",
+            model_name="pegasus1.6",
+            max_tokens="unlimited",
+            response_format=form,
+            recorded_at="2026-03-04T05:00:00Z",
+        )
+    )
+    completion = await wired.completed("r-1")
+    entries = completion["timeline"]
+    assert {entry["definition"] for entry in entries} == {"a", "a.peak", "a.near", "b"}
+    starts = [entry["start_time"] for entry in entries]
+    assert starts == sorted(starts)
+    assert all(entry["started_at"].startswith("2026-03-04T05:00:") for entry in entries)
+    assert sum(entry["definition"] in ("a", "b") for entry in entries) == sum(map(len, completion["data"].values()))

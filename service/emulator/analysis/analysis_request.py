@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from contracts.platform_limits import base64_characters
 from contracts.schema_subset import first_violation
+from service.emulator.analysis.pictures import Picture, Source, parse_images, parse_references
 from service.emulator.analysis.segment_definitions import SegmentDefinition, TimeFormat, parse_definitions
 from service.emulator.faults.directive import Directive, directive_in
 from service.emulator.parameters import Parameters
@@ -35,23 +36,17 @@ _MAX_TOKENS = 98_304
 _DEFAULT_TOKENS = 4_096
 _DEFAULT_SEGMENT_TOKENS = 32_768
 
-SourceType = Literal["url", "asset_id", "base64_string"]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where the video comes from."""
-
-    type: SourceType
-    value: str
-
 
 @dataclass(frozen=True, slots=True)
 class AnalysisRequest:
     """A valid request of `/analyze` or `/analyze/tasks`."""
 
     model_name: str
-    source: Source
+    source: Source | None
+    """Of the video; None for images."""
+    images: tuple[Picture, ...]
+    references: tuple[Picture, ...]
+    """Of the prompt and of every definition."""
     prompt: str
     directive: Directive | None
     temperature: float
@@ -78,13 +73,16 @@ def parse_analysis(body: Any, *, task: bool, strict: bool, video_limit_bytes: in
     given = Parameters(body)
     if strict:
         given.only(_SYNC - {"stream"} | _TASK_ONLY if task else _SYNC)
-    _refuse_later_work(given)
     mode = given.text("analysis_mode", choices=("general", "time_based_metadata")) if task else None
     mode = mode or "general"
     custom_id = _custom_id(given) if task else None
-    source = _source(given, video_limit_bytes)
     segmented = mode == "time_based_metadata"
-    prompt = _prompt(given, segmented=segmented)
+    model = given.text("model_name", choices=_MODELS) or _MODELS[0]
+    prompt, references = _prompt(given, segmented=segmented)
+    images = parse_images(given, model_name=model, prompt=prompt)
+    source = None if images else _source(given, video_limit_bytes)
+    if images:
+        _only_images(given)
     schema, definitions, time_format = _response_format(given, task=task, segmented=segmented)
     for name in ("min_segment_duration", "max_segment_duration"):
         if task and given.given(name) and not segmented:
@@ -99,7 +97,7 @@ def parse_analysis(body: Any, *, task: bool, strict: bool, video_limit_bytes: in
     ranged = any(item.time_ranges for item in definitions)
     if ranged and (start is not None or end is not None or shortest is not None or longest is not None):
         raise invalid("The time_ranges parameter excludes start_time, end_time and the segment durations.")
-    model = given.text("model_name", choices=_MODELS) or _MODELS[0]
+    references += tuple(picture for item in definitions for picture in item.references)
     text = prompt or " ".join(item.description for item in definitions)
     try:
         directive = directive_in(text)
@@ -109,6 +107,8 @@ def parse_analysis(body: Any, *, task: bool, strict: bool, video_limit_bytes: in
     return AnalysisRequest(
         model_name=model,
         source=source,
+        images=images,
+        references=references,
         prompt=directive.prompt if directive else text,
         directive=directive,
         temperature=0.2 if temperature is None else temperature,
@@ -126,10 +126,10 @@ def parse_analysis(body: Any, *, task: bool, strict: bool, video_limit_bytes: in
     )
 
 
-def _refuse_later_work(given: Parameters) -> None:
-    for member in ("image", "prompt_v2"):
+def _only_images(given: Parameters) -> None:
+    for member in ("video", "prompt_v2", "start_time", "end_time"):
         if given.given(member):
-            raise invalid(f"The {member} parameter is not offered by the emulator yet.")
+            raise invalid(f"The {member} parameter can't be used with image.")
 
 
 def _custom_id(given: Parameters) -> str | None:
@@ -160,13 +160,19 @@ def _source(given: Parameters, video_limit_bytes: int) -> Source:
     return Source("url", value)
 
 
-def _prompt(given: Parameters, *, segmented: bool) -> str:
-    prompt = given.text("prompt")
-    if segmented and prompt is not None:
-        raise invalid("The prompt parameter can't be used with time_based_metadata.")
+def _prompt(given: Parameters, *, segmented: bool) -> tuple[str, tuple[Picture, ...]]:
+    """The text, and the images that it may refer to."""
+    prompt, extended = given.text("prompt"), given.object("prompt_v2")
+    if prompt is not None and extended is not None:
+        raise invalid("The prompt_v2 parameter can't be used with prompt.")
+    if segmented and (prompt is not None or extended is not None):
+        name = "prompt" if prompt is not None else "prompt_v2"
+        raise invalid(f"The {name} parameter can't be used with time_based_metadata.")
+    if extended is not None:
+        return extended.text("input_text", required=True) or "", parse_references(extended)
     if not segmented and prompt is None:
         raise missing("prompt")
-    return prompt or ""
+    return prompt or "", ()
 
 
 def _response_format(

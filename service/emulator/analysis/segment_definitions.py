@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
+from service.emulator.analysis.pictures import Picture, parse_references
 from service.emulator.parameters import Parameters
 from service.emulator.refusals import invalid, missing
 
@@ -14,6 +15,7 @@ _FORMATS: tuple[TimeFormat, ...] = get_args(TimeFormat)
 _FIELD_TYPES = ("string", "boolean", "number", "integer", "array", "timestamp", "time_array")
 _INNER_TYPES = ("string", "boolean", "number", "integer", "array")
 _PLAIN_TYPES = ("string", "number", "boolean", "integer")
+_ENUM_TYPES = ("string", "boolean", "number", "integer", "array")
 _RESERVED = frozenset({"start_time", "end_time", "metadata"})
 _SHORTEST_RANGE = 2.0
 
@@ -39,6 +41,7 @@ class SegmentDefinition:
     fields: tuple[SegmentField, ...]
     time_ranges: tuple[tuple[float, float], ...]
     """Seconds on the file's clock."""
+    references: tuple[Picture, ...] = ()
 
 
 def parse_definitions(wanted: Parameters, *, model_name: str) -> tuple[tuple[SegmentDefinition, ...], TimeFormat]:
@@ -55,13 +58,12 @@ def parse_definitions(wanted: Parameters, *, model_name: str) -> tuple[tuple[Seg
 
 
 def _definition(given: Parameters, model_name: str) -> SegmentDefinition:
-    if given.given("media_sources"):
-        raise invalid(f"The {given.named('media_sources')} parameter is not offered by the emulator yet.")
     return SegmentDefinition(
         id=given.text("id", required=True) or "",
         description=given.text("description", required=True) or "",
         fields=tuple(_field(item, model_name, _FIELD_TYPES) for item in given.objects("fields")),
         time_ranges=_time_ranges(given),
+        references=parse_references(given),
     )
 
 
@@ -83,12 +85,13 @@ def _field(given: Parameters, model_name: str, types: tuple[str, ...]) -> Segmen
     given.text("description", required=True)
     if name in _RESERVED:
         raise invalid(f"The field name {name} is reserved.")
+    with_enum = ("string",) if types == _INNER_TYPES else _ENUM_TYPES
     items = given.object("items")
     if items is not None and kind not in {"array", "time_array"}:
         raise invalid(f"The {given.named('items')} parameter goes with arrays only.")
     if items is None and kind in {"array", "time_array"}:
         raise missing(given.named("items"))
-    time_format, enum = _format(given, kind), _enum(given, kind)
+    time_format, enum = _format(given, kind), _enum(given, kind, with_enum)
     if items is None:
         return SegmentField(name, kind, format=time_format, enum=enum)
     if kind == "array":
@@ -114,11 +117,13 @@ def _format(given: Parameters, kind: str) -> str | None:
     return None
 
 
-def _enum(given: Parameters, kind: str) -> tuple[str, ...]:
+def _enum(given: Parameters, kind: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     values = given.raw("enum")
     if values is None:
         return ()
     texts = isinstance(values, list) and all(isinstance(item, str) for item in values)
-    if kind != "string" or not texts or not 1 <= len(values) <= 100:
-        raise invalid(f"The {given.named('enum')} parameter must be an array of 1 to 100 strings, on a string.")
+    if not texts or not 1 <= len(values) <= 100:
+        raise invalid(f"The {given.named('enum')} parameter must be an array of 1 to 100 strings.")
+    if kind not in allowed:
+        raise invalid(f"The {given.named('enum')} parameter can't be used with the type {kind}.")
     return tuple(values)

@@ -45,6 +45,7 @@ def _key(footage: Footage, request: AnalysisRequest, pace: Pace, fault: Fault) -
         (
             footage.sha256,
             (request.prompt, request.temperature, request.start, request.end, request.model_name),
+            (request.images, request.references),
             (request.max_tokens, schema, request.definitions, request.time_format),
             (request.min_segment, request.max_segment),
             (pace.fragments, pace.fragment_chars, pace.characters),

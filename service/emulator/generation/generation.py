@@ -14,13 +14,14 @@ from service.emulator.analysis.analysis_request import AnalysisRequest
 from service.emulator.analysis.media_rules import window_of
 from service.emulator.faults.fault import Fault
 from service.emulator.generation.instance import InstanceMaker
-from service.emulator.generation.narration import narrate
+from service.emulator.generation.narration import describe_pictures, narrate
 from service.emulator.generation.segments import SegmentLimits, segments_of
 from service.emulator.media.footage import Footage
 from service.emulator.options import Pace
 
 _CHARS_PER_TOKEN = 4
 _TOKENS_PER_SECOND = 240
+_TOKENS_PER_PICTURE = 1_024
 _SHORTEST_SEGMENT = 2.0
 SEPARATORS = "\u2028\u2029\u0085"
 
@@ -89,10 +90,16 @@ def generate(footage: Footage, request: AnalysisRequest, pace: Pace, fault: Faul
         text=text,
         finish_reason=finish_reason,
         warning=warning,
-        input_tokens=int((end - start) * _TOKENS_PER_SECOND) + len(request.prompt) // _CHARS_PER_TOKEN + 1,
+        input_tokens=_input_tokens(request, end - start),
         output_tokens=-(-len(text) // _CHARS_PER_TOKEN),
         fragment_sizes=_sizes(len(text), wanted or max(1, len(text) // pace.fragment_chars), spread),
     )
+
+
+def _input_tokens(request: AnalysisRequest, seconds: float) -> int:
+    pictures = len(request.images) + len(request.references)
+    prompt = len(request.prompt) // _CHARS_PER_TOKEN + 1
+    return int(seconds * _TOKENS_PER_SECOND) + pictures * _TOKENS_PER_PICTURE + prompt
 
 
 def _text(
@@ -104,7 +111,11 @@ def _text(
             item.id: segments_of(footage, item, limits, request.time_format, rng) for item in request.definitions
         }
         return json.dumps(found, ensure_ascii=False)
-    story = narrate(footage, request.prompt, start, end, rng, characters)
+    if request.images:
+        names = [picture.name for picture in request.images]
+        story = describe_pictures(footage, names, request.prompt, rng, characters)
+    else:
+        story = narrate(footage, request.prompt, start, end, rng, characters)
     if request.schema is None:
         return story
     sentences = [f"{part.rstrip('.')}." for part in story.split(". ") if part]

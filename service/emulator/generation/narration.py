@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from service.emulator.media.footage import Footage, Scene
 
@@ -34,6 +34,22 @@ def narrate(footage: Footage, prompt: str, start: float, end: float, rng: random
     more = observations(scenes, start, end, rng)
     while length < characters:
         sentences.append(next(more))
+        length += len(sentences[-1]) + 1
+    return " ".join(sentences)
+
+
+def describe_pictures(footage: Footage, names: Sequence[str], prompt: str, rng: random.Random, characters: int) -> str:
+    """A sentence for each image, whose scenes are those of `footage` in order, then more until it is long enough."""
+    asked = " ".join(prompt.split())
+    sentences = [f"You asked: “{asked[:120]}{'…' if len(asked) > 120 else ''}”.", f"There are {len(names)} images."]
+    shown = list(zip(names, footage.scenes, strict=True))
+    for name, scene in shown:
+        sentences.append(f"The image {name} is {light(scene)} and mostly {scene.colour}.")
+    length = sum(len(sentence) + 1 for sentence in sentences)
+    while length < characters:
+        name, scene = rng.choice(shown)
+        word = rng.choice(["shows", "keeps to", "consists of"])
+        sentences.append(f"A part of {name} {word} {light(scene)} {scene.colour} ground.")
         length += len(sentences[-1]) + 1
     return " ".join(sentences)
 

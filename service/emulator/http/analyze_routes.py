@@ -30,9 +30,9 @@ async def _analyze(call: Call) -> web.StreamResponse:
     call.note(prompt=request.prompt[:_NOTED_PROMPT], stream=request.stream)
     text = data.decode("utf-8", "replace") if platform.faults.rules else ""
     await call.apply_faults(text, request.directive, request.prompt)
-    footage = await platform.footage_of(request.source, unknown_status=404)
+    footage = await platform.footage_of(request, unknown_status=404)
     start, end = window_of(footage, request.start, request.end)
-    refusal = refused_in_analysis(footage, "sync", end - start)
+    refusal = None if request.images else refused_in_analysis(footage, "sync", end - start)
     if refusal is not None:
         raise refusal
     generation = platform.generations.of(footage, request, platform.pace, call.fault)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.clock import Clock, SystemClock
-from service.emulator.analysis.analysis_request import Source
+from service.emulator.analysis.analysis_request import AnalysisRequest
 from service.emulator.faults.fault_rules import FaultRules
 from service.emulator.generation.cache import Generations
 from service.emulator.media.footage import Footage
@@ -18,12 +18,14 @@ from service.emulator.model.asset_book import AssetBook
 from service.emulator.model.background import Background
 from service.emulator.model.idempotency import IdempotencyKeys, Scope
 from service.emulator.model.journal import Journal
+from service.emulator.model.pictures import Pictures
 from service.emulator.model.quota import RequestQuota
 from service.emulator.model.task_book import TaskBook
 from service.emulator.model.uploads.book import UploadBook
 from service.emulator.model.viewer import Viewer
 from service.emulator.model.webhooks import WebhookAddress, Webhooks
 from service.emulator.options import EmulatorOptions, Pace
+from service.emulator.refusals import missing
 
 _TEMPORARY = "reelwire-emulator-"
 
@@ -46,7 +48,10 @@ class Platform:
         self._background = Background()
         self.assets = AssetBook(self.clock, self.viewer, self.journal, self.activity, self._background)
         self.uploads = UploadBook(self.clock, self.assets, self.journal)
-        self.tasks = TaskBook(self.clock, self.assets, self.viewer, self.generations, self.journal, self._background)
+        self.pictures = Pictures(self.assets, self.viewer)
+        self.tasks = TaskBook(
+            self.clock, self.assets, self.viewer, self.pictures, self.generations, self.journal, self._background
+        )
         self.webhooks = Webhooks(
             self.clock, self._background, options.webhook_retry_seconds, options.webhook_timeout_seconds
         )
@@ -98,8 +103,13 @@ class Platform:
         expires_at = self.now() + self.options.idempotency_hours * 3600
         self.journal.write("key", scope=scope, digest=digest, expires_at=expires_at, answer=answer)
 
-    async def footage_of(self, source: Source, *, unknown_status: int) -> Footage:
-        """The video of a source, looked at now if it was not before; raises `Refusal`."""
+    async def footage_of(self, request: AnalysisRequest, *, unknown_status: int) -> Footage:
+        """The video of a request, or its images, looked at now if they were not before; raises `Refusal`."""
+        pictures, source = await self.pictures.look(request, unknown_status=unknown_status), request.source
+        if pictures is not None:
+            return pictures
+        if source is None:
+            raise missing("video")
         if source.type == "asset_id":
             return self.assets.ready_footage(source.value, unknown_status=unknown_status)
         if source.type == "url":

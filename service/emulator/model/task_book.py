@@ -8,8 +8,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from service.clock import Clock
-from service.emulator.analysis.analysis_request import AnalysisRequest, Source
+from service.emulator.analysis.analysis_request import AnalysisRequest
 from service.emulator.analysis.media_rules import refused_in_analysis, window_of
+from service.emulator.analysis.pictures import Source, without_base64
 from service.emulator.faults.fault import Fault
 from service.emulator.generation.cache import Generations
 from service.emulator.generation.generation import SegmentationCutShort
@@ -18,6 +19,7 @@ from service.emulator.media.spool import Spooled
 from service.emulator.model.asset_book import AssetBook
 from service.emulator.model.background import Background
 from service.emulator.model.journal import Journal
+from service.emulator.model.pictures import Pictures
 from service.emulator.model.tasks import Task, TaskError, TaskTimes, request_parameters
 from service.emulator.model.viewer import Viewer
 from service.emulator.options import Pace
@@ -35,6 +37,7 @@ class TaskBook:
         clock: Clock,
         assets: AssetBook,
         viewer: Viewer,
+        pictures: Pictures,
         generations: Generations,
         journal: Journal,
         background: Background,
@@ -42,6 +45,7 @@ class TaskBook:
         self._clock = clock
         self._assets = assets
         self._viewer = viewer
+        self._pictures = pictures
         self._generations = generations
         self._journal = journal
         self._background = background
@@ -73,12 +77,15 @@ class TaskBook:
         footage: Footage | None = None
         spooled: Spooled | None = None
         source = request.source
-        if source.type == "asset_id":
+        pictures = await self._pictures.look(request, unknown_status=400)
+        body = without_base64(body)
+        if source is None:
+            footage = pictures
+        elif source.type == "asset_id":
             footage = self._assets.ready_footage(source.value, unknown_status=400)
         elif source.type == "base64_string":
             spooled = await self._viewer.decode(source.value)
             request = replace(request, source=Source("base64_string", ""))
-            body = body | {"video": {"type": "base64_string", "base64_string": "-"}}
         sha256 = footage.sha256 if footage is not None else spooled.sha256 if spooled is not None else None
         times = TaskTimes.planned(now, pace, fault)
         task = Task(
@@ -181,7 +188,10 @@ class TaskBook:
             elif sha256 is not None:
                 footage = await self._viewer.inspect_kept(sha256)
             else:
-                footage = await self._viewer.fetch(task.request.source.value)
+                source = task.request.source
+                if source is None:
+                    raise Refusal(400, "parameter_invalid", "The images were lost in a restart.")
+                footage = await self._viewer.fetch(source.value)
         except Refusal as refusal:
             self._fail(task, TaskError(refusal.message, refusal.code))
         else:
@@ -202,7 +212,7 @@ class TaskBook:
             return
         try:
             start, end = window_of(footage, task.request.start, task.request.end)
-            refusal = refused_in_analysis(footage, "task", end - start)
+            refusal = None if task.request.images else refused_in_analysis(footage, "task", end - start)
             if refusal is not None:
                 raise refusal
             if task.request.definitions or task.request.schema:

@@ -7,6 +7,7 @@ from typing import Any
 
 from service.clock import rfc3339
 from service.emulator.analysis.analysis_request import AnalysisRequest
+from service.emulator.analysis.pictures import Source
 from service.emulator.faults.fault import NO_FAULT, Fault
 from service.emulator.generation.generation import Generation
 from service.emulator.media.footage import Footage
@@ -15,6 +16,8 @@ from service.emulator.options import Pace
 _PARAMETERS = (
     "analysis_mode",
     "prompt",
+    "prompt_v2",
+    "image",
     "response_format",
     "temperature",
     "max_tokens",
@@ -98,7 +101,7 @@ class Task:
             "custom_id": self.request.custom_id,
             "status": status,
             "created_at": rfc3339(self.created_at),
-            "video_source": self._source(status),
+            **self._source(status),
             "request_params": _truncated(self.parameters) if listed else self.parameters,
         }
         if status in {"ready", "failed"}:
@@ -137,12 +140,14 @@ class Task:
 
     def _source(self, status: str) -> dict[str, Any]:
         source = self.request.source
+        if source is None:
+            return {}
         shown: dict[str, Any] = {"type": source.type}
         if source.type != "base64_string":
             shown[source.type] = source.value
         if self.footage is not None and status not in {"queued", "pending"}:
             shown["system_metadata"] = {"duration": self.footage.duration}
-        return shown
+        return {"video_source": shown}
 
 
 def request_parameters(body: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +160,9 @@ def _truncated(parameters: dict[str, Any]) -> dict[str, Any]:
     shown = dict(parameters)
     if "prompt" in shown:
         shown["prompt"] = shown["prompt"][:_SHORT_PROMPT]
+    if "prompt_v2" in shown:
+        extended = shown["prompt_v2"]
+        shown["prompt_v2"] = extended | {"input_text": extended["input_text"][:_SHORT_PROMPT]}
     wanted = shown.get("response_format")
     if isinstance(wanted, dict):
         wanted = {name: value for name, value in wanted.items() if name != "json_schema"}
@@ -176,8 +184,8 @@ class TaskFilter:
     def meets(self, task: Task, now: float) -> bool:
         source = task.request.source
         return (
-            (self.asset_id is None or (source.type == "asset_id" and source.value == self.asset_id))
-            and (self.video_url is None or (source.type == "url" and source.value == self.video_url))
+            (self.asset_id is None or source == Source("asset_id", self.asset_id))
+            and (self.video_url is None or source == Source("url", self.video_url))
             and (self.mode is None or task.request.mode == self.mode)
             and (self.status is None or task.status(now) == self.status)
         )

@@ -69,6 +69,12 @@ class Viewer:
             raise Refusal(400, "video_file_broken", "The video's bytes were lost in a restart.")
         return await self._inspected(path, sha256)
 
+    def know(self, footage: Footage) -> None:
+        """Remember what is in a content, also over a restart."""
+        if footage.sha256 not in self.seen:
+            self.seen[footage.sha256] = footage
+            self._journal.write("footage", **footage.as_json())
+
     async def fetch(self, url: str) -> Footage:
         """Download and inspect; those who ask for one URL at the same time share one download. Raises `Refusal`."""
         return await self._share(f"url {url}", self._fetch(url))
@@ -130,9 +136,7 @@ class Viewer:
                 self.unreadable[sha256] = str(error)
                 self._journal.write("unreadable", sha256=sha256, reason=str(error))
             raise Refusal(400, "video_file_broken", str(error)) from None
-        if sha256 not in self.seen:
-            self.seen[sha256] = footage
-            self._journal.write("footage", **footage.as_json())
+        self.know(footage)
         return footage
 
     async def _fetch(self, url: str) -> Footage:

@@ -39,12 +39,12 @@ async def announce(
     taken_back: list[asyncio.Future[RecordPosition]] = []
     instance = handovers.instance
     for live, claim in running:
-        name, partition, (attempt, begun_ms) = live.job.request_id, live.job.partition, claim
+        name, partition, (attempt, begun_ms, run) = live.job.request_id, live.job.partition, claim
         if live.begun:
-            carrying = Carrying(name, attempt, instance, said=now, begun_ms=begun_ms)
+            carrying = Carrying(name, attempt, instance, said=now, begun_ms=begun_ms, run=run)
             waiting[partition, name] = (claim, handovers.append(partition, carrying))
         else:
-            released = Released(name, attempt, instance, unused=True, said=now, begun_ms=begun_ms)
+            released = Released(name, attempt, instance, unused=True, said=now, begun_ms=begun_ms, run=run)
             taken_back.append(handovers.append(partition, released))
     deliveries = [*(delivery for _, delivery in waiting.values()), *taken_back]
     for delivery in deliveries:

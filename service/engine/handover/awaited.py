@@ -137,5 +137,5 @@ class AwaitedAttempts:
         self.settle()
 
     def _stop(self, one: _Awaited, reason: str) -> None:
-        note = Stop(one.live.job.request_id, one.claim.attempt, reason, begun_ms=one.claim.begun_ms)
+        note = Stop(one.live.job.request_id, one.claim.attempt, reason, begun_ms=one.claim.begun_ms, run=one.claim.run)
         consume(self._context.handovers.append(self._partition, note))

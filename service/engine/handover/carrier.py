@@ -140,6 +140,8 @@ class Carrier:
         """Go on with an attempt of a book that is being closed; `fact` if it has ended and that is not durable yet."""
         where = (live.job.partition, live.job.request_id)
         said = self._said.pop(where, None)
+        if where in self._carried:
+            self._cut(where, "cut")  # of an earlier run, which has ended elsewhere
         if said is not None and (said.claim != claim or not Word(said.at).good(self._now())):
             said = None
         live.loop = self
@@ -224,8 +226,8 @@ class Carrier:
         if not one.announced:
             return
         where = (job.partition, job.request_id)
-        attempt, begun_ms = one.claim
-        note = Result(job.request_id, attempt, self._handovers.instance, fact, begun_ms=begun_ms)
+        attempt, begun_ms, run = one.claim
+        note = Result(job.request_id, attempt, self._handovers.instance, fact, begun_ms=begun_ms, run=run)
         self._append(job.partition, note).add_done_callback(lambda done: self._handed_over(where, one, done))
 
     def _handed_over(self, where: tuple[int, str], one: _Carried, done: asyncio.Future[RecordPosition]) -> None:
@@ -267,8 +269,8 @@ class Carrier:
         for (partition, request_id), one in self._carried.items():
             # While no broker answers one word waits, and not one for every three seconds.
             if one.announced and one.fact is None and (one.renewal is None or one.renewal.done()):
-                attempt, begun_ms = one.claim
-                note = Carrying(request_id, attempt, self._handovers.instance, said=sent_at, begun_ms=begun_ms)
+                attempt, begun_ms, run = one.claim
+                note = Carrying(request_id, attempt, self._handovers.instance, said=sent_at, begun_ms=begun_ms, run=run)
                 last[partition] = one.renewal = self._append(partition, note)
         for partition, delivery in last.items():
             delivery.add_done_callback(partial(self._renewed, partition, sent_at))
@@ -298,9 +300,9 @@ class Carrier:
         told = []
         for where, one in list(self._carried.items()):
             if one.announced:
-                attempt, begun_ms = one.claim
+                attempt, begun_ms, run = one.claim
                 instance, said = self._handovers.instance, self._now()
-                note = Released(one.live.job.request_id, attempt, instance, said=said, begun_ms=begun_ms)
+                note = Released(one.live.job.request_id, attempt, instance, said=said, begun_ms=begun_ms, run=run)
                 told.append(self._append(where[0], note))
             self._cut(where, "given_up")
         if told:

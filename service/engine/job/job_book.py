@@ -70,9 +70,7 @@ class JobBook:
         self._finished = finished
         self._carrier = carrier
         self._awaited = AwaitedAttempts(partition, context, on_awaiting)
-        self._carriages: dict[
-            tuple[str, Claim], Carriage
-        ] = {}  # what the notes say of attempts, as far as it is wanted
+        self._carriages: dict[tuple[str, Claim], Carriage] = {}  # what the notes say, as far as it is wanted
         self._loop = JobLoop(partition, writer, finished, context, actions, self._ended)
         self._live: dict[str, LiveJob] = {}
         self._queues = KeyQueues(by_key=context.settings.jobs.ordering == "key")
@@ -158,6 +156,7 @@ class JobBook:
             deadline_ms=None if deadline is None else int(deadline.timestamp() * 1000),
             traceparent=request.traceparent,
             tracestate=request.tracestate,
+            run=analyze.run,
         )
         live = LiveJob(job, self._loop, analyze)
         live.fresh = True
@@ -320,4 +319,4 @@ class JobBook:
 
 def _summary(job: Job) -> JobSummary:
     since = job.attempt_started_ms if job.phase in RUNNING else None
-    return JobSummary(job.digest, job.deadline_ms, job.offset, since)
+    return JobSummary(job.digest, job.deadline_ms, job.offset, since, job.run)

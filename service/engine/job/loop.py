@@ -223,7 +223,8 @@ class JobLoop:
         job, now_ms, finished = live.job, self._context.now_ms(), self._finished
 
         def then(positions: Sequence[RecordPosition]) -> tuple[OutRecord]:
-            return (finished.record(FinishedRecord(job.request_id, job.digest, positions[0], now_ms, job.offset)),)
+            ended = FinishedRecord(job.request_id, job.digest, positions[0], now_ms, job.offset, job.run)
+            return (finished.record(ended),)
 
         unit = WriteUnit(records, then=then)
         return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms))

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 def analysis_call(job: Job, request: AnalyzeRequest) -> AnalysisCall:
-    """The call of an attempt. The response format goes on exactly as it was given."""
+    """The call of an attempt. Images, references and the response format go on exactly as they were given."""
     given: dict[str, Any] = from_json(job.body)
     return AnalysisCall(
         model_name=request.model_name,
-        video=_video(job, given["video"]),
+        video=_video(job, given.get("video")),
+        image=given.get("image"),
         prompt=request.prompt,
+        prompt_v2=given.get("prompt_v2"),
         temperature=request.temperature,
         max_tokens=request.max_tokens,
         response_format=given.get("response_format"),
@@ -34,7 +36,9 @@ def analysis_call(job: Job, request: AnalyzeRequest) -> AnalysisCall:
     )
 
 
-def _video(job: Job, given: dict[str, Any]) -> dict[str, Any]:
+def _video(job: Job, given: dict[str, Any] | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
     if job.asset_id is not None:
         return {"type": "asset_id", "asset_id": job.asset_id}
     kind = given["type"]

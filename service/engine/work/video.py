@@ -37,10 +37,8 @@ async def get_video(live: LiveJob, context: Context) -> None:
     """Report `VideoReady` or `VideoFailed`. Cancelled at any point, it leaves nothing that a later try can't find."""
     video = live.request.video
     try:
-        if video is None:
-            raise TypeError("a request without a video asks for none")
         await _check_references(live, context)
-        if live.request.upload == "inline":
+        if video is None or live.request.upload == "inline":
             live.report(VideoReady(None, None, reused=False, began_ms=context.now_ms()))
             return
         footage = await resolve(video, context.settings.sources)

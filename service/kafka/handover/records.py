@@ -105,7 +105,7 @@ def encode_note(note: Note, topic: str, partition: int, limits: RecordLimits) ->
     if isinstance(note, Owned):
         raise TypeError("an ownership marker is written by a takeover")
     key = note.request_id.encode()
-    base = {"request_id": note.request_id, "attempt": note.attempt, "begun_ms": note.begun_ms}
+    base = {"request_id": note.request_id, "run": note.run, "attempt": note.attempt, "begun_ms": note.begun_ms}
     match note:
         case Carrying():
             word = {"instance": note.instance, "said": note.said}
@@ -166,23 +166,27 @@ class NoteReader:
             if members["v"] != VERSION:
                 raise UnreadableNote(f"version {members['v']}, this program reads {VERSION}")
             request_id, attempt = str(members["request_id"]), int(members["attempt"])
-            begun_ms = int(members["begun_ms"])
+            begun_ms, run = int(members["begun_ms"]), int(members["run"])
             match members["kind"]:
                 case "carrying":
                     good_for_ms = min(max(int(members["good_for_ms"]), 0), 60_000)
                     said = float(members["said"])
-                    return Carrying(request_id, attempt, str(members["instance"]), good_for_ms, said, begun_ms=begun_ms)
+                    return Carrying(
+                        request_id, attempt, str(members["instance"]), good_for_ms, said, begun_ms=begun_ms, run=run
+                    )
                 case "released":
                     unused, said = bool(members["unused"]), float(members["said"])
-                    return Released(request_id, attempt, str(members["instance"]), unused, said, begun_ms=begun_ms)
+                    return Released(
+                        request_id, attempt, str(members["instance"]), unused, said, begun_ms=begun_ms, run=run
+                    )
                 case "stop":
-                    return Stop(request_id, attempt, str(members["reason"]), begun_ms=begun_ms)
+                    return Stop(request_id, attempt, str(members["reason"]), begun_ms=begun_ms, run=run)
                 case "result":
                     payload = self._joined(record, members)
                     if payload is None:
                         return None
                     fact = _decode_fact(payload)
-                    return Result(request_id, attempt, str(members["instance"]), fact, begun_ms=begun_ms)
+                    return Result(request_id, attempt, str(members["instance"]), fact, begun_ms=begun_ms, run=run)
                 case kind:
                     raise UnreadableNote(f"it is of an unknown kind, {kind!s:.40}")
         except UnreadableNote:

@@ -32,6 +32,7 @@ def encode_finished(record: FinishedRecord) -> bytes:
             "completion": [place.topic, place.partition, place.offset],
             "ended_at_ms": record.ended_at_ms,
             "offset": record.offset,
+            "run": record.run,
         }
     )
 
@@ -50,6 +51,7 @@ def decode_finished(value: bytes) -> FinishedRecord | None:
             RecordPosition(topic, int(partition), int(offset)),
             int(record["ended_at_ms"]),
             None if of_request is None else int(of_request),
+            int(record.get("run", 1)),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -116,7 +118,8 @@ class KafkaFinishedLog:
             reason=reason,
             consequence="the request counts as finished: nothing is paid again, its completion is not sent again",
         )
-        return FinishedRecord(request_id, "", RecordPosition(self._topic, self.partition, NO_OFFSET), ended_at_ms)
+        place = RecordPosition(self._topic, self.partition, NO_OFFSET)
+        return FinishedRecord(request_id, "", place, ended_at_ms, run=None)
 
     def add(self, request_id: str, offset: int) -> None:
         self._index.put(fingerprint(request_id.encode()), offset)

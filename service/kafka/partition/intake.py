@@ -130,7 +130,7 @@ class Intake:
             draft.write("duplicate", self._duplicate(request, record, parsed, same_body=same_body))
             return
         finished = await self._patiently(lambda: self._finished.find(request_id))
-        if finished is None:
+        if finished is None or (finished.run is not None and finished.run < request.run):
             self._accept(draft, record, parsed)
             return
         if (finished.offset, finished.digest) == (record.offset, parsed.digest):
@@ -175,11 +175,16 @@ class Intake:
         if step is not None:
             draft.take(step, "cancel")
             return
-        over = self._jobs.has_ended(request_id)
-        if not over:
-            over = await self._patiently(lambda: self._finished.find(request_id)) is not None
+        over, run = self._jobs.has_ended(request_id), None
+        if over:
+            live = self._jobs.summary_of(request_id)
+            run = None if live is None else live.run
+        else:
+            finished = await self._patiently(lambda: self._finished.find(request_id))
+            over, run = finished is not None, None if finished is None else finished.run
         event = CancelIgnored(
             request_id=request_id,
+            run=run or 1,
             attempt=1,
             time=self._now(),
             metadata=request.metadata,
@@ -193,6 +198,7 @@ class Intake:
     ) -> OutRecord:
         event = Duplicate(
             request_id=request.request_id,
+            run=request.run,
             attempt=1,
             time=self._now(),
             metadata=request.metadata,

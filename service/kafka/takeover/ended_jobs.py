@@ -39,13 +39,14 @@ class EndedJob:
     key: bytes
     digest: str
     offset: int
+    run: int
     completion: RecordPosition
     is_noted: bool
 
     def missing(self, finished: KafkaFinishedLog, jobs_topic: str, now_ms: int) -> list[OutRecord]:
         """What is still to be written of its end: the tombstone first."""
         tombstone = OutRecord(jobs_topic, finished.partition, self.key, None)
-        note = FinishedRecord(self.key.decode(), self.digest, self.completion, now_ms, self.offset)
+        note = FinishedRecord(self.key.decode(), self.digest, self.completion, now_ms, self.offset, self.run)
         return [tombstone] if self.is_noted else [tombstone, finished.record(note)]
 
 
@@ -68,8 +69,8 @@ class EndedJobs:
         request with the same id has another one. Raises `RestoreFailed`, `Superseded` or `ReadFailed`.
         """
         jobs = {
-            event_id(self._partition, offset, "completion"): (key, digest, offset)
-            for key, digest, offset in _summaries(live, summarize)
+            event_id(self._partition, offset, "completion"): (key, digest, offset, run)
+            for key, digest, offset, run in _summaries(live, summarize)
         }
         if not jobs:
             return []
@@ -111,8 +112,8 @@ class EndedJobs:
         return places, min(known, default=0)
 
 
-def _summaries(live: LiveRecords, summarize: Summarize) -> Iterator[tuple[bytes, str, int]]:
-    """Key, digest and offset of the request of every live job."""
+def _summaries(live: LiveRecords, summarize: Summarize) -> Iterator[tuple[bytes, str, int, int]]:
+    """Key, digest, offset and run of the request of every live job."""
     for key, record in live.by_key.items():
         if key.startswith(PRIVATE_PREFIX):
             continue
@@ -120,7 +121,7 @@ def _summaries(live: LiveRecords, summarize: Summarize) -> Iterator[tuple[bytes,
             summary = record.summary if isinstance(record, ParkedJob) else summarize(key, record.value)
         except UnreadableJob:
             continue  # it is going to be quarantined
-        yield key, summary.digest, summary.offset
+        yield key, summary.digest, summary.offset, summary.run
 
 
 def _ce_id(headers: Headers) -> str | None:

@@ -65,7 +65,7 @@ def _asking(video: Any, **members: Any) -> Any:
         ({"start_time": 0, "end_time": 90}, 400, "parameter_invalid"),
         ({"start_time": 1, "end_time": 1.5}, 400, "parameter_invalid"),
         ({"image": [{"name": "a", "url": "https://x/y.png"}]}, 400, "parameter_invalid"),
-        ({"prompt_v2": {"input_text": "x"}}, 400, "parameter_invalid"),
+        ({"prompt_v2": {"input_text": "x"}, "prompt": "y"}, 400, "parameter_invalid"),
         ({"response_format": {"type": "segment_definitions"}}, 400, "parameter_invalid"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"type": "string", "minLength": 2}}},

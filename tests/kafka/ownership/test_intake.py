@@ -90,7 +90,9 @@ async def test_a_finished_record_of_an_older_version_is_read() -> None:
     place = RecordPosition("completions", 0, 5)
     record = FinishedRecord("a", "d", place, 7, 3)
     assert decode_finished(encode_finished(record)) == record
-    old = {name: value for name, value in orjson.loads(encode_finished(record)).items() if name != "offset"}
+    old = {
+        name: value for name, value in orjson.loads(encode_finished(record)).items() if name not in ("offset", "run")
+    }
     assert decode_finished(orjson.dumps(old)) == FinishedRecord("a", "d", place, 7, None)
 
 
@@ -110,6 +112,36 @@ async def test_a_request_with_a_finished_id_has_its_completion_again_byte_for_by
         progress = await world.read(world.topics.progress)
         assert [event_of(r)["same_body"] for r in progress if says(r, b"duplicate")] == [True, False]
         assert successor.host.live() == set()
+
+
+async def test_a_finished_id_is_begun_again_by_a_higher_run(world: World, eventually: Eventually) -> None:
+    async with world.member() as member:
+        await world.request("a")
+        await eventually(lambda: member.host.live() == {"a"})
+        await world.request("a", run=2)  # while run 1 is under way
+        await world.until_read(world.topics.progress, lambda records: any(says(r, b"duplicate") for r in records))
+        await member.host.jobs(0).finish("a", "first")
+        await world.request("a", run=3)
+        await eventually(lambda: member.host.live() == {"a"})
+        await member.host.jobs(0).finish("a", "third")
+    async with world.member() as successor:
+        for run in (1, 2, 3):
+            await world.request("a", run=run)
+        records = await world.until_read(world.topics.completions, lambda records: len(records) == 5)
+        assert [event_of(record)["text"] for record in records] == ["first", *["third"] * 4]
+        progress = await world.read(world.topics.progress)
+        assert [event_of(r)["run"] for r in progress if says(r, b"duplicate")] == [2, 1, 2, 3]
+        await world.request("a", run=4)
+        await eventually(lambda: successor.host.live() == {"a"})
+        assert successor.host.jobs(0).runs["a"] == 4
+
+
+async def test_a_finished_id_whose_run_cant_be_read_is_not_begun_again(world: World, eventually: Eventually) -> None:
+    await world.write(world.topics.finished, b"a", b'{"v":99}')
+    async with world.member() as member:
+        await world.request("a", run=2)
+        await eventually(lambda: member.value("reelwire_requests_total", outcome="duplicate") == 1)
+        assert member.host.live() == set()
 
 
 async def test_an_id_is_forgotten_when_the_dedup_window_is_over(world: World, eventually: Eventually) -> None:

@@ -81,6 +81,7 @@ class FakeJobs:
         self.offsets: dict[str, int] = {}
         self.restored: list[str] = []
         self.begun: list[str] = []
+        self.runs: dict[str, int] = {}
         self.resumed = False
         self.notes: list[PlacedNote] = []
         self.follow_from: int | None = None
@@ -96,11 +97,13 @@ class FakeJobs:
             raise UnreadableJob(str(error)) from error
         if record["v"] != 1:
             raise UnreadableJob(f"version {record['v']}")
-        return JobSummary(record["digest"], record.get("deadline_ms"), record.get("offset", -1))
+        run = record.get("run", 1)
+        return JobSummary(record["digest"], record.get("deadline_ms"), record.get("offset", -1), run=run)
 
     def restore(self, key: bytes, value: bytes) -> None:
         summary = self.summary(key, value)
         self.live[key.decode()], self.offsets[key.decode()] = summary.digest, summary.offset
+        self.runs[key.decode()] = summary.run
         self.restored.append(key.decode())
 
     def attempt_since_ms(self) -> int | None:
@@ -112,12 +115,14 @@ class FakeJobs:
 
     def summary_of(self, request_id: str) -> JobSummary | None:
         digest = self.live.get(request_id)
-        return None if digest is None else JobSummary(digest, None, self.offsets[request_id])
+        return None if digest is None else JobSummary(digest, None, self.offsets[request_id], run=self.runs[request_id])
 
     def accept(self, request: ParsedRequest, record: InRecord) -> Step:
         request_id = request.request.request_id
         self.live[request_id], self.offsets[request_id] = request.digest, record.offset
-        value = orjson.dumps({"v": 1, "digest": request.digest, "offset": record.offset, "body": request.body.decode()})
+        run = self.runs[request_id] = getattr(request.request, "run", 1)
+        about = {"v": 1, "digest": request.digest, "offset": record.offset, "run": run}
+        value = orjson.dumps(about | {"body": request.body.decode()})
         topics = self.host.settings.topics
         return Step(
             [
@@ -144,7 +149,8 @@ class FakeJobs:
 
         def ending(places: Sequence[RecordPosition]) -> list[OutRecord]:
             now = int(SystemClock().time() * 1000)
-            record = FinishedRecord(request_id, digest, places[0], now, self.offsets[request_id])
+            offset, run = self.offsets[request_id], self.runs[request_id]
+            record = FinishedRecord(request_id, digest, places[0], now, offset, run)
             return [self.finished.record(record)]
 
         tombstone = OutRecord(topics.jobs, self.partition, request_id.encode(), None)
