@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -26,10 +25,11 @@ from service.domain.facts import (
     ResultTooLarge,
     WorkFailed,
 )
-from service.domain.handover import RENEW_SECONDS, Carrying, Claim, Note, Owned, Released, Result, Stop
+from service.domain.handover import RENEW_SECONDS, Carrying, Claim, Note, Released, Result, Stop
 from service.domain.job import Job, Phase
 from service.engine.error_words import describe
 from service.engine.handover.announcement import ANNOUNCE_SECONDS, Said, announce
+from service.engine.handover.carried import Carried, Place
 from service.engine.handover.word import Word
 from service.engine.live_job import claim_of
 from service.kafka.writing.futures import consume
@@ -38,7 +38,6 @@ from service.telemetry.events import LogEvent
 if TYPE_CHECKING:
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
-    from service.kafka.handover_port import Followed
     from service.kafka.ports import OutRecord, PlacedNote, RecordPosition
 
 log = structlog.get_logger()
@@ -65,26 +64,6 @@ class Stops(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Carried:
-    """One attempt that is carried."""
-
-    live: LiveJob
-    claim: Claim
-    since: float
-    announced: bool
-    fact: Fact | None = None  # how it ended, until the note of that is delivered
-    renewal: asyncio.Future[RecordPosition] | None = None  # the last word for it
-
-
-class _Place:
-    """What is carried for one partition by a word of ours."""
-
-    def __init__(self, word: Word) -> None:
-        self.word = word
-        self.followed: Followed | None = None
-
-
 class Carrier:
     """One per process. Implements the `Loop` of the jobs that it carries. Every call is on the event loop."""
 
@@ -93,10 +72,10 @@ class Carrier:
         self._actions = actions
         self._handovers = context.handovers
         self._now = context.clock.monotonic
-        self._carried: dict[tuple[int, str], _Carried] = {}
-        self._places: dict[int, _Place] = {}
+        self._carried: dict[tuple[int, str], Carried] = {}
+        self._places: dict[int, Place] = {}
         self._said: dict[tuple[int, str], Said] = {}
-        self._ended_lately: dict[tuple[int, str], _Carried] = {}
+        self._ended_lately: dict[tuple[int, str], Carried] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._loaded = asyncio.Event()
@@ -146,7 +125,7 @@ class Carrier:
             said = None
         live.loop = self
         live.awaited = None
-        one = _Carried(live, claim, self._now(), said is not None, fact)
+        one = Carried(live, claim, self._now(), said is not None, fact)
         self._carried[where] = one
         self._empty.clear()
         self._loaded.set()
@@ -160,7 +139,7 @@ class Carrier:
     def _stand_by(self, partition: int, said: Said) -> None:
         place = self._places.get(partition)
         if place is None:
-            place = self._places[partition] = _Place(Word(said.at))
+            place = self._places[partition] = Place(Word(said.at))
             place.followed = self._handovers.follow(partition, said.offset, lambda note: self._noted(partition, note))
             log.info(LogEvent.CARRYING, partition=partition)
 
@@ -217,7 +196,7 @@ class Carrier:
     def hold(self, size_bytes: int) -> None:
         self.held_bytes += size_bytes
 
-    def _ended(self, one: _Carried, fact: Fact) -> None:
+    def _ended(self, one: Carried, fact: Fact) -> None:
         """The attempt is over: hand its result to the owner, or keep it for our own next takeover."""
         live, job = one.live, one.live.job
         one.fact = fact
@@ -230,7 +209,7 @@ class Carrier:
         note = Result(job.request_id, attempt, self._handovers.instance, fact, begun_ms=begun_ms, run=run)
         self._append(job.partition, note).add_done_callback(lambda done: self._handed_over(where, one, done))
 
-    def _handed_over(self, where: tuple[int, str], one: _Carried, done: asyncio.Future[RecordPosition]) -> None:
+    def _handed_over(self, where: tuple[int, str], one: Carried, done: asyncio.Future[RecordPosition]) -> None:
         if self._carried.get(where) is not one:
             return
         delivered = not done.cancelled() and done.exception() is None
@@ -248,7 +227,7 @@ class Carrier:
             return
         place.word.read(placed.offset)
         note = placed.note
-        if isinstance(note, Owned) or not isinstance(note, Stop):
+        if not isinstance(note, Stop):
             return
         where = (partition, note.request_id)
         one = self._carried.get(where)
@@ -323,7 +302,7 @@ class Carrier:
         self._actions.give_back_slot(live)
         self._count(outcome, one)
 
-    def _forget(self, where: tuple[int, str]) -> _Carried:
+    def _forget(self, where: tuple[int, str]) -> Carried:
         one = self._carried.pop(where)
         one.live.counted(yes=False)
         partition = where[0]
@@ -335,7 +314,7 @@ class Carrier:
             self._empty.set()
         return one
 
-    def _count(self, outcome: str, one: _Carried) -> None:
+    def _count(self, outcome: str, one: Carried) -> None:
         metrics = self._context.metrics
         metrics.carried.set(len(self._carried))
         metrics.handovers.labels(outcome).inc()

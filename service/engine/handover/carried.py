@@ -1,0 +1,36 @@
+"""What a carrier knows of one attempt, and of one partition."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.domain.facts import Fact
+from service.domain.handover import Claim
+from service.engine.handover.word import Word
+
+if TYPE_CHECKING:
+    from service.engine.live_job import LiveJob
+    from service.kafka.handover_port import Followed
+    from service.kafka.ports import RecordPosition
+
+
+@dataclass(slots=True)
+class Carried:
+    """One attempt that is carried; `announced` if by a word of ours."""
+
+    live: LiveJob
+    claim: Claim
+    since: float
+    announced: bool
+    fact: Fact | None = None  # how it ended, until the note of that is delivered
+    renewal: asyncio.Future[RecordPosition] | None = None  # the last word for it
+
+
+class Place:
+    """What is carried for one partition by a word of ours."""
+
+    def __init__(self, word: Word) -> None:
+        self.word = word
+        self.followed: Followed | None = None
