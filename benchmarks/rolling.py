@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import itertools
 import signal
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -34,8 +35,6 @@ from service.settings import load_settings
 _PARTITIONS = 6
 _BILLED = frozenset({"analyze_stream", "analyze_sync", "task_create"})
 _PROBE = "probe-"
-_STILL_MS = 200
-"""A probe that waits for longer met a partition whose intake stood still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,8 @@ class Rolling:
         self._running: list[str] = []
         self._ended: dict[str, tuple[str, int]] = {}
         self._events: Counter[str] = Counter()
-        self._waits_ms: list[tuple[int, int]] = []
+        self._waits: list[tuple[int, int, int]] = []  # of the probes: partition, when it was sent, ms until accepted
+        self._moved_at_ms: list[int] = []
         self._names = (f"p{number}" for number in itertools.count())
 
     async def run(self) -> dict[str, object]:
@@ -86,6 +86,7 @@ class Rolling:
         try:
             for number in range(plan.restarts):
                 await asyncio.sleep(plan.every)
+                self._moved_at_ms.append(time.time_ns() // 1_000_000)
                 if counts:
                     await self._scale_to(counts[number + 1])
                 else:
@@ -124,8 +125,8 @@ class Rolling:
             str(p.get("prompt", "")) for p in stats["posts"] if p["operation"] in _BILLED and not p.get("replayed")
         ]
         paid = Counter(prompt.partition(":")[0] for prompt in posts)
-        waits = sorted(wait for _, wait in self._waits_ms)
-        still = sorted(wait for wait in waits if wait > _STILL_MS)
+        waits = sorted(wait for _, _, wait in self._waits)
+        still = sorted(self._standstills())
 
         def at(values: list[int], share: float) -> int | None:
             return values[min(len(values) - 1, int(share * len(values)))] if values else None
@@ -145,8 +146,17 @@ class Rolling:
                 "worst": at(waits, 1.0),
                 "probes": len(waits),
             },
-            "standstill_ms": {"p50": at(still, 0.5), "worst": at(still, 1.0), "probes": len(still)},
+            "standstill_ms": {"p50": at(still, 0.5), "worst": at(still, 1.0), "partitions_moved": len(still)},
         }
+
+    def _standstills(self) -> Iterator[int]:
+        """For each move and partition: the longest that a probe waited which was sent from then to the next move."""
+        ends = [*self._moved_at_ms[1:], self._moved_at_ms[-1] + round(1000 * self._plan.every)]
+        for begin, end in zip(self._moved_at_ms, ends, strict=True):
+            for partition in range(_PARTITIONS):
+                waits = [wait for where, at_ms, wait in self._waits if where == partition and begin <= at_ms < end]
+                if waits:
+                    yield max(waits)
 
     async def _send(self) -> None:
         plan, settings = self._plan, self._system.settings()
@@ -203,7 +213,8 @@ class Rolling:
                     elif event.role is Role.PROGRESS:
                         self._events[event.type] += 1
                         if event.type == "accepted" and name.startswith(_PROBE) and name in sent:
-                            self._waits_ms.append((event.partition, event.timestamp_ms - sent.pop(name)))
+                            at_ms = sent.pop(name)
+                            self._waits.append((event.partition, at_ms, event.timestamp_ms - at_ms))
 
 
 async def measure(plan: Plan) -> dict[str, object]:
