@@ -65,9 +65,13 @@ async def test_a_file_is_closed_when_its_last_read_has_ended(footage: Footage, m
     async with footage.open_ranges() as ranges:
         late = asyncio.create_task(ranges.read(0, 7))
         await asyncio.to_thread(reading.wait)
-    with pytest.raises(SourceSilent):
-        while True:  # it is closed by another thread, at once
+
+    async def read_until_it_is_closed() -> None:
+        while True:  # by another thread, at once
             await ranges.read(0, 8)
+
+    with pytest.raises(SourceSilent):
+        await read_until_it_is_closed()
     go.set()
 
     assert await late == DATA[:7]
