@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from service.clock import SystemClock
+from service.domain.identity import asset_token
 from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions, Pace
 from service.footage.footage import identity_of
 from service.kafka.asset_port import SessionNote
 from service.platform.client import PlatformClient
+from service.platform.marks import AssetMark
 from service.settings import PlatformSettings
 from service.telemetry.metrics import Metrics
 from tests.engine.bench import Bench, analyze, cancel
@@ -168,6 +170,38 @@ def asset_gone(world: World) -> None:
 
 def touched(world: World) -> None:
     os.utime(world.path, ns=(1, 1))
+
+
+async def test_the_asset_of_a_session_without_a_note_is_not_waited_for(world: World) -> None:
+    """A crash came between the platform's answer and the note."""
+    mark = AssetMark(world.identity, "reelwire")
+    name = f"{asset_token(world.identity)}-large.mp4"
+    orphan = await world.client.begin_upload(filename=name, kind="video", size=len(SAMPLE), mark=mark, request_id="r-0")
+    completion = await world.ran("r-1")
+
+    assert completion["type"] == "completed"
+    assert completion["asset_id"] != orphan.asset_id
+    assert [one["reported"] for one in world.uploads()] == [0, world.chunks]
+
+
+async def test_a_session_that_was_completed_before_a_crash_needs_no_chunk(world: World) -> None:
+    await world.stopped_at("r-1", 10)
+    note = await world.noted()
+    assert note is not None
+    await world.ran("r-2")
+    await world.bench.context.assets.invalidate(world.identity, note.asset_id)
+    await world.bench.context.assets.note_session(note)
+    before = world.uploads()
+    asset = world.emulator.platform.assets.get(note.asset_id)
+    asset.ready_at += 3_600  # the platform still processes it
+    resumed = world.bench.metrics.upload_sessions.labels("resumed")
+    await world.bench.take(analyze("r-3", mode="sync", video=world.video()))
+    seen = resumed._value.get()
+    await until(lambda: resumed._value.get() > seen, "a session that is gone on with")
+    asset.ready_at -= 3_600
+
+    assert (await world.bench.completed("r-3"))["asset_id"] == note.asset_id
+    assert world.uploads() == before
 
 
 @pytest.mark.parametrize("what", [expired, gone, asset_gone, touched])
