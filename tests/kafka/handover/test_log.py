@@ -191,3 +191,23 @@ async def test_a_producer_that_breaks_changes_neither_the_order_nor_loses_a_note
         notes.follow(0, 0, seen)
         await until(lambda: seen.notes and seen.notes[-1] == appended[-1], seconds=20)
         assert list(dict.fromkeys(seen.notes)) == appended  # one that was sent twice means the same as once
+
+
+async def test_word_of_an_ended_task_is_heard_by_every_other_process_and_is_no_note(
+    notes: HandoverLog, settings: Settings
+) -> None:
+    followed: list[PlacedNote] = []
+    heard: dict[str, list[str]] = {"own": [], "other": []}
+    async with opened(settings, TopicLimits()) as other:
+        notes.hear_ended(heard["own"].append)
+        ear = other.hear_ended(heard["other"].append)
+        note = other.follow(0, 0, followed.append)
+        while not (await ear.caught_up() and await note.caught_up()):
+            await asyncio.sleep(0.05)
+        await notes.tell_ended("task-1")
+        await notes.append(0, Stop("r-1", 1, "enough"))
+        await notes.tell_ended("task-2")
+        await until(lambda: len(heard["other"]) == 2, seconds=20)
+        await until(lambda: followed, seconds=20)
+    assert heard == {"own": [], "other": ["task-1", "task-2"]}
+    assert [placed.note for placed in followed] == [Stop("r-1", 1, "enough")]

@@ -23,6 +23,7 @@ from service.domain.facts import (
     WorkFailed,
 )
 from service.domain.handover import Carrying, Note, Owned, Released, Result, Stop
+from service.kafka.handover.ended_tasks import encode_ended, ended_task
 from service.kafka.handover.records import NoteReader, encode_note
 from service.kafka.marker import Marker
 from service.kafka.ports import InRecord, OutRecord
@@ -153,3 +154,17 @@ def test_what_can_t_be_read_is_passed_over(values: list[bytes]) -> None:
     found = read(reader, [*records, OutRecord(TOPIC, 0, None, None), *encode_note(last, TOPIC, 0, LIMITS)])
     assert found[-1] == last
     assert reader.read([UnreadableRange(TOPIC, 0, 7, 9, "damaged", None)]) == []
+
+
+def test_word_of_an_ended_task_is_no_note_and_is_heard_by_others_only() -> None:
+    out = encode_ended(TOPIC, "task-1", "one")
+    record = InRecord(out.topic, out.partition, 7, 0, out.key, out.value, ())
+    assert NoteReader().read([record]) == []
+    assert ended_task(record, "two") == "task-1"
+    assert ended_task(record, "one") is None
+
+
+@given(st.binary(max_size=200) | st.none())
+def test_what_is_no_word_of_an_ended_task_is_passed_over(value: bytes | None) -> None:
+    assert ended_task(InRecord(TOPIC, 0, 0, 0, b"k", value, ()), "two") is None
+    assert ended_task(UnreadableRange(TOPIC, 0, 0, 3, "damaged", b""), "two") is None
