@@ -36,7 +36,7 @@ from service.ops.health import Health, heartbeat
 from service.ops.server import OpsServer
 from service.platform.client import PlatformClient
 from service.settings import Settings
-from service.supervision import Supervisor
+from service.supervision import Supervisor, end_all
 from service.telemetry.events import LogEvent
 from service.telemetry.log import configure_logging
 from service.telemetry.metrics import Metrics
@@ -65,7 +65,7 @@ class Service:
         self._health = Health(self._clock)
         self._pace = TransactionPace(self._clock)
         self._limits = TopicLimits()
-        self._table = PartitionTable(self._metrics, Assignment())
+        self._table = PartitionTable(self._metrics, Assignment(self._clock.monotonic))
         self._lease = GroupLease(
             session_timeout_ms=settings.kafka.session_timeout_ms, clock=self._clock, confirmed=self._table.confirmed
         )
@@ -250,9 +250,7 @@ class Service:
                 return not self._stop.is_set()
             return False
         finally:
-            for task in (working, stopping):
-                task.cancel()
-            await asyncio.gather(working, stopping, return_exceptions=True)
+            await end_all((working, stopping))
 
 
 async def run(settings: Settings) -> None:

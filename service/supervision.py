@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from enum import Enum
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ import structlog
 from service.errors import ProcessError
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -43,6 +44,25 @@ STEADY_SECONDS = 10.0
 
 _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 30.0
+
+
+_CANCEL_AGAIN_SECONDS = 1.0
+
+
+async def end_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel tasks and wait for their ends. Never raises; what they raised is dropped.
+
+    A cancellation may be lost on the way: `asyncio.wait_for` of Python 3.11 drops the one that comes just when its work
+    is done, and libraries use it. So a task that goes on is canceled again.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_SECONDS)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # seen, so that asyncio does not log it
 
 
 class _Rule(Enum):
@@ -134,8 +154,7 @@ class Supervised:
     async def stop(self) -> None:
         """Cancel the task and wait for its end. Never raises."""
         self._stopping = True
-        self.task.cancel()
-        await asyncio.wait({self.task})
+        await end_all({self.task})
 
     def release(self) -> None:
         """The task may return from now on."""
@@ -164,7 +183,7 @@ class Supervised:
                 self._fail(fatal)
                 return
             except Exception as raised:  # noqa: BLE001 — whatever it was, it must be seen and answered
-                reason, error = f"{type(raised).__name__}: {raised}", raised
+                reason, error = in_words(raised), raised
             delay = self._count(reason, error)
             if delay is None:
                 return

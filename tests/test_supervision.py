@@ -10,7 +10,7 @@ import pytest
 from service import supervision
 from service.errors import ProcessError
 from service.ops.health import Health
-from service.supervision import MAX_FAILURES, Supervisor
+from service.supervision import MAX_FAILURES, Supervisor, end_all
 from service.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.unit
@@ -90,7 +90,7 @@ async def test_a_task_that_ends_again_and_again_ends_the_process_with_the_last_r
     rig.supervisor.keep("tail", work)
     async with asyncio.timeout(10):
         error = await rig.supervisor.failed
-    assert "tail has ended 11 times within 600 s: ValueError: number 11" in str(error)
+    assert "tail has ended 11 times within 600 s: value error: number 11" in str(error)
     assert rig.starts == MAX_FAILURES + 1
 
 
@@ -172,6 +172,26 @@ async def test_a_failed_task_shows_in_health_until_it_runs_again(monkeypatch: py
     supervisor.keep("asset log", work)
     await until(lambda: not health.ready().ok)
     assert health.ready().body["wrong"] == ["task asset log"]
-    assert "ValueError: lost its way" in str(health.ready().body)
+    assert "value error: lost its way" in str(health.ready().body)
     await until(lambda: health.ready().ok)
     await supervisor.close()
+
+
+async def test_a_task_that_drops_a_cancellation_is_ended_all_the_same() -> None:
+    dropped = 0
+
+    async def stubborn() -> None:
+        nonlocal dropped
+        while True:
+            try:
+                await asyncio.sleep(3_600)
+            except asyncio.CancelledError:
+                if dropped:
+                    raise
+                dropped += 1
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await end_all({task})
+    assert task.cancelled()
+    assert dropped == 1

@@ -9,7 +9,8 @@ docs/handover.md has the drawing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from service.domain.facts import AttemptCut, AttemptUnused, Begin, Fact, HandedOver
 
@@ -20,54 +21,76 @@ RENEW_SECONDS = 3.0
 """How often a carrier renews its word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Carrying:
-    """`instance` runs this attempt and goes on with it; its word is good for `good_for_ms`. Renewed while it runs."""
+class Claim(NamedTuple):
+    """Which attempt of a request: its number, and when it was begun.
 
+    The number alone is not enough. An attempt of which nothing was sent gives its number back, and a note about it must
+    not count for the attempt that another owner has begun under the same number.
+    """
+
+    attempt: int
+    begun_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _OfAttempt:
     request_id: str
     attempt: int
+
+    begun_ms: int = field(default=0, kw_only=True)
+
+    @property
+    def claim(self) -> Claim:
+        """Which attempt this is about."""
+        return Claim(self.attempt, self.begun_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Carrying(_OfAttempt):
+    """`instance` runs this attempt and goes on with it; its word is good for `good_for_ms`. Renewed while it runs.
+
+    `said` is when, by a clock of that process which never goes back.
+    """
+
     instance: str
     good_for_ms: int = GOOD_FOR_MS
-    run: int = 1
+    said: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class Released(_OfAttempt):
     """`instance` does not go on with the attempt. `unused`: nothing of it was sent to the platform."""
 
-    request_id: str
-    attempt: int
     instance: str
     unused: bool = False
-    run: int = 1
+    said: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Result(_OfAttempt):
     """How the attempt ended in `instance`: the fact that its work reported. All its fragments are in the topic."""
 
-    request_id: str
-    attempt: int
     instance: str
     fact: Fact
-    run: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(_OfAttempt):
     """The owner no longer wants the attempt: the request is canceled, or the carrier's word has run out."""
 
-    request_id: str
-    attempt: int
     reason: str
-    run: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """`instance` has written its ownership marker here: it says anew what it carries, or its words before are void."""
+    """`instance` has written its ownership marker here: it says anew what it carries, or its words before are void.
+
+    `said` is when the partition was assigned to it for the last time. What the process said later is about the next
+    rebalance: it is not void, also where it stands in front of the marker. What it said earlier is, also behind it.
+    """
 
     instance: str
+    said: float = 0.0
 
 
 Note = Carrying | Released | Result | Stop | Owned
@@ -88,6 +111,10 @@ class Carriage:
     unused: bool = False
     stopped: bool = False
     result: Fact | None = None
+    said: float = field(default=0.0, compare=False)
+    """When `instance` said so."""
+    owned: Owned | None = field(default=None, compare=False)
+    """The last marker."""
 
     @property
     def carried(self) -> bool:
@@ -95,41 +122,46 @@ class Carriage:
         return self.instance is not None and not (self.released or self.stopped or self.result is not None)
 
 
-def fold(carriage: Carriage, note: Note, attempt: int) -> Carriage:
-    """`carriage` of attempt number `attempt` of one run, after one more note of that run or an `Owned`.
+def fold(carriage: Carriage, note: Note, claim: Claim) -> Carriage:
+    """`carriage` of one attempt of one request, after one more note of that request or an `Owned`.
 
     What is decided stays decided: a result after a stop, or a word after a result, changes nothing.
     """
     if isinstance(note, Owned):
         # It had the partition again: it kept the job, or was cut off since. What it still carries it says anew.
-        void = carriage.instance == note.instance and carriage.result is None and not carriage.stopped
-        return Carriage() if void else carriage
-    if note.attempt != attempt or carriage.stopped or carriage.result is not None:
+        words = carriage.result is None and not carriage.stopped
+        void = words and carriage.instance == note.instance and carriage.said <= note.said
+        return Carriage(owned=note) if void else replace(carriage, owned=note)
+    if note.claim != claim or carriage.stopped or carriage.result is not None:
         return carriage
+    owned = carriage.owned
     match note:
+        case Carrying() | Released() if (
+            owned is not None and owned.instance == note.instance and note.said < owned.said
+        ):
+            return carriage
         case Carrying():
-            return Carriage(note.instance, note.good_for_ms)
+            return Carriage(note.instance, note.good_for_ms, said=note.said, owned=owned)
         case Released():
-            return Carriage(note.instance, released=True, unused=note.unused)
+            return Carriage(note.instance, released=True, unused=note.unused, said=note.said, owned=owned)
         case Result():
             return Carriage(note.instance, result=note.fact)
         case Stop():
             return Carriage(carriage.instance, stopped=True)
 
 
-def carriages(notes: Iterable[Note]) -> dict[tuple[str, int], tuple[int, Carriage]]:
-    """What the notes of a partition, in the order of the log, say of the last attempt of each request and run."""
-    found: dict[tuple[str, int], tuple[int, Carriage]] = {}
+def carriages(notes: Iterable[Note]) -> dict[tuple[str, Claim], Carriage]:
+    """What the notes of a partition, in the order of the log, say of each attempt that they name."""
+    found: dict[tuple[str, Claim], Carriage] = {}
+    owned: Owned | None = None
     for note in notes:
         if isinstance(note, Owned):
-            for identity, (attempt, carriage) in found.items():
-                found[identity] = (attempt, fold(carriage, note, attempt))
-            continue
-        identity = (note.request_id, note.run)
-        attempt, carriage = found.get(identity, (note.attempt, Carriage()))
-        if note.attempt > attempt:
-            attempt, carriage = note.attempt, Carriage()
-        found[identity] = (attempt, fold(carriage, note, attempt))
+            owned = note
+            for which, carriage in found.items():
+                found[which] = fold(carriage, note, which[1])
+        else:
+            before = found.get((note.request_id, note.claim), Carriage(owned=owned))
+            found[note.request_id, note.claim] = fold(before, note, note.claim)
     return found
 
 

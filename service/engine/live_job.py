@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from contracts.requests import AnalyzeRequest, load_request
 from service.domain.change import Event, Slot
 from service.domain.facts import Fact
+from service.domain.handover import Claim
 from service.domain.job import Job, Phase
 from service.kafka.ports import OutRecord, RecordPosition
 
@@ -18,6 +19,11 @@ _OBJECT_BYTES = 4 * 1024
 """What a job takes in memory beside its request and texts: its objects, timers and index entries."""
 _PARSED_SHARE = 4
 """A parsed request and the body of its call take about this many times the memory of the JSON."""
+
+
+def claim_of(job: Job) -> Claim:
+    """Which attempt of its request a job is at."""
+    return Claim(job.attempt, job.attempt_started_ms or 0)
 
 
 class Loop(Protocol):
@@ -71,7 +77,6 @@ class LiveJob:
         "completion_bytes",
         "cut_short",
         "deadline_timer",
-        "doubted",
         "failing_since_ms",
         "fresh",
         "job",
@@ -92,7 +97,7 @@ class LiveJob:
         self._request = request
         self._texts_bytes = 0
         self._counted = False
-        self.restored = restored  # read from the log at a takeover: what it was doing then was cut off
+        self.restored = restored  # read from the log at a takeover, and no attempt was begun here since
         self.fresh = False  # accepted, but not durable yet: no fact may be applied
         self.work: asyncio.Task[None] | None = None  # what is under way for it
         self.slot: Slot | None = None  # the slot it holds
@@ -106,8 +111,7 @@ class LiveJob:
         self.completion: Event | None = None  # the completion that is being written
         self.completion_bytes: int | None = None  # the size of its record
         self.begun = False  # set by work: the call of the attempt may have been sent, so it may be billed
-        self.doubted = False  # it was taken back before a rebalance, and that may land behind our own marker
-        self.unsaved: tuple[int, Fact] | None = None  # an attempt and how it ended, until that is durable
+        self.unsaved: tuple[Claim, Fact] | None = None  # an attempt and how it ended, until that is durable
         self.awaited: Awaited | None = None  # who waits for this attempt, which another process carries
 
     def __repr__(self) -> str:

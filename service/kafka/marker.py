@@ -25,13 +25,16 @@ class Marker:
     owner: str
     at_ms: int
     instance: str = ""
+    said: float = 0.0
+    """When the partition was assigned to that process for the last time, by its clock that never goes back."""
 
     @classmethod
-    def new(cls, owner: str, at_ms: int, instance: str = "") -> Marker:
-        return cls(uuid4().hex, owner, at_ms, instance)
+    def new(cls, owner: str, at_ms: int, instance: str = "", said: float = 0.0) -> Marker:
+        return cls(uuid4().hex, owner, at_ms, instance, said)
 
     def record(self, topic: str, partition: int, *, key: bytes = MARKER_KEY) -> OutRecord:
         members = {"v": 1, "id": self.id, "owner": self.owner, "at_ms": self.at_ms, "instance": self.instance}
+        members["said"] = self.said
         value = orjson.dumps(members)
         return OutRecord(topic, partition, key, value)
 

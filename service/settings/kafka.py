@@ -64,7 +64,10 @@ class KafkaSettings(Section):
         10_000, ge=1_000, description="After so long without a heartbeat the group takes this process for dead."
     )
     heartbeat_interval_ms: int = Field(
-        1_000, ge=100, description="Time between two heartbeats; at most a third of session_timeout_ms."
+        200,
+        ge=100,
+        description="Time between two heartbeats; at most a third of session_timeout_ms. A member learns of a "
+        "rebalance with its next heartbeat, and intake stands still until all have learnt of it.",
     )
     rebalance_timeout_ms: int = Field(
         30_000, ge=1_000, description="How long a member may take to join a rebalance before it is removed."

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.facts import AttemptCut, AttemptUnused, Begin, HandedOver, WorkFailed
 from service.domain.handover import (
+    GOOD_FOR_MS,
     Carriage,
     Carrying,
+    Claim,
     Note,
     Owned,
     Released,
@@ -24,65 +28,89 @@ from service.domain.handover import (
 pytestmark = pytest.mark.unit
 
 INSTANCES = st.sampled_from(["a", "b", "c"])
-ATTEMPTS = st.integers(1, 3)
+CLAIMS = st.builds(Claim, st.integers(1, 2), st.integers(0, 1))
+TIMES = st.floats(0, 5)
 ENDED = WorkFailed("how it ended")
+
+
+def _of_attempt(
+    kind: type[Carrying | Released | Result | Stop], *members: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Note]:
+    def note(claim: Claim, *values: Any) -> Note:
+        return kind("r", claim.attempt, *values, begun_ms=claim.begun_ms)
+
+    return st.builds(note, CLAIMS, *members)
+
+
 NOTES: st.SearchStrategy[Note] = st.one_of(
-    st.builds(Carrying, st.just("r"), ATTEMPTS, INSTANCES),
-    st.builds(Released, st.just("r"), ATTEMPTS, INSTANCES, st.booleans()),
-    st.builds(Result, st.just("r"), ATTEMPTS, INSTANCES, st.just(ENDED)),
-    st.builds(Stop, st.just("r"), ATTEMPTS, st.just("canceled")),
-    st.builds(Owned, INSTANCES),
+    _of_attempt(Carrying, INSTANCES, st.just(GOOD_FOR_MS), TIMES),
+    _of_attempt(Released, INSTANCES, st.booleans(), TIMES),
+    _of_attempt(Result, INSTANCES, st.just(ENDED)),
+    _of_attempt(Stop, st.just("canceled")),
+    st.builds(Owned, INSTANCES, TIMES),
 )
 LOGS = st.lists(NOTES, max_size=30)
 
 
-def folded(notes: list[Note], attempt: int) -> Carriage:
+def folded(notes: list[Note], claim: Claim) -> Carriage:
     carriage = Carriage()
     for note in notes:
-        carriage = fold(carriage, note, attempt)
+        carriage = fold(carriage, note, claim)
     return carriage
 
 
-@given(LOGS, LOGS, ATTEMPTS)
-def test_what_is_decided_stays_decided(before: list[Note], later: list[Note], attempt: int) -> None:
-    decided = folded(before, attempt)
+@given(LOGS, LOGS, CLAIMS)
+def test_what_is_decided_stays_decided(before: list[Note], later: list[Note], claim: Claim) -> None:
+    decided = folded(before, claim)
     if decided.result is not None or decided.stopped:
-        assert folded(before + later, attempt) == decided
+        assert folded(before + later, claim) == decided
 
 
-@given(LOGS, ATTEMPTS)
-def test_at_most_one_thing_is_true_of_an_attempt(notes: list[Note], attempt: int) -> None:
-    carriage = folded(notes, attempt)
+@given(LOGS, CLAIMS)
+def test_at_most_one_thing_is_true_of_an_attempt(notes: list[Note], claim: Claim) -> None:
+    carriage = folded(notes, claim)
     true = [carriage.carried, carriage.released, carriage.stopped, carriage.result is not None]
     assert sum(true) <= 1
     assert not carriage.unused or carriage.released
 
 
-@given(LOGS, ATTEMPTS)
-def test_a_result_counts_only_if_no_stop_was_in_front_of_it(notes: list[Note], attempt: int) -> None:
-    mine = [note for note in notes if not isinstance(note, Owned) and note.attempt == attempt]
+@given(LOGS, CLAIMS)
+def test_a_result_counts_only_if_no_stop_was_in_front_of_it(notes: list[Note], claim: Claim) -> None:
+    mine = [note for note in notes if not isinstance(note, Owned) and note.claim == claim]
     first = next((note for note in mine if isinstance(note, Stop | Result)), None)
-    carriage = folded(notes, attempt)
+    carriage = folded(notes, claim)
     assert (carriage.result is not None) == isinstance(first, Result)
     assert carriage.stopped == isinstance(first, Stop)
 
 
-@given(LOGS, ATTEMPTS, st.integers(0, 30))
-def test_notes_that_are_there_twice_mean_the_same_as_once(notes: list[Note], attempt: int, at: int) -> None:
+@given(LOGS, CLAIMS, st.integers(0, 30))
+def test_notes_that_are_there_twice_mean_the_same_as_once(notes: list[Note], claim: Claim, at: int) -> None:
     doubled = notes[: at + 1] + notes[at : at + 1] + notes[at + 1 :]
-    assert folded(doubled, attempt) == folded(notes, attempt)
+    assert folded(doubled, claim) == folded(notes, claim)
 
 
-@given(LOGS, ATTEMPTS, INSTANCES)
-def test_who_marks_a_partition_must_say_anew_what_it_carries(notes: list[Note], attempt: int, instance: str) -> None:
-    carriage = folded([*notes, Owned(instance)], attempt)
+@given(LOGS, CLAIMS, INSTANCES)
+def test_who_marks_a_partition_must_say_anew_what_it_carries(notes: list[Note], claim: Claim, instance: str) -> None:
+    carriage = folded([*notes, Owned(instance, 6)], claim)
     assert not (carriage.carried and carriage.instance == instance)
+
+
+@given(CLAIMS, INSTANCES, TIMES, TIMES, st.sampled_from([Carrying, Released]))
+def test_a_word_counts_if_it_was_said_after_the_marker_wherever_it_stands(
+    claim: Claim, instance: str, said: float, marked: float, kind: type[Carrying | Released]
+) -> None:
+    word = kind("r", claim.attempt, instance, said=said, begun_ms=claim.begun_ms)
+    marker = Owned(instance, marked)
+    if said == marked:
+        return  # a clock that has not moved: the place decides
+    assert folded([word, marker], claim) == folded([marker, word], claim)
+    assert (folded([word, marker], claim) == Carriage()) == (said < marked)
 
 
 @given(LOGS, INSTANCES)
 def test_a_takeover_goes_on_waits_or_begins_again(notes: list[Note], own: str) -> None:
-    for attempt, carriage in carriages(notes).values():
-        assert carriage == folded(notes, attempt)
+    for (_, claim), carriage in carriages(notes).items():
+        assert carriage == folded(notes, claim)
         fact = taken_over(carriage, own)
         if carriage.result is not None:
             assert fact is ENDED
@@ -95,16 +123,19 @@ def test_a_takeover_goes_on_waits_or_begins_again(notes: list[Note], own: str) -
             assert fact == Begin(restored=True)
 
 
-def test_the_last_attempt_of_a_request_is_the_one_that_counts() -> None:
-    notes: list[Note] = [Carrying("r", 1, "a"), Stop("r", 1, "expired"), Carrying("r", 2, "b"), Carrying("s", 1, "a")]
-    notes.append(Result("r", 1, "a", ENDED, run=2))
+def test_an_attempt_is_not_another_s_that_has_the_same_number() -> None:
+    notes: list[Note] = [
+        Released("r", 1, "a", unused=True, begun_ms=5),
+        Carrying("r", 1, "b", begun_ms=9),
+        Carrying("s", 1, "a"),
+    ]
     assert carriages(notes) == {
-        ("r", 2): (1, Carriage("a", result=ENDED)),
-        ("r", 1): (2, Carriage("b")),
-        ("s", 1): (1, Carriage("a")),
+        ("r", Claim(1, 5)): Carriage("a", released=True, unused=True),
+        ("r", Claim(1, 9)): Carriage("b"),
+        ("s", Claim(1)): Carriage("a"),
     }
 
 
 def test_an_owner_that_waits_learns_of_a_release() -> None:
-    assert heard(folded([Carrying("r", 1, "a"), Released("r", 1, "a")], 1)) == AttemptCut()
-    assert heard(folded([Carrying("r", 1, "a"), Released("r", 1, "a", unused=True)], 1)) == AttemptUnused()
+    assert heard(folded([Carrying("r", 1, "a"), Released("r", 1, "a")], Claim(1))) == AttemptCut()
+    assert heard(folded([Carrying("r", 1, "a"), Released("r", 1, "a", unused=True)], Claim(1))) == AttemptUnused()

@@ -293,7 +293,7 @@ class Bench:
     async def _take_over(self) -> None:
         partition = self.book.partition
         placed = self.notes.placed(partition)
-        self.notes.append(partition, Owned(self.context.handovers.instance))
+        self.notes.append(partition, Owned(self.context.handovers.instance, self.clock.monotonic()))
         self.open(partition)
         live: dict[bytes, bytes | None] = {}
         for record in self.log.read(self.settings.topics.jobs, self.book.partition):

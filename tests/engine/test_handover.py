@@ -9,6 +9,7 @@ import pytest
 from service.clock import rfc3339
 from service.domain.change import Slot
 from service.domain.handover import Carrying, Owned, Released, Result, Stop
+from service.domain.job import Phase
 from service.kafka.memory_handovers import MemoryNotes
 from tests.engine.bench import Bench, TailedLog, analyze, cancel
 from tests.engine.fake_platform import TEXTS, Held, broken
@@ -112,15 +113,24 @@ async def test_a_result_whose_write_was_fenced_is_handed_over(all_of: Processes)
         assert all_of.calls() == 1
 
 
+async def _claimed(bench: Bench, *, durable: bool = True) -> None:
+    """A stream whose attempt is claimed as a rebalance begins: nothing may be sent."""
+    bench.writer.held = True
+    batch = await bench.prepare(bench.record(analyze(**STREAM)))
+    bench.writer.submit(batch.unit)
+    bench.writer.go()
+    await batch.durable()
+    bench.lease.paying = False
+    if durable:
+        await until(lambda: bench.live().work is not None)
+    else:
+        bench.writer.held = True
+        await until(lambda: bench.live().job.phase is Phase.STREAMING)
+
+
 async def test_an_attempt_of_which_nothing_was_sent_keeps_its_number(all_of: Processes) -> None:
     async with all_of.make("a") as a, all_of.make("b") as b:
-        a.writer.held = True
-        batch = await a.prepare(a.record(analyze(**STREAM)))
-        a.writer.submit(batch.unit)
-        a.writer.go()
-        await batch.durable()
-        a.lease.paying = False  # the rebalance begins before anything is sent
-        await until(lambda: a.live().work is not None)
+        await _claimed(a)
         await a.engine.moving()
         await a.let_go()
         await b.take_over()
@@ -130,29 +140,78 @@ async def test_an_attempt_of_which_nothing_was_sent_keeps_its_number(all_of: Pro
         assert all_of.calls() == 1
 
 
-async def test_an_attempt_that_was_taken_back_too_late_is_affirmed_before_it_is_sent(all_of: Processes) -> None:
+async def test_an_attempt_that_was_taken_back_and_is_sent_after_all_is_not_given_away(all_of: Processes) -> None:
     async with all_of.make("a") as a, all_of.make("b") as b:
-        a.writer.held = True
-        batch = await a.prepare(a.record(analyze(**STREAM)))
-        a.writer.submit(batch.unit)
-        a.writer.go()
-        await batch.durable()
-        a.lease.paying = False
-        await until(lambda: a.live().work is not None)
+        await _claimed(a)
         held = Held()
         a.platform.streams.append([TEXTS[0], held, *TEXTS[1:]])
         all_of.notes.held = True
         await a.engine.moving()  # no broker answers: the note is under way when the wait for it is over
-        all_of.notes.notes[0].append(Owned("a"))  # the partition was kept, and marked anew in front of that note
-        a.lease.paying = True
-        await passed(1)
-        assert all_of.calls() == 0
+        marker = Owned("a", a.clock.monotonic())  # the partition was kept, and marked anew in front of that note
+        all_of.notes.notes[0].append(marker)
         all_of.notes.go()
+        a.lease.paying = True
         await held.reached.wait()
-        assert [type(note) for note in all_of.notes.notes[0]] == [Owned, Released, Carrying]
+        assert [type(note) for note in all_of.notes.notes[0]] == [Owned, Released]
         await a.let_go()  # a dies, in no orderly way
         await b.take_over()
         assert (await b.completed())["attempt"] == 2
+
+
+async def test_an_attempt_whose_claim_is_under_way_keeps_its_number(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        await _claimed(a, durable=False)
+        await a.engine.moving()
+        a.writer.go()
+        await settled()
+        await a.let_go()
+        await b.take_over()
+        assert (await b.completed())["attempt"] == 1
+        assert "interrupted" not in b.told()
+
+
+async def test_an_announcement_outlives_a_marker_that_was_under_way(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b:
+        held = await stream_held(a, *TEXTS)
+        marker = Owned("a", a.clock.monotonic())  # the partition was assigned now
+        await passed(0.01)
+        await a.engine.leave()
+        all_of.notes.append(0, marker)  # of the rebalance before: it stands behind what was announced after it
+        await a.let_go()
+        await b.take_over()
+        held.go.set()
+        assert (await b.completed())["attempt"] == 1
+
+
+async def test_a_release_that_was_followed_counts_no_more(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b, all_of.make("c") as c:
+        await _claimed(a)
+        await a.engine.moving()
+        await a.let_go()
+        held = Held()
+        b.platform.streams.append([TEXTS[0], held, *TEXTS[1:]])
+        await b.take_over()
+        await held.reached.wait()
+        assert b.live().job.attempt == 1
+        await b.let_go()  # b dies: what it has begun under that number may be billed
+        await c.take_over()
+        assert (await c.completed())["attempt"] == 2
+
+
+async def test_an_attempt_that_a_takeover_began_at_once_is_announced(all_of: Processes) -> None:
+    async with all_of.make("a") as a, all_of.make("b") as b, all_of.make("c") as c:
+        await _claimed(a)
+        await a.engine.moving()
+        await a.let_go()
+        held = Held()
+        b.platform.streams.append([TEXTS[0], held, *TEXTS[1:]])
+        await b.take_over()
+        await held.reached.wait()
+        await b.lose()
+        await c.take_over()
+        held.go.set()
+        assert (await c.completed())["attempt"] == 1
+        assert all_of.calls() == 1
 
 
 async def test_a_chain_of_three_owners(all_of: Processes) -> None:
@@ -375,7 +434,7 @@ async def test_what_was_announced_in_an_earlier_rebalance_counts_for_nothing(all
         a.lease.paying = False
         await a.engine.moving()
         a.lease.paying = True  # the partition was kept, and marked anew
-        all_of.notes.append(0, Owned("a"))
+        all_of.notes.append(0, Owned("a", a.clock.monotonic()))
         await passed(1)
         await a.let_go()  # and then taken by another, not in an orderly way
         await settled()

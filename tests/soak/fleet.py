@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from service.failpoints import VARIABLE
+from service.sandbox.errors import ProgramError
 from service.sandbox.program import Program
 from service.telemetry.events import LogEvent
 from tests.soak.chaos import Disturbance
@@ -106,11 +107,9 @@ class Fleet:
                 self.note(f"nothing to {disturbance.action}: {name} is not running, or frozen")
 
     async def _replace(self, name: str, program: Program) -> None:
-        """SIGTERM to the one, and start the other in its place. The one before, if it is still there, is killed."""
+        """SIGTERM to the one, and start the other in its place, as soon as what was replaced before has left."""
         self._wake(name)
         spare = self.spares[name]
-        if spare.running:
-            await self._kill_leaving(name)
         left = self._replaced.pop(name, None)
         if left is not None:
             await left
@@ -148,7 +147,7 @@ class Fleet:
                     self.note(self.exits[-1])
                     self._armed.pop(name, None)
                     await self._start(program)
-                with suppress(OSError):  # it may end just now
+                with suppress(OSError, ProgramError):  # it may end, or be starting, just now
                     if program.running and program.frozen:
                         await self._frozen_itself(name)
 

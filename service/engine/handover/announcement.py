@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.domain.handover import Carrying, Released
+from service.domain.handover import Carrying, Claim, Released
 from service.kafka.writing.futures import consume
 
 if TYPE_CHECKING:
@@ -23,44 +23,36 @@ ANNOUNCE_SECONDS = 3.0
 class Said:
     """A `Carrying` that was delivered: its place, and the time before it was sent."""
 
-    attempt: int
+    claim: Claim
     offset: int
     at: float
 
 
 async def announce(
-    running: Iterable[tuple[LiveJob, int]], handovers: Handovers, now: float
+    running: Iterable[tuple[LiveJob, Claim]], handovers: Handovers, now: float
 ) -> dict[tuple[int, str], Said]:
     """Say which attempts run here, and take back those of which nothing was sent. Bounded in time, never raises.
 
-    Returns what was delivered, by partition and request id. Nothing may be sent to the platform while this runs; an
-    attempt whose taking back was not delivered in time is `doubted` from then on.
+    Returns what was delivered, by partition and request id. Nothing may be sent to the platform while this runs.
     """
-    waiting: dict[tuple[int, str], tuple[int, asyncio.Future[RecordPosition]]] = {}
-    taken_back: list[tuple[LiveJob, asyncio.Future[RecordPosition]]] = []
-    for live, attempt in running:
-        job = live.job
+    waiting: dict[tuple[int, str], tuple[Claim, asyncio.Future[RecordPosition]]] = {}
+    taken_back: list[asyncio.Future[RecordPosition]] = []
+    instance = handovers.instance
+    for live, claim in running:
+        name, partition, (attempt, begun_ms) = live.job.request_id, live.job.partition, claim
         if live.begun:
-            delivery = handovers.append(
-                job.partition, Carrying(job.request_id, attempt, handovers.instance, run=job.run)
-            )
-            waiting[job.partition, job.request_id] = (attempt, delivery)
+            carrying = Carrying(name, attempt, instance, said=now, begun_ms=begun_ms)
+            waiting[partition, name] = (claim, handovers.append(partition, carrying))
         else:
-            released = Released(job.request_id, attempt, handovers.instance, unused=True, run=job.run)
-            delivery = handovers.append(job.partition, released)
-            taken_back.append((live, delivery))
+            released = Released(name, attempt, instance, unused=True, said=now, begun_ms=begun_ms)
+            taken_back.append(handovers.append(partition, released))
+    deliveries = [*(delivery for _, delivery in waiting.values()), *taken_back]
+    for delivery in deliveries:
         consume(delivery)
-    deliveries = [delivery for _, delivery in (*waiting.values(), *taken_back)]
     if deliveries:
         await asyncio.wait(deliveries, timeout=ANNOUNCE_SECONDS)
-    for live, delivery in taken_back:
-        live.doubted = live.doubted or not _delivered(delivery)
     return {
-        where: Said(attempt, delivery.result().offset, now)
-        for where, (attempt, delivery) in waiting.items()
-        if _delivered(delivery)
+        where: Said(claim, delivery.result().offset, now)
+        for where, (claim, delivery) in waiting.items()
+        if delivery.done() and not delivery.cancelled() and delivery.exception() is None
     }
-
-
-def _delivered(delivery: asyncio.Future[RecordPosition]) -> bool:
-    return delivery.done() and not delivery.cancelled() and delivery.exception() is None

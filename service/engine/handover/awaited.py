@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from service.domain.facts import AttemptCut, Fact
-from service.domain.handover import Carriage, Carrying, Owned, Stop, fold, heard
+from service.domain.handover import Carriage, Carrying, Claim, Owned, Stop, fold, heard
+from service.engine.live_job import claim_of
 from service.kafka.writing.futures import consume
 from service.telemetry.events import LogEvent
 
@@ -27,7 +28,7 @@ class _Awaited:
     """One attempt, and when its carrier was last heard of: by our clock, when we read it."""
 
     live: LiveJob
-    attempt: int
+    claim: Claim
     carriage: Carriage
     heard_at: float
 
@@ -60,7 +61,7 @@ class AwaitedAttempts:
     def wait_for(self, live: LiveJob, carriage: Carriage) -> None:
         """Another process runs this attempt. Its end becomes a fact of the job."""
         live.awaited = self
-        self._awaited[live.job.request_id] = _Awaited(live, live.job.attempt, carriage, self._now())
+        self._awaited[live.job.request_id] = _Awaited(live, claim_of(live.job), carriage, self._now())
         self._on_awaiting()
 
     def dismiss(self, live: LiveJob) -> None:
@@ -90,7 +91,7 @@ class AwaitedAttempts:
                 LogEvent.CARRIER_LOST,
                 request_id=one.live.job.request_id,
                 partition=self._partition,
-                attempt=one.attempt,
+                attempt=one.claim.attempt,
                 carrier=one.carriage.instance,
             )
             self._context.metrics.handovers.labels("expired").inc()
@@ -116,10 +117,10 @@ class AwaitedAttempts:
         if isinstance(note, Owned):
             return  # this is about who owns the partition, which the group tells us
         one = self._awaited.get(note.request_id)
-        if one is None or note.run != one.live.job.run:
+        if one is None:
             return
-        one.carriage = fold(one.carriage, note, one.attempt)
-        if isinstance(note, Carrying) and note.attempt == one.attempt:
+        one.carriage = fold(one.carriage, note, one.claim)
+        if isinstance(note, Carrying) and note.claim == one.claim:
             one.heard_at = self._now()
         fact = heard(one.carriage)
         if fact is not None:
@@ -136,6 +137,5 @@ class AwaitedAttempts:
         self.settle()
 
     def _stop(self, one: _Awaited, reason: str) -> None:
-        job = one.live.job
-        note = Stop(job.request_id, one.attempt, reason, job.run)
+        note = Stop(one.live.job.request_id, one.claim.attempt, reason, begun_ms=one.claim.begun_ms)
         consume(self._context.handovers.append(self._partition, note))

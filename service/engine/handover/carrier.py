@@ -26,11 +26,12 @@ from service.domain.facts import (
     ResultTooLarge,
     WorkFailed,
 )
-from service.domain.handover import RENEW_SECONDS, Carrying, Note, Owned, Released, Result, Stop
+from service.domain.handover import RENEW_SECONDS, Carrying, Claim, Note, Owned, Released, Result, Stop
 from service.domain.job import Job, Phase
 from service.engine.error_words import describe
 from service.engine.handover.announcement import ANNOUNCE_SECONDS, Said, announce
 from service.engine.handover.word import Word
+from service.engine.live_job import claim_of
 from service.kafka.writing.futures import consume
 from service.telemetry.events import LogEvent
 
@@ -69,14 +70,11 @@ class _Carried:
     """One attempt that is carried."""
 
     live: LiveJob
-    attempt: int
+    claim: Claim
     since: float
     announced: bool
     fact: Fact | None = None  # how it ended, until the note of that is delivered
     renewal: asyncio.Future[RecordPosition] | None = None  # the last word for it
-
-    def is_attempt(self, run: int, attempt: int) -> bool:
-        return (self.live.job.run, self.attempt) == (run, attempt)
 
 
 class _Place:
@@ -125,7 +123,7 @@ class Carrier:
 
     # Before a rebalance
 
-    async def announce(self, running: Iterable[tuple[LiveJob, int]]) -> None:
+    async def announce(self, running: Iterable[tuple[LiveJob, Claim]]) -> None:
         """Say which attempts run here: they may be another process's in a moment. Bounded in time, never raises.
 
         One of which nothing was sent is taken back, since nothing may be sent any more.
@@ -138,17 +136,15 @@ class Carrier:
 
     # Taking over from a job book, and giving back
 
-    def keep(self, live: LiveJob, attempt: int, fact: Fact | None) -> None:
+    def keep(self, live: LiveJob, claim: Claim, fact: Fact | None) -> None:
         """Go on with an attempt of a book that is being closed; `fact` if it has ended and that is not durable yet."""
         where = (live.job.partition, live.job.request_id)
         said = self._said.pop(where, None)
-        if where in self._carried:
-            self._cut(where, "cut")  # of an earlier run, which has ended elsewhere
-        if said is not None and (said.attempt != attempt or not Word(said.at).good(self._now())):
+        if said is not None and (said.claim != claim or not Word(said.at).good(self._now())):
             said = None
         live.loop = self
         live.awaited = None
-        one = _Carried(live, attempt, self._now(), said is not None, fact)
+        one = _Carried(live, claim, self._now(), said is not None, fact)
         self._carried[where] = one
         self._empty.clear()
         self._loaded.set()
@@ -172,18 +168,18 @@ class Carrier:
         one = self._carried.get(where)
         if one is None:
             one = self._ended_lately.pop(where, None)
-            if one is None or not one.is_attempt(job.run, job.attempt) or job.phase not in RUNNING:
+            if one is None or one.claim != claim_of(job) or job.phase not in RUNNING:
                 return None
             # Its result is in the topic, perhaps behind the marker of the takeover that asks.
-            one.live.job, one.live.unsaved = job, (one.attempt, one.fact) if one.fact is not None else None
+            one.live.job, one.live.unsaved = job, (one.claim, one.fact) if one.fact is not None else None
             return one.live
         live, fact = one.live, one.fact
-        if not one.is_attempt(job.run, job.attempt) or job.phase not in RUNNING or (live.work is None and fact is None):
+        if one.claim != claim_of(job) or job.phase not in RUNNING or (live.work is None and fact is None):
             self._cut(where, "cut")
             return None
         self._forget(where)
         live.job = job
-        live.unsaved = None if fact is None else (one.attempt, fact)
+        live.unsaved = None if fact is None else (one.claim, fact)
         self._count("taken_back", one)
         return live
 
@@ -228,7 +224,8 @@ class Carrier:
         if not one.announced:
             return
         where = (job.partition, job.request_id)
-        note = Result(job.request_id, one.attempt, self._handovers.instance, fact, job.run)
+        attempt, begun_ms = one.claim
+        note = Result(job.request_id, attempt, self._handovers.instance, fact, begun_ms=begun_ms)
         self._append(job.partition, note).add_done_callback(lambda done: self._handed_over(where, one, done))
 
     def _handed_over(self, where: tuple[int, str], one: _Carried, done: asyncio.Future[RecordPosition]) -> None:
@@ -253,7 +250,7 @@ class Carrier:
             return
         where = (partition, note.request_id)
         one = self._carried.get(where)
-        if one is not None and one.is_attempt(note.run, note.attempt):
+        if one is not None and one.claim == note.claim:
             if not place.word.good(self._now()):
                 self._context.sender.forsake(partition)  # what is held is of attempts that have been given up
             if self._carried.get(where) is one:
@@ -270,7 +267,8 @@ class Carrier:
         for (partition, request_id), one in self._carried.items():
             # While no broker answers one word waits, and not one for every three seconds.
             if one.announced and one.fact is None and (one.renewal is None or one.renewal.done()):
-                note = Carrying(request_id, one.attempt, self._handovers.instance, run=one.live.job.run)
+                attempt, begun_ms = one.claim
+                note = Carrying(request_id, attempt, self._handovers.instance, said=sent_at, begun_ms=begun_ms)
                 last[partition] = one.renewal = self._append(partition, note)
         for partition, delivery in last.items():
             delivery.add_done_callback(partial(self._renewed, partition, sent_at))
@@ -300,8 +298,9 @@ class Carrier:
         told = []
         for where, one in list(self._carried.items()):
             if one.announced:
-                job = one.live.job
-                note = Released(job.request_id, one.attempt, self._handovers.instance, run=job.run)
+                attempt, begun_ms = one.claim
+                instance, said = self._handovers.instance, self._now()
+                note = Released(one.live.job.request_id, attempt, instance, said=said, begun_ms=begun_ms)
                 told.append(self._append(where[0], note))
             self._cut(where, "given_up")
         if told:
@@ -343,7 +342,7 @@ class Carrier:
             LogEvent.CARRIED_ENDED,
             request_id=one.live.job.request_id,
             partition=one.live.job.partition,
-            attempt=one.attempt,
+            attempt=one.claim.attempt,
             outcome=outcome,
             seconds=round(self._now() - one.since, 3),
             left=len(self._carried),

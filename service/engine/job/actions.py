@@ -176,7 +176,6 @@ class Actions:
 
     def _claimed(self, live: LiveJob) -> None:
         failpoint(Point.AFTER_CLAIM)
-        live.begun = live.doubted = False
         self._context.metrics.attempts.labels(live.job.mode).inc()
 
     def _work(self, live: LiveJob, work: Coroutine[Any, Any, None]) -> None:

@@ -11,14 +11,14 @@ import structlog
 from contracts.requests import AnalyzeRequest, ParsedRequest
 from service.domain.change import Event
 from service.domain.facts import Begin, CancelAsked, DeadlinePassed, Fact, HandedOver
-from service.domain.handover import Carriage, carriages, taken_over
+from service.domain.handover import Carriage, Claim, carriages, taken_over
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
 from service.engine.handover.awaited import AwaitedAttempts
 from service.engine.handover.carrier import RUNNING, Carrier
 from service.engine.job.actions import Actions
 from service.engine.job.key_queues import KeyQueues
 from service.engine.job.loop import JobLoop
-from service.engine.live_job import LiveJob
+from service.engine.live_job import LiveJob, claim_of
 from service.kafka.ports import (
     FinishedLog,
     InRecord,
@@ -32,6 +32,7 @@ from service.kafka.ports import (
     Writer,
 )
 from service.slices import Slices
+from service.supervision import end_all
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class JobBook:
         self._carrier = carrier
         self._awaited = AwaitedAttempts(partition, context, on_awaiting)
         self._carriages: dict[
-            tuple[str, int], tuple[int, Carriage]
+            tuple[str, Claim], Carriage
         ] = {}  # what the notes say of attempts, as far as it is wanted
         self._loop = JobLoop(partition, writer, finished, context, actions, self._ended)
         self._live: dict[str, LiveJob] = {}
@@ -183,13 +184,13 @@ class JobBook:
         live.report(CancelAsked(_CANCEL_REASON))
         return Step((), lambda: None)
 
-    def running(self) -> Iterator[tuple[LiveJob, int]]:
-        """The attempts that run in this process, or whose end is not durable yet, each with its number."""
+    def running(self) -> Iterator[tuple[LiveJob, Claim]]:
+        """The attempts that this process has begun, from when they are claimed until their end is durable."""
         for live in self._live.values():
             if live.unsaved is not None:
                 yield live, live.unsaved[0]
-            elif live.work is not None and live.job.phase in RUNNING and live.awaited is None:
-                yield live, live.job.attempt
+            elif live.job.phase in RUNNING and not live.restored and live.awaited is None:
+                yield live, claim_of(live.job)
 
     def awaits(self) -> bool:
         """Whether other processes carry attempts of this partition."""
@@ -208,7 +209,7 @@ class JobBook:
         self._loop.close()
         self._awaited.close()
         works = []
-        kept = [(live, attempt) for live, attempt in self.running() if live.begun] if carry else []
+        kept = [(live, claim) for live, claim in self.running() if live.begun] if carry else []
         carried = {live.job.request_id for live, _ in kept}
         for live in self._live.values():
             if live.deadline_timer is not None:
@@ -220,12 +221,12 @@ class JobBook:
                 works.append(live.work)
             self._actions.stop(live)
             self._actions.give_back_slot(live)
-        for live, attempt in kept:
+        for live, claim in kept:
             fact = None if live.unsaved is None else live.unsaved[1]
             if fact is not None:
                 self._actions.stop(live)
-            self._carrier.keep(live, attempt, fact)
-        await asyncio.gather(*works, return_exceptions=True)
+            self._carrier.keep(live, claim, fact)
+        await end_all(works)
         self._live.clear()
         self._on_closed(self)
 
@@ -293,8 +294,8 @@ class JobBook:
         job = live.job
         if not live.restored or job.phase not in RUNNING:
             return Begin(restored=live.restored)
-        attempt, carriage = self._carriages.pop((job.request_id, job.run), (job.attempt, Carriage()))
-        fact = taken_over(carriage if attempt == job.attempt else Carriage(), self._context.handovers.instance)
+        carriage = self._carriages.pop((job.request_id, claim_of(job)), Carriage())
+        fact = taken_over(carriage, self._context.handovers.instance)
         if isinstance(fact, HandedOver):
             log.info(
                 LogEvent.HANDED_OVER,

@@ -35,6 +35,7 @@ from service.engine.error_words import describe
 from service.engine.handover.carrier import ENDS, RUNNING
 from service.engine.job.fitting import completion_record, progress_record
 from service.engine.job.job_metrics import count_ended, count_setbacks, log_event
+from service.engine.live_job import claim_of
 from service.failpoints import Point, failpoint
 from service.kafka.ports import (
     FinishedLog,
@@ -49,6 +50,7 @@ from service.kafka.ports import (
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
+    from service.domain.handover import Claim
     from service.engine.context import Context
     from service.engine.job.actions import Actions
     from service.engine.live_job import LiveJob
@@ -98,7 +100,7 @@ class JobLoop:
             change = internal_error(live.job, message)
             completion, records = self._records(live, change, ())
         if live.job.phase in RUNNING and isinstance(fact, ENDS):
-            live.unsaved = (live.job.attempt, fact)  # until it is durable, a successor may need it
+            live.unsaved = (claim_of(live.job), fact)  # until it is durable, a successor may need it
         self._keep(live, fact, change)
         if completion is not None:
             failpoint(Point.AFTER_RESULT)
@@ -155,6 +157,8 @@ class JobLoop:
     def _keep(self, live: LiveJob, fact: Fact, change: Change) -> None:
         """Keep the new state in memory. Work that ends with it is stopped now; new actions wait until it is durable."""
         before, job, metrics = live.job.phase, change.job, self._context.metrics
+        if job.phase in RUNNING and claim_of(job) != claim_of(live.job):
+            live.begun = live.restored = False  # an attempt is claimed here
         live.job = job
         for event in change.events:
             log_event(job, event)
@@ -179,7 +183,7 @@ class JobLoop:
         live: LiveJob,
         durable: asyncio.Future[list[RecordPosition]],
         when_durable: WhenDurable,
-        told: tuple[int, Fact] | None,
+        told: tuple[Claim, Fact] | None,
     ) -> None:
         if durable.cancelled() or self._closed:
             return

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from service.domain.facts import CallDelayed
-from service.domain.handover import Carrying
 from service.domain.policy import backoff_seconds
 from service.engine.work.failures import COST_NOTHING, failure_of
 from service.platform.errors import PlatformError
@@ -80,24 +79,6 @@ async def _sleep(live: LiveJob, seconds: float) -> None:
         pass
     finally:
         live.cut_short = None
-
-
-async def right_to_begin(live: LiveJob, context: Context) -> None:
-    """Wait until the attempt may be sent: `lease_held`, and nobody else could be given it under the same number.
-
-    A note that took it back before a rebalance may land behind the marker of ours that would have made the note void.
-    So what we say now is delivered, which is behind that note, before anything is sent. Raises `DeliveryFailed`.
-    """
-    await lease_held(live, context)
-    while live.doubted:
-        note = Carrying(live.job.request_id, live.job.attempt, context.handovers.instance, run=live.job.run)
-        live.doubted = False  # a rebalance while we wait may set it again
-        await live.without_slot(_delivered(context, live.job.partition, note))
-        await lease_held(live, context)
-
-
-async def _delivered(context: Context, partition: int, note: Carrying) -> None:
-    await context.handovers.append(partition, note)
 
 
 async def lease_held(live: LiveJob, context: Context, *, take_again: bool = True) -> None:

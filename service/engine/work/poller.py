@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from service.supervision import Supervised, Supervisor
+from service.supervision import Supervised, Supervisor, end_all
 from service.telemetry.events import LogEvent
 
 if TYPE_CHECKING:
@@ -67,10 +67,7 @@ class Poller:
         """Stop; polls under way are canceled."""
         if self._running is not None:
             await self._running.stop()
-        tasks = list(self._polls)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(self._polls)
         self._watched.clear()
         self._due.clear()
 

@@ -18,7 +18,7 @@ from service.domain.facts import (
     StreamOpened,
 )
 from service.engine.work.analysis import analysis_call, gate_closed
-from service.engine.work.call_retry import right_to_begin
+from service.engine.work.call_retry import lease_held
 from service.engine.work.failures import failure_of
 from service.engine.work.fragments import Fragments, TooMuchText, Undelivered
 from service.kafka.ports import LeaseLost
@@ -36,7 +36,7 @@ async def run_stream(live: LiveJob, context: Context) -> None:
     call = analysis_call(live.job, live.request)
     fragments = Fragments(live, context)
     try:
-        await right_to_begin(live, context)
+        await lease_held(live, context)
         closed = gate_closed(context)
         if closed is not None:
             live.report(AnalysisFailed(closed))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.domain.facts import AnalysisEnded, AnalysisFailed
 from service.engine.work.analysis import analysis_call, gate_closed, outcome_of
-from service.engine.work.call_retry import right_to_begin
+from service.engine.work.call_retry import lease_held
 from service.engine.work.failures import failure_of
 from service.platform.errors import PlatformError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 async def run_sync(live: LiveJob, context: Context) -> None:
     """Report `AnalysisEnded` or `AnalysisFailed`."""
     call = analysis_call(live.job, live.request)
-    await right_to_begin(live, context)
+    await lease_held(live, context)
     closed = gate_closed(context)
     if closed is not None:
         live.report(AnalysisFailed(closed))

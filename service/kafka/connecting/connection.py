@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,6 +76,16 @@ def new_consumer(settings: KafkaSettings, **options: Any) -> AIOKafkaConsumer:
     consumer = AIOKafkaConsumer(**{**client_options(settings), **options})
     keep_connected(consumer._client, settings, read)  # noqa: SLF001
     return consumer
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer.
+
+    aiokafka's own `stop` waits for tasks that it has canceled. One that has not had its first turn, because the
+    consumer was started just now, ends that wait with `CancelledError`, and sockets stay open.
+    """
+    await asyncio.sleep(0)
+    await consumer.stop()
 
 
 def new_producer(settings: KafkaSettings, options: Mapping[str, Any]) -> AIOKafkaProducer:

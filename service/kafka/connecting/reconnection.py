@@ -22,6 +22,7 @@ from aiokafka.structs import BrokerMetadata
 from service.errors import SettingsError
 from service.kafka.connecting.credentials import Fingerprint, fingerprint, security_options
 from service.settings import KafkaSettings
+from service.supervision import end_all
 from service.telemetry.events import LogEvent
 
 log = structlog.get_logger()
@@ -117,9 +118,7 @@ class Reconnection:
                     self._adopt(cluster, metadata, server)
                     return True
         finally:
-            for task in asked:
-                task.cancel()
-            await asyncio.gather(*asked, return_exceptions=True)
+            await end_all(asked)
         return False
 
     def _adopt(self, cluster: Any, metadata: Any, server: str) -> None:

@@ -31,6 +31,7 @@ from service.kafka.marker import MARKER_KEY
 from service.kafka.ports import InRecord, OutRecord, PlacedNote, RecordLimits
 from service.kafka.reading.fetched import Fetched, UnreadableRange
 from service.telemetry.events import LogEvent
+from service.words import kind_of
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -88,7 +89,7 @@ def _decode_fact(payload: str) -> Fact:
         parsed = json.loads(payload)
         return _FACTS[parsed["fact"]][1](parsed["members"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UnreadableNote(f"its fact can't be read: {type(error).__name__}") from error
+        raise UnreadableNote(f"its fact can't be read: {kind_of(error)}") from error
 
 
 # Writing
@@ -103,12 +104,13 @@ def encode_note(note: Note, topic: str, partition: int, limits: RecordLimits) ->
     if isinstance(note, Owned):
         raise TypeError("an ownership marker is written by a takeover")
     key = note.request_id.encode()
-    base = {"request_id": note.request_id, "run": note.run, "attempt": note.attempt}
+    base = {"request_id": note.request_id, "attempt": note.attempt, "begun_ms": note.begun_ms}
     match note:
         case Carrying():
-            return [record(kind="carrying", **base, instance=note.instance, good_for_ms=note.good_for_ms)]
+            word = {"instance": note.instance, "said": note.said}
+            return [record(kind="carrying", **base, **word, good_for_ms=note.good_for_ms)]
         case Released():
-            return [record(kind="released", **base, instance=note.instance, unused=note.unused)]
+            return [record(kind="released", **base, instance=note.instance, said=note.said, unused=note.unused)]
         case Stop():
             return [record(kind="stop", **base, reason=note.reason)]
         case Result():
@@ -157,30 +159,33 @@ class NoteReader:
         try:
             members = orjson.loads(record.value or b"")
             if record.key == MARKER_KEY:
-                return Owned(str(members.get("instance", "")))
+                return Owned(str(members.get("instance", "")), float(members.get("said", 0)))
             if members["v"] != VERSION:
                 raise UnreadableNote(f"version {members['v']}, this program reads {VERSION}")
             request_id, attempt = str(members["request_id"]), int(members["attempt"])
-            run = int(members.get("run", 1))  # the first version wrote none
+            begun_ms = int(members["begun_ms"])
             match members["kind"]:
                 case "carrying":
                     good_for_ms = min(max(int(members["good_for_ms"]), 0), 60_000)
-                    return Carrying(request_id, attempt, str(members["instance"]), good_for_ms, run)
+                    said = float(members["said"])
+                    return Carrying(request_id, attempt, str(members["instance"]), good_for_ms, said, begun_ms=begun_ms)
                 case "released":
-                    return Released(request_id, attempt, str(members["instance"]), bool(members["unused"]), run)
+                    unused, said = bool(members["unused"]), float(members["said"])
+                    return Released(request_id, attempt, str(members["instance"]), unused, said, begun_ms=begun_ms)
                 case "stop":
-                    return Stop(request_id, attempt, str(members["reason"]), run)
+                    return Stop(request_id, attempt, str(members["reason"]), begun_ms=begun_ms)
                 case "result":
                     payload = self._joined(record, members)
                     if payload is None:
                         return None
-                    return Result(request_id, attempt, str(members["instance"]), _decode_fact(payload), run)
+                    fact = _decode_fact(payload)
+                    return Result(request_id, attempt, str(members["instance"]), fact, begun_ms=begun_ms)
                 case kind:
                     raise UnreadableNote(f"it is of an unknown kind, {kind!s:.40}")
         except UnreadableNote:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise UnreadableNote(f"it is damaged: {type(error).__name__}") from error
+            raise UnreadableNote(f"it is damaged: {kind_of(error)}") from error
 
     def _joined(self, record: InRecord, members: dict[str, Any]) -> str | None:
         joined_by, part, parts = str(members["id"]), int(members["part"]), int(members["parts"])

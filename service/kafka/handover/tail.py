@@ -8,8 +8,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.errors import reason_of
-from service.kafka.connecting.connection import new_consumer
+from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.handover.records import NoteReader
 from service.kafka.handover_port import OnNote
 from service.kafka.reading.fetched import Fetched, next_offset
@@ -17,6 +16,7 @@ from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 from service.supervision import Supervised, Supervisor
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -132,7 +132,7 @@ class HandoverTail:
             except (KafkaError, TimeoutError, OSError) as error:
                 if not self._told:
                     self._told = True
-                    log.warning(LogEvent.HANDOVER_TAIL_WAITS, reason=reason_of(error))
+                    log.warning(LogEvent.HANDOVER_TAIL_WAITS, reason=in_words(error))
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _read(self) -> None:
@@ -149,7 +149,8 @@ class HandoverTail:
         for follower in self._followers:
             follower.placed = False
         try:
-            await asyncio.wait_for(consumer.start(), kafka.call_timeout_seconds)
+            async with asyncio.timeout(kafka.call_timeout_seconds):
+                await consumer.start()
             decode_with(consumer, max_batch_bytes=kafka.max_batch_bytes)
             self._changed.set()
             while self._followers:
@@ -157,7 +158,8 @@ class HandoverTail:
                     raise TimeoutError("records wait and are not fetched")
                 if self._changed.is_set():
                     self._changed.clear()
-                    await asyncio.wait_for(self._assign(consumer), kafka.call_timeout_seconds)
+                    async with asyncio.timeout(kafka.call_timeout_seconds):
+                        await self._assign(consumer)
                     self._consumer = consumer
                 for where, records in (await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)).items():
                     self._told = False
@@ -167,7 +169,7 @@ class HandoverTail:
                             follower.take(records)
         finally:
             self._consumer = None
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> None:
         """Read what is followed, each partition from where its slowest follower is."""

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from service.clock import Clock
 from service.errors import PartitionError
-from service.kafka.connecting.connection import new_consumer
+from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.marker import MARKER_KEY, Marker
 from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender
 from service.kafka.reading.fetched import Fetched, UnreadableRange, next_offset
@@ -21,6 +21,7 @@ from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 from service.supervision import Supervised, Supervisor
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -100,7 +101,7 @@ class AssetTail:
                 await self._follow()
             except (KafkaError, TimeoutError, OSError, _Stalled) as error:
                 if not told:
-                    log.warning(LogEvent.ASSET_LOG_WAITS, reason=f"{type(error).__name__}: {error}")
+                    log.warning(LogEvent.ASSET_LOG_WAITS, reason=in_words(error))
                     told = True
                 await asyncio.sleep(_AGAIN_SECONDS)
 
@@ -114,7 +115,8 @@ class AssetTail:
             max_partition_fetch_bytes=_FETCH_BYTES,
         )
         try:
-            await asyncio.wait_for(consumer.start(), self._settings.kafka.call_timeout_seconds)
+            async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
+                await consumer.start()
             decode_with(consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
             places = await self._assign(consumer)
             checked, before = self._clock.monotonic(), dict(self._positions)
@@ -126,7 +128,7 @@ class AssetTail:
                     await self._check(consumer, places, before)
                     checked, before = self._clock.monotonic(), dict(self._positions)
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         """Go on where the last consumer ended; the first time, begin at the beginning and write our markers."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+from service.clock import SystemClock
 
 
 class Assignment:
     """The last word of the group. Written by the group's consumer; all others read it, or wait for its next change."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] | None = None) -> None:
+        """`now`: seconds of a clock that goes on while the machine sleeps."""
+        self._now = now or SystemClock().monotonic
         self.partitions: frozenset[int] | None = None
         """The partitions that are ours; None before the first assignment and while a rebalance is under way."""
         self.generation = 0
         """Grows at the beginning and at the end of each rebalance."""
+        self.given_at = 0.0
+        """When the last rebalance has ended for us. A marker says this, because it is about what was given then: what
+        is announced since is of the next rebalance, and a marker that is still under way must not make it void."""
         self._closed = False
         self._event = asyncio.Event()
 
@@ -44,6 +51,7 @@ class Assignment:
 
     def given(self, partitions: Iterable[int]) -> None:
         """A rebalance has ended."""
+        self.given_at = self._now()
         self.partitions = frozenset(partitions)
         self.generation += 1
         self.announce()

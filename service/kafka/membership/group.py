@@ -24,8 +24,8 @@ from aiokafka.errors import (
 
 from contracts.limits import MAX_READ_HEADERS
 from service.clock import Clock
-from service.errors import PartitionError, ProcessError, RetryLater, reason_of
-from service.kafka.connecting.connection import new_consumer
+from service.errors import PartitionError, ProcessError, RetryLater
+from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.assignor import private_sticky_assignor
 from service.kafka.membership.broker_reach import LIMIT_SECONDS, BrokerReach
@@ -36,8 +36,10 @@ from service.kafka.other_clients.topic_names import TopicNames
 from service.kafka.reading.fetched import Fetched
 from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
+from service.supervision import end_all
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -119,10 +121,10 @@ class Group:
             except _HOPELESS as error:
                 raise _refused(error) from error
             except (KafkaError, TimeoutError, OSError, RetryLater) as error:
-                self.reach.mark_away(str(error) or type(error).__name__)
+                self.reach.mark_away(in_words(error))
             finally:
                 if not ready:  # also when the start is cancelled
-                    await consumer.stop()
+                    await stop_consumer(consumer)
             if ready:
                 self._consumer = consumer
                 self.reach.mark_back()
@@ -156,10 +158,9 @@ class Group:
         self.assignment.close()
         if consumer is None:
             return
-        stopping = asyncio.create_task(consumer.stop())
+        stopping = asyncio.create_task(stop_consumer(consumer))
         await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
-        stopping.cancel()
-        await asyncio.wait({stopping})
+        await end_all({stopping})
 
     # What the group says
 
@@ -210,9 +211,9 @@ class Group:
             raise _refused(error) from error
         except KafkaError as error:
             # aiokafka may have ended its heartbeats with this: only joining again starts them.
-            self.reach.mark_away(str(error) or type(error).__name__)
+            self.reach.mark_away(in_words(error))
             await asyncio.sleep(_AGAIN_SECONDS)
-            self.rejoin(str(error) or type(error).__name__)
+            self.rejoin(in_words(error))
             return {}
         return records
 
@@ -251,7 +252,7 @@ class Group:
                 offset: int | None = await self.consumer.committed(TopicPartition(self._topic, partition))
         except (KafkaError, TimeoutError) as error:
             raise PartitionError(
-                f"the committed offset of partition {partition} is unknown: {reason_of(error)}"
+                f"the committed offset of partition {partition} is unknown: {in_words(error)}"
             ) from error
         return offset
 
@@ -295,7 +296,7 @@ class Group:
 
 
 def _refused(error: KafkaError) -> ProcessError:
-    reason = str(error) or type(error).__name__
+    reason = in_words(error)
     return ProcessError(
         f"Kafka refuses us: {reason}; check REELWIRE_KAFKA__SECURITY_PROTOCOL, its credentials, and our rights"
     )

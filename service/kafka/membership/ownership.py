@@ -56,7 +56,7 @@ class Ownership:
 
         `table` is shared with the lease, which asks it what is ours.
         """
-        self.table = table or PartitionTable(metrics, Assignment())
+        self.table = table or PartitionTable(metrics, Assignment(clock.monotonic))
         self.assignment = self.table.assignment
         self.group = Group(
             settings,

@@ -18,6 +18,7 @@ from service.kafka.partition.parked import ParkedJobs
 from service.kafka.ports import OutRecord, PartitionJobs, Writer, WriteUnit
 from service.kafka.reading.fetched import Fetched, fetched_bytes, next_offset
 from service.kafka.writing.group_commit import WriterDeath
+from service.supervision import end_all
 from service.telemetry.events import LogEvent
 
 log = structlog.get_logger()
@@ -158,9 +159,7 @@ class PartitionRuntime:
     async def close(self) -> None:
         """Stop intake, let go of the jobs, write what was submitted. Never raises; bounded in time."""
         self._closing = True
-        for task in (self._taking_in, self._loading):
-            task.cancel()
-        await asyncio.wait({self._taking_in, self._loading})
+        await end_all({self._taking_in, self._loading})
         await close_jobs(self.jobs, self.partition)
         self._parked.close()
         await self.writer.close()

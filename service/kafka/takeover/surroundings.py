@@ -18,6 +18,11 @@ class Changes(Protocol):
         """Grows with every change of what is ours."""
         ...
 
+    @property
+    def given_at(self) -> float:
+        """When partitions were given to us for the last time: seconds of a clock that never goes back."""
+        ...
+
     async def changed_from(self, generation: int) -> None:
         """Wait for a change."""
         ...

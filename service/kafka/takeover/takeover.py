@@ -42,6 +42,7 @@ from service.kafka.takeover.owner_check import Claims, OwnerCheck, candidate_rec
 from service.kafka.takeover.quarantine import Quarantine
 from service.kafka.takeover.surroundings import GroupWord, Readers, Taken
 from service.settings import Settings
+from service.supervision import end_all
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
@@ -89,7 +90,8 @@ class Takeover:
         self._finished_turn = asyncio.Semaphore(_FINISHED_AT_ONCE)
 
     def new_marker(self) -> Marker:
-        return Marker.new(self._owner, int(self._clock.time() * 1000), self._instance)
+        now_ms = int(self._clock.time() * 1000)
+        return Marker.new(self._owner, now_ms, self._instance, self._group.assignment.given_at)
 
     def marker_records(self, marker: Marker, partition: int) -> list[OutRecord]:
         """A marker for each topic that a takeover reads, the jobs topic's first; and who we are."""
@@ -288,8 +290,7 @@ class Takeover:
                 if working.done():
                     return working.result()
         finally:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            await end_all({working})
 
     def _finished_log(self, partition: int) -> KafkaFinishedLog:
         return KafkaFinishedLog(

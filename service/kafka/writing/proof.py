@@ -17,6 +17,7 @@ from service.kafka.ports import DeliveryFailed, OutRecord, RecordPosition
 from service.kafka.writing.futures import consume, fail
 from service.kafka.writing.producer import ProducerFailed
 from service.kafka.writing.send_channel import Refused, SendChannel
+from service.supervision import end_all
 from service.telemetry.events import LogEvent
 
 log = structlog.get_logger()
@@ -60,8 +61,7 @@ class PartitionProof:
 
     async def close(self) -> None:
         """Give up: what waits fails with `DeliveryFailed`. Never raises."""
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await end_all({self._task})
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE_SECONDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
@@ -16,11 +17,14 @@ NAMES = TopicNames.of(TopicSettings(requests=TOPIC))
 
 
 class _Cluster:
+    def __init__(self, partitions: int) -> None:
+        self._partitions = set(range(partitions))
+
     def topics(self) -> set[str]:
         return {TOPIC}
 
     def partitions_for_topic(self, topic: str) -> set[int]:
-        return {0, 1}
+        return self._partitions
 
 
 def _member(generation: int, *partitions: int) -> Any:
@@ -33,8 +37,8 @@ def _member(generation: int, *partitions: int) -> Any:
     return ConsumerProtocolMemberMetadata.decode(metadata.encode())
 
 
-def _assigned(members: dict[str, Any]) -> dict[str, set[int]]:
-    found = private_sticky_assignor(NAMES).assign(_Cluster(), members)
+def _assigned(members: dict[str, Any], *, partitions: int = 2) -> dict[str, set[int]]:
+    found = private_sticky_assignor(NAMES).assign(_Cluster(partitions), members)
     return {
         name: {where.partition for where in assignment.partitions() if isinstance(where, TopicPartition)}
         for name, assignment in found.items()
@@ -78,3 +82,41 @@ def test_members_of_an_earlier_version_keep_their_partitions_in_the_same_group()
     older = _member(1, 0)
     older.user_data = older.user_data.partition(b"\x00reelwire")[0]
     assert _assigned({"older": older, "newer": _member(1, 1)}) == {"older": {0}, "newer": {1}}
+
+
+class _Group:
+    """A group over 12 partitions whose members remember what they were given."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.given: dict[str, set[int]] = {}
+
+    def rebalance(self, *names: str) -> int:
+        """Assign anew among these members; returns how many partitions have moved from one of them to another."""
+        members = {name: _member(self.generation, *self.given.get(name, ())) for name in names}
+        self.generation += 1
+        before, self.given = self.given, _assigned(members, partitions=12)
+        owner = {partition: name for name, partitions in before.items() for partition in partitions}
+        return sum(
+            owner.get(partition, name) != name for name, partitions in self.given.items() for partition in partitions
+        )
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 6])
+def test_an_orderly_restart_moves_the_share_of_one_member_twice_and_nothing_else(count: int) -> None:
+    group, names = _Group(), [f"m{number}" for number in range(count)]
+    group.rebalance(*names)
+    for restart in range(10):
+        leaving = names.pop(0)
+        share = len(group.given[leaving])
+        assert group.rebalance(*names) == share, "others keep what they have"
+        names.append(f"n{restart}")
+        moved = group.rebalance(*names)
+        assert moved == len(group.given[names[-1]]) == 12 // count, "the new one takes its share, and only that"
+
+
+def test_scaling_out_and_in_moves_no_more_than_it_must() -> None:
+    group = _Group()
+    group.rebalance("a")
+    assert [group.rebalance(*"abcd"[:size]) for size in (2, 3, 4)] == [6, 4, 3]
+    assert [group.rebalance(*"abcd"[:size]) for size in (3, 2, 1)] == [3, 4, 6]

@@ -36,6 +36,7 @@ class NoGroup:
     """A group that never says anything: these tests call takeovers themselves."""
 
     generation = 1
+    given_at = 0.0
 
     @property
     def assignment(self) -> NoGroup:
