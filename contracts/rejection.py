@@ -59,11 +59,18 @@ def rule(text: str) -> PydanticCustomError:
 def explain(error: ValidationError) -> str:
     """The first few violations as `member.path: what to do`, without repeating any value."""
     seen: dict[str, None] = {}
-    for item in error.errors(include_url=False, include_input=False):
+    items = error.errors(include_url=False, include_input=False)
+    for item in items:
+        if item["type"] == "too_short" and any(_is_below(other["loc"], item["loc"]) for other in items):
+            continue  # reading the array ended at its wrong item, so it looks shorter than it is
         seen[_line(item)] = None
     lines = list(seen)
     more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
     return "; ".join(lines[:_SHOWN]) + more
+
+
+def _is_below(location: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
+    return len(location) > len(above) and location[: len(above)] == above
 
 
 def _line(item: ErrorDetails) -> str:

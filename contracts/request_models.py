@@ -10,11 +10,21 @@ from pydantic_core import to_json
 
 from contracts.images import ImageInput, PromptV2
 from contracts.instants import RFC3339_PATTERN, parse_rfc3339
-from contracts.limits import MAX_INSTANT_CHARS, MAX_METADATA_BYTES, MAX_RUN, MAX_TOKENS, MIN_TOKENS
+from contracts.limits import MAX_INSTANT_CHARS, MAX_METADATA_BYTES, MAX_RUN
 from contracts.model import Message
 from contracts.patterns import REQUEST_ID, TENANT
 from contracts.rejection import rule
 from contracts.response_format import ResponseFormat, SegmentFormat
+from contracts.rule_table import (
+    END_TIME,
+    IMAGES,
+    LONGEST_SEGMENT,
+    PROMPT,
+    SHORTEST_SEGMENT,
+    START_TIME,
+    TEMPERATURE,
+    TOKENS,
+)
 from contracts.video import UrlVideo, Video
 
 Tenant = Annotated[str, StringConstraints(pattern=TENANT.regex)]
@@ -60,11 +70,10 @@ class AnalyzeRequest(_Request):
     """The identity of the job, within its partition: send one id with one key."""
     video: Video | None = None
     """Where the video comes from; exactly one of video and image."""
-    image: (
-        Annotated[tuple[ImageInput, ...], Field(strict=False, fail_fast=True, min_length=1, max_length=20)] | None
-    ) = None
+    image: Annotated[tuple[ImageInput, ...], IMAGES.field()] | None = None
     """Images instead of a video; pegasus1.6 only, and with `prompt`."""
-    prompt: Annotated[str, StringConstraints(min_length=1)] | None = None
+    prompt: Annotated[str, PROMPT.field()] | None = None
+    """What to do with the video or the images."""
     prompt_v2: PromptV2 | None = None
     """A prompt with reference images; instead of `prompt`."""
     mode: Mode = "auto"
@@ -72,17 +81,23 @@ class AnalyzeRequest(_Request):
     upload: Upload = "auto"
     """`auto` makes an asset, once; `inline` hands url or base64 to the analysis itself."""
     model_name: ModelName = "pegasus1.5"
-    temperature: Annotated[float, Field(ge=0, le=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)] | Literal["unlimited"] | None = None
+    """The platform's model."""
+    temperature: Annotated[float, TEMPERATURE.field()] | None = None
+    """How freely the text is generated."""
+    max_tokens: Annotated[int, TOKENS.field()] | Literal["unlimited"] | None = None
     """Length of the answer; at least 2048 with time_based_metadata, and only there `unlimited` (pegasus1.6)."""
     response_format: ResponseFormat | None = None
-    start_time: Annotated[float, Field(ge=0)] | None = None
+    """JSON by a schema, or segments of the video; else the answer is text."""
+    start_time: Annotated[float, START_TIME.field()] | None = None
     """Seconds, on the file's own clock."""
-    end_time: Annotated[float, Field(ge=0)] | None = None
+    end_time: Annotated[float, END_TIME.field()] | None = None
     """Seconds; at least one and at most 7200 after `start_time`."""
     analysis_mode: AnalysisMode = "general"
-    min_segment_duration: Annotated[float, Field(ge=2)] | None = None
-    max_segment_duration: Annotated[float, Field(ge=2)] | None = None
+    """`time_based_metadata` finds segments."""
+    min_segment_duration: Annotated[float, SHORTEST_SEGMENT.field()] | None = None
+    """Seconds that a segment lasts at least."""
+    max_segment_duration: Annotated[float, LONGEST_SEGMENT.field()] | None = None
+    """Seconds that a segment lasts at most."""
     on_interrupt: OnInterrupt = "restart"
     """What becomes of a stream that a crash cut off."""
     deadline: Instant | None = None

@@ -8,6 +8,7 @@ from contracts import deadletters, events
 from contracts.codes import DeadLetterCode
 from contracts.model import Message
 from contracts.request_models import AnalyzeRequest, CancelRequest
+from contracts.request_rules import REQUEST_RULES
 
 Schema = dict[str, Any]
 
@@ -38,7 +39,6 @@ EVENTS = FRAGMENTS | COMPLETIONS | PROGRESS
 DEAD_LETTER = "dead_letter_headers"
 
 _NULL: Schema = {"type": "null"}
-_SEGMENTING: Schema = {"const": "time_based_metadata"}
 
 
 def all_schemas() -> dict[str, Schema]:
@@ -103,51 +103,11 @@ def dead_letter_schema() -> Schema:
 
 def _analyze_rules() -> list[Schema]:
     """Which members go together, as far as a schema can say it; the models know some more."""
-    present = {
-        "video": {"type": "object"},
-        "image": {"type": "array"},
-        "prompt": {"type": "string"},
-        "prompt_v2": {"type": "object"},
-    }
-
-    def one(given: str, absent: str) -> Schema:
-        return {"required": [given], "properties": {given: present[given], absent: _NULL}}
-
-    no_segments = {
-        "response_format": {"not": {"properties": {"type": {"const": "segment_definitions"}}, "required": ["type"]}},
-        "max_tokens": {"not": {"const": "unlimited"}},
-        "min_segment_duration": _NULL,
-        "max_segment_duration": _NULL,
-    }
-    segments = {
-        "prompt": _NULL,
-        "prompt_v2": _NULL,
-        "mode": {"enum": ["async", "auto", None]},
-        "response_format": {"properties": {"type": {"const": "segment_definitions"}}, "type": "object"},
-    }
-    return [
-        {"oneOf": [one("video", "image"), one("image", "video")]},
-        {
-            "if": {"properties": {"analysis_mode": _SEGMENTING}, "required": ["analysis_mode"]},
-            "then": {"properties": segments, "required": ["response_format"]},
-            "else": {"oneOf": [one("prompt", "prompt_v2"), one("prompt_v2", "prompt")], "properties": no_segments},
-        },
-        {
-            "if": {"properties": {"image": present["image"]}, "required": ["image"]},
-            "then": {
-                "properties": {"model_name": {"const": "pegasus1.6"}, "prompt": present["prompt"]},
-                "required": ["model_name", "prompt"],
-            },
-        },
-        {
-            "if": {"properties": {"upload": {"const": "inline"}}, "required": ["upload"]},
-            "then": {"properties": {"video": {"properties": {"type": {"enum": ["url", "base64_string"]}}}}},
-        },
-        {
-            "if": {"properties": {"batch": {"const": True}}, "required": ["batch"]},
-            "then": {"properties": {"mode": {"enum": ["async", "auto", None]}}},
-        },
-    ]
+    found: list[Schema] = []
+    for rule in REQUEST_RULES:
+        if rule.schema is not None and rule.schema not in found:
+            found.append(dict(rule.schema))
+    return found
 
 
 def _tidy(node: Any, *, keep_title: bool = False) -> Any:

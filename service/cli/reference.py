@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from service.cli.group import reelwire
+from service.cli.request_page import requests_page
 from service.settings import Settings
 from service.settings.sources import is_secret, members
 from service.telemetry.events import LogEvent
@@ -29,6 +30,7 @@ def pages() -> dict[str, str]:
         "metrics.md": metrics_page(),
         "log-events.md": log_events_page(),
         "commands.md": commands_page(),
+        "requests.md": requests_page(_GENERATED, _table),
     }
 
 

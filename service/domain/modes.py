@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from contracts.limits import MAX_FILE_SECONDS, MAX_SYNCHRONOUS_SECONDS, MAX_WINDOW_SECONDS
 from service.domain.job import Mode
 
 if TYPE_CHECKING:
@@ -12,9 +13,9 @@ if TYPE_CHECKING:
 
 # Platform limits in seconds: a synchronous analysis takes up to an hour of video, a task up to two, or up to
 # four when the window asked for is at most two.
-SYNC_SECONDS = 3600.0
-TASK_SECONDS = 7200.0
-WINDOWED_SECONDS = 14_400.0
+SYNC_SECONDS = float(MAX_SYNCHRONOUS_SECONDS)
+TASK_SECONDS = float(MAX_WINDOW_SECONDS)
+WINDOWED_SECONDS = float(MAX_FILE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.limits import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from contracts.platform_limits import base64_characters
 from contracts.schema_subset import first_violation
 from service.emulator.analysis.pictures import Picture, Source, parse_images, parse_references
@@ -94,6 +95,10 @@ def parse_analysis(body: Any, *, task: bool, strict: bool, video_limit_bytes: in
     start, end = given.number("start_time", least=0), given.number("end_time", least=0)
     if start is not None and end is not None and start >= end:
         raise invalid("The start_time parameter must be less than end_time.")
+    if end is not None and end - (start or 0) < MIN_WINDOW_SECONDS:
+        raise invalid(f"The end_time parameter must be at least {MIN_WINDOW_SECONDS} second after start_time.")
+    if start is not None and end is not None and end - start > MAX_WINDOW_SECONDS:
+        raise invalid(f"The end_time parameter must be at most {MAX_WINDOW_SECONDS} seconds after start_time.")
     ranged = any(item.time_ranges for item in definitions)
     if ranged and (start is not None or end is not None or shortest is not None or longest is not None):
         raise invalid("The time_ranges parameter excludes start_time, end_time and the segment durations.")
