@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -11,6 +10,7 @@ import structlog
 from service.clock import Clock
 from service.kafka.logs.point_reader import PointReader, ReadFailed
 from service.kafka.partition.reserve import Reserve
+from service.kafka.partition.room import RestoreRoom
 from service.kafka.ports import InRecord, JobSummary, PartitionJobs, UnreadableJob
 from service.telemetry.events import LogEvent
 from service.words import in_words
@@ -42,14 +42,14 @@ class ParkedJobs:
         partition: int,
         reader: PointReader,
         jobs: PartitionJobs,
-        room_bytes: Callable[[], int],
+        room: RestoreRoom,
         clock: Clock,
         reserve: Reserve,
     ) -> None:
         self._partition = partition
         self._reader = reader
         self._jobs = jobs
-        self._room_bytes = room_bytes
+        self._room = room
         self._clock = clock
         self._reserve = reserve
         self._parked: dict[bytes, ParkedJob] = {}
@@ -76,7 +76,7 @@ class ParkedJobs:
     def loads_at_once(self, request_id: str) -> bool:
         """Whether `load` would not wait for memory: of jobs that are loaded, some may have to end before."""
         job = self._parked.get(request_id.encode())
-        return job is None or job.size <= self._room_bytes() or self._reserve.at_once(self, job.key, job.size)
+        return job is None or job.size <= self._room.left() or self._reserve.at_once(self, job.key, job.size)
 
     async def load(self, request_id: str) -> None:
         """Take a job into memory as soon as the room or the reserve allows it; does nothing if it is not parked.
@@ -94,13 +94,12 @@ class ParkedJobs:
     async def run(self) -> None:
         """Load jobs as there is room, and from the reserve those whose deadline has come. Returns when none is left."""
         while self._parked:
-            overdue = self._overdue()
-            job = overdue or self._next()
+            job = self._overdue() or self._next()
             if job is None:
                 await asyncio.sleep(_LOOK_SECONDS)
                 continue
             try:
-                await (self._load_beyond_room(job) if job is overdue else self._load(job))
+                await self._load_beyond_room(job)
             except ReadFailed as error:
                 log.warning(LogEvent.PARKED_JOB_WAITS, partition=self._partition, reason=str(error))
                 await asyncio.sleep(_AGAIN_SECONDS)
@@ -113,8 +112,16 @@ class ParkedJobs:
         return None
 
     def _next(self) -> ParkedJob | None:
+        """The oldest job, if it may be loaded now.
+
+        A partition without any job gets one from the reserve, so that others which are always full can't keep it
+        from going on. The reserve is one for all partitions: hundreds of them don't load a large job each.
+        """
         oldest = next(iter(self._parked.values()))
-        return oldest if oldest.size <= self._room_bytes() or not len(self._jobs) else None
+        if oldest.size <= self._room.left():
+            return oldest
+        from_reserve = not len(self._jobs) and self._reserve.at_once(self, oldest.key, oldest.size)
+        return oldest if from_reserve else None
 
     async def _load_beyond_room(self, job: ParkedJob) -> None:
         await self._reserve.take(
@@ -122,9 +129,13 @@ class ParkedJobs:
             job.key,
             job.size,
             ended=lambda: job.key not in self._parked and self._jobs.summary_of(job.key.decode()) is None,
-            other=lambda: job.key not in self._parked or job.size <= self._room_bytes(),
+            other=lambda: job.key not in self._parked or job.size <= self._room.left(),
         )
-        await self._load(job)
+        self._room.count(job.size)  # from now on, not when it has been read: others look for room meanwhile
+        try:
+            await self._load(job)
+        finally:
+            self._room.count(-job.size)
 
     async def _load(self, job: ParkedJob) -> None:
         async with self._lock:

@@ -18,7 +18,7 @@ from service.kafka.logs.point_reader import PointReader
 from service.kafka.marker import PRIVATE_PREFIX, Marker
 from service.kafka.partition.parked import ParkedJob
 from service.kafka.ports import FinishedRecord, Headers, InRecord, OutRecord, RecordPosition, UnreadableJob
-from service.kafka.takeover.live_records import LiveRecords, Summarize
+from service.kafka.takeover.live_records import LiveRecords, Summarize, Unreadable
 from service.kafka.takeover.log_reader import LogReader, StillWanted
 from service.settings import TopicSettings
 
@@ -115,7 +115,7 @@ class EndedJobs:
 def _summaries(live: LiveRecords, summarize: Summarize) -> Iterator[tuple[bytes, str, int, int]]:
     """Key, digest, offset and run of the request of every live job."""
     for key, record in live.by_key.items():
-        if key.startswith(PRIVATE_PREFIX):
+        if key.startswith(PRIVATE_PREFIX) or isinstance(record, Unreadable):
             continue
         try:
             summary = record.summary if isinstance(record, ParkedJob) else summarize(key, record.value)

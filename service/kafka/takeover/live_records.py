@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from service.kafka.marker import MARKER_KEY, PRIVATE_PREFIX, Marker
 from service.kafka.partition.parked import ParkedJob
-from service.kafka.ports import Headers, InRecord, JobSummary
-from service.kafka.reading.fetched import UnreadableRange
-from service.kafka.takeover.log_reader import LogReader, StillWanted
+from service.kafka.partition.room import RestoreRoom
+from service.kafka.ports import Headers, InRecord, JobSummary, UnreadableJob
+from service.kafka.reading.fetched import Fetched, UnreadableRange
+from service.kafka.takeover.log_reader import LogReader, StillWanted, log_unreadable
 from service.slices import Slices
+from service.words import in_words
 
 Summarize = Callable[[bytes, bytes], JobSummary]
 """`PartitionJobs.summary` of a key and a value. Raises `UnreadableJob`."""
@@ -27,22 +30,18 @@ class LogRecord:
     headers: Headers
 
 
-class RestoreRoom:
-    """How many bytes of jobs may still be read into memory, for all takeovers of the process together.
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record of the jobs topic that is no job for us, or offsets that can't be read: `key` is then their place.
 
-    What a takeover has read is counted here until its jobs are handed to the engine, which counts them then.
+    `original` is None when there was no room for it: it is read again from `offset` when it is needed.
     """
 
-    def __init__(self, room_bytes: Callable[[], int]) -> None:
-        self._room_bytes = room_bytes
-        self._reading = 0
-
-    def left(self) -> int:
-        return self._room_bytes() - self._reading
-
-    def count(self, size: int) -> None:
-        """So many bytes more are in memory, or less if negative."""
-        self._reading += size
+    key: bytes
+    offset: int
+    digest: str
+    reason: str
+    original: Fetched | None
 
 
 @dataclass(slots=True)
@@ -50,32 +49,40 @@ class LiveRecords:
     """What a takeover has read. `by_key` is in the order of the log."""
 
     room: RestoreRoom
-    by_key: dict[bytes, LogRecord | ParkedJob] = field(default_factory=dict)
-    unreadable: list[UnreadableRange] = field(default_factory=list)
+    by_key: dict[bytes, LogRecord | ParkedJob | Unreadable] = field(default_factory=dict)
+    gaps: list[Unreadable] = field(default_factory=list)
     """Places of the partition that can't be read: there may have been jobs."""
 
     held_bytes: int = 0
     """Of the values in memory."""
 
-    def replace(self, key: bytes, record: LogRecord | ParkedJob | None) -> None:
+    def replace(self, key: bytes, record: LogRecord | ParkedJob | Unreadable | None) -> None:
         """Take the newer record of a key; None for a tombstone."""
         before = self.by_key.pop(key, None)
-        if isinstance(before, LogRecord):
-            self._count(-len(before.value))
+        self._count(-_bytes_of(before))
         if record is not None:
             self.by_key[key] = record
-            if isinstance(record, LogRecord):
-                self._count(len(record.value))
+            self._count(_bytes_of(record))
 
-    def take(self, key: bytes) -> LogRecord | ParkedJob:
+    def take(self, key: bytes) -> LogRecord | ParkedJob | Unreadable:
         """Take a record out: somebody else holds it now."""
         record = self.by_key[key]
         self.replace(key, None)
         return record
 
+    def add_gap(self, gap: UnreadableRange) -> None:
+        """Remember a place that can't be read, and its bytes as far as there is room."""
+        raw = gap.raw or b""
+        item = Unreadable(b"@%d" % gap.offset, gap.offset, digest_of(raw), gap.reason, gap)
+        if len(raw) > self.room.left():
+            item = without_original(item)
+        self.gaps.append(item)
+        self._count(_bytes_of(item))
+
     def release(self) -> None:
         """Let go of everything."""
         self.by_key.clear()
+        self.gaps.clear()
         self._count(-self.held_bytes)
 
     def _count(self, size: int) -> None:
@@ -96,29 +103,61 @@ async def read_live(
 ) -> None:
     """Read a jobs partition up to `marker` into `live`. Raises `RestoreFailed` or `Superseded`.
 
-    Jobs are kept in memory, the oldest first, as long as there is room; of the others only the place and the summary.
-    A record that can't be summarized is kept, because it is going to be quarantined.
+    Records are kept in memory, the oldest first, as long as there is room; of the others only the place and what must
+    be known of them: the summary of a job, the digest of what is no job.
     """
     slices = Slices()
     async for records in reader.until(marker, topic, partition, wanted):
         for record in records:
             if isinstance(record, UnreadableRange):
-                live.unreadable.append(record)
+                log_unreadable(record, "jobs whose last record was there are not known; they may be paid tasks")
+                live.add_gap(record)
             elif record.key is not None and record.key != MARKER_KEY:
                 live.replace(record.key, _kept(live, record, record.key, summarize))
             await slices.turn()
         on_batch()
 
 
-def _kept(live: LiveRecords, record: InRecord, key: bytes, summarize: Summarize) -> LogRecord | ParkedJob | None:
+def unreadable(record: LogRecord, error: Exception, topic: str, partition: int) -> Unreadable:
+    """What is kept of a record that the engine can't read, with the record itself."""
+    original = InRecord(
+        topic, partition, record.offset, record.timestamp_ms, record.key, record.value, record.headers
+    )  # fmt: skip
+    reason = str(error) if isinstance(error, UnreadableJob) else in_words(error)
+    return Unreadable(record.key, record.offset, digest_of(record.value), reason, original)
+
+
+def without_original(item: Unreadable) -> Unreadable:
+    """The same without the record itself."""
+    return Unreadable(item.key, item.offset, item.digest, item.reason, None)
+
+
+def digest_of(raw: bytes) -> str:
+    """The digest by which a later takeover knows that a record is the one of which it was told."""
+    return blake2b(raw, digest_size=16).hexdigest()
+
+
+def _kept(
+    live: LiveRecords, record: InRecord, key: bytes, summarize: Summarize
+) -> LogRecord | ParkedJob | Unreadable | None:
     value = record.value
     if value is None:
         return None
+    kept = LogRecord(record.offset, record.timestamp_ms, key, value, record.headers)
     if len(value) > live.room.left() and not key.startswith(PRIVATE_PREFIX):
         try:
             summary = summarize(key, value)
-            if summary.attempt_since_ms is None:  # what runs can't wait in the log: it may run in this process
-                return ParkedJob(key, record.offset, len(value), summary)
-        except Exception:  # noqa: BLE001, S110 — quarantined by the restore, which meets it again and says why
-            pass
-    return LogRecord(record.offset, record.timestamp_ms, key, value, record.headers)
+        except Exception as error:  # noqa: BLE001 — whatever it was, it concerns this record alone
+            return without_original(unreadable(kept, error, record.topic, record.partition))
+        if summary.attempt_since_ms is None:  # what runs can't wait in the log: it may run in this process
+            return ParkedJob(key, record.offset, len(value), summary)
+    return kept
+
+
+def _bytes_of(record: LogRecord | ParkedJob | Unreadable | None) -> int:
+    """Of the value, if it is in memory."""
+    if isinstance(record, LogRecord):
+        return len(record.value)
+    original = record.original if isinstance(record, Unreadable) else None
+    raw = original.raw if isinstance(original, UnreadableRange) else original.value if original else None
+    return len(raw or b"")

@@ -7,39 +7,37 @@ The rest of the partition goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import orjson
 
 from contracts.codes import DeadLetterCode
+from service.kafka.logs.point_reader import PointReader, ReadFailed
 from service.kafka.partition.dead_letter import dead_letter, range_letter
-from service.kafka.ports import UNIT_BYTES, InRecord, OutRecord, RecordLimits
-from service.kafka.reading.fetched import UnreadableRange
-from service.kafka.takeover.live_records import LogRecord
+from service.kafka.ports import UNIT_BYTES, OutRecord, RecordLimits
+from service.kafka.reading.fetched import Fetched, UnreadableRange
+from service.kafka.takeover.live_records import LogRecord, Unreadable
+from service.kafka.takeover.log_reader import RestoreFailed
 from service.settings import TopicSettings
+
+Reread = Callable[[Unreadable], Awaitable[Fetched]]
+"""Reads once more what there was no room for. Raises `PartitionError`."""
 
 NOTE_PREFIX = b"!quarantine/"
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A job record and what the engine said of it."""
-
-    record: LogRecord
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Quarantine:
-    """The keys (request ids) that count as live, and the records to write, in units.
-
-    A dead letter and its note are in the same unit, so that there is one letter however often a takeover is cut off.
-    """
+    """The keys (request ids) that count as live, and what is to be said of them."""
 
     keys: frozenset[bytes]
-    units: tuple[tuple[OutRecord, ...], ...]
+    untold: tuple[Unreadable, ...]
+    """Without a dead letter as yet."""
+
+    gone: tuple[bytes, ...]
+    """Keys of notes about what is no longer there."""
 
 
 def notes_among(records: Iterable[LogRecord]) -> dict[bytes, str]:
@@ -51,61 +49,80 @@ def notes_among(records: Iterable[LogRecord]) -> dict[bytes, str]:
     }
 
 
-def quarantine(
-    unreadable: Sequence[Unreadable],
-    gaps: Sequence[UnreadableRange],
-    notes: Mapping[bytes, str],
+def quarantine(records: Sequence[Unreadable], gaps: Sequence[Unreadable], notes: Mapping[bytes, str]) -> Quarantine:
+    """Compare what was found with the notes of earlier takeovers."""
+    found = [*records, *gaps]
+    there = {item.key for item in found}
+    return Quarantine(
+        frozenset(item.key for item in records),
+        tuple(item for item in found if notes.get(item.key) != item.digest),
+        tuple(key for key in notes if key not in there),
+    )
+
+
+async def units(
+    found: Quarantine,
+    reread: Reread,
     *,
     topics: TopicSettings,
     partition: int,
     now_ms: int,
     limits: RecordLimits,
-) -> Quarantine:
-    """What to write: a dead letter and a note for each thing not yet noted, no note for one that is gone."""
-    together: list[tuple[OutRecord, ...]] = []
-    found: set[bytes] = set()
+) -> AsyncGenerator[tuple[OutRecord, ...]]:
+    """What to write, in units of at most a quarter of `UNIT_BYTES`, or of one letter and its note.
 
-    def copy(key: bytes, raw: bytes, letter: OutRecord) -> None:
-        found.add(key)
-        digest = blake2b(raw, digest_size=16).hexdigest()
-        if notes.get(key) != digest:
-            note = orjson.dumps({"v": 1, "digest": digest, "at_ms": now_ms})
-            together.append((letter, OutRecord(topics.jobs, partition, NOTE_PREFIX + key, note)))
-
-    for item in unreadable:
-        record = item.record
-        original = InRecord(
-            topics.jobs, partition, record.offset, record.timestamp_ms, record.key, record.value, record.headers
-        )
-        letter = dead_letter(
-            original,
-            topic=topics.dead_letters,
-            code=DeadLetterCode.INVALID,
-            message=f"unreadable job record: {item.reason}",
-            failed_at=now_ms / 1000,
-            limits=limits,
-        )
-        copy(record.key, record.value, letter)
-    for gap in gaps:
-        letter = range_letter(gap, topic=topics.dead_letters, failed_at=now_ms / 1000, limits=limits)
-        copy(b"@%d" % gap.offset, gap.raw or b"", letter)
-    together += [(OutRecord(topics.jobs, partition, NOTE_PREFIX + key, None),) for key in notes if key not in found]
-    return Quarantine(frozenset(item.record.key for item in unreadable), tuple(_units(together, limits)))
-
-
-def _units(together: Iterable[tuple[OutRecord, ...]], limits: RecordLimits) -> Iterator[tuple[OutRecord, ...]]:
-    """What belongs together, gathered in units of at most a quarter of `UNIT_BYTES`, or of one such group."""
+    A dead letter and its note are in the same unit, so that there is one letter however often a takeover is cut off.
+    Each unit is made when the one before it has been written: no more than one is in memory.
+    """
     unit: list[OutRecord] = []
     size = 0
-    for group in together:
-        more = sum(limits.size(record) for record in group)
-        if unit and size + more > UNIT_BYTES // 4:
-            yield tuple(unit)
-            unit, size = [], 0
-        unit.extend(group)
-        size += more
+    told = _told(found, reread, topics=topics, partition=partition, now_ms=now_ms, limits=limits)
+    async with aclosing(told) as together:
+        async for group in together:
+            more = sum(limits.size(record) for record in group)
+            if unit and size + more > UNIT_BYTES // 4:
+                yield tuple(unit)
+                unit, size = [], 0
+            unit += group
+            size += more
     if unit:
         yield tuple(unit)
+
+
+async def _told(
+    found: Quarantine, reread: Reread, *, topics: TopicSettings, partition: int, now_ms: int, limits: RecordLimits
+) -> AsyncGenerator[tuple[OutRecord, ...]]:
+    """A dead letter and its note for what is untold, no note for what is gone."""
+    for item in found.untold:
+        original = item.original or await reread(item)
+        letter = _letter(item, original, topics.dead_letters, now_ms / 1000, limits)
+        note = orjson.dumps({"v": 1, "digest": item.digest, "at_ms": now_ms})
+        yield letter, OutRecord(topics.jobs, partition, NOTE_PREFIX + item.key, note)
+    for key in found.gone:
+        yield (OutRecord(topics.jobs, partition, NOTE_PREFIX + key, None),)
+
+
+def _letter(item: Unreadable, original: Fetched, topic: str, failed_at: float, limits: RecordLimits) -> OutRecord:
+    if isinstance(original, UnreadableRange):
+        return range_letter(original, topic=topic, failed_at=failed_at, limits=limits)
+    message = f"unreadable job record: {item.reason}"
+    code = DeadLetterCode.INVALID
+    return dead_letter(original, topic=topic, code=code, message=message, failed_at=failed_at, limits=limits)
+
+
+def rereading(reader: PointReader, partition: int) -> Reread:
+    """A `Reread` that asks the jobs topic. Fails with `RestoreFailed`: the next takeover begins anew."""
+
+    async def reread(item: Unreadable) -> Fetched:
+        try:
+            original = await reader.at(partition, item.offset)
+        except ReadFailed as error:
+            raise RestoreFailed(str(error)) from error
+        if original is None:
+            raise RestoreFailed(f"{reader.topic}/{partition}@{item.offset} is gone")
+        return original
+
+    return reread
 
 
 def _noted_digest(value: bytes) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar
 
 import structlog
@@ -21,6 +21,7 @@ from service.kafka.marker import MARKER_KEY, PRIVATE_PREFIX, Marker
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
 from service.kafka.partition.reserve import Reserve
+from service.kafka.partition.room import RestoreRoom
 from service.kafka.partition.runtime import Fenced, PartitionRuntime, PartitionWriter, close_jobs
 from service.kafka.ports import (
     InRecord,
@@ -36,10 +37,10 @@ from service.kafka.takeover.delivery_note import delivery_record, only_whole_end
 from service.kafka.takeover.ended_jobs import EndedJobs
 from service.kafka.takeover.input_position import FoundPosition, find_position, report_lapse
 from service.kafka.takeover.job_restore import restore_jobs
-from service.kafka.takeover.live_records import LiveRecords, LogRecord, RestoreRoom, read_live
+from service.kafka.takeover.live_records import LiveRecords, LogRecord, read_live
 from service.kafka.takeover.log_reader import LogReader, StillWanted, Superseded
 from service.kafka.takeover.owner_check import Claims, OwnerCheck, candidate_record
-from service.kafka.takeover.quarantine import Quarantine
+from service.kafka.takeover.quarantine import Quarantine, rereading, units
 from service.kafka.takeover.surroundings import GroupWord, Readers, Taken
 from service.settings import Settings
 from service.supervision import end_all
@@ -137,7 +138,7 @@ class Takeover:
                         )
                         await self._must_be_ours(reader, marker, partition, live, writer)
                         await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
-                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room.left, self._clock, self._reserve)
+                parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room, self._clock, self._reserve)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
                 with self._timed("handovers"):
@@ -316,18 +317,16 @@ class Takeover:
         self, partition: int, writer: PartitionWriter, jobs: PartitionJobs, parked: ParkedJobs, live: LiveRecords
     ) -> Quarantine:
         """Hand the live jobs over, and make durable what is said of those that can't be read."""
-        found = await restore_jobs(
-            live,
-            jobs,
-            parked,
-            topics=self._settings.topics,
-            partition=partition,
-            now_ms=int(self._clock.time() * 1000),
-            limits=self._limits,
-        )
+        topics = self._settings.topics
+        found = await restore_jobs(live, jobs, parked, topic=topics.jobs, partition=partition)
         self._metrics.quarantined.labels(partition=str(partition)).set(len(found.keys))
-        for unit in found.units:
-            await self._write(writer, list(unit))
+        reread = rereading(self._readers.jobs, partition)
+        now_ms = int(self._clock.time() * 1000)
+        whole = units(found, reread, topics=topics, partition=partition, now_ms=now_ms, limits=self._limits)
+        async with aclosing(whole) as each:
+            async for unit in each:
+                await self._write(writer, list(unit))
+        live.release()
         return found
 
     @contextmanager

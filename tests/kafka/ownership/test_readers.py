@@ -14,8 +14,9 @@ from service.kafka.connecting.connection import client_options, transactional_op
 from service.kafka.logs.point_reader import PointReader
 from service.kafka.marker import Marker
 from service.kafka.partition.parked import ParkedJob
+from service.kafka.partition.room import RestoreRoom
 from service.kafka.ports import InRecord, JobSummary
-from service.kafka.takeover.live_records import LiveRecords, LogRecord, RestoreRoom, read_live
+from service.kafka.takeover.live_records import LiveRecords, LogRecord, read_live
 from service.kafka.takeover.log_reader import LogReader, Superseded
 from tests.kafka.ownership.world import World
 
