@@ -22,6 +22,7 @@ RequestId = Annotated[str, StringConstraints(pattern=REQUEST_ID.regex)]
 Mode = Literal["stream", "sync", "async", "auto"]
 Upload = Literal["auto", "inline"]
 OnInterrupt = Literal["restart", "async", "fail"]
+Priority = Literal["high", "normal", "low"]
 ModelName = Literal["pegasus1.5", "pegasus1.6"]
 AnalysisMode = Literal["general", "time_based_metadata"]
 Deadline = Annotated[
@@ -86,6 +87,8 @@ class AnalyzeRequest(_Request):
     """What becomes of a stream that a crash cut off."""
     deadline: Deadline | None = None
     """RFC 3339 with an offset; past it the job is given up."""
+    priority: Priority = "normal"
+    """Who gets the next turn and the next bit of quota."""
     tenant: Tenant | None = None
     """For whom the analysis is; echoed on every event but fragments."""
     metadata: Metadata | None = None

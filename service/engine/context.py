@@ -8,6 +8,7 @@ from typing import Self
 from service.clock import Clock
 from service.domain.policy import Policy
 from service.engine.records import RecordBuilder
+from service.engine.turns.gate import TurnGate
 from service.kafka.asset_port import AssetNotes
 from service.kafka.handover_port import Handovers
 from service.kafka.ports import LiveSender, PayLease, RecordLimits
@@ -31,6 +32,7 @@ class Context:
     limits: RecordLimits
     records: RecordBuilder
     handovers: Handovers
+    uploads: TurnGate
 
     @classmethod
     def of(
@@ -59,6 +61,8 @@ class Context:
             limits=limits,
             records=RecordBuilder(settings.topics),
             handovers=handovers,
+            # Twice as many as are sent at once: while one looks for its asset, another sends.
+            uploads=TurnGate(2 * settings.platform.max_uploads),
         )
 
     def now_ms(self) -> int:
