@@ -27,10 +27,13 @@ class _Queue:
         """Whether long work is waiting."""
         return self._going_on
 
-    async def wait(self) -> None:
-        """Return when it is the caller's turn: in a later round, behind those that wait already."""
+    async def wait(self, *, ahead: bool = False) -> None:
+        """Return when it is the caller's turn: in a later round, behind those that wait already, or `ahead` of them."""
         future = self.loop.create_future()
-        self._waiting.append(future)
+        if ahead:
+            self._waiting.appendleft(future)
+        else:
+            self._waiting.append(future)
         if not self._going_on:
             self._going_on = True
             self.loop.call_soon(self._next)
@@ -57,13 +60,13 @@ def _queue_of_this_loop() -> _Queue:
     return _queue
 
 
-async def own_turn() -> None:
+async def own_turn(*, ahead: bool = False) -> None:
     """Wait for a round of the event loop in which no other long work goes on, and no other that has waited like this.
 
     Hundreds of jobs may become durable at once. Each begins with a few milliseconds of work, and
-    all would in one round.
+    all would in one round. What is urgent goes `ahead` of those that wait.
     """
-    await _queue_of_this_loop().wait()
+    await _queue_of_this_loop().wait(ahead=ahead)
 
 
 class Slices:

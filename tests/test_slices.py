@@ -69,3 +69,17 @@ async def test_works_that_wait_for_a_turn_of_their_own_begin_in_one_round_each()
         await asyncio.sleep(0)
     assert all(pair != ("begun", "begun") for pair in pairwise(log))
     assert log.count("begun") == 20
+
+
+async def test_urgent_work_begins_before_what_waits() -> None:
+    log: list[str] = []
+
+    async def begin(name: str, *, ahead: bool = False) -> None:
+        await own_turn(ahead=ahead)
+        log.append(name)
+
+    works = [asyncio.create_task(begin(str(number))) for number in range(100)]
+    await asyncio.sleep(0)
+    works.append(asyncio.create_task(begin("incident", ahead=True)))
+    await asyncio.gather(*works)
+    assert log.index("incident") <= 2

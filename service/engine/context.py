@@ -9,6 +9,7 @@ from service.clock import Clock
 from service.domain.policy import Policy
 from service.domain.result.cost import Prices
 from service.engine.records import RecordBuilder
+from service.engine.turns.gate import TurnGate
 from service.kafka.asset_port import AssetNotes
 from service.kafka.handover_port import Handovers
 from service.kafka.ports import LiveSender, PayLease, RecordLimits
@@ -32,6 +33,7 @@ class Context:
     limits: RecordLimits
     records: RecordBuilder
     handovers: Handovers
+    uploads: TurnGate
 
     @classmethod
     def of(
@@ -60,6 +62,8 @@ class Context:
             limits=limits,
             records=RecordBuilder(settings.topics),
             handovers=handovers,
+            # Twice as many as are sent at once: while one looks for its asset, another sends.
+            uploads=TurnGate(2 * settings.platform.max_uploads),
         )
 
     def now_ms(self) -> int:

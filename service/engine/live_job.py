@@ -12,6 +12,7 @@ from service.domain.facts import Fact
 from service.domain.handover import Claim
 from service.domain.job import Job, Phase
 from service.domain.polling.usual import Expected
+from service.domain.shares.turns import Line, line_of
 from service.kafka.ports import OutRecord, RecordPosition
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class LiveJob:
 
     __slots__ = (
         "_counted",
+        "_line",
         "_request",
         "_texts_bytes",
         "awaited",
@@ -100,6 +102,7 @@ class LiveJob:
         self.loop = loop
         self._request = request
         self._texts_bytes = 0
+        self._line: Line | None = None
         self._counted = False
         self.restored = restored  # read from the log at a takeover, and no attempt was begun here since
         self.fresh = False  # accepted, but not durable yet: no fact may be applied
@@ -134,6 +137,14 @@ class LiveJob:
             self._request = request
             self._add(_PARSED_SHARE * len(self.job.body))
         return self._request
+
+    @property
+    def line(self) -> Line:
+        """Where this job waits for its turns."""
+        if self._line is None:
+            request = self.request
+            self._line = line_of(request.priority, request.tenant, self.job.key)
+        return self._line
 
     def forget_request(self) -> None:
         """Free the parsed form, which takes several times the memory of the JSON that the job holds anyway."""

@@ -9,6 +9,7 @@ import pytest
 
 from service.domain.change import Event, Slot
 from service.domain.job import Job, encode_job
+from service.domain.shares.turns import Line
 from service.engine.job.admission import AdmissionSlots
 from service.engine.live_job import LiveJob, Loop
 from service.engine.polling.poller import Poller
@@ -24,6 +25,7 @@ from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
+NORMAL = Line("normal", 0)
 STREAM: dict[str, Any] = {"upload": "inline", "mode": "stream"}
 
 
@@ -48,7 +50,7 @@ def test_slots_are_given_in_the_order_of_asking() -> None:
     slots, served = AdmissionSlots({Slot.STREAM: 1}), []
     assert slots.try_take(Slot.STREAM)
     for name in "abc":
-        slots.wait(Slot.STREAM, name, lambda name=name: served.append(name))  # type: ignore[misc]
+        slots.wait(Slot.STREAM, name, NORMAL, lambda name=name: served.append(name))  # type: ignore[misc]
     slots.leave(Slot.STREAM, "b")
     assert not slots.try_take(Slot.STREAM)
     slots.give_back(Slot.STREAM)
@@ -59,10 +61,22 @@ def test_slots_are_given_in_the_order_of_asking() -> None:
     assert slots.taken(Slot.STREAM) == 0
 
 
+def test_a_free_slot_goes_to_whose_turn_it_is() -> None:
+    slots, served = AdmissionSlots({Slot.CREATE: 1}), []
+    assert slots.try_take(Slot.CREATE)
+    for number in range(100):
+        slots.wait(Slot.CREATE, number, Line("low", 0), lambda: served.append("archive"))
+    slots.wait(Slot.CREATE, "other", Line("low", 1), lambda: served.append("other"))
+    slots.wait(Slot.CREATE, "incident", Line("high", 0), lambda: served.append("incident"))
+    for _ in range(3):
+        slots.give_back(Slot.CREATE)
+    assert served == ["incident", "archive", "other"]
+
+
 def test_closed_slots_are_given_to_nobody() -> None:
     slots, served = AdmissionSlots({Slot.STREAM: 1}), []
     assert slots.try_take(Slot.STREAM)
-    slots.wait(Slot.STREAM, "a", lambda: served.append("a"))
+    slots.wait(Slot.STREAM, "a", NORMAL, lambda: served.append("a"))
     slots.close()
     slots.give_back(Slot.STREAM)
     assert not slots.try_take(Slot.STREAM)

@@ -182,3 +182,50 @@ async def test_a_cancel_reaches_a_restored_creation_that_waits_for_a_slot() -> N
         assert (await bench.completed("b"))["type"] == "canceled"
         again.go.set()
         await until(lambda: bench.phases("a")[-1] == "watching")
+
+
+def order(bench: Bench, event: str) -> list[str]:
+    """The requests in the order in which they came to this event."""
+    return [told["request_id"] for told in bench.progress() if told["type"] == event]
+
+
+def archive_video(number: int) -> dict[str, Any]:
+    video = {"type": "url", "url": f"https://media.example.com/{number}.mp4"}
+    return analyze(f"archive-{number}", priority="low", video=video)
+
+
+async def test_an_incident_overtakes_an_archive_that_waits_for_slots() -> None:
+    async with Bench(jobs={"max_creates": 1}) as bench:
+        held = bench.platform.hold("create_task")
+        await bench.take(analyze("first", **ASYNC))
+        await held.reached.wait()
+        await bench.take(*(analyze(f"archive-{number}", priority="low", **ASYNC) for number in range(50)))
+        await bench.take(analyze("incident", priority="high", **ASYNC))
+        await settled()
+        held.go.set()
+        await until(lambda: len(order(bench, "task_created")) == 52, seconds=60)
+        assert order(bench, "task_created").index("incident") <= 2
+
+
+async def test_an_incident_overtakes_an_archive_that_is_uploaded() -> None:
+    async with Bench(platform_settings={"max_uploads": 1}) as bench:
+        first, second = bench.platform.hold("find_assets"), bench.platform.hold("find_assets")
+        await bench.take(*(archive_video(number) for number in range(20)))
+        await second.reached.wait()
+        await bench.take(archive_video(20) | {"request_id": "incident", "priority": "high"})
+        await settled()
+        first.go.set()
+        second.go.set()
+        await until(lambda: len(order(bench, "uploading")) == 21, seconds=60)
+        assert order(bench, "uploading").index("incident") <= 3
+
+
+async def test_what_is_urgent_goes_on_first_after_a_restart() -> None:
+    async with Bench(jobs={"max_creates": 1}) as bench:
+        bench.platform.hold("create_task")
+        await bench.take(*(analyze(f"archive-{number}", priority="low", **ASYNC) for number in range(10)))
+        await bench.take(analyze("incident", priority="high", **ASYNC))
+        await settled()
+        await bench.crash()
+        await until(lambda: len(order(bench, "task_created")) == 11, seconds=120)
+        assert order(bench, "task_created").index("incident") <= 2

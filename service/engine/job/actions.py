@@ -139,7 +139,7 @@ class Actions:
 
         live.waits_for = slot
         try:
-            self._slots.wait(slot, live, granted)
+            self._slots.wait(slot, live, live.line, granted)
             await again.wait()
         finally:
             live.cut_short = None
@@ -172,7 +172,7 @@ class Actions:
             live.report(SlotGranted())
 
         live.waits_for = slot
-        self._slots.wait(slot, live, granted)
+        self._slots.wait(slot, live, live.line, granted)
 
     def _claimed(self, live: LiveJob) -> None:
         failpoint(Point.AFTER_CLAIM)
@@ -189,16 +189,18 @@ class Actions:
             attempt=job.attempt,
             task_id=job.task_id,
         )
-        task = asyncio.create_task(_in_turn(work), name=job.request_id, context=variables)
+        task = asyncio.create_task(
+            _in_turn(work, urgent=live.line.priority == "high"), name=job.request_id, context=variables
+        )
         live.work = task
         began = live.job.phase
         task.add_done_callback(lambda done: _work_done(live, done, began))
         task.add_done_callback(lambda done: work.close())  # it has not begun if the task was stopped in its first turn
 
 
-async def _in_turn(work: Coroutine[Any, Any, None]) -> None:
+async def _in_turn(work: Coroutine[Any, Any, None], *, urgent: bool) -> None:
     """Begin work when nothing else that is long goes on."""
-    await own_turn()
+    await own_turn(ahead=urgent)
     await work
 
 

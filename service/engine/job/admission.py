@@ -1,11 +1,11 @@
-"""A limited number of streams and synchronous calls, and of task creations, at once. First come, first served."""
+"""A limited number of streams and synchronous calls, and of task creations, at once; given in the order of turns."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from service.domain.change import Slot
+from service.domain.shares.turns import Line, Turns
 
 
 class AdmissionSlots:
@@ -14,12 +14,13 @@ class AdmissionSlots:
     def __init__(self, limits: dict[Slot, int]) -> None:
         self._limits = limits
         self._taken = dict.fromkeys(limits, 0)
-        self._waiting: dict[Slot, OrderedDict[object, Callable[[], None]]] = {slot: OrderedDict() for slot in limits}
+        self._turns: dict[Slot, Turns[Hashable]] = {slot: Turns() for slot in limits}
+        self._granted: dict[Slot, dict[Hashable, Callable[[], None]]] = {slot: {} for slot in limits}
         self._closed = False
         self._paused = False
 
     def __repr__(self) -> str:
-        parts = (f"{s}: {self._taken[s]} of {self._limits[s]}, {len(self._waiting[s])} waiting" for s in self._limits)
+        parts = (f"{s}: {self._taken[s]} of {self._limits[s]}, {len(self._turns[s])} waiting" for s in self._limits)
         return f"<AdmissionSlots {'; '.join(parts)}>"
 
     @property
@@ -38,22 +39,24 @@ class AdmissionSlots:
 
     def try_take(self, slot: Slot) -> bool:
         """Take a slot if one is free and nobody waits for it."""
-        if self.closed or self._waiting[slot] or self._taken[slot] >= self._limits[slot]:
+        if self.closed or len(self._turns[slot]) or self._taken[slot] >= self._limits[slot]:
             return False
         self._taken[slot] += 1
         return True
 
-    def wait(self, slot: Slot, who: object, granted: Callable[[], None]) -> None:
-        """Wait in line. `granted` is called once, perhaps at once, with the slot already taken."""
-        self._waiting[slot][who] = granted
+    def wait(self, slot: Slot, who: Hashable, line: Line, granted: Callable[[], None]) -> None:
+        """Wait for a turn. `granted` is called once, perhaps at once, with the slot already taken."""
+        self._granted[slot][who] = granted
+        self._turns[slot].add(who, line)
         self._serve(slot)
 
-    def leave(self, slot: Slot, who: object) -> None:
+    def leave(self, slot: Slot, who: Hashable) -> None:
         """Stop waiting."""
-        self._waiting[slot].pop(who, None)
+        self._turns[slot].remove(who)
+        self._granted[slot].pop(who, None)
 
     def give_back(self, slot: Slot) -> None:
-        """Return a slot; the next in line gets it."""
+        """Return a slot; the one whose turn it is gets it."""
         self._taken[slot] -= 1
         self._serve(slot)
 
@@ -68,12 +71,11 @@ class AdmissionSlots:
     def resume(self) -> None:
         """Give slots again, to those who wait first."""
         self._paused = False
-        for slot in self._waiting:
+        for slot in self._turns:
             self._serve(slot)
 
     def _serve(self, slot: Slot) -> None:
-        waiting = self._waiting[slot]
-        while waiting and not self.closed and self._taken[slot] < self._limits[slot]:
-            _, granted = waiting.popitem(last=False)
+        turns, waiting = self._turns[slot], self._granted[slot]
+        while not self.closed and self._taken[slot] < self._limits[slot] and (who := turns.next()) is not None:
             self._taken[slot] += 1
-            granted()
+            waiting.pop(who)()

@@ -13,6 +13,7 @@ from service.domain.change import Event
 from service.domain.facts import Begin, CancelAsked, DeadlinePassed, Fact, HandedOver
 from service.domain.handover import Carriage, Claim, carriages, taken_over
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
+from service.domain.shares.turns import PRIORITIES
 from service.engine.handover.awaited import AwaitedAttempts
 from service.engine.handover.carrier import RUNNING, Carrier
 from service.engine.job.actions import Actions
@@ -101,7 +102,7 @@ class JobBook:
         else:
             live = LiveJob(job, self._loop, restored=True)
             try:
-                live.request  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
+                live.line  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
             except (ValueError, TypeError) as error:
                 raise UnreadableJob(str(error)) from error
             live.forget_request()
@@ -115,12 +116,12 @@ class JobBook:
         return min((at for at in begun if at is not None), default=None)
 
     async def resume(self, notes: Sequence[PlacedNote] = (), follow_from: int | None = None) -> None:
-        """Go on with every restored job, the oldest first."""
+        """Go on with every restored job: the most urgent first, and of these the oldest."""
         self._carriages = carriages(placed.note for placed in notes)
         if follow_from is not None:
             self._awaited.follow(follow_from)
         slices = Slices()
-        for live in sorted(self._live.values(), key=lambda live: live.job.offset):
+        for live in sorted(self._live.values(), key=_urgency):
             if self._closed:
                 return
             self._start_deadline(live)
@@ -315,6 +316,10 @@ class JobBook:
         following = self._queues.leave(live)
         if following is not None:
             following.report(self._beginning(following))
+
+
+def _urgency(live: LiveJob) -> tuple[int, int]:
+    return PRIORITIES.index(live.line.priority), live.job.offset
 
 
 def _summary(job: Job) -> JobSummary:

@@ -111,14 +111,15 @@ class AssetUpload:
         patience = CallRetry(self._live, self._context, "upload")
         while True:
             try:
-                found = await self._find()
-                if found is not None:
-                    return found, True
-                await lease_held(self._live, self._context)
-                if not self.claim.held():
-                    raise ClaimOver
-                failpoint(Point.BEFORE_UPLOAD)
-                asset = await self._upload()
+                async with self._context.uploads.turn(self._live.line):
+                    found = await self._find()
+                    if found is not None:
+                        return found, True
+                    await lease_held(self._live, self._context)
+                    if not self.claim.held():
+                        raise ClaimOver
+                    failpoint(Point.BEFORE_UPLOAD)
+                    asset = await self._upload()
             except Rejected as error:
                 # A link that is refused may not be there yet; a file that is refused stays what it is.
                 later = self._footage.url is not None and not isinstance(error, Unsendable)
