@@ -142,8 +142,9 @@ class Carrier:
         said = self._said.pop(where, None)
         if said is not None and (said.claim != claim or not Word(said.at).good(self._now())):
             said = None
-        live.loop = self
-        live.awaited = None
+        if where in self._carried:
+            self._cut(where, "cut")  # of an earlier run, which has ended elsewhere
+        live.loop, live.awaited = self, None
         one = _Carried(live, claim, self._now(), said is not None, fact)
         self._carried[where] = one
         self._empty.clear()
