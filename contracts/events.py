@@ -117,7 +117,10 @@ class Timings(Message):
 
 
 class PlatformWarning(Message):
-    """The platform's remark on a result it delivered, such as a cut at `max_tokens`."""
+    """A remark on a result that was delivered: the platform's, such as a cut at `max_tokens`, or ours.
+
+    `data_repaired` is ours: `data` was found in a text that is not JSON as a whole.
+    """
 
     code: str | None = None
     message: str

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from pydantic_core import from_json
-
 from contracts.codes import ErrorCode, Stage
+from contracts.response_format import JsonSchemaFormat
 from service.domain.change import Change, Event, StopWork
 from service.domain.facts import Outcome, PlatformErrorDetail
 from service.domain.job import Ending, Job, Phase
 from service.domain.modes import analysed_seconds, billed_minutes
 from service.domain.policy import Policy
 from service.domain.result.cost import estimated_cost
+from service.domain.result.decoded import REPAIRED, Decoded, decoded
 from service.domain.result.timeline import timeline
 
 if TYPE_CHECKING:
@@ -22,16 +21,18 @@ if TYPE_CHECKING:
 
 def completed(job: Job, request: AnalyzeRequest, outcome: Outcome, policy: Policy, now_ms: int) -> Change:
     """The job ends with a result."""
-    data, data_error = _decoded(request, outcome)
+    found = _decoded(request, outcome)
     minutes, prices = billed_minutes(request, job.duration), policy.prices
     warning = None
     if outcome.warning_message is not None:
         warning = {"code": outcome.warning_code, "message": outcome.warning_message}
+    elif found.repair is not None:
+        warning = {"code": REPAIRED, "message": found.repair}
     members: dict[str, Any] = {
         "mode": job.mode,
         "text": outcome.text,
-        "data": data,
-        "data_error": data_error,
+        "data": found.data,
+        "data_error": found.error,
         "finish_reason": outcome.finish_reason,
         "warning": warning,
         "usage": {
@@ -47,7 +48,7 @@ def completed(job: Job, request: AnalyzeRequest, outcome: Outcome, policy: Polic
         "task_id": job.task_id,
         "batch_id": None,
         "fragments": outcome.fragments,
-        "timeline": timeline(request, data),
+        "timeline": timeline(request, found.data),
         "timings": _timings(job, outcome, now_ms),
     }
     return _end(job, Event("completed", members))
@@ -89,18 +90,13 @@ def _end(job: Job, completion: Event, events: tuple[Event, ...] = ()) -> Change:
     return Change(job.but(phase=Phase.ENDED), completion=completion, events=events, actions=(StopWork(),))
 
 
-def _decoded(request: AnalyzeRequest, outcome: Outcome) -> tuple[Any, str | None]:
-    """The text as JSON, and why it could not be decoded; both None where no response format was asked for."""
-    if request.response_format is None:
-        return None, None
-    try:
-        # orjson refuses numbers beyond a double. pydantic's parser keeps integers of any size, and refuses what is
-        # nested deeper than an event can be written.
-        orjson.loads(outcome.text)
-        return from_json(outcome.text), None
-    except ValueError as error:
-        cut = "; the generation was cut at its length limit" if outcome.finish_reason == "length" else ""
-        return None, f"the text is not JSON: {error}{cut}"
+def _decoded(request: AnalyzeRequest, outcome: Outcome) -> Decoded:
+    """The text as JSON; nothing where no response format was asked for."""
+    form = request.response_format
+    if form is None:
+        return Decoded(None)
+    array = isinstance(form, JsonSchemaFormat) and form.json_schema.get("type") == "array"
+    return decoded(outcome.text, outcome.finish_reason, array=array)
 
 
 def _timings(job: Job, outcome: Outcome, now_ms: int) -> dict[str, float | None]:

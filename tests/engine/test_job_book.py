@@ -27,6 +27,18 @@ def deadline(bench: Bench, seconds: float) -> str:
     return rfc3339(bench.clock.time() + seconds)
 
 
+async def test_every_event_and_every_record_of_a_job_names_its_run(bench: Bench) -> None:
+    await bench.take(analyze(mode="stream", run=3))
+    completion = await bench.completed()
+    assert completion["run"] == 3
+    assert {event["run"] for event in (*bench.progress(), *bench.fragments())} == {3}
+    assert bench.fragments()
+    assert {job.run for job in bench.states() if job is not None} == {3}
+    finished = await bench.finished.find("r-1")
+    assert finished is not None
+    assert finished.run == 3
+
+
 async def test_a_streamed_request_goes_from_its_acceptance_to_its_completion(bench: Bench) -> None:
     await bench.take(analyze(metadata={"cam": 7}, mode="stream"))
     completion = await bench.completed()
