@@ -19,6 +19,7 @@ from benchmarks.cpu import go_first, machine
 from benchmarks.dedup import measure_dedup
 from benchmarks.holding import Holder
 from benchmarks.latency import measure_latency
+from benchmarks.noticing import measure_noticing
 from benchmarks.page import write_page
 from benchmarks.plan import FULL, PARTS, QUICK, Plan
 from benchmarks.plots import draw
@@ -70,6 +71,9 @@ class Run:
                     held, restored = await Holder(stage, tasks, finished).measure()
                     rows.append({"held": asdict(held), "restored": asdict(restored)})
                 return rows, {}
+            case "noticing":
+                noticed, begun = await measure_noticing(stage, *plan.noticing)
+                return [*map(asdict, noticed), {"kind": "assets", **asdict(begun)}], {}
             case "dedup":
                 return [asdict(await asyncio.to_thread(measure_dedup, plan.dedup_entries))], {}
             case "profile":

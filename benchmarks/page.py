@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.latency import ISOLATION_LEVELS
+from benchmarks.noticing import KINDS
 from benchmarks.results import Results
 from benchmarks.summary import CONTESTANTS, THROUGHPUT, late, targets, throughput, title
 
@@ -38,6 +39,7 @@ def write_page(results: Results, plots: list[Path], page: Path) -> None:
         *_throughput(results),
         _latency(results),
         _holding(results),
+        _noticing(results),
         _profile(results),
     ]
     parts += [f"![{plot.stem}]({plot.relative_to(page.parent)})\n" for plot in plots]
@@ -136,6 +138,32 @@ def _holding(results: Results) -> str:
         found += (
             f"\nDedup window: {row['restored']} bytes a finished request after a restore ({row['restoring_peak']} while"
             f" it runs), {row['grown']} when they came one by one; {row['entries']:,} entries.\n"
+        )
+    return found
+
+
+def _noticing(results: Results) -> str:
+    rows = []
+    for kind, words in KINDS.items():
+        for row in results.rows("noticing", kind=kind):
+            cells = (row["late_ms_p50"], row["late_ms_p99"])
+            late = (f"{cell / 1000:.2f}" for cell in cells)
+            rows.append((words, f"{row['tasks']}", *late, f"{row['looks']:.1f}", f"{row['rows']:.1f}"))
+    if not rows:
+        return ""
+    names = (
+        "tasks that take",
+        "tasks",
+        "end noticed late p50 s",
+        "p99 s",
+        "looks at each",
+        "rows of lists that show it",
+    )
+    found = "## How late ends of tasks are noticed\n\n" + _table(names, rows)
+    for row in results.rows("noticing", kind="assets"):
+        found += (
+            f"\nFrom a new video being ready (within 5 s) to its analysis being asked for: {row['ms_p50']:.0f} ms at"
+            f" p50, {row['ms_p99']:.0f} ms at p99 ({row['assets']} videos).\n"
         )
     return found
 

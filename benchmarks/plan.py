@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from benchmarks.workload import Workload
 
-PARTS = ("paced", "fast", "jobs", "latency", "holding", "dedup", "profile")
+PARTS = ("paced", "fast", "jobs", "latency", "holding", "noticing", "dedup", "profile")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`rounds` of throughput and of latency; `held`: tasks and finished requests of each restore."""
+    """`rounds` of throughput and of latency; `held`: tasks and finished requests of each restore.
+
+    `noticing`: tasks of each kind, those that run before them, and how much of 60 to 120 s each takes.
+    """
 
     rounds: int
     latency_rounds: int
@@ -21,6 +24,7 @@ class Plan:
     latency: Workload
     held: tuple[tuple[int, int], ...]
     dedup_entries: int
+    noticing: tuple[int, int, float]
 
 
 FULL = Plan(
@@ -32,6 +36,7 @@ FULL = Plan(
     latency=Workload(jobs=100, lines=100, rate=20, at_once=20),
     held=((0, 0), (1_000, 0), (10_000, 0), (10_000, 1_000_000)),
     dedup_entries=1_000_000,
+    noticing=(100, 20, 1.0),
 )
 
 QUICK = Plan(
@@ -43,4 +48,5 @@ QUICK = Plan(
     latency=Workload(jobs=8, lines=20, rate=20, at_once=4),
     held=((0, 0), (100, 1_000)),
     dedup_entries=50_000,
+    noticing=(6, 6, 0.1),
 )

@@ -2,7 +2,8 @@
 
 It answers what Reelwire and the SDK ask and nothing more. A stream is one chunk and one write per event, as a platform
 that generates does it; every text holds the time of its write, and the last event's `input_tokens` is the time, in
-microseconds since the epoch, at which the stream's last byte was written. Tasks run for ever.
+microseconds since the epoch, at which the stream's last byte was written. How long a task takes is told by its
+prompt (`standin_tasks`), else it runs for ever.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import orjson
 import uvloop
 
 from benchmarks.cpu import instrument
+from benchmarks.standin_tasks import Tasks
 from benchmarks.workload import now_us, script_of, text_line
 from service.sandbox.addresses import HOST
 
@@ -33,7 +35,7 @@ class Connection(asyncio.Protocol):
     """One client connection: requests one after another, the way HTTP/1.1 clients send them."""
 
     numbers = count()
-    tasks = count(1)
+    tasks = Tasks()
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -74,9 +76,10 @@ class Connection(asyncio.Protocol):
                 return
             self._received = rest[length:]
             method, path, _ = head.split(b" ", 2)
-            self._answer(method, path.partition(b"?")[0], rest[:length])
+            path, _, query = path.partition(b"?")
+            self._answer(method, path, query, rest[:length])
 
-    def _answer(self, method: bytes, path: bytes, body: bytes) -> None:
+    def _answer(self, method: bytes, path: bytes, query: bytes, body: bytes) -> None:
         if path.endswith(b"/analyze"):
             request = orjson.loads(body)
             lines, rate = script_of(request["prompt"])
@@ -86,14 +89,19 @@ class Connection(asyncio.Protocol):
                 usage = {"output_tokens": lines, "input_tokens": now_us()}
                 self._json(200, {"id": "g", "data": "done", "finish_reason": "stop", "usage": usage})
         elif path.endswith(b"/analyze/tasks") and method == b"POST":
-            self._json(202, {"task_id": f"{next(self.tasks):024x}", "status": "queued"})
-        elif path.endswith((b"/analyze/tasks", b"/assets")) and method == b"GET":
-            self._json(200, {"data": [], "page_info": {"page": 1, "total_results": 0}})
+            self._json(202, self.tasks.create(body))
+        elif path.endswith(b"/analyze/tasks"):
+            self._json(200, self.tasks.page(query))
         elif b"/analyze/tasks/" in path:
-            task = path.rpartition(b"/")[2].decode()
-            self._json(200, {"task_id": task, "status": "processing", "created_at": "2026-01-01T00:00:00Z"})
+            self._json(200, self.tasks.one(path.rpartition(b"/")[2].decode()))
+        elif path.endswith(b"/assets") and method == b"POST":
+            self._json(201, self.tasks.create_asset())
+        elif path.endswith(b"/assets"):
+            self._json(200, {"data": [], "page_info": {"page": 1, "total_results": 0}})
+        elif path.endswith(b"/stats"):
+            self._json(200, self.tasks.stats())
         else:
-            self._json(200, {"status": "ready", "asset_id": "a", "_id": "a", "duration": 60.0})
+            self._json(200, self.tasks.asset(path.rpartition(b"/")[2].decode()))
 
     def _json(self, status: int, body: object) -> None:
         content = orjson.dumps(body)

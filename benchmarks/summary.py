@@ -74,7 +74,12 @@ def late(results: Results, contestant: str, isolation: str, what: str, quantile:
 
 def targets(results: Results) -> list[Target]:
     """Every promise that the measured parts can be held against."""
-    found = [*_cpu_targets(results), *_latency_targets(results), *_holding_targets(results)]
+    found = [
+        *_cpu_targets(results),
+        *_latency_targets(results),
+        *_holding_targets(results),
+        *_noticing_targets(results),
+    ]
     for row in results.rows("dedup"):
         worst = max(row["restored"], row["grown"])
         found.append(_at_most("memory of a finished request", worst, 32, "bytes"))
@@ -121,9 +126,26 @@ def _holding_targets(results: Results) -> list[Target]:
         if held["tasks"] < 10_000:
             continue
         what = f"with {held['tasks']:,} tasks and {held['finished']:,} finished requests: "
+        found.append(_at_most(what + "CPU", 100 * held["cpu_share"], 10, "% of a core"))
         found.append(_at_most(what + "memory", held["rss"] / _MIB, 300, "MiB"))
         found.append(_at_most(what + "/health/live, worst", held["health_ms_max"], 100, "ms"))
         found.append(_at_most(what + "all taken over after the kill was noticed", restored["intake_open"], 10, "s"))
+    return found
+
+
+def _noticing_targets(results: Results) -> list[Target]:
+    found = []
+    for row in results.rows("noticing"):
+        match row["kind"]:
+            case "usual" | "unrelated" as kind:
+                words = "by the length of the video" if kind == "usual" else "whatever the video"
+                what = f"tasks of 60 to 120 s, {words}: "
+                found.append(_at_most(what + "end noticed late, p50", row["late_ms_p50"] / 1000, 1.5, "s"))
+                found.append(_at_most(what + "looks at each", row["looks"], 15, "looks"))
+            case "webhooks":
+                found.append(_at_most("with webhooks: end noticed late, p50", row["late_ms_p50"], 100, "ms"))
+            case "assets":
+                found.append(_at_most("new video ready to analysis begun, p50", row["ms_p50"], 300, "ms"))
     return found
 
 
