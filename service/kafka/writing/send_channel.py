@@ -189,7 +189,7 @@ class SendChannel:
             self.under_way_bytes -= batch.size
             for future in batch.futures:
                 fail(future, LeaseLost())
-            consume(batch.batch._drain_waiter)  # noqa: SLF001
+            consume(batch.batch._drain_waiter, batch.batch.future)  # noqa: SLF001
             batch.batch.failure(LeaseLost())
 
     def give_up(self, reason: BaseException) -> None:
