@@ -1,5 +1,6 @@
 """What one record may cost: memory is measured, work is counted. Wall time is what `hostile_records` prints."""
 
+import json
 import sys
 from types import FrameType
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts import json_reader
 from contracts.limits import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.unit
 
 MOST_BYTES = 20_000_000
 MOST_CALLS = 300_000
+MOST_LINES = 200
 
 
 def calls(record: Hostile) -> int:
@@ -55,6 +58,25 @@ def test_no_record_costs_more_than_its_share(name: str) -> None:
     assert calls(HOSTILE[name]) < MOST_CALLS
     assert "pydantic" not in cost.outcome
     assert len(cost.outcome) < 550
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_first_look_at_a_document_is_no_loop_over_its_parts(name: str) -> None:
+    lines = 0
+
+    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
+        nonlocal lines
+        inside = frame.f_code.co_filename == json_reader.__file__
+        lines += inside and event == "line"
+        return trace if inside else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        read(HOSTILE[name])
+    finally:
+        sys.settrace(before)
+    assert lines < MOST_LINES
 
 
 PIECES = st.sampled_from([*"{}[],:\"\\-. ", "{}", "[]", '""', "0", '"a":', "null", '{"a":[', "]}", "9" * 299, "e999",
@@ -119,6 +141,30 @@ def test_values_are_counted_and_punctuation_inside_text_is_not(size: int) -> Non
     record = Hostile(filled(before, "0", "]}", size=len(before) + 2 * (size - inside) + 2))
 
     assert (read(record) == "taken") == (size < MAX_JSON_VALUES)
+
+
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text(st.sampled_from('a"\\\\,[]{}:é '), max_size=6),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+)
+
+
+def count(value: Any) -> int:
+    """How many values a document has, itself included."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(count, inner))
+
+
+@settings(max_examples=200)
+@given(VALUES, st.sampled_from([(",", ":"), (" ,\n", "\t: ")]), st.booleans())
+def test_values_are_counted_exactly(value: Any, separators: tuple[str, str], ascii_only: bool) -> None:
+    raw = json.dumps(value, separators=separators, ensure_ascii=ascii_only).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_reader, "MAX_JSON_VALUES", count(value))
+        assert json_reader.read_json(raw, "value") == value
+        patch.setattr(json_reader, "MAX_JSON_VALUES", count(value) - 1)
+        with pytest.raises(RejectedRecord, match="too_large"):
+            json_reader.read_json(raw, "value")
 
 
 def test_a_record_of_thousands_of_faults_names_a_handful() -> None:

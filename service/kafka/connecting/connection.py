@@ -17,6 +17,7 @@ from aiokafka.errors import (
 from contracts.deadletters import ROOM_BYTES
 from service.errors import RetryLater
 from service.kafka.connecting.credentials import fingerprint, security_options
+from service.kafka.connecting.encoding import encode_in_one_piece
 from service.kafka.connecting.reconnection import keep_connected
 from service.settings import KafkaSettings, TopicSettings
 
@@ -94,6 +95,7 @@ def new_producer(settings: KafkaSettings, options: Mapping[str, Any]) -> AIOKafk
     `options` are all of its options, from `producer_options` or `transactional_options`.
     """
     producer = AIOKafkaProducer(**options)
+    encode_in_one_piece(producer.client)
     keep_connected(producer.client, settings, ())  # whatever is on disk is read before the first connection
     return producer
 

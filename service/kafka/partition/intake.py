@@ -37,7 +37,7 @@ from service.words import kind_of
 log = structlog.get_logger()
 _T = TypeVar("_T")
 
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 1024 * 1024
 """A batch ends with the record that brings its unit to this size. The largest possible unit is one record more."""
 
 _AGAIN_SECONDS = 1.0
