@@ -81,6 +81,7 @@ class LiveJob:
         "deadline_timer",
         "failing_since_ms",
         "fresh",
+        "good_until",
         "job",
         "loop",
         "missing",
@@ -104,6 +105,7 @@ class LiveJob:
         self.fresh = False  # accepted, but not durable yet: no fact may be applied
         self.work: asyncio.Task[None] | None = None  # what is under way for it
         self.slot: Slot | None = None  # the slot it holds
+        self.good_until = 0.0  # until when (monotonic) its call may be begun by the quota that came with its slot
         self.waits_for: Slot | None = None  # the slot it waits for
         self.deadline_timer: asyncio.TimerHandle | None = None
         self.retry_timer: asyncio.TimerHandle | None = None

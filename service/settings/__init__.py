@@ -23,6 +23,7 @@ from service.settings.sections import (
     LogSettings,
     PlatformSettings,
     PollSettings,
+    QuotaSettings,
     SandboxSettings,
     ShutdownSettings,
     SourceSettings,
@@ -50,6 +51,7 @@ __all__ = [
     "LogSettings",
     "PlatformSettings",
     "PollSettings",
+    "QuotaSettings",
     "SandboxSettings",
     "Settings",
     "ShutdownSettings",
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     jobs: JobSettings = JobSettings()
     poll: PollSettings = PollSettings()
+    quota: QuotaSettings = QuotaSettings()
     writer: WriterSettings = WriterSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     assets: AssetSettings = AssetSettings()
