@@ -16,11 +16,6 @@ class ReelwireError(Exception):
         super().__init__(clean(message) if message else (self.__doc__ or "").strip().splitlines()[0])
 
 
-def reason_of(error: BaseException) -> str:
-    """The kind and the message of another library's error, for the message of one of ours."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
 class RetryLater(ReelwireError):
     """The same call may work later: the engine waits and repeats it."""
 

@@ -17,6 +17,7 @@ import structlog
 from service.errors import ProcessError
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -182,7 +183,7 @@ class Supervised:
                 self._fail(fatal)
                 return
             except Exception as raised:  # noqa: BLE001 — whatever it was, it must be seen and answered
-                reason, error = f"{type(raised).__name__}: {raised}", raised
+                reason, error = in_words(raised), raised
             delay = self._count(reason, error)
             if delay is None:
                 return

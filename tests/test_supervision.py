@@ -90,7 +90,7 @@ async def test_a_task_that_ends_again_and_again_ends_the_process_with_the_last_r
     rig.supervisor.keep("tail", work)
     async with asyncio.timeout(10):
         error = await rig.supervisor.failed
-    assert "tail has ended 11 times within 600 s: ValueError: number 11" in str(error)
+    assert "tail has ended 11 times within 600 s: value error: number 11" in str(error)
     assert rig.starts == MAX_FAILURES + 1
 
 
@@ -172,7 +172,7 @@ async def test_a_failed_task_shows_in_health_until_it_runs_again(monkeypatch: py
     supervisor.keep("asset log", work)
     await until(lambda: not health.ready().ok)
     assert health.ready().body["wrong"] == ["task asset log"]
-    assert "ValueError: lost its way" in str(health.ready().body)
+    assert "value error: lost its way" in str(health.ready().body)
     await until(lambda: health.ready().ok)
     await supervisor.close()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import traceback
 
+from service.words import kind_of
+
 
 def describe(error: BaseException) -> str:
     """What is published of it: what to report. Its own text stays in the log, because it may hold secrets."""
@@ -12,4 +14,4 @@ def describe(error: BaseException) -> str:
         frame for frame in frames if str(frame.f_globals.get("__name__", "")).startswith(("service.", "contracts."))
     ]
     place = f" in {ours[-1].f_globals['__name__']}.{ours[-1].f_code.co_name}" if ours else ""
-    return f"an error of this program: {type(error).__name__}{place}; please report it with the log of this request"
+    return f"an error of this program: {kind_of(error)}{place}; please report it with the log of this request"

@@ -9,6 +9,7 @@ import httpx
 from service.cli.checks.finding import Finding
 from service.settings import Settings
 from service.telemetry.redaction import clean
+from service.words import in_words
 
 _KEY = "REELWIRE_PLATFORM__API_KEY (or …_API_KEY_FILE, or TWELVELABS_API_KEY)"
 _URL = "REELWIRE_PLATFORM__BASE_URL"
@@ -24,7 +25,7 @@ async def check_platform(settings: Settings) -> Finding:
         async with httpx.AsyncClient(timeout=limits) as client:
             answer = await client.get(f"{url}/assets", params={"page_limit": 1}, headers={"x-api-key": key})
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        detail = clean(f"{url} does not answer: {str(error) or type(error).__name__}")
+        detail = clean(f"{url} does not answer: {in_words(error)}")
         return Finding("unreachable", "platform", detail, f"check network and proxy, or correct {_URL}")
     return _answered(clean(url), answer)
 

@@ -31,6 +31,7 @@ from service.kafka.marker import MARKER_KEY
 from service.kafka.ports import InRecord, OutRecord, PlacedNote, RecordLimits
 from service.kafka.reading.fetched import Fetched, UnreadableRange
 from service.telemetry.events import LogEvent
+from service.words import kind_of
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -88,7 +89,7 @@ def _decode_fact(payload: str) -> Fact:
         parsed = json.loads(payload)
         return _FACTS[parsed["fact"]][1](parsed["members"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UnreadableNote(f"its fact can't be read: {type(error).__name__}") from error
+        raise UnreadableNote(f"its fact can't be read: {kind_of(error)}") from error
 
 
 # Writing
@@ -184,7 +185,7 @@ class NoteReader:
         except UnreadableNote:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise UnreadableNote(f"it is damaged: {type(error).__name__}") from error
+            raise UnreadableNote(f"it is damaged: {kind_of(error)}") from error
 
     def _joined(self, record: InRecord, members: dict[str, Any]) -> str | None:
         joined_by, part, parts = str(members["id"]), int(members["part"]), int(members["parts"])

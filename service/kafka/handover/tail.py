@@ -8,7 +8,6 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.errors import reason_of
 from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.handover.records import NoteReader
 from service.kafka.handover_port import OnNote
@@ -17,6 +16,7 @@ from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 from service.supervision import Supervised, Supervisor
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -132,7 +132,7 @@ class HandoverTail:
             except (KafkaError, TimeoutError, OSError) as error:
                 if not self._told:
                     self._told = True
-                    log.warning(LogEvent.HANDOVER_TAIL_WAITS, reason=reason_of(error))
+                    log.warning(LogEvent.HANDOVER_TAIL_WAITS, reason=in_words(error))
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _read(self) -> None:

@@ -21,6 +21,7 @@ from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 from service.supervision import Supervised, Supervisor
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -103,7 +104,7 @@ class AssetTail:
                 await self._follow()
             except (KafkaError, TimeoutError, OSError, _Stalled) as error:
                 if not told:
-                    log.warning(LogEvent.ASSET_LOG_WAITS, reason=f"{type(error).__name__}: {error}")
+                    log.warning(LogEvent.ASSET_LOG_WAITS, reason=in_words(error))
                     told = True
                 await asyncio.sleep(_AGAIN_SECONDS)
 

@@ -11,6 +11,7 @@ from service.clock import Clock
 from service.settings import KafkaSettings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -53,7 +54,7 @@ class BrokerReach:
         except TimeoutError:
             answered, reason = False, f"no answer within {LIMIT_SECONDS:g} s"
         except Exception as error:  # noqa: BLE001 — whatever it was, nobody answered
-            answered, reason = False, str(error) or type(error).__name__
+            answered, reason = False, in_words(error)
         if answered:
             self.mark_back()
         else:

@@ -24,7 +24,7 @@ from aiokafka.errors import (
 
 from contracts.limits import MAX_READ_HEADERS
 from service.clock import Clock
-from service.errors import PartitionError, ProcessError, RetryLater, reason_of
+from service.errors import PartitionError, ProcessError, RetryLater
 from service.kafka.connecting.connection import new_consumer, stop_consumer
 from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.assignor import private_sticky_assignor
@@ -39,6 +39,7 @@ from service.settings import Settings
 from service.supervision import end_all
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -120,7 +121,7 @@ class Group:
             except _HOPELESS as error:
                 raise _refused(error) from error
             except (KafkaError, TimeoutError, OSError, RetryLater) as error:
-                self.reach.mark_away(str(error) or type(error).__name__)
+                self.reach.mark_away(in_words(error))
             finally:
                 if not ready:  # also when the start is cancelled
                     await stop_consumer(consumer)
@@ -210,9 +211,9 @@ class Group:
             raise _refused(error) from error
         except KafkaError as error:
             # aiokafka may have ended its heartbeats with this: only joining again starts them.
-            self.reach.mark_away(str(error) or type(error).__name__)
+            self.reach.mark_away(in_words(error))
             await asyncio.sleep(_AGAIN_SECONDS)
-            self.rejoin(str(error) or type(error).__name__)
+            self.rejoin(in_words(error))
             return {}
         return records
 
@@ -251,7 +252,7 @@ class Group:
                 offset: int | None = await self.consumer.committed(TopicPartition(self._topic, partition))
         except (KafkaError, TimeoutError) as error:
             raise PartitionError(
-                f"the committed offset of partition {partition} is unknown: {reason_of(error)}"
+                f"the committed offset of partition {partition} is unknown: {in_words(error)}"
             ) from error
         return offset
 
@@ -295,7 +296,7 @@ class Group:
 
 
 def _refused(error: KafkaError) -> ProcessError:
-    reason = str(error) or type(error).__name__
+    reason = in_words(error)
     return ProcessError(
         f"Kafka refuses us: {reason}; check REELWIRE_KAFKA__SECURITY_PROTOCOL, its credentials, and our rights"
     )

@@ -32,6 +32,7 @@ from service.settings import Settings
 from service.slices import Slices
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
+from service.words import kind_of
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -106,7 +107,7 @@ class Intake:
             return True
         except Exception as error:
             log.error(LogEvent.PARSER_FAILED, partition=record.partition, offset=record.offset, exc_info=error)
-            message = f"could not be parsed: {type(error).__name__}; report this record"
+            message = f"could not be parsed ({kind_of(error)}); report this record"
             self._reject(draft, record, DeadLetterCode.INVALID, message, None)
             return True
         if isinstance(parsed.request, CancelRequest):
@@ -147,7 +148,7 @@ class Intake:
             code, message = DeadLetterCode.TOO_LARGE, f"the job of this request can't be kept: {error}"
         except Exception as error:
             log.error(LogEvent.ACCEPT_FAILED, partition=record.partition, offset=record.offset, exc_info=error)
-            message = f"could not be accepted: {type(error).__name__}; report this record"
+            message = f"could not be accepted ({kind_of(error)}); report this record"
         else:
             draft.take(step, "accepted")
             return

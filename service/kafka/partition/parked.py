@@ -13,6 +13,7 @@ from service.kafka.logs.point_reader import PointReader, ReadFailed
 from service.kafka.partition.reserve import Reserve
 from service.kafka.ports import InRecord, JobSummary, PartitionJobs, UnreadableJob
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -135,7 +136,7 @@ class ParkedJobs:
                 try:
                     self._jobs.restore(job.key, record.value or b"")
                 except Exception as error:  # noqa: BLE001 — whatever it was, it concerns this record alone
-                    reason = str(error) if isinstance(error, UnreadableJob) else f"{type(error).__name__}: {error}"
+                    reason = str(error) if isinstance(error, UnreadableJob) else in_words(error)
             elif record is not None:
                 reason = record.reason
             del self._parked[job.key]

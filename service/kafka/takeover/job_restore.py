@@ -13,6 +13,7 @@ from service.kafka.takeover.quarantine import Quarantine, Unreadable, notes_amon
 from service.settings import TopicSettings
 from service.slices import Slices
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -42,7 +43,7 @@ async def restore_jobs(
             try:
                 jobs.restore(key, record.value)
             except Exception as error:  # noqa: BLE001 — whatever it was, it concerns this record alone
-                reason = str(error) if isinstance(error, UnreadableJob) else f"{type(error).__name__}: {error}"
+                reason = str(error) if isinstance(error, UnreadableJob) else in_words(error)
                 unreadable.append(Unreadable(record, reason))
         await slices.turn()
     for item in unreadable:

@@ -22,6 +22,7 @@ from service.kafka.writing.too_large import too_large
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -234,7 +235,7 @@ class GroupCommitWriter(ABC):
         if self.dead.done():
             return
         fenced = isinstance(error, ProducerFailed) and error.fenced
-        reason = str(error) or type(error).__name__
+        reason = in_words(error)
         self.dead.set_result(WriterDeath(fenced, reason))
         self._metrics.transactions.labels(outcome="fenced" if fenced else "failed").inc()
         log.warning(LogEvent.WRITER_DIED, partition=self.partition, fenced=fenced, reason=reason)

@@ -32,6 +32,7 @@ from service.kafka.ports import Lease, OutRecord, RecordPosition
 from service.kafka.writing.futures import consume
 from service.kafka.writing.raw_batch import send_record
 from service.settings import KafkaSettings
+from service.words import in_words
 
 T = TypeVar("T")
 
@@ -81,7 +82,7 @@ def failure_of(operation: str, error: BaseException) -> ProducerFailed:
     while chain is not None and not fenced:
         fenced = isinstance(chain, ProducerFenced | InvalidProducerEpoch)
         chain = chain.__cause__
-    reason = "fenced by a newer producer" if fenced else (str(error) or type(error).__name__)
+    reason = "fenced by a newer producer" if fenced else (in_words(error))
     return ProducerFailed(operation, reason, fenced=fenced, unreachable=is_unreachable(error))
 
 

@@ -29,6 +29,7 @@ from service.kafka.writing.futures import consume, fail
 from service.kafka.writing.producer import TOO_LARGE, BoundedProducer
 from service.kafka.writing.too_large import too_large
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -188,7 +189,7 @@ class SendChannel:
             self.under_way_bytes -= batch.size
             for future in batch.futures:
                 fail(future, LeaseLost())
-            consume(batch.batch._drain_waiter)  # noqa: SLF001
+            consume(batch.batch._drain_waiter, batch.batch.future)  # noqa: SLF001
             batch.batch.failure(LeaseLost())
 
     def give_up(self, reason: BaseException) -> None:
@@ -270,7 +271,7 @@ class SendChannel:
             self._owner.undelivered(topic, partition)
             # A batch that was sent before may have been written then, whatever the last answer was.
             certain = isinstance(error, _NOT_WRITTEN) and batch.batch.retry_count == 1
-            reason = f"{topic} does not take the record: {type(error).__name__}: {error}"
+            reason = f"{topic} does not take the record: {in_words(error)}"
             self.give_up(Refused(reason) if certain else DeliveryFailed(reason))
             return
         self.under_way_bytes -= batch.size

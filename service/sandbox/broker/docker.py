@@ -17,6 +17,7 @@ from service.sandbox.broker.readiness import wait_until_it_answers
 from service.sandbox.errors import BrokerError
 from service.sandbox.lifetime import Startable
 from service.settings import KafkaSettings
+from service.words import kind_of
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
@@ -74,7 +75,7 @@ def _mapped(what: str) -> Iterator[None]:
 def _first_line(error: Exception) -> str:
     # Only the explanation of the Docker engine, without the request that it answers.
     text = str(getattr(error, "explanation", None) or error).strip()
-    return (text or type(error).__name__).splitlines()[0]
+    return (text or kind_of(error)).splitlines()[0]
 
 
 def _fetch_missing(client: Any, images: Sequence[str], progress: Progress) -> None:

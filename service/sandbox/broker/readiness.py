@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from service.kafka.connecting.connection import client_options
 from service.sandbox.errors import BrokerError
 from service.settings import KafkaSettings
+from service.words import in_words
 
 _KNOCK_SECONDS = 0.05
 _PATIENCE_MS = 2_000
@@ -36,7 +37,7 @@ async def wait_until_it_answers(
                 if await _listens(servers) and await _answers(settings):
                     return
         except (KafkaError, OSError, TimeoutError) as error:
-            reason = str(error) or type(error).__name__
+            reason = in_words(error)
         await asyncio.sleep(_KNOCK_SECONDS)
     raise BrokerError(f"the broker at {servers} ended before it answered")
 
