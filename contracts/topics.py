@@ -19,6 +19,7 @@ class Role(StrEnum):
     FINISHED = "finished"
     ASSETS = "assets"
     HANDOVERS = "handovers"
+    LEDGER = "ledger"
 
 
 class CleanupPolicy(StrEnum):
@@ -130,6 +131,15 @@ _ALL = (
         written_by=WrittenBy.SERVICE,
         same_partitions=True,
         summary="What processes carry on for partitions that they have lost, and the results of that.",
+    ),
+    Topic(
+        Role.LEDGER,
+        "video.analysis.ledger.v1",
+        CleanupPolicy.COMPACT,
+        private=True,
+        written_by=WrittenBy.SERVICE,
+        same_partitions=False,
+        summary="Who may use how much of the account's quota, in the order of asking.",
     ),
 )
 

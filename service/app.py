@@ -19,6 +19,7 @@ from service.engine.host import Engine
 from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
 from service.health_watch import HealthWatch
 from service.kafka.handover.log import HandoverLog
+from service.kafka.ledger.log import LedgerLog
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.lease import GroupLease
@@ -142,6 +143,11 @@ class Service:
             if not await self._until_stopped(self._patiently(producer.start)):
                 return
         await assets.start()
+        ledger = LedgerLog(**common) if settings.quota.limited else None
+        if ledger is not None:
+            closing.push_async_callback(ledger.close)
+            if not await self._until_stopped(self._patiently(ledger.start)):
+                return
         context = Context.of(
             settings,
             clock=clock,
@@ -152,6 +158,7 @@ class Service:
             lease=lease,
             limits=self._limits,
             handovers=handovers,
+            ledger=ledger,
         )
         engine = Engine(context)
         self._right.carrier = engine.carrier
@@ -175,7 +182,9 @@ class Service:
         )
         self._ownership = ownership
         closing.push_async_callback(ownership.stop)
-        supervisor.keep("health", HealthWatch(self._health, ownership, lease, platform, engine.carrier).run)
+        supervisor.keep(
+            "health", HealthWatch(self._health, ownership, lease, platform, engine.carrier, context.quotas).run
+        )
         supervisor.keep("key", KeyWatch(settings, platform, self._key).run)
         serving = asyncio.create_task(ownership.run(), name="ownership")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")

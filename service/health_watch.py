@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import UTC, datetime
 
 import structlog
 
 from service.engine.handover.carrier import Carrier
+from service.engine.turns.quota import Quotas
 from service.kafka.membership.lease import GroupLease
 from service.kafka.membership.ownership import Ownership
 from service.kafka.partition.runtime import State
@@ -17,19 +20,27 @@ from service.telemetry.events import LogEvent
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 0.5
+_QUOTA_TOLD_SECONDS = 60.0
 
 
 class HealthWatch:
     """One task of the process; looks twice a second. Looking is cheap and asks nobody."""
 
     def __init__(
-        self, health: Health, ownership: Ownership, lease: GroupLease, platform: PlatformClient, carrier: Carrier
+        self,
+        health: Health,
+        ownership: Ownership,
+        lease: GroupLease,
+        platform: PlatformClient,
+        carrier: Carrier,
+        quotas: Quotas | None = None,
     ) -> None:
         self._health = health
         self._ownership = ownership
         self._lease = lease
         self._platform = platform
         self._carrier = carrier
+        self._quotas = quotas
         self._ready = False
 
     async def run(self) -> None:
@@ -48,6 +59,7 @@ class HealthWatch:
         self._health.set("platform", not refused, "the platform refuses the key: set another one" if refused else "")
         self._input()
         self._carried()
+        self._quota()
         states = set(self._ownership.partitions().values())
         if joined and states <= {State.SERVING, State.HELD}:
             self._health.started()  # a held partition waits for an operator: a restart would not help it
@@ -79,6 +91,18 @@ class HealthWatch:
         where = ", ".join(str(partition) for partition in sorted(counts))
         detail = f"{sum(counts.values())} attempts of partitions {where}" if counts else "nothing is carried"
         self._health.set("carried", ok=True, detail=detail, blocking=False)
+
+    def _quota(self) -> None:
+        """Until when a quota of the account is used up, where that is more than a minute away."""
+        if self._quotas is None:
+            return
+        gone = {one.category: one.left() for one in (self._quotas.analyze, self._quotas.upload)}
+        told = [
+            f"{category}: used up until {datetime.fromtimestamp(time.time() + left, UTC).isoformat(timespec='seconds')}"
+            for category, left in gone.items()
+            if left > _QUOTA_TOLD_SECONDS
+        ]
+        self._health.set("quota", not told, "; ".join(told), blocking=False)
 
     def _input(self) -> None:
         """What does not make us unready, but what an operator should know."""

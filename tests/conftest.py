@@ -61,6 +61,7 @@ def topic_settings(prefix: str) -> TopicSettings:
         "finished",
         "assets",
         "handovers",
+        "ledger",
     )
     return TopicSettings(**{name: f"{prefix}.{name}" for name in names}, partitions=2)
 

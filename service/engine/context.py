@@ -10,8 +10,10 @@ from service.domain.policy import Policy
 from service.domain.result.cost import Prices
 from service.engine.records import RecordBuilder
 from service.engine.turns.gate import TurnGate
+from service.engine.turns.quota import Quotas
 from service.kafka.asset_port import AssetNotes
 from service.kafka.handover_port import Handovers
+from service.kafka.ledger_port import Ledger
 from service.kafka.ports import LiveSender, PayLease, RecordLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings
@@ -34,6 +36,7 @@ class Context:
     records: RecordBuilder
     handovers: Handovers
     uploads: TurnGate
+    quotas: Quotas
 
     @classmethod
     def of(
@@ -48,8 +51,12 @@ class Context:
         lease: PayLease,
         limits: RecordLimits,
         handovers: Handovers,
+        ledger: Ledger | None = None,
     ) -> Self:
-        """The context of these settings and clients; what follows from the settings is made here."""
+        """The context of these settings and clients; what follows from the settings is made here.
+
+        `ledger` is needed where a quota is set.
+        """
         return cls(
             settings=settings,
             policy=policy_of(settings),
@@ -64,6 +71,7 @@ class Context:
             handovers=handovers,
             # Twice as many as are sent at once: while one looks for its asset, another sends.
             uploads=TurnGate(2 * settings.platform.max_uploads),
+            quotas=Quotas(settings.quota, ledger, clock, metrics),
         )
 
     def now_ms(self) -> int:

@@ -37,7 +37,9 @@ class Engine:
     def __init__(self, context: Context) -> None:
         self._context = context
         jobs, platform = context.settings.jobs, context.settings.platform
-        self.slots = AdmissionSlots({Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates})
+        self.slots = AdmissionSlots(
+            {Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates}, context.quotas.analyze
+        )
         self._looks = TaskLooks(context)
         # Polls share their connections with creations and uploads, which must not wait behind thousands of them.
         self.poller = Poller(
@@ -117,7 +119,8 @@ class Engine:
         platform = self._context.platform
         if platform.unauthorized:
             return "unauthorized"
-        if platform.paused("analyze") > _QUOTA_SECONDS:
+        quotas = self._context.quotas
+        if max(platform.paused("analyze"), quotas.analyze.left(), quotas.upload.left()) > _QUOTA_SECONDS:
             return "quota"
         return None
 

@@ -84,6 +84,7 @@ class LiveJob:
         "expected",
         "failing_since_ms",
         "fresh",
+        "good_until",
         "hinted",
         "job",
         "loop",
@@ -108,6 +109,7 @@ class LiveJob:
         self.fresh = False  # accepted, but not durable yet: no fact may be applied
         self.work: asyncio.Task[None] | None = None  # what is under way for it
         self.slot: Slot | None = None  # the slot it holds
+        self.good_until = 0.0  # until when (monotonic) its call may be begun by the quota that came with its slot
         self.waits_for: Slot | None = None  # the slot it waits for
         self.deadline_timer: asyncio.TimerHandle | None = None
         self.retry_timer: asyncio.TimerHandle | None = None

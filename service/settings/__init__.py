@@ -24,6 +24,7 @@ from service.settings.sections import (
     LogSettings,
     PlatformSettings,
     PollSettings,
+    QuotaSettings,
     SandboxSettings,
     ShutdownSettings,
     SourceSettings,
@@ -52,6 +53,7 @@ __all__ = [
     "LogSettings",
     "PlatformSettings",
     "PollSettings",
+    "QuotaSettings",
     "SandboxSettings",
     "Settings",
     "ShutdownSettings",
@@ -77,6 +79,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     jobs: JobSettings = JobSettings()
     poll: PollSettings = PollSettings()
+    quota: QuotaSettings = QuotaSettings()
     writer: WriterSettings = WriterSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     assets: AssetSettings = AssetSettings()

@@ -74,6 +74,11 @@ class TopicSettings(Section):
         pattern=_TOPIC_NAME,
         description="Private topic: what goes on in processes that have lost its partition, and how it ends.",
     )
+    ledger: str = Field(
+        "video.analysis.ledger.v1",
+        pattern=_TOPIC_NAME,
+        description="Private topic: who may use how much of the account's quota.",
+    )
     create: bool = Field(default=False, description="Let the service create missing topics at its start.")
     partitions: int = Field(6, ge=1, le=10_000, description="Partitions of a topic when it is created.")
     replication: int = Field(1, ge=1, description="Replicas of each partition when a topic is created.")
@@ -89,7 +94,7 @@ class TopicSettings(Section):
         seen: dict[str, str] = {}
         for name in (
             "requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets",
-            "handovers",
+            "handovers", "ledger",
         ):  # fmt: skip
             variable, topic = variable_of(("topics", name)), getattr(self, name)
             if topic in seen:
@@ -237,6 +242,30 @@ class ShutdownSettings(Section):
     drain_seconds: float = Field(
         25, ge=0, description="Streams go on here for so long after SIGTERM, while others serve the partitions."
     )
+
+
+class QuotaSettings(Section):
+    """What the platform's account may do: for all processes together. Unset: as much as the platform takes."""
+
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="Analyses that are begun in a minute: streams, synchronous calls, tasks. Unset: any."
+    )
+    requests_per_day: int | None = Field(None, ge=1, description="The same in a UTC day. Unset: any.")
+    uploads_per_minute: int | None = Field(None, ge=1, description="Assets that are created in a minute. Unset: any.")
+    uploads_per_day: int | None = Field(None, ge=1, description="The same in a UTC day. Unset: any.")
+
+    @property
+    def limited(self) -> bool:
+        """Whether anything is to be shared out."""
+        return any(
+            limit is not None
+            for limit in (
+                self.requests_per_minute,
+                self.requests_per_day,
+                self.uploads_per_minute,
+                self.uploads_per_day,
+            )
+        )
 
 
 class AssetSettings(Section):

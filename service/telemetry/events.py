@@ -112,6 +112,9 @@ class LogEvent(StrEnum):
     CLAIM_LOST = "claim_lost"  # the right to an upload could not be renewed; another process may upload the same video
     ASSET_LOG_WAITS = "asset_log_waits"  # the assets topic can't be read at the moment
 
+    # Ledger
+    LEDGER_RECORD_UNREADABLE = "ledger_record_unreadable"  # a record of the ledger can't be read, it counts for nothing
+
     # Watchdog
     LOOP_BLOCKED = "loop_blocked"  # the event loop does not run; the process ends
 

@@ -208,6 +208,19 @@ class Metrics:
             ["outcome"],
             registry=r,
         )
+        # Quota
+        self.quota_granted = Counter(
+            "reelwire_quota_granted_total",
+            "Calls that the account's quota let this process make, by category",
+            ["category"],
+            registry=r,
+        )
+        self.quota_wait_seconds = Gauge(
+            "reelwire_quota_wait_seconds",
+            "Seconds that the next call of a category waits for the account's quota, as of when that was decided",
+            ["category"],
+            registry=r,
+        )
         # Process
         self.task_failures = Counter(
             "reelwire_background_task_failures_total",

@@ -91,6 +91,7 @@ def environment(kafka: KafkaSettings, topic_settings: TopicSettings) -> dict[str
         "finished",
         "assets",
         "handovers",
+        "ledger",
     )
     return {
         "REELWIRE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,

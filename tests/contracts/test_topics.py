@@ -20,16 +20,17 @@ def test_only_the_requests_topic_is_written_by_others() -> None:
     assert [role for role, topic in TOPICS.items() if topic.written_by is WrittenBy.PRODUCERS] == [Role.REQUESTS]
 
 
-def test_four_topics_are_private() -> None:
-    assert set(Role) - set(PUBLIC_ROLES) == {Role.JOBS, Role.FINISHED, Role.ASSETS, Role.HANDOVERS}
+def test_five_topics_are_private() -> None:
+    assert set(Role) - set(PUBLIC_ROLES) == {Role.JOBS, Role.FINISHED, Role.ASSETS, Role.HANDOVERS, Role.LEDGER}
 
 
 def test_state_is_compacted_and_events_are_deleted_with_time() -> None:
     assert TOPICS[Role.JOBS].cleanup_policy is CleanupPolicy.COMPACT
     assert TOPICS[Role.ASSETS].cleanup_policy is CleanupPolicy.COMPACT_AND_DELETE
-    others = set(Role) - {Role.JOBS, Role.ASSETS}
+    assert TOPICS[Role.LEDGER].cleanup_policy is CleanupPolicy.COMPACT
+    others = set(Role) - {Role.JOBS, Role.ASSETS, Role.LEDGER}
     assert {TOPICS[role].cleanup_policy for role in others} == {CleanupPolicy.DELETE}
 
 
-def test_only_the_assets_topic_may_have_another_number_of_partitions() -> None:
-    assert [role for role, topic in TOPICS.items() if not topic.same_partitions] == [Role.ASSETS]
+def test_what_is_no_partitions_own_may_have_another_number_of_partitions() -> None:
+    assert [role for role, topic in TOPICS.items() if not topic.same_partitions] == [Role.ASSETS, Role.LEDGER]

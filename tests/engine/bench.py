@@ -19,6 +19,7 @@ from service.engine.host import Engine
 from service.engine.job.job_book import JobBook
 from service.engine.live_job import LiveJob
 from service.kafka.connecting.connection import largest_record_bytes
+from service.kafka.ledger_port import Ledger
 from service.kafka.logs.asset_log import AssetLog
 from service.kafka.logs.finished import decode_finished, encode_finished
 from service.kafka.memory import MemoryLog, MemorySender, MemoryTail, MemoryWriter
@@ -157,6 +158,7 @@ class Bench:
         log: TailedLog | None = None,
         notes: MemoryNotes | None = None,
         instance: str = "here",
+        ledger: Ledger | None = None,
         **sections: Any,
     ) -> None:
         self.settings = load_settings(platform=platform_settings or {}, **sections)
@@ -179,6 +181,7 @@ class Bench:
             lease=self.lease,
             limits=self.limits,
             handovers=MemoryHandovers(self.notes, instance),
+            ledger=ledger,
         )
         self.engine = Engine(self.context)
         self.sender.right = right = CarriersFirst(self.lease)

@@ -134,7 +134,7 @@ class Actions:
 
         def granted() -> None:
             live.waits_for = None
-            live.slot = slot
+            self._hold(live, slot)
             again.set()
 
         live.waits_for = slot
@@ -154,8 +154,12 @@ class Actions:
         self.give_back_slot(live)
         if not self._slots.try_take(slot):
             return False
-        live.slot = slot
+        self._hold(live, slot)
         return True
+
+    def _hold(self, live: LiveJob, slot: Slot) -> None:
+        live.slot = slot
+        live.good_until = self._context.quotas.analyze.good_until
 
     def give_back_slot(self, live: LiveJob) -> None:
         """Return the slot that the job holds, if any."""
@@ -167,7 +171,7 @@ class Actions:
     def _wait_slot(self, live: LiveJob, slot: Slot) -> None:
         def granted() -> None:
             live.waits_for = None
-            live.slot = slot
+            self._hold(live, slot)
             failpoint(Point.BEFORE_CLAIM)
             live.report(SlotGranted())
 

@@ -6,13 +6,18 @@ from collections.abc import Callable, Hashable
 
 from service.domain.change import Slot
 from service.domain.shares.turns import Line, Turns
+from service.engine.turns.quota import Quota
 
 
 class AdmissionSlots:
     """Counts the slots that are taken. One per process; every call is on the event loop."""
 
-    def __init__(self, limits: dict[Slot, int]) -> None:
+    def __init__(self, limits: dict[Slot, int], quota: Quota | None = None) -> None:
+        """A slot is given with one call of `quota`."""
         self._limits = limits
+        self._quota = quota
+        if quota is not None and quota.limited:
+            quota.on_grant = self._serve_all
         self._taken = dict.fromkeys(limits, 0)
         self._turns: dict[Slot, Turns[Hashable]] = {slot: Turns() for slot in limits}
         self._granted: dict[Slot, dict[Hashable, Callable[[], None]]] = {slot: {} for slot in limits}
@@ -38,8 +43,10 @@ class AdmissionSlots:
         return self._taken[slot]
 
     def try_take(self, slot: Slot) -> bool:
-        """Take a slot if one is free and nobody waits for it."""
+        """Take a slot, with a call of the quota, if one is free and nobody waits for it."""
         if self.closed or len(self._turns[slot]) or self._taken[slot] >= self._limits[slot]:
+            return False
+        if self._quota is not None and not self._quota.take():
             return False
         self._taken[slot] += 1
         return True
@@ -71,11 +78,17 @@ class AdmissionSlots:
     def resume(self) -> None:
         """Give slots again, to those who wait first."""
         self._paused = False
+        self._serve_all()
+
+    def _serve_all(self) -> None:
         for slot in self._turns:
             self._serve(slot)
 
     def _serve(self, slot: Slot) -> None:
         turns, waiting = self._turns[slot], self._granted[slot]
-        while not self.closed and self._taken[slot] < self._limits[slot] and (who := turns.next()) is not None:
+        while len(turns) and not self.closed and self._taken[slot] < self._limits[slot]:
+            if self._quota is not None and not self._quota.take(len(turns)):
+                return  # called again when there is a grant
+            who = turns.next()
             self._taken[slot] += 1
             waiting.pop(who)()

@@ -116,6 +116,7 @@ class AssetUpload:
                     if found is not None:
                         return found, True
                     await lease_held(self._live, self._context)
+                    await self._context.quotas.upload.wait(self._live.line)
                     if not self.claim.held():
                         raise ClaimOver
                     failpoint(Point.BEFORE_UPLOAD)

@@ -81,6 +81,32 @@ async def _sleep(live: LiveJob, seconds: float) -> None:
         live.cut_short = None
 
 
+async def quota_held(live: LiveJob, context: Context) -> None:
+    """Wait until the account's quota lets this analysis begin; return early when the job is to be canceled.
+
+    The call came with the slot, unless that was too long ago or was used: then another one is waited for.
+    """
+    quota = context.quotas.analyze
+    while quota.limited and not live.canceling():
+        good_until, live.good_until = live.good_until, 0.0
+        if context.clock.monotonic() <= good_until:
+            return
+        await live.without_slot(_granted(live, context))
+        live.good_until = max(live.good_until, quota.good_until)
+
+
+async def _granted(live: LiveJob, context: Context) -> None:
+    wake = live.cut_short = asyncio.Event()
+    canceled = asyncio.create_task(wake.wait())
+    granted = asyncio.create_task(context.quotas.analyze.wait(live.line))
+    try:
+        await asyncio.wait((canceled, granted), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        live.cut_short = None
+        canceled.cancel()
+        granted.cancel()
+
+
 async def lease_held(live: LiveJob, context: Context, *, take_again: bool = True) -> None:
     """Wait, without a slot, until this process may pay: it is taken for alive, and no partition of it is in doubt."""
     if not context.lease.may_pay():

@@ -18,7 +18,7 @@ from service.domain.facts import (
     StreamOpened,
 )
 from service.engine.work.analysis import analysis_call, gate_closed
-from service.engine.work.call_retry import lease_held
+from service.engine.work.call_retry import lease_held, quota_held
 from service.engine.work.failures import failure_of
 from service.engine.work.fragments import Fragments, TooMuchText, Undelivered
 from service.kafka.ports import LeaseLost
@@ -41,6 +41,7 @@ async def run_stream(live: LiveJob, context: Context) -> None:
         if closed is not None:
             live.report(AnalysisFailed(closed))
             return
+        await quota_held(live, context)
         live.begun = True  # from here on there may be a fragment
         await fragments.prove()
         with context.metrics.streams.track_inprogress():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.domain.facts import AnalysisEnded, AnalysisFailed
 from service.engine.work.analysis import analysis_call, gate_closed, outcome_of
-from service.engine.work.call_retry import lease_held
+from service.engine.work.call_retry import lease_held, quota_held
 from service.engine.work.failures import failure_of
 from service.platform.errors import PlatformError
 
@@ -23,6 +23,7 @@ async def run_sync(live: LiveJob, context: Context) -> None:
     if closed is not None:
         live.report(AnalysisFailed(closed))
         return
+    await quota_held(live, context)
     live.begun = True
     try:
         with context.metrics.streams.track_inprogress():

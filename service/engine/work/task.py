@@ -8,7 +8,7 @@ from service.domain.facts import TaskCanceled, TaskMade, TaskNotMade
 from service.domain.identity import attempt_id
 from service.domain.tasks import TASK_IN_DOUBT
 from service.engine.work.analysis import analysis_call, gate_closed
-from service.engine.work.call_retry import CallRetry, lease_held, pause
+from service.engine.work.call_retry import CallRetry, lease_held, pause, quota_held
 from service.engine.work.failures import failure_of
 from service.failpoints import Point, failpoint
 from service.platform.errors import Conflict, PlatformError, Rejected, SearchIncomplete
@@ -64,6 +64,7 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
                     return
                 continue
             await lease_held(live, context)
+            await quota_held(live, context)
             if live.canceling():
                 continue
             posted = True

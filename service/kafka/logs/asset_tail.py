@@ -69,9 +69,12 @@ class AssetTail:
         supervisor: Supervisor,
         on_record: OnRecord,
         on_beginnings: OnBeginnings,
+        *,
+        topic: str | None = None,
     ) -> None:
+        """`topic`: another one than the assets topic, to be followed in the same way."""
         self._settings = settings
-        self._topic = settings.topics.assets
+        self._topic = topic or settings.topics.assets
         self._sender = sender
         self._clock = clock
         self._supervisor = supervisor
@@ -87,7 +90,7 @@ class AssetTail:
         self.partitions = 0
 
     def start(self) -> None:
-        self._tasks.append(self._supervisor.keep("asset log", self._run))
+        self._tasks.append(self._supervisor.keep(f"reader of {self._topic}", self._run))
 
     async def close(self) -> None:
         for task in reversed(self._tasks):
@@ -145,7 +148,7 @@ class AssetTail:
         self.partitions = len(places)
         if self._unseen is None:
             self._unseen = {where.partition for where in places}
-            self._tasks.append(self._supervisor.once("asset log marker", self._mark))
+            self._tasks.append(self._supervisor.once(f"marker in {self._topic}", self._mark))
         return places
 
     async def _mark(self) -> None:
@@ -170,7 +173,7 @@ class AssetTail:
                     offset=record.offset,
                     last_offset=record.last_offset,
                     reason=record.reason,
-                    consequence="videos whose note is there are uploaded again",
+                    consequence="what is noted there is not known here",
                 )
             elif record.key == self._marker_key:
                 if self._unseen is not None:

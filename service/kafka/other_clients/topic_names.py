@@ -18,7 +18,7 @@ _BEGIN = b"\x00reelwire-topics/1\x00"
 _ROLES = ("requests", "fragments", "completions", "progress", "dead_letters", "jobs", "finished", "assets")
 
 _BEGIN_LATER = b"\x00reelwire-later-topics/1\x00"
-_LATER_ROLES = ("handovers",)
+_LATER_ROLES = ("handovers", "ledger")
 """Told in front of `_BEGIN`, where processes of the first version do not look: they refuse a role they do not know."""
 
 

@@ -32,6 +32,7 @@ _IF_TOO_SMALL = {
     Role.FINISHED: "the end of a request may not be noted",
     Role.ASSETS: "an uploaded video may not be noted",
     Role.HANDOVERS: "a result is handed over in more parts",
+    Role.LEDGER: "the quota of the account may not be shared out",
 }
 
 
@@ -156,6 +157,14 @@ def _own_configs(settings: Settings, role: Role) -> dict[str, str]:
             return {"retention.ms": _ms(settings.jobs.dedup_hours)}
         case Role.HANDOVERS:
             return {"retention.ms": str(_DAY_MS), "segment.ms": "3600000"}
+        case Role.LEDGER:
+            # The order of this log is what counts, so is its time: the broker's. What is young must stay whole.
+            return {
+                "message.timestamp.type": "LogAppendTime",
+                "segment.bytes": str(16 * _MIB),
+                "min.compaction.lag.ms": "600000",
+                "max.compaction.lag.ms": "3600000",
+            }
         case Role.ASSETS:
             return {
                 "retention.ms": _ms(settings.assets.reuse_hours),

@@ -19,7 +19,7 @@ def batch_options(topics: TopicSettings, limits: TopicLimits, compression: Compr
     """
     written = (
         topics.fragments, topics.completions, topics.progress, topics.dead_letters, topics.jobs, topics.finished,
-        topics.assets, topics.handovers,
+        topics.assets, topics.handovers, topics.ledger,
     )  # fmt: skip
     smallest = limits.smallest(written)
     return {

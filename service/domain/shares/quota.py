@@ -1,0 +1,120 @@
+"""The quota of the account, decided in the order of the ledger: who asks for how much, and when that is granted.
+
+Every process folds the same asks in the same order with the same times (those of the log), so all agree on every
+grant without another word. An ask carries the limits it is decided by: processes whose settings differ for the time
+of a deployment still agree. Times are whole milliseconds of the log.
+
+A quarter of a minute's quota may be used at once. Beyond it grants are spread just as far as the quota lasts, so that
+the next one is never far away: whoever is most urgent by then gets it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+DAY_MS: Final = 86_400_000
+WINDOW_MS: Final = 61_000
+"""A minute, and the time by which a call may come later to the platform than its grant says."""
+_AT_ONCE_SHARE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Asks for `count` calls of a category. A limit that is None does not exist."""
+
+    id: str
+    category: str
+    count: int
+    per_window: int | None
+    per_day: int | None = None
+    window_ms: int = WINDOW_MS
+
+
+class Account:
+    """What was granted lately. Folding one more ask costs time in proportion to the grants of the last minute."""
+
+    def __init__(self) -> None:
+        self._now_ms = 0
+        self._categories: dict[str, _Granted] = {}
+
+    def ask(self, ask: Ask, at_ms: int) -> int:
+        """Fold an ask that the log has at `at_ms`; from when on (milliseconds of the log) its calls may be made."""
+        self._now_ms = max(self._now_ms, at_ms)
+        granted = self._categories.setdefault(ask.category, _Granted())
+        return granted.grant(ask, self._now_ms)
+
+    def used_today(self, category: str, at_ms: int) -> int:
+        """What was granted for the UTC day of `at_ms`."""
+        granted = self._categories.get(category)
+        return 0 if granted is None else granted.days.get(at_ms // DAY_MS, 0)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything, as JSON: whoever begins with it decides the same from here on."""
+        return {"now": self._now_ms, "categories": {name: one.snapshot() for name, one in self._categories.items()}}
+
+    @classmethod
+    def restored(cls, snapshot: Mapping[str, Any]) -> Self:
+        """Begin with a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for what is none."""
+        account = cls()
+        account._now_ms = int(snapshot["now"])
+        account._categories = {str(name): _Granted.restored(one) for name, one in snapshot["categories"].items()}
+        return account
+
+
+class _Granted:
+    """The grants of one category, oldest first."""
+
+    def __init__(self) -> None:
+        self.window: deque[tuple[int, int]] = deque()
+        self.days: dict[int, int] = {}
+
+    def grant(self, ask: Ask, now_ms: int) -> int:
+        at_ms = max(now_ms, self.window[-1][0]) if self.window else now_ms
+        count = max(1, ask.count)
+        if ask.per_window is not None:
+            count = min(count, max(1, ask.per_window))
+        if ask.per_day is not None:
+            count = min(count, max(1, ask.per_day))
+            while self.days.get(at_ms // DAY_MS, 0) + count > max(1, ask.per_day):
+                at_ms = (at_ms // DAY_MS + 1) * DAY_MS
+        if ask.per_window is not None:
+            at_ms = self._paced(at_ms, count, max(1, ask.per_window), ask.window_ms)
+        self.window.append((at_ms, count))
+        self.days = {day: used for day, used in self.days.items() if day >= now_ms // DAY_MS}
+        self.days[at_ms // DAY_MS] = self.days.get(at_ms // DAY_MS, 0) + count
+        return at_ms
+
+    def _paced(self, at_ms: int, count: int, limit: int, window_ms: int) -> int:
+        self._forget(at_ms - window_ms)
+        used = sum(granted for _, granted in self.window)
+        if self.window and used >= max(1, limit // _AT_ONCE_SHARE):
+            # The smallest even distance with which the quota never runs out: the j-th grant that ends frees as much.
+            last_ms, left, apart_ms = self.window[-1][0], limit - used, 0
+            for granted_ms, granted in self.window:
+                left += granted
+                apart_ms = max(apart_ms, -(-(granted_ms + window_ms - last_ms) * count // max(left, 1)))
+            at_ms = max(at_ms, last_ms + apart_ms)
+            self._forget(at_ms - window_ms)
+            used = sum(granted for _, granted in self.window)
+        while used + count > limit:
+            oldest_ms, freed = self.window.popleft()
+            used -= freed
+            at_ms = max(at_ms, oldest_ms + window_ms)
+        return at_ms
+
+    def _forget(self, until_ms: int) -> None:
+        while self.window and self.window[0][0] <= until_ms:
+            self.window.popleft()
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"window": list(self.window), "days": list(self.days.items())}
+
+    @classmethod
+    def restored(cls, snapshot: Mapping[str, Any]) -> Self:
+        granted = cls()
+        granted.window = deque((int(at), int(count)) for at, count in snapshot["window"])
+        granted.days = {int(day): int(used) for day, used in snapshot["days"]}
+        return granted

@@ -1,0 +1,129 @@
+"""The quota of the account in this process: who waits is asked for, and each grant goes to whose turn it is then.
+
+Nothing here costs anything while no quota is set: a call passes at once, and the ledger is not even opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from service.clock import Clock
+from service.domain.shares.turns import Line, Turns
+from service.kafka.ledger_port import Grant, Ledger, QuotaCategory
+from service.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from service.settings import QuotaSettings
+
+_AGAIN_SECONDS = 1.0
+_CLAIM_SECONDS = 0.3
+"""By so much a call may come later than its grant was taken: its claim is made durable first."""
+_GRANTS_A_MINUTE = 600
+"""Above so many calls a minute, several are asked for at once."""
+
+
+class Quota:
+    """The grants of one category. `ledger` None: as many as anybody wants."""
+
+    def __init__(
+        self, category: QuotaCategory, per_minute: int | None, ledger: Ledger | None, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._granted_total = metrics.quota_granted.labels(category)
+        self._wait_gauge = metrics.quota_wait_seconds.labels(category)
+        self.category = category
+        self._most = max(1, (per_minute or _GRANTS_A_MINUTE) // _GRANTS_A_MINUTE)
+        self._ledger = ledger
+        self._clock = clock
+        self._turns: Turns[asyncio.Future[None]] = Turns()
+        self._grants = 0
+        self._grant = Grant(0.0, 0.0)
+        self._asked = False
+        self._wanted = 0
+        self.on_grant: Callable[[], None] = lambda: None
+        """Called when there is a grant: take it, or leave it to those who `wait`."""
+
+    def __repr__(self) -> str:
+        if self._ledger is None:
+            return f"<Quota {self.category}: unlimited>"
+        return f"<Quota {self.category}: {self._grants} granted, {len(self._turns)} waiting, {self.left():.1f} s>"
+
+    @property
+    def limited(self) -> bool:
+        """Whether calls have to be asked for."""
+        return self._ledger is not None
+
+    def left(self) -> float:
+        """Seconds until the next grant, as far as it is known; 0 when nobody waits for one."""
+        return max(0.0, self._grant.opens_at - self._clock.monotonic())
+
+    @property
+    def good_until(self) -> float:
+        """Until when (monotonic seconds) a call may be begun for the grant that was taken last."""
+        return self._grant.good_until + _CLAIM_SECONDS
+
+    def take(self, waiting: int = 1) -> bool:
+        """Take one grant, if there is one. Else ask for some: `waiting` are wanted, `on_grant` says when."""
+        if self._ledger is None:
+            return True
+        if self._grants and self._clock.monotonic() <= self._grant.good_until:
+            self._grants -= 1
+            self._granted_total.inc()
+            return True
+        self._ask(waiting + len(self._turns))
+        return False
+
+    async def wait(self, line: Line) -> None:
+        """Wait for a grant, and take it. At once when there is no quota."""
+        if not len(self._turns) and self.take():
+            return
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns.add(granted, line)
+        self._ask(len(self._turns))
+        try:
+            await granted
+        except asyncio.CancelledError:
+            self._turns.remove(granted)
+            raise
+
+    def _ask(self, waiting: int) -> None:
+        """One ask is under way at a time: those of all processes take turns in the log."""
+        if self._asked or self._ledger is None:
+            return
+        self._asked = True
+        self._wanted = max(1, min(waiting, self._most))
+        self._ledger.ask(self.category, self._wanted).add_done_callback(self._answered)
+
+    def _answered(self, answer: asyncio.Future[Grant]) -> None:
+        loop = asyncio.get_running_loop()
+        if answer.cancelled() or answer.exception() is not None:
+            loop.call_later(_AGAIN_SECONDS, self._granted, 0)
+            return
+        self._grant = answer.result()
+        seconds = self.left()
+        self._wait_gauge.set(seconds)
+        if seconds > 0:
+            loop.call_later(seconds, self._granted, self._wanted)
+        else:
+            self._granted(self._wanted)
+
+    def _granted(self, count: int) -> None:
+        self._asked = False
+        self._grants = count
+        self._wait_gauge.set(0)
+        self.on_grant()
+        while len(self._turns) and self.take(0):
+            granted = self._turns.next()
+            if granted is not None and not granted.done():
+                granted.set_result(None)
+
+
+class Quotas:
+    """The quota of each category: of analyses, and of uploads."""
+
+    def __init__(self, settings: QuotaSettings, ledger: Ledger | None, clock: Clock, metrics: Metrics) -> None:
+        analyze = (settings.requests_per_minute, settings.requests_per_day)
+        upload = (settings.uploads_per_minute, settings.uploads_per_day)
+        self.analyze = Quota("analyze", analyze[0], ledger if any(analyze) else None, clock, metrics)
+        self.upload = Quota("upload", upload[0], ledger if any(upload) else None, clock, metrics)

@@ -1,0 +1,70 @@
+"""Folds the records of the ledger in the order of the log. Pure: reading and writing are in `log.py`."""
+
+from __future__ import annotations
+
+import structlog
+
+from service.domain.shares.quota import Account, Ask
+from service.kafka.ledger.records import (
+    ASK_KEY,
+    SNAPSHOT_KEY,
+    UnreadableLedgerRecord,
+    read_ask,
+    read_snapshot,
+)
+from service.kafka.ports import InRecord
+from service.telemetry.events import LogEvent
+
+log = structlog.get_logger()
+
+SNAPSHOT_EVERY = 100
+"""So many asks after the last snapshot, or the first one a minute after it, whoever has asked writes the next."""
+SNAPSHOT_EVERY_MS = 60_000
+
+
+class LedgerBook:
+    """What the ledger says so far. A process that begins later comes to the same by the last snapshot."""
+
+    def __init__(self) -> None:
+        self.account = Account()
+        self.next = 0  # the offset behind the last ask that is in the account
+        self._unfounded: list[tuple[int, Ask, int]] | None = []
+        """The asks since the beginning, until the first snapshot: others before them may have been compacted away."""
+        self._since_snapshot = 0
+        self._snapshot_ms = 0
+
+    def __repr__(self) -> str:
+        return f"<LedgerBook to {self.next}>"
+
+    def fold(self, record: InRecord) -> tuple[str, int] | None:
+        """Take the next record. For an ask: its id, and from when on (milliseconds of the log) it is granted."""
+        try:
+            if record.key == SNAPSHOT_KEY:
+                self._begin_with(*read_snapshot(record.value))
+                self._since_snapshot, self._snapshot_ms = 0, record.timestamp_ms
+            elif record.key == ASK_KEY and record.offset >= self.next:
+                ask = read_ask(record.value)
+                granted_ms = self.account.ask(ask, record.timestamp_ms)
+                self.next = record.offset + 1
+                self._since_snapshot += 1
+                if self._unfounded is not None:
+                    self._unfounded.append((record.offset, ask, record.timestamp_ms))
+                return ask.id, granted_ms
+        except UnreadableLedgerRecord as error:
+            log.error(LogEvent.LEDGER_RECORD_UNREADABLE, offset=record.offset, reason=str(error))
+        return None
+
+    def _begin_with(self, account: Account, before: int) -> None:
+        """The first snapshot is the truth, and what was asked since then is folded once more; all others we know."""
+        if self._unfounded is None:
+            return
+        later = [(offset, ask, at_ms) for offset, ask, at_ms in self._unfounded if offset >= before]
+        self._unfounded = None
+        self.account, self.next = account, before
+        for offset, ask, at_ms in later:
+            account.ask(ask, at_ms)
+            self.next = offset + 1
+
+    def snapshot_due(self, now_ms: int) -> bool:
+        """Whether the process whose ask was folded last is to write a snapshot; `now_ms` is the time of that ask."""
+        return self._since_snapshot >= SNAPSHOT_EVERY or now_ms - self._snapshot_ms >= SNAPSHOT_EVERY_MS

@@ -1,0 +1,131 @@
+"""The ledger topic of a process: asks are appended, read back, and decided where all processes decide them alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+from uuid import uuid4
+
+from service.clock import Clock
+from service.domain.shares.quota import WINDOW_MS, Ask
+from service.kafka.ledger.book import LedgerBook
+from service.kafka.ledger.records import PARTITION, ask_record, snapshot_record
+from service.kafka.ledger_port import Grant, QuotaCategory
+from service.kafka.logs.asset_tail import AssetTail
+from service.kafka.ports import DeliveryFailed, InRecord, RecordPosition
+from service.kafka.topics.record_limits import TopicLimits
+from service.kafka.writing.futures import consume, fail
+from service.kafka.writing.sender import IdempotentSender
+from service.settings import Settings
+from service.supervision import Supervisor
+from service.telemetry.metrics import Metrics
+
+GOOD_SECONDS = 0.5
+"""A grant that is not used for so long is left: used later, it might fall into another minute of the platform's."""
+_LAGS = 16
+
+
+class _Always:
+    """Asks need no lease: one that nobody uses costs a part of the quota at most."""
+
+    def alive(self) -> bool:
+        return True
+
+    def may_send(self, partition: int) -> bool:
+        return True
+
+
+class LedgerLog:
+    """Implements `Ledger`. Made only where a quota is set; `start` it once."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock,
+        supervisor: Supervisor,
+        limits: TopicLimits | None = None,
+        window_ms: int = WINDOW_MS,
+    ) -> None:
+        self._quota = settings.quota
+        self._topic = settings.topics.ledger
+        self._clock = clock
+        self._window_ms = window_ms
+        always = _Always()
+        self._sender = IdempotentSender(
+            settings=settings,
+            metrics=metrics,
+            clock=clock,
+            lease=always,
+            limits=limits,
+            supervisor=supervisor,
+            topics=[self._topic],
+        )
+        self.book = LedgerBook()
+        """What the ledger says so far; read by others, folded here."""
+        self._lags: deque[float] = deque(maxlen=_LAGS)
+        self._asked: dict[str, asyncio.Future[Grant]] = {}
+        self._tail = AssetTail(settings, self._sender, clock, supervisor, self._take, lambda _: None, topic=self._topic)
+
+    def __repr__(self) -> str:
+        return f"<LedgerLog {self.book!r}, {len(self._asked)} asked>"
+
+    async def start(self) -> None:
+        """Connect, and begin to read. Raises `ProducerFailed` within the call limit."""
+        await self._sender.start()
+        self._tail.start()
+
+    async def close(self) -> None:
+        """Stop reading and disconnect. Never raises."""
+        await self._tail.close()
+        await self._sender.close()
+
+    def ask(self, category: QuotaCategory, count: int) -> asyncio.Future[Grant]:
+        future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+        consume(future)
+        quota = self._quota
+        per_window, per_day = (
+            (quota.requests_per_minute, quota.requests_per_day)
+            if category == "analyze"
+            else (quota.uploads_per_minute, quota.uploads_per_day)
+        )
+        ask = Ask(uuid4().hex, category, count, per_window, per_day, self._window_ms)
+        self._asked[ask.id] = future
+        self._sender.send(ask_record(self._topic, ask)).add_done_callback(partial(self._sent, ask.id))
+        return future
+
+    def _sent(self, ask_id: str, sent: asyncio.Future[RecordPosition]) -> None:
+        error = None if sent.cancelled() else sent.exception()
+        if sent.cancelled() or error is not None:
+            future = self._asked.pop(ask_id, None)
+            if future is not None:
+                fail(future, DeliveryFailed("an ask for quota was not delivered"))
+
+    def _take(self, record: InRecord, _: float | None) -> None:
+        if record.partition != PARTITION:
+            return
+        decided = self.book.fold(record)
+        if decided is None:
+            return
+        ask_id, granted_ms = decided
+        future = self._asked.pop(ask_id, None)
+        if future is None:
+            return
+        if not future.done():
+            opens_at = granted_ms / 1000 + self._ahead(record)
+            future.set_result(Grant(opens_at, opens_at + GOOD_SECONDS))
+        if self._tail.ready.is_set() and self.book.snapshot_due(record.timestamp_ms):
+            self._sender.send(snapshot_record(self._topic, self.book.account, self.book.next)).add_done_callback(_seen)
+
+    def _ahead(self, record: InRecord) -> float:
+        """How far our clock is ahead of the log's: as the fastest of our last asks tells, the others came late."""
+        self._lags.append(self._clock.monotonic() - record.timestamp_ms / 1000)
+        return min(self._lags)
+
+
+def _seen(sent: asyncio.Future[RecordPosition]) -> None:
+    """A snapshot that was not delivered is written by whoever asks next."""
+    if not sent.cancelled():
+        sent.exception()

@@ -1,0 +1,80 @@
+"""The records of the ledger: asks, and snapshots of what the asks before them come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from service.domain.shares.quota import Account, Ask
+from service.kafka.ports import OutRecord
+
+ASK_KEY: Final = b"ask"
+"""One key for all asks: compaction leaves what is younger than `min.compaction.lag.ms`, which is all that is needed."""
+SNAPSHOT_KEY: Final = b"snapshot"
+PARTITION: Final = 0
+_VERSION: Final = 1
+
+
+class UnreadableLedgerRecord(ValueError):
+    """A record of the ledger has an unknown version or is damaged."""
+
+
+def ask_record(topic: str, ask: Ask) -> OutRecord:
+    """An ask; the log gives it its time and its place."""
+    members = {
+        "v": _VERSION,
+        "id": ask.id,
+        "category": ask.category,
+        "count": ask.count,
+        "per_window": ask.per_window,
+        "per_day": ask.per_day,
+        "window_ms": ask.window_ms,
+    }
+    return OutRecord(topic, PARTITION, ASK_KEY, orjson.dumps(members))
+
+
+def snapshot_record(topic: str, account: Account, before: int) -> OutRecord:
+    """The account as all asks in front of offset `before` make it."""
+    value = orjson.dumps({"v": _VERSION, "before": before, "account": account.snapshot()})
+    return OutRecord(topic, PARTITION, SNAPSHOT_KEY, value)
+
+
+def read_ask(value: bytes | None) -> Ask:
+    """Raises `UnreadableLedgerRecord`."""
+    members = _members(value)
+    try:
+        return Ask(
+            id=str(members["id"]),
+            category=str(members["category"]),
+            count=int(members["count"]),
+            per_window=_limit(members["per_window"]),
+            per_day=_limit(members["per_day"]),
+            window_ms=int(members["window_ms"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableLedgerRecord("an ask of the ledger has not the members that it should have") from error
+
+
+def read_snapshot(value: bytes | None) -> tuple[Account, int]:
+    """The account, and the offset at which the asks begin that are not in it. Raises `UnreadableLedgerRecord`."""
+    members = _members(value)
+    try:
+        return Account.restored(members["account"]), int(members["before"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableLedgerRecord("a snapshot of the ledger has not the members that it should have") from error
+
+
+def _members(value: bytes | None) -> Mapping[str, Any]:
+    try:
+        members = orjson.loads(value or b"")
+    except ValueError as error:
+        raise UnreadableLedgerRecord("a record of the ledger is no JSON") from error
+    if not isinstance(members, dict) or members.get("v") != _VERSION:
+        raise UnreadableLedgerRecord("a record of the ledger is of a version that this program does not know")
+    return members
+
+
+def _limit(value: object) -> int | None:
+    return None if value is None else int(str(value))

@@ -1,0 +1,86 @@
+"""The records of the ledger in the order of the log: whoever begins later decides the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.domain.shares.quota import Ask
+from service.kafka.ledger.book import SNAPSHOT_EVERY, SNAPSHOT_EVERY_MS, LedgerBook
+from service.kafka.ledger.records import PARTITION, ask_record, snapshot_record
+from service.kafka.ports import InRecord, OutRecord
+
+pytestmark = pytest.mark.unit
+
+TOPIC = "ledger"
+
+
+class Log:
+    """A partition in memory whose records have the times that they are given."""
+
+    def __init__(self) -> None:
+        self.records: list[InRecord] = []
+
+    def append(self, record: OutRecord, at_ms: int) -> InRecord:
+        placed = InRecord(TOPIC, PARTITION, len(self.records), at_ms, record.key, record.value, ())
+        self.records.append(placed)
+        return placed
+
+
+def ask(number: int, count: int = 1) -> OutRecord:
+    return ask_record(TOPIC, Ask(str(number), "analyze", count, 60, 10_000))
+
+
+@pytest.mark.parametrize("asked_meanwhile", [0, 1, 7])
+def test_a_process_that_begins_later_decides_like_all_others(asked_meanwhile: int) -> None:
+    log, first = Log(), LedgerBook()
+    for number in range(50):
+        first.fold(log.append(ask(number), number * 700))
+    snapshot = snapshot_record(TOPIC, first.account, first.next)
+    for number in range(50, 50 + asked_meanwhile):
+        first.fold(log.append(ask(number), 35_000))
+    first.fold(log.append(snapshot, 35_000))
+    later = LedgerBook()
+    for record in log.records[40:]:  # the beginning was compacted away
+        later.fold(record)
+    for number in range(60, 160):
+        record = log.append(ask(number), number * 700)
+        assert first.fold(record) == later.fold(record)
+
+
+def test_a_snapshot_that_was_overtaken_changes_nothing() -> None:
+    log, book, other = Log(), LedgerBook(), LedgerBook()
+    for number in range(10):
+        record = log.append(ask(number), 0)
+        book.fold(record)
+        other.fold(record)
+    snapshot = snapshot_record(TOPIC, book.account, book.next)
+    for number in range(10, 20):
+        record = log.append(ask(number), 0)
+        assert book.fold(record) == other.fold(record)
+    book.fold(log.append(snapshot, 0))
+    record = log.append(ask(20), 0)
+    assert book.fold(record) == other.fold(record)
+
+
+@pytest.mark.parametrize(
+    "value", [None, b"", b"[]", b'{"v": 2}', b'{"v": 1}', b'{"v": 1, "before": 3, "account": []}', b"\xff"]
+)
+@pytest.mark.parametrize("key", [b"ask", b"snapshot"])
+def test_a_damaged_record_counts_for_nothing(key: bytes, value: bytes | None) -> None:
+    log, book = Log(), LedgerBook()
+    book.fold(log.append(ask(0), 0))
+    before = book.account.snapshot()
+    assert book.fold(log.append(OutRecord(TOPIC, PARTITION, key, value), 0)) is None
+    assert book.account.snapshot() == before
+
+
+def test_a_snapshot_is_due_after_many_asks_or_a_minute() -> None:
+    log, book = Log(), LedgerBook()
+    book.fold(log.append(ask(0), SNAPSHOT_EVERY_MS))
+    assert book.snapshot_due(SNAPSHOT_EVERY_MS)
+    book.fold(log.append(snapshot_record(TOPIC, book.account, book.next), SNAPSHOT_EVERY_MS))
+    assert not book.snapshot_due(SNAPSHOT_EVERY_MS + 1)
+    assert book.snapshot_due(2 * SNAPSHOT_EVERY_MS)
+    for number in range(SNAPSHOT_EVERY):
+        book.fold(log.append(ask(number), SNAPSHOT_EVERY_MS + 1))
+    assert book.snapshot_due(SNAPSHOT_EVERY_MS + 1)
