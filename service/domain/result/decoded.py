@@ -51,7 +51,7 @@ def _salvaged(text: str, opening: str) -> Decoded | None:
     except (ValueError, RecursionError):
         return None
     before, after = text[:begin].strip(), text[end:].strip()
-    if after and not after.strip("\"]},"):
+    if after and not after.strip('"]},'):
         return None  # ends of something that was begun elsewhere: the value is a damaged part of it
     passed = [where for where, rest in (("before", before), ("after", after)) if rest]
     what = (
