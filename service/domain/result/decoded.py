@@ -51,6 +51,8 @@ def _salvaged(text: str, opening: str) -> Decoded | None:
     except (ValueError, RecursionError):
         return None
     before, after = text[:begin].strip(), text[end:].strip()
+    if after and not after.strip('"]},'):
+        return None  # ends of something that was begun elsewhere: the value is a damaged part of it
     passed = [where for where, rest in (("before", before), ("after", after)) if rest]
     what = (
         f"text {' and '.join(passed)} the JSON was passed over" if passed else "control characters were taken as text"
