@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _STATUSES = ("queued", "pending", "processing")
-_PAGES_PER_SECOND = 20.0
+_PAGES_PER_SECOND = 15.0
 
 
 class TaskListReader:
