@@ -14,17 +14,16 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings import SettingsError as SourceError
 
 from service.errors import SettingsError
+from service.settings.account import CostSettings, QuotaSettings
 from service.settings.kafka import KafkaSettings
 from service.settings.secrets import remember_secrets
 from service.settings.sections import (
     AssetSettings,
-    CostSettings,
     HttpSettings,
     JobSettings,
     LogSettings,
     PlatformSettings,
     PollSettings,
-    QuotaSettings,
     SandboxSettings,
     ShutdownSettings,
     SourceSettings,

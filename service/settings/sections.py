@@ -244,30 +244,6 @@ class ShutdownSettings(Section):
     )
 
 
-class QuotaSettings(Section):
-    """What the platform's account may do: for all processes together. Unset: as much as the platform takes."""
-
-    requests_per_minute: int | None = Field(
-        None, ge=1, description="Analyses that are begun in a minute: streams, synchronous calls, tasks. Unset: any."
-    )
-    requests_per_day: int | None = Field(None, ge=1, description="The same in a UTC day. Unset: any.")
-    uploads_per_minute: int | None = Field(None, ge=1, description="Assets that are created in a minute. Unset: any.")
-    uploads_per_day: int | None = Field(None, ge=1, description="The same in a UTC day. Unset: any.")
-
-    @property
-    def limited(self) -> bool:
-        """Whether anything is to be shared out."""
-        return any(
-            limit is not None
-            for limit in (
-                self.requests_per_minute,
-                self.requests_per_day,
-                self.uploads_per_minute,
-                self.uploads_per_day,
-            )
-        )
-
-
 class AssetSettings(Section):
     """Reuse of uploaded videos."""
 
@@ -337,16 +313,6 @@ class WebhookSettings(Section):
     def configured(self) -> bool:
         """Whether webhooks are taken at all."""
         return self.secret is not None or self.secret_file is not None
-
-
-class CostSettings(Section):
-    """What the platform charges, for `usage.estimated_cost` of completions. Without prices nothing is estimated."""
-
-    per_minute: float | None = Field(None, ge=0, description="Price of a minute of analysed video.")
-    per_1000_output_tokens: float | None = Field(None, ge=0, description="Price of 1,000 tokens of generated text.")
-    currency: str | None = Field(
-        None, min_length=1, max_length=16, description="Currency of the prices, such as USD; told beside each cost."
-    )
 
 
 class LogSettings(Section):
