@@ -14,6 +14,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from benchmarks import rolling
 from benchmarks.contestants import Contestant, Floor, Reelwire, SdkLoop
 from benchmarks.cpu import go_first, machine
 from benchmarks.dedup import measure_dedup
@@ -74,6 +75,8 @@ class Run:
             case "noticing":
                 noticed, begun = await measure_noticing(stage, *plan.noticing)
                 return [*map(asdict, noticed), {"kind": "assets", **asdict(begun)}], {}
+            case "moves":
+                return [await rolling.measure(plan.moves, stage.servers)], asdict(plan.moves)
             case "dedup":
                 return [asdict(await asyncio.to_thread(measure_dedup, plan.dedup_entries))], {}
             case "profile":

@@ -40,6 +40,7 @@ def write_page(results: Results, plots: list[Path], page: Path) -> None:
         _latency(results),
         _holding(results),
         _noticing(results),
+        _moves(results),
         _profile(results),
     ]
     parts += [f"![{plot.stem}]({plot.relative_to(page.parent)})\n" for plot in plots]
@@ -166,6 +167,29 @@ def _noticing(results: Results) -> str:
             f" p50, {row['ms_p99']:.0f} ms at p99 ({row['assets']} videos).\n"
         )
     return found
+
+
+def _moves(results: Results) -> str:
+    rows = []
+    for row in results.rows("moves"):
+        still, accepted = row["standstill_ms"], row["accepted_ms"]
+        rows.append(
+            (
+                f"{row['restarts']}", f"{row['requests']}", f"{row['billed_calls']}", f"{row['handed_over']}",
+                f"{row['interrupted']}", f"{still['p50']} / {still['worst']}", f"{accepted['p50']} / {accepted['p99']}",
+            )
+        )  # fmt: skip
+    if not rows:
+        return ""
+    names = (
+        "restarts", "requests", "billed", "handed over", "cut off",
+        "intake of a partition stands still p50 / worst ms", "any request accepted after p50 / p99 ms",
+    )  # fmt: skip
+    words = (
+        "Four processes with streams of 30 s are restarted one after the other, with SIGTERM. Standstill: for each"
+        " restart and partition the longest that a request waited to be accepted.\n"
+    )
+    return "## Rolling restarts\n\n" + words + "\n" + _table(names, rows)
 
 
 def _profile(results: Results) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benchmarks.rolling import Plan as Moves
 from benchmarks.workload import Workload
 
-PARTS = ("paced", "fast", "jobs", "latency", "holding", "noticing", "dedup", "profile")
+PARTS = ("paced", "fast", "jobs", "latency", "holding", "noticing", "moves", "dedup", "profile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Plan:
     held: tuple[tuple[int, int], ...]
     dedup_entries: int
     noticing: tuple[int, int, float]
+    moves: Moves
 
 
 FULL = Plan(
@@ -37,6 +39,7 @@ FULL = Plan(
     held=((0, 0), (1_000, 0), (10_000, 0), (10_000, 1_000_000)),
     dedup_entries=1_000_000,
     noticing=(100, 20, 1.0),
+    moves=Moves(),
 )
 
 QUICK = Plan(
@@ -49,4 +52,5 @@ QUICK = Plan(
     held=((0, 0), (100, 1_000)),
     dedup_entries=50_000,
     noticing=(6, 6, 0.1),
+    moves=Moves(requests=10, seconds=3, processes=2, restarts=1, every=5, drain=20),
 )

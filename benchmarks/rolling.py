@@ -63,7 +63,7 @@ class Plan:
 class Rolling:
     """One run."""
 
-    def __init__(self, system: System, broker: Broker, plan: Plan) -> None:
+    def __init__(self, system: System, broker: Broker | None, plan: Plan) -> None:
         self._system = system
         self._broker = broker
         self._plan = plan
@@ -92,7 +92,7 @@ class Rolling:
                 else:
                     self._end_the_oldest()
                     await self._begin_one()
-            if plan.outage:
+            if plan.outage and self._broker is not None:
                 self._broker.kill()
                 await asyncio.sleep(plan.outage)
                 await self._broker.start()
@@ -134,6 +134,7 @@ class Rolling:
         return {
             "requests": plan.requests,
             "billed_calls": sum(paid.values()),
+            "restarts": plan.restarts,
             "requests_paid_twice": sum(count > 1 for count in paid.values()),
             "paid_twice_per_restart": round(sum(count - 1 for count in paid.values()) / max(plan.restarts, 1), 2),
             "attempts": dict(sorted(Counter(attempt for _, attempt in self._ended.values()).items())),
@@ -217,21 +218,25 @@ class Rolling:
                             self._waits.append((event.partition, at_ms, event.timestamp_ms - at_ms))
 
 
-async def measure(plan: Plan) -> dict[str, object]:
-    """One run with a system of its own."""
+async def measure(plan: Plan, bootstrap_servers: str, broker: Broker | None = None) -> dict[str, object]:
+    """One run with a system of its own. `broker` is needed for an outage."""
+    environment = own_names(f"roll{uuid.uuid4().hex[:8]}", partitions=_PARTITIONS)
+    environment["REELWIRE_SHUTDOWN__DRAIN_SECONDS"] = f"{plan.drain:g}"
+    folder = Path(sample_video()).parent
+    system = System(bootstrap_servers, environment=environment, file_roots=(folder,))
+    try:
+        await system.start()
+        if plan.mode == "sync":
+            await system.pace(sync_seconds=plan.seconds)
+        return await Rolling(system, broker, plan).run()
+    finally:
+        with contextlib.suppress(Exception):
+            await system.stop()
+
+
+async def _main(plan: Plan) -> dict[str, object]:
     async with await open_broker(load_settings(), progress=print) as broker:
-        environment = own_names(f"roll{uuid.uuid4().hex[:8]}", partitions=_PARTITIONS)
-        environment["REELWIRE_SHUTDOWN__DRAIN_SECONDS"] = f"{plan.drain:g}"
-        folder = Path(sample_video()).parent
-        system = System(broker.bootstrap_servers, environment=environment, file_roots=(folder,))
-        try:
-            await system.start()
-            if plan.mode == "sync":
-                await system.pace(sync_seconds=plan.seconds)
-            return await Rolling(system, broker, plan).run()
-        finally:
-            with contextlib.suppress(Exception):
-                await system.stop()
+        return await measure(plan, broker.bootstrap_servers, broker)
 
 
 _DEFAULT = Plan()
@@ -252,7 +257,7 @@ _DEFAULT = Plan()
 @click.option("--probe-ms", default=_DEFAULT.probe_ms, show_default=True, help="Pause between two probes.")
 def main(**options: Any) -> None:
     """Run it and print the figures as JSON."""
-    figures = asyncio.run(measure(Plan(**options)))
+    figures = asyncio.run(_main(Plan(**options)))
     print(orjson.dumps(figures, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
 
 

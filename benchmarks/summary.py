@@ -79,6 +79,7 @@ def targets(results: Results) -> list[Target]:
         *_latency_targets(results),
         *_holding_targets(results),
         *_noticing_targets(results),
+        *_moves_targets(results),
     ]
     for row in results.rows("dedup"):
         worst = max(row["restored"], row["grown"])
@@ -146,6 +147,15 @@ def _noticing_targets(results: Results) -> list[Target]:
                 found.append(_at_most("with webhooks: end noticed late, p50", row["late_ms_p50"], 100, "ms"))
             case "assets":
                 found.append(_at_most("new video ready to analysis begun, p50", row["ms_p50"], 300, "ms"))
+    return found
+
+
+def _moves_targets(results: Results) -> list[Target]:
+    found = []
+    for row in results.rows("moves"):
+        what = f"{row['restarts']} rolling restarts: "
+        found.append(_at_most(what + "paid twice per restart", row["paid_twice_per_restart"], 0, "requests"))
+        found.append(_at_most(what + "intake of a partition stands still, p50", row["standstill_ms"]["p50"], 200, "ms"))
     return found
 
 

@@ -102,7 +102,7 @@ async def test_expensive_records_are_dead_letters_and_work_goes_on(stage: Stage)
         await observer.until(lambda: all(observer.dead_letters[place] for place in places))
 
     codes = [observer.dead_letters[place][0].header("dlq.error.code") for place in places]
-    assert codes == ["too_large", "too_large", "not_json", "not_json", "too_large"]
+    assert codes == ["too_large"] * 5
 
 
 async def test_health_answers_while_a_thousand_connections_are_half_open(stage: Stage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -21,6 +21,7 @@ from service.kafka.connecting.encoding import encode_in_one_piece
 from service.kafka.connecting.reconnection import keep_connected
 from service.settings import KafkaSettings, TopicSettings
 
+_STOP_AGAIN_SECONDS = 1.0
 _BATCH_BYTES = 256 * 1024
 _UNREACHABLE = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError, TimeoutError, OSError)
 
@@ -80,13 +81,25 @@ def new_consumer(settings: KafkaSettings, **options: Any) -> AIOKafkaConsumer:
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer.
+    """Stop a consumer. Never raises; bounded in time but for what the network takes.
 
-    aiokafka's own `stop` waits for tasks that it has canceled. One that has not had its first turn, because the
-    consumer was started just now, ends that wait with `CancelledError`, and sockets stay open.
+    aiokafka's own `stop` cancels its tasks and waits for them. A fetcher that is canceled while it gives up an
+    assignment drops that, and the wait has no end: then it is canceled again. A task that has not had its first turn,
+    because the consumer was started just now, ends the wait with `CancelledError`: then the rest is closed here.
     """
-    await asyncio.sleep(0)
-    await consumer.stop()
+    if await _ended(consumer.stop()):
+        return
+    for part in (consumer._fetcher, consumer._client):  # noqa: SLF001
+        if part is not None:
+            await _ended(part.close())
+
+
+async def _ended(work: Coroutine[Any, Any, object]) -> bool:
+    """Wait for `work`, and cancel what it waits for once a second. Whether it has ended without being canceled."""
+    task = asyncio.ensure_future(work)
+    while not (await asyncio.wait({task}, timeout=_STOP_AGAIN_SECONDS))[0]:
+        task.cancel()
+    return not task.cancelled() and task.exception() is None
 
 
 def new_producer(settings: KafkaSettings, options: Mapping[str, Any]) -> AIOKafkaProducer:

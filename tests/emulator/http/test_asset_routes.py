@@ -105,10 +105,3 @@ async def test_other_keys_than_the_configured_one_are_not_check_key_and_quota(se
 
     assert [answer.status for answer in answers] == [200, 401, 401]
     assert answers[1].json["code"] == "api_key_invalid"
-
-
-async def test_what_comes_later_is_named(client: Client) -> None:
-    answer = await client.call("POST", "/assets/multipart-uploads", json={})
-
-    assert (answer.status, answer.json["code"]) == (404, "resource_not_exist")
-    assert "yet" in answer.json["message"]
