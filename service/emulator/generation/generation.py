@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from service.emulator.analysis.analysis_request import AnalysisRequest
+from service.emulator.analysis.context_window import CHARACTERS_PER_TOKEN as _CHARS_PER_TOKEN
+from service.emulator.analysis.context_window import answer_tokens
 from service.emulator.analysis.media_rules import window_of
 from service.emulator.faults.fault import Fault
 from service.emulator.generation.instance import InstanceMaker
@@ -19,7 +21,6 @@ from service.emulator.generation.segments import SegmentLimits, segments_of
 from service.emulator.media.footage import Footage
 from service.emulator.options import Pace
 
-_CHARS_PER_TOKEN = 4
 _TOKENS_PER_SECOND = 240
 _TOKENS_PER_PICTURE = 1_024
 _SHORTEST_SEGMENT = 2.0
@@ -74,16 +75,22 @@ def generate(footage: Footage, request: AnalysisRequest, pace: Pace, fault: Faul
     if fault.raw_separators:
         text = _with_separators(text)
     finish_reason, warning = "stop", None
-    room = None if request.max_tokens is None else request.max_tokens * _CHARS_PER_TOKEN
-    if fault.finish == "length":
+    # Whichever ends first: `max_tokens`, or what the prompt leaves of the context window.
+    room = None
+    if request.max_tokens is not None:
+        room = min(request.max_tokens, answer_tokens(request)) * _CHARS_PER_TOKEN
+    incomplete = fault.finish == "length" and bool(request.definitions) and request.max_tokens is None
+    if incomplete:
+        text = json.dumps({name: rows[: len(rows) // 2] for name, rows in json.loads(text).items()}, ensure_ascii=False)
+        warning = "The segments are incomplete."
+    elif fault.finish == "length":
         room = len(text) // 2
     if room is not None and len(text) > room:
         if request.definitions:
             raise SegmentationCutShort
         text, finish_reason = text[:room], "length"
-        warning = "The text was cut off because it reached max_tokens."
-    elif request.max_tokens is None and fault.finish == "length":
-        warning = "The segments are incomplete."
+        whole = (request.max_tokens or 0) > answer_tokens(request)
+        warning = f"The text was cut off because it reached {'the context window' if whole else 'max_tokens'}."
     spread = random.Random(generation_id)
     return Generation(
         generation_id=generation_id,

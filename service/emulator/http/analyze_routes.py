@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from service.emulator.analysis.analysis_request import parse_analysis
+from service.emulator.analysis.context_window import check_prompt
 from service.emulator.analysis.media_rules import refused_in_analysis, window_of
 from service.emulator.generation.generation import Generation
 from service.emulator.http.answers import json_response
@@ -30,12 +31,14 @@ async def _analyze(call: Call) -> web.StreamResponse:
     call.note(prompt=request.prompt[:_NOTED_PROMPT], stream=request.stream)
     text = data.decode("utf-8", "replace") if platform.faults.rules else ""
     await call.apply_faults(text, request.directive, request.prompt)
+    check_prompt(request, options.prompt_limit_tokens)
     footage = await platform.footage_of(request, unknown_status=404)
     start, end = window_of(footage, request.start, request.end)
     refusal = None if request.images else refused_in_analysis(footage, "sync", end - start)
     if refusal is not None:
         raise refusal
     generation = platform.generations.of(footage, request, platform.pace, call.fault)
+    platform.spend(call.key, request, platform.pace, call.fault, footage)
     call.note(generation_id=generation.generation_id, sha256=footage.sha256)
     return await (_stream if request.stream else _answer)(call, generation)
 

@@ -6,13 +6,14 @@ import secrets
 
 from aiohttp import web
 
+from service.emulator.generation.transcript import PARTS, transcript
 from service.emulator.http.answers import json_response
 from service.emulator.http.asset_form import checked_metadata, read_asset_form
 from service.emulator.http.calls import Call, endpoint
 from service.emulator.http.paging import page_of
 from service.emulator.model.assets import Asset, cleaned, matching_assets, merged
 from service.emulator.parameters import Parameters
-from service.emulator.refusals import invalid
+from service.emulator.refusals import invalid, unknown
 
 _KINDS = frozenset({"image", "video", "audio", "document"})
 
@@ -50,6 +51,9 @@ async def _create(call: Call) -> web.StreamResponse:
     if call.entry is not None:
         platform.activity.created(call.entry)
     platform.assets.add(asset, spooled, fault)
+    if platform.options.assets_ready_at_once and spooled is not None:
+        await platform.assets.settled(asset.id)
+        return json_response(asset.brief(platform.now()), 201)
     # The platform answers `processing` for every size.
     return json_response(asset.brief(now) | {"status": "processing"}, 201)
 
@@ -91,6 +95,23 @@ async def _metadata(call: Call) -> web.StreamResponse:
     return web.Response(status=204)
 
 
+async def _transcription(call: Call) -> web.StreamResponse:
+    """Of videos with sound; any other asset has none (404)."""
+    await call.apply_faults()
+    asset = call.platform.assets.get(call.request.match_info["asset_id"])
+    wanted = {part for given in call.request.query.getall("include", []) for part in given.split(",") if part}
+    if not wanted <= set(PARTS):
+        raise invalid(f"The include parameter must be of {', '.join(PARTS)}.")
+    status = asset.status(call.platform.now())
+    if status == "processing":
+        return json_response({"status": "processing"})
+    if asset.footage is None:
+        return json_response({"status": "failed", "error": {"message": asset.failure or "no content"}})
+    if asset.footage.audio_codec is None:
+        raise unknown("transcription of asset", asset.id)
+    return json_response({"status": "ready"} | transcript(asset.footage, frozenset(wanted or {"words"})))
+
+
 async def _references(call: Call) -> web.StreamResponse:
     """Indexes and entities of an asset: always none, because the emulator has neither."""
     await call.apply_faults()
@@ -111,6 +132,7 @@ def asset_routes() -> list[web.RouteDef]:
         web.patch(f"{one}/user-metadata", endpoint("asset_metadata", _metadata)),
         web.put(f"{one}/user-metadata", endpoint("asset_metadata", _metadata)),
         web.delete(f"{one}/user-metadata", endpoint("asset_metadata", _metadata)),
+        web.get(f"{one}/transcription", endpoint("asset_get", _transcription)),
         web.get(f"{one}/indexed-assets", endpoint("asset_get", _references)),
         web.get(f"{one}/entities", endpoint("asset_get", _references)),
     ]

@@ -15,6 +15,7 @@ from service.emulator.faults.directive import Directive
 from service.emulator.faults.fault import NO_FAULT, Fault
 from service.emulator.http.answers import error_body, json_response, refusal_response
 from service.emulator.http.bodies import json_body
+from service.emulator.limits.rate_limits import Category
 from service.emulator.model.activity import Entry
 from service.emulator.model.platform import Platform
 from service.emulator.refusals import Refusal
@@ -25,14 +26,13 @@ PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
 
 _HANG_POLL_SECONDS = 0.05
 _DEFAULT_CODES = {400: "parameter_invalid", 401: "api_key_invalid", 403: "api_not_allowed", 404: "resource_not_exist"}
-_CATEGORIES = {
+_CATEGORIES: dict[str, Category] = {
     "asset_create": "upload",
     "upload_create": "upload",
     "analyze_stream": "analyze",
     "analyze_sync": "analyze",
     "task_create": "analyze",
 }
-_SHOWN_LIMIT = 60
 _JSON_OVERHEAD_BYTES = 1024 * 1024
 """Room in a JSON body for everything but the base64 video."""
 
@@ -53,6 +53,7 @@ class Call:
         self.operation = operation
         self.fault: Fault = NO_FAULT
         self.entry: Entry | None = None
+        self._admitted = False
         if request.method == "POST":
             self.entry = platform.activity.begin(operation, rfc3339(platform.now()))
 
@@ -79,6 +80,7 @@ class Call:
         fault = rules.for_request(self.operation, self.request.path, text, early=early)
         fault = rules.for_directive(self.operation, identity, directive).over(fault)
         self.fault = fault.over(self.fault)
+        self.admit()
         if not fault:
             return self.fault
         self.note(fault={name: value for name, value in asdict(fault).items() if value is not None})
@@ -92,6 +94,30 @@ class Call:
         if fault.status is not None:
             raise _Answered(_faulty(self.operation, fault, fault.status))
         return self.fault
+
+    @property
+    def key(self) -> str:
+        """The API key as it came."""
+        return self.request.headers.get("x-api-key", "")
+
+    def admit(self) -> None:
+        """Count the request for its limits, once; raises `Refusal` (429, 403) when they are used up."""
+        category = _CATEGORIES.get(self.operation)
+        asked = self.fault.limit
+        if category is None or (self._admitted and asked in {None, "off"}):
+            return
+        self._admitted = True
+        self.platform.limits.admit(category, self.key, self.platform.now(), asked)
+
+    def counted(self, refusal: Refusal) -> Refusal:
+        """What is answered to a request that is refused: it counts as well, and the limits come first."""
+        if refusal.status == 401:
+            return refusal
+        try:
+            self.admit()
+        except Refusal as limit:
+            return limit
+        return refusal
 
     def disconnect(self) -> None:
         """Close the connection once everything written so far is sent."""
@@ -144,10 +170,10 @@ def endpoint(
         try:
             try:
                 if not keyless:
-                    _check_key_and_quota(call)
+                    _check_key(call)
                 response = await work(call)
             except Refusal as refusal:
-                response = refusal_response(call.operation, refusal, flat=platform.options.flat_errors)
+                response = refusal_response(call.operation, call.counted(refusal), flat=platform.options.flat_errors)
             except _Answered as answered:
                 if answered.response is None:
                     _abort(request)
@@ -173,23 +199,10 @@ def _abort(request: web.Request) -> None:
         request.transport.abort()
 
 
-def _check_key_and_quota(call: Call) -> None:
-    given = call.request.headers.get("x-api-key", "")
+def _check_key(call: Call) -> None:
     wanted = call.platform.options.api_key
-    if not given or (wanted is not None and given != wanted):
+    if not call.key or (wanted is not None and call.key != wanted):
         raise Refusal(401, "api_key_invalid", "The API key is missing, invalid or expired.")
-    category = _CATEGORIES.get(call.operation)
-    if category is None:
-        return
-    limit, used, reset = call.platform.quota.take(category, call.platform.now())
-    if limit is not None and used > limit:
-        wait = max(1, round(reset - call.platform.now()))
-        raise Refusal(
-            429,
-            "too_many_requests",
-            f"You have exceeded the limit of {limit} requests a minute. Try again in {wait} seconds.",
-            {"Retry-After": str(wait)},
-        )
 
 
 async def mark_response(request: web.Request, response: web.StreamResponse) -> None:
@@ -199,11 +212,7 @@ async def mark_response(request: web.Request, response: web.StreamResponse) -> N
     response.headers["X-Api-Version"] = "1.3"
     if request.method != "POST" or PLATFORM not in request.app:
         return
-    category = "upload" if request.path.startswith("/v1.3/assets") else "analyze"
+    category: Category = "upload" if request.path.startswith("/v1.3/assets") else "analyze"
     platform = request.app[PLATFORM]
-    limit, used, reset = platform.quota.usage(category, platform.now())
-    shown = limit if limit is not None else _SHOWN_LIMIT
-    response.headers["X-Ratelimit-Limit"] = str(shown)
-    response.headers["X-Ratelimit-Remaining"] = str(max(0, shown - used) if limit is not None else shown)
-    response.headers["X-Ratelimit-Used"] = str(min(used, shown) if limit is not None else 0)
-    response.headers["X-Ratelimit-Reset"] = str(int(reset))
+    for name, value in platform.limits.headers(category, request.headers.get("x-api-key", ""), platform.now()).items():
+        response.headers.setdefault(name, value)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from service.emulator.analysis.analysis_request import parse_analysis
+from service.emulator.analysis.context_window import check_prompt
 from service.emulator.http.answers import json_response
 from service.emulator.http.bodies import plain_text
 from service.emulator.http.calls import Call, endpoint
@@ -34,8 +36,10 @@ async def _create(call: Call) -> web.StreamResponse:
     text = data.decode("utf-8", "replace") if platform.faults.rules else ""
     identity = key or request.custom_id or request.prompt
     fault = await call.apply_faults(text, request.directive, identity)
+    check_prompt(request, options.prompt_limit_tokens)
+    spend = partial(platform.spend, call.key, request, platform.pace, fault)
     if key is None:
-        task = await platform.tasks.create(request, body, platform.pace, fault)
+        task = await platform.tasks.create(request, body, platform.pace, fault, spend)
         call.note(task_id=task.id)
         return json_response({"task_id": task.id, "status": task.status(platform.now())}, 202)
     whose = call.request.headers.get("x-api-key", "").encode("utf-8", "surrogateescape")
@@ -46,7 +50,7 @@ async def _create(call: Call) -> web.StreamResponse:
         call.note(task_id=known["task_id"], replayed=True)
         return json_response(known, 202, {"Idempotency-Replayed": "true"})
     try:
-        task = await platform.tasks.create(request, body, platform.pace, fault)
+        task = await platform.tasks.create(request, body, platform.pace, fault, spend)
         answer: dict[str, Any] = {"task_id": task.id, "status": task.status(platform.now())}
         platform.keep_key(scope, digest, answer)
     finally:

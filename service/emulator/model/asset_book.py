@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 
@@ -18,6 +19,7 @@ from service.emulator.model.viewer import Viewer
 from service.emulator.refusals import Refusal, invalid, unknown
 
 _LATE = "The video could not be processed."
+_LOOK_SECONDS = 0.02
 
 
 class AssetBook:
@@ -47,13 +49,27 @@ class AssetBook:
             raise unknown("asset", asset_id, status)
         return found
 
-    def ready_footage(self, asset_id: str, *, unknown_status: int) -> Footage:
-        """What a ready asset holds; raises `Refusal` for any other."""
+    async def ready_footage(self, asset_id: str, *, unknown_status: int, wait_seconds: float = 0.0) -> Footage:
+        """What a ready asset holds; raises `Refusal` for any other.
+
+        One that is processing is waited for, unless its bytes are still to come through an upload session.
+        """
         asset = self.get(asset_id, status=unknown_status)
+        until = self._clock.monotonic() + wait_seconds
+        while asset.status(self._clock.time()) == "processing" and not asset.reserved:
+            if self._clock.monotonic() >= until:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+            asset = self.get(asset_id, status=unknown_status)
         status = asset.status(self._clock.time())
         if status != "ready" or asset.footage is None:
             raise invalid(f"The asset {asset_id} is not ready: its status is {status}.")
         return asset.footage
+
+    async def settled(self, asset_id: str) -> None:
+        """Wait until an asset is no longer processing, or is deleted."""
+        while (asset := self._assets.get(asset_id)) is not None and asset.status(self._clock.time()) == "processing":
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def add(self, asset: Asset, spooled: Spooled | None, fault: Fault) -> None:
         """Take on an asset; its content is looked at in the background. `spooled` belongs to the book from here on."""

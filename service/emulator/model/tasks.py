@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,10 @@ class Task:
     failure: TaskError | None = None
     canceled_at: float | None = None
     webhooks: list[WebhookDelivery] = field(default_factory=list)
+    warning: str | None = None
+    """Of a ready task whose result is partial, once it is known."""
+    spend: Callable[[Footage], None] | None = None
+    """Told what was analysed, for the limits of the account."""
 
     def status(self, now: float) -> str:
         if self.canceled_at is not None:
@@ -136,6 +141,8 @@ class Task:
         }
         if status == "failed" and self.failure is not None:
             told["error"] = {"message": self.failure.message}
+        if status == "ready" and self.warning is not None:
+            told["error"] = {"message": self.warning}
         return told
 
     def _source(self, status: str) -> dict[str, Any]:
