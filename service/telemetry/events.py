@@ -121,6 +121,7 @@ class LogEvent(StrEnum):
     # Emulator
     EMULATOR_READY = "emulator_ready"  # the local platform is listening; with its base URL
     EMULATOR_STOPPED = "emulator_stopped"  # the local platform has ended
+    EMULATOR_JOURNAL_DAMAGED = "emulator_journal_damaged"  # lines of its state directory's journal can't be read
     EMULATOR_BROKEN = "emulator_broken"  # a fault in the emulator itself
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from tests.standin.analysis_rules import asset_ids, check_analysis
 from tests.standin.endpoints import Answer, Endpoints
 from tests.standin.rules import Violated
-from tests.standin.state import Body, Task, text_of
+from tests.standin.state import DURATION, Body, Task, text_of
 
 
 class AnalysisEndpoints(Endpoints):
@@ -45,6 +45,9 @@ class AnalysisEndpoints(Endpoints):
     def _assets_of(self, body: Body) -> None:
         for asset_id in asset_ids(body):
             self.state.ready_asset(asset_id)
+        asset_id = body.get("video", {}).get("asset_id")
+        if asset_id is not None and max(body.get("start_time", 0), body.get("end_time", 0)) > DURATION:
+            raise Violated(f"start_time and end_time are within the {DURATION} seconds of the video")
 
     async def _create_task(self, request: web.Request) -> Answer:
         keys = request.headers.getall("Idempotency-Key", [])

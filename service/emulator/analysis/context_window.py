@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from service.emulator.analysis.analysis_request import AnalysisRequest
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.refusals import Refusal
 
 CONTEXT_TOKENS = 261_120
@@ -23,6 +24,18 @@ def answer_tokens(request: AnalysisRequest) -> int:
     return max(0, CONTEXT_TOKENS - prompt_tokens(request))
 
 
+@behaves(
+    "analysis.prompt_length",
+    "A prompt may fill the context window of 261,120 tokens (counted as four characters); beyond it is "
+    "400 `token_limit_exceeded`.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_waiting_assets.py::test_a_prompt_of_more_than_2000_tokens_is_taken_up_to_the_context_window",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+        "task_create",
+    ),
+)
 def check_prompt(request: AnalysisRequest, limit_tokens: int | None) -> None:
     """Refuse a prompt that is longer than the context window, or than `limit_tokens`; raises `Refusal`."""
     limit = CONTEXT_TOKENS if limit_tokens is None else min(limit_tokens, CONTEXT_TOKENS)

@@ -14,6 +14,7 @@ from service.emulator.analysis.analysis_request import AnalysisRequest
 from service.emulator.analysis.context_window import CHARACTERS_PER_TOKEN as _CHARS_PER_TOKEN
 from service.emulator.analysis.context_window import answer_tokens
 from service.emulator.analysis.media_rules import window_of
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.faults.fault import Fault
 from service.emulator.generation.instance import InstanceMaker
 from service.emulator.generation.narration import describe_pictures, narrate
@@ -56,6 +57,18 @@ class SegmentationCutShort(Exception):
     """A numeric `max_tokens` is too small for the segments: the task fails without a partial result."""
 
 
+@behaves(
+    "generation.stable",
+    "The same content, request and seed give the same text, fragments and tokens; usage is always told.",
+    KnownFrom.INFERRED,
+    test="generation/test_generation.py::test_the_same_bytes_and_prompt_give_the_same_text_and_others_another",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+        "task_get",
+    ),
+    item=11,
+)
 def generate(footage: Footage, request: AnalysisRequest, pace: Pace, fault: Fault, seed: int) -> Generation:
     """Make the text; raises `Refusal` for a window outside the video and `SegmentationCutShort`."""
     start, end = window_of(footage, request.start, request.end)

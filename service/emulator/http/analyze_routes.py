@@ -10,6 +10,7 @@ from aiohttp import web
 from service.emulator.analysis.analysis_request import parse_analysis
 from service.emulator.analysis.context_window import check_prompt
 from service.emulator.analysis.media_rules import refused_in_analysis, window_of
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.generation.generation import Generation
 from service.emulator.http.answers import json_response
 from service.emulator.http.calls import Call, client_left, endpoint
@@ -20,6 +21,17 @@ _BURST_LINES = 64
 _STALL_POLL_SECONDS = 0.05
 
 
+@behaves(
+    "analyze.stream_by_default",
+    "`/analyze` answers with a stream unless `stream` is false.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_analyze_routes.py::test_a_stream_has_as_many_fragments_as_asked_for",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+    ),
+    item=6,
+)
 async def _analyze(call: Call) -> web.StreamResponse:
     platform, options = call.platform, call.platform.options
     body, data = await call.json()
@@ -43,6 +55,15 @@ async def _analyze(call: Call) -> web.StreamResponse:
     return await (_stream if request.stream else _answer)(call, generation)
 
 
+@behaves(
+    "analyze.answer",
+    "Without a stream the answer has `id`, `data`, `finish_reason`, `usage`, and `error` as a warning "
+    "when the text was cut.",
+    KnownFrom.DOCUMENTED,
+    test="generation/test_generation.py::test_max_tokens_cuts_the_text_with_a_warning",
+    on=("analyze_sync",),
+    item=11,
+)
 async def _answer(call: Call, generation: Generation) -> web.StreamResponse:
     await asyncio.sleep(call.platform.pace.sync_seconds * call.platform.pace.time_scale)
     answer: dict[str, Any] = {
@@ -56,6 +77,14 @@ async def _answer(call: Call, generation: Generation) -> web.StreamResponse:
     return json_response(answer)
 
 
+@behaves(
+    "analyze.content_type",
+    "A stream is sent in chunks as `application/x-ndjson`; another content type is an option.",
+    KnownFrom.INFERRED,
+    test="http/test_behaviours.py::test_a_stream_is_sent_as_ndjson_in_chunks",
+    on=("analyze_stream",),
+    item=6,
+)
 async def _stream(call: Call, generation: Generation) -> web.StreamResponse:
     pace, fault, streams = call.platform.pace, call.fault, call.platform.activity.streams
     first_ms = pace.first_fragment_ms if fault.first_ms is None else fault.first_ms

@@ -6,6 +6,7 @@ import secrets
 
 from aiohttp import web
 
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.generation.transcript import PARTS, transcript
 from service.emulator.http.answers import json_response
 from service.emulator.http.asset_form import checked_metadata, read_asset_form
@@ -18,6 +19,22 @@ from service.emulator.refusals import invalid, unknown
 _KINDS = frozenset({"image", "video", "audio", "document"})
 
 
+@behaves(
+    "assets.processing_first",
+    "The creation of an asset is 201 with `processing`, whatever its size.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_asset_routes.py::test_an_asset_is_processing_until_its_time",
+    on=("asset_create",),
+    item=4,
+)
+@behaves(
+    "assets.ready_at_once",
+    "With a switch a file is answered with `ready`, as before July 2026.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_waiting_assets.py::test_the_legacy_switch_answers_when_the_asset_is_ready",
+    on=("asset_create",),
+    item=4,
+)
 async def _create(call: Call) -> web.StreamResponse:
     platform = call.platform
     await call.apply_faults(early=True)
@@ -58,6 +75,14 @@ async def _create(call: Call) -> web.StreamResponse:
     return json_response(asset.brief(now) | {"status": "processing"}, 201)
 
 
+@behaves(
+    "assets.list",
+    "Assets are listed newest first, by ids, types and a part of the name.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_asset_routes.py::test_assets_are_found_by_a_part_of_their_name_newest_first",
+    on=("asset_list",),
+    item=2,
+)
 async def _list(call: Call) -> web.StreamResponse:
     await call.apply_faults()
     query = call.request.query
@@ -70,18 +95,41 @@ async def _list(call: Call) -> web.StreamResponse:
     return json_response({"data": [asset.detail(now) for asset in found], "page_info": info})
 
 
+@behaves(
+    "assets.detail",
+    "A ready asset tells size, duration and technical metadata, measured in the real bytes.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_asset_routes.py::test_an_asset_shows_what_is_in_the_sample_video",
+    on=("asset_get",),
+    item=4,
+)
 async def _get(call: Call) -> web.StreamResponse:
     await call.apply_faults()
     asset = call.platform.assets.get(call.request.match_info["asset_id"])
     return json_response(asset.detail(call.platform.now()))
 
 
+@behaves(
+    "assets.delete",
+    "Deleting an asset is 204 without a body, also while a task uses it: the task ends as it would have.",
+    KnownFrom.INFERRED,
+    test="http/test_behaviours.py::test_an_asset_is_deleted_while_its_task_runs",
+    on=("asset_delete",),
+)
 async def _delete(call: Call) -> web.StreamResponse:
     await call.apply_faults()
     call.platform.assets.remove(call.request.match_info["asset_id"])
     return web.Response(status=204)
 
 
+@behaves(
+    "assets.metadata",
+    "PATCH merges metadata (null removes), PUT replaces it, DELETE clears it.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_asset_routes.py::test_metadata_is_merged_replaced_and_cleared",
+    on=("asset_metadata",),
+    item=1,
+)
 async def _metadata(call: Call) -> web.StreamResponse:
     await call.apply_faults()
     asset = call.platform.assets.get(call.request.match_info["asset_id"])
@@ -95,6 +143,15 @@ async def _metadata(call: Call) -> web.StreamResponse:
     return web.Response(status=204)
 
 
+@behaves(
+    "assets.transcription",
+    "The transcription of a video with sound has the parts of `include`; without sound it is 404. The "
+    "words are invented.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_waiting_assets.py::test_a_transcription_has_the_parts_that_were_asked_for",
+    on=("asset_get",),
+    item=1,
+)
 async def _transcription(call: Call) -> web.StreamResponse:
     """Of videos with sound; any other asset has none (404)."""
     await call.apply_faults()
@@ -112,6 +169,14 @@ async def _transcription(call: Call) -> web.StreamResponse:
     return json_response({"status": "ready"} | transcript(asset.footage, frozenset(wanted or {"words"})))
 
 
+@behaves(
+    "assets.references",
+    "No asset is in an index or an entity.",
+    KnownFrom.INFERRED,
+    test="http/test_behaviours.py::test_no_asset_is_in_an_index_or_an_entity",
+    on=("asset_get",),
+    item=1,
+)
 async def _references(call: Call) -> web.StreamResponse:
     """Indexes and entities of an asset: always none, because the emulator has neither."""
     await call.apply_faults()

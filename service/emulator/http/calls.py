@@ -11,6 +11,7 @@ from aiohttp import web
 
 from contracts.platform_limits import base64_characters
 from service.clock import rfc3339
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.faults.directive import Directive
 from service.emulator.faults.fault import NO_FAULT, Fault
 from service.emulator.http.answers import error_body, json_response, refusal_response
@@ -136,6 +137,17 @@ def client_left(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
+@behaves(
+    "limits.empty_429",
+    "A 429 that a fault asks for has an empty body at `/analyze`, and a coded one elsewhere or when `body` says so.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_faults.py::test_a_status_is_answered_in_the_wanted_shape",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+    ),
+    item=6,
+)
 def _faulty(operation: str, fault: Fault, status: int) -> web.Response:
     headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
     shape = fault.body
@@ -199,12 +211,38 @@ def _abort(request: web.Request) -> None:
         request.transport.abort()
 
 
+@behaves(
+    "answers.key",
+    "Every call needs the header `x-api-key`; without one, or with a wrong one, it is 401 `api_key_invalid`.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_asset_routes.py::test_other_keys_than_the_configured_one_are_refused",
+    item=10,
+)
 def _check_key(call: Call) -> None:
     wanted = call.platform.options.api_key
     if not call.key or (wanted is not None and call.key != wanted):
         raise Refusal(401, "api_key_invalid", "The API key is missing, invalid or expired.")
 
 
+@behaves(
+    "answers.version",
+    "Every answer says `X-Api-Version: 1.3`. Headers that only the SDK sends are neither needed nor looked at.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_behaviours.py::test_every_answer_names_its_version_and_needs_no_header_of_the_sdk",
+    item=1,
+)
+@behaves(
+    "limits.headers",
+    "Answers to POSTs tell `X-Ratelimit-Limit`, `-Remaining`, `-Used` and `-Reset`; another spelling is a switch.",
+    KnownFrom.DOCUMENTED,
+    test="limits/test_rate_limits.py::test_the_headers_have_the_spelling_that_was_chosen",
+    on=(
+        "analyze_stream",
+        "task_create",
+        "asset_create",
+    ),
+    item=1,
+)
 async def mark_response(request: web.Request, response: web.StreamResponse) -> None:
     """Called by aiohttp for each response: set the headers that all answers of the platform have."""
     if request.path.startswith(STORAGE):

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from service.emulator.analysis.analysis_request import parse_analysis
 from service.emulator.analysis.context_window import check_prompt
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.http.answers import json_response
 from service.emulator.http.bodies import plain_text
 from service.emulator.http.calls import Call, endpoint
@@ -23,6 +24,14 @@ _STATUSES = frozenset({"queued", "pending", "processing", "ready", "failed", "ca
 _NOTED_PROMPT = 200
 
 
+@behaves(
+    "tasks.create",
+    "The creation of a task is 202 with `task_id` and `status`.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_behaviours.py::test_ids_are_24_hexadecimal_digits",
+    on=("task_create",),
+    item=7,
+)
 async def _create(call: Call) -> web.StreamResponse:
     platform = call.platform
     body, data = await call.json()
@@ -59,6 +68,14 @@ async def _create(call: Call) -> web.StreamResponse:
     return json_response(answer, 202)
 
 
+@behaves(
+    "tasks.list",
+    "Tasks are listed newest first, by status, URL, asset and mode; there is no filter for `custom_id`.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_task_routes.py::test_lists_are_filtered_newest_first_and_truncated",
+    on=("task_list",),
+    item=7,
+)
 async def _list(call: Call) -> web.StreamResponse:
     await call.apply_faults()
     platform, query = call.platform, call.request.query
@@ -76,17 +93,42 @@ async def _list(call: Call) -> web.StreamResponse:
     return json_response({"data": [platform.tasks.shown(task, listed=True) for task in found], "page_info": info})
 
 
+@behaves(
+    "tasks.detail",
+    "A task shows `custom_id`, null if unset, its request as it was sent, and its result when it is ready.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_task_routes.py::test_custom_id_is_null_when_unset_and_echoed_otherwise",
+    on=("task_get",),
+    item=7,
+)
 async def _get(call: Call) -> web.StreamResponse:
     await call.apply_faults()
     return json_response(call.platform.tasks.shown(call.platform.tasks.get(call.request.match_info["task_id"])))
 
 
+@behaves(
+    "tasks.delete",
+    "A task that is being processed can not be deleted (409).",
+    KnownFrom.DOCUMENTED,
+    test="http/test_task_routes.py::test_cancel_twice_is_fine_and_a_running_task_is_not_deleted",
+    on=("task_delete",),
+    item=7,
+)
 async def _delete(call: Call) -> web.StreamResponse:
     await call.apply_faults()
     call.platform.tasks.remove(call.platform.tasks.get(call.request.match_info["task_id"]))
     return web.Response(status=204)
 
 
+@behaves(
+    "tasks.cancel",
+    "A cancel is 200, also the second; 409 for an ended task, 403 for an account that may not, before "
+    "the id is looked at.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_task_routes.py::test_cancel_twice_is_fine_and_a_running_task_is_not_deleted",
+    on=("task_cancel",),
+    item=7,
+)
 async def _cancel(call: Call) -> web.StreamResponse:
     await call.apply_faults()
     task_id = call.request.match_info["task_id"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.limits.buckets import Allowance, Bucket, DayCount, Total, whole_seconds
 from service.emulator.limits.limits import LimitHeaders, Limits, LimitScope
 from service.emulator.refusals import Refusal, invalid
@@ -57,10 +58,48 @@ class RateLimits:
         self._dimensions.clear()
         self._gone.clear()
 
+    @behaves(
+        "limits.day",
+        "A day's quota that is gone is told with a `Retry-After` of hours, until midnight UTC.",
+        KnownFrom.INFERRED,
+        test="limits/test_rate_limits.py::test_a_day_that_is_used_up_is_waited_for_in_hours",
+        on=(
+            "analyze_stream",
+            "task_create",
+        ),
+        item=12,
+    )
     def use_up(self, category: Category, now: float) -> None:
         """As if the quota of this UTC day were used up."""
         self._gone[category] = DayCount(0).full_at(now)
 
+    @behaves(
+        "limits.buckets",
+        "Requests, minutes and tokens a minute and an hour refill steadily; uploads and analyses are counted "
+        "apart, reads not at all.",
+        KnownFrom.INFERRED,
+        test="limits/test_rate_limits.py::test_a_minute_s_requests_are_counted_told_and_refilled",
+        on=(
+            "asset_create",
+            "upload_create",
+            "analyze_stream",
+            "analyze_sync",
+            "task_create",
+        ),
+        item=12,
+    )
+    @behaves(
+        "limits.refusal",
+        "What is over a limit is 429 `too_many_requests` with the limit, the wait and `Retry-After`; a plan "
+        "whose minutes are gone is 403.",
+        KnownFrom.DOCUMENTED,
+        test="limits/test_rate_limits.py::test_the_minutes_of_a_free_plan_end_for_good",
+        on=(
+            "analyze_stream",
+            "task_create",
+        ),
+        item=12,
+    )
     def admit(self, category: Category, key: str, now: float, asked: Asked | None = None) -> None:
         """Count a request, or raise `Refusal`. `asked` is the word of a fault: refuse anyhow, or do not count."""
         if asked == "off":

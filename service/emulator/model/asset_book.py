@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from service.clock import Clock
 from service.emulator.analysis.media_rules import refused_as_asset
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.faults.fault import Fault
 from service.emulator.media.footage import Footage
 from service.emulator.media.spool import Spooled
@@ -49,6 +50,17 @@ class AssetBook:
             raise unknown("asset", asset_id, status)
         return found
 
+    @behaves(
+        "analysis.waits_for_asset",
+        "An analysis of an asset that is processing waits for it, a task in the background; a switch makes it 400.",
+        KnownFrom.INFERRED,
+        test="http/test_waiting_assets.py::test_an_analysis_waits_for_its_asset",
+        on=(
+            "analyze_stream",
+            "analyze_sync",
+            "task_create",
+        ),
+    )
     async def ready_footage(self, asset_id: str, *, unknown_status: int, wait_seconds: float = 0.0) -> Footage:
         """What a ready asset holds; raises `Refusal` for any other.
 
@@ -129,6 +141,15 @@ class AssetBook:
     def _settle_later(self, asset: Asset, spooled: Spooled | None) -> None:
         self._background.spawn(self._settle(asset, spooled), lambda: self._fail(asset, _LATE))
 
+    @behaves(
+        "assets.failed",
+        "A file that is no video, or one the platform does not take, becomes `failed` with `error.message`; "
+        "it is no 4xx.",
+        KnownFrom.DOCUMENTED,
+        test="http/test_asset_routes.py::test_a_file_that_is_no_video_becomes_a_failed_asset",
+        on=("asset_create",),
+        item=4,
+    )
     async def _settle(self, asset: Asset, spooled: Spooled | None) -> None:
         """Find out what the asset holds, and whether the platform takes it."""
         try:

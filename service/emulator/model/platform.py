@@ -21,7 +21,7 @@ from service.emulator.model.activity import Activity
 from service.emulator.model.asset_book import AssetBook
 from service.emulator.model.background import Background
 from service.emulator.model.idempotency import IdempotencyKeys, Scope
-from service.emulator.model.journal import Journal
+from service.emulator.model.journal import Journal, state_unusable
 from service.emulator.model.pictures import Pictures
 from service.emulator.model.task_book import TaskBook
 from service.emulator.model.uploads.book import UploadBook
@@ -68,8 +68,18 @@ class Platform:
         self._temporary: Path | None = None
 
     def open(self) -> None:
-        """Make the directories. Raises `OSError`."""
+        """Make the directories. Raises `StateUnusable`."""
         state = self.options.state_dir
+        try:
+            self._open(state)
+        except OSError as error:
+            if state is None:
+                raise
+            raise state_unusable(state, error) from None
+        if self.options.webhook_url is not None:
+            self.add_webhook({"url": self.options.webhook_url, "secret": self.options.webhook_secret or ""})
+
+    def _open(self, state: Path | None) -> None:
         blobs = state / "blobs" if state is not None else None
         if blobs is not None:
             blobs.mkdir(parents=True, exist_ok=True)
@@ -80,8 +90,6 @@ class Platform:
         parts = state / "uploads" if state is not None else self._temporary
         parts.mkdir(exist_ok=True)
         self.uploads.open(parts)
-        if self.options.webhook_url is not None:
-            self.add_webhook({"url": self.options.webhook_url, "secret": self.options.webhook_secret or ""})
 
     async def close(self) -> None:
         """Stop what is under way; nothing is left on disk but the state directory's own."""

@@ -11,6 +11,7 @@ from service.clock import Clock
 from service.emulator.analysis.analysis_request import AnalysisRequest
 from service.emulator.analysis.media_rules import refused_in_analysis, window_of
 from service.emulator.analysis.pictures import Source, without_base64
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.bounds import LONGEST_SECONDS
 from service.emulator.faults.fault import Fault
 from service.emulator.generation.cache import Generations
@@ -224,6 +225,14 @@ class TaskBook:
         task.done_at = max(task.done_at, self._clock.time())
         self._journal.write("task_failed", id=task.id, message=error.message, code=error.code, done_at=task.done_at)
 
+    @behaves(
+        "tasks.too_few_tokens",
+        "A segmentation whose `max_tokens` are too few is `failed`; an unlimited one may be `ready` with `error`.",
+        KnownFrom.DOCUMENTED,
+        test="http/test_waiting_assets.py::test_unlimited_segments_may_be_incomplete",
+        on=("task_get",),
+        item=7,
+    )
     def _give(self, task: Task, footage: Footage) -> None:
         """Hand the video to its task, which finds out whether it will fail."""
         task.footage = footage

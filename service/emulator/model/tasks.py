@@ -9,6 +9,7 @@ from typing import Any
 from service.clock import rfc3339
 from service.emulator.analysis.analysis_request import AnalysisRequest
 from service.emulator.analysis.pictures import Source
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.faults.fault import NO_FAULT, Fault
 from service.emulator.generation.generation import Generation
 from service.emulator.media.footage import Footage
@@ -78,6 +79,18 @@ class Task:
     spend: Callable[[Footage], None] | None = None
     """Told what was analysed, for the limits of the account."""
 
+    @behaves(
+        "tasks.lifecycle",
+        "A task is `queued`, `pending`, `processing`, then `ready`, `failed` or `canceled`, by a clock that "
+        "tests can move.",
+        KnownFrom.DOCUMENTED,
+        test="model/test_task_book.py::test_a_task_goes_through_its_states_by_the_clock",
+        on=(
+            "task_get",
+            "task_list",
+        ),
+        item=7,
+    )
     def status(self, now: float) -> str:
         if self.canceled_at is not None:
             return "canceled"
@@ -163,6 +176,14 @@ def request_parameters(body: dict[str, Any]) -> dict[str, Any]:
     return {"analysis_mode": "general"} | shown
 
 
+@behaves(
+    "tasks.truncated",
+    "In a list a prompt has 30 characters, a schema is left out and one segment definition is shown.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_task_routes.py::test_lists_are_filtered_newest_first_and_truncated",
+    on=("task_list",),
+    item=7,
+)
 def _truncated(parameters: dict[str, Any]) -> dict[str, Any]:
     shown = dict(parameters)
     if "prompt" in shown:
