@@ -152,8 +152,8 @@ class Rolling:
 
     def _standstills(self) -> Iterator[int]:
         """For each move and partition: the longest that a probe waited which was sent from then to the next move."""
-        ends = [*self._moved_at_ms[1:], self._moved_at_ms[-1] + round(1000 * self._plan.every)]
-        for begin, end in zip(self._moved_at_ms, ends, strict=True):
+        ends = [*self._moved_at_ms[1:], time.time_ns() // 1_000_000]
+        for begin, end in zip(self._moved_at_ms, ends, strict=False):
             for partition in range(_PARTITIONS):
                 waits = [wait for where, at_ms, wait in self._waits if where == partition and begin <= at_ms < end]
                 if waits:

@@ -19,6 +19,7 @@ import pytest
 from contracts.topics import TOPICS, Role
 from tests.harness.observer import Observer
 from tests.harness.stage import Stage
+from tests.support.listeners import Listener, listening
 
 pytestmark = pytest.mark.acceptance
 
@@ -70,11 +71,8 @@ async def talkative_proxy() -> AsyncIterator[tuple[int, list[bytes]]]:
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1], heard
-    finally:
-        server.close()
+    async with listening(answer) as listener:
+        yield listener.port, heard
 
 
 async def test_no_secret_leaves_the_service(make_stage: Callable[..., Stage], tmp_path: Path) -> None:
@@ -221,8 +219,9 @@ class LoginOnly:
 )
 async def test_no_command_prints_a_secret(arguments: list[str], tmp_path: Path) -> None:
     kafka = LoginOnly()
-    server = await asyncio.start_server(kafka, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    server = Listener()
+    await server.start(kafka)
+    port = server.port
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("REELWIRE_", "TWELVELABS_"))}
     proxy = {"HTTPS_PROXY": f"http://{CREDENTIALS}@127.0.0.1:9"}
     url = {"REELWIRE_PLATFORM__BASE_URL": f"https://{CREDENTIALS}@platform.example/v1.3"}
@@ -244,7 +243,7 @@ async def test_no_command_prints_a_secret(arguments: list[str], tmp_path: Path) 
             process.terminate()
         await asyncio.wait_for(process.wait(), 60)
     finally:
-        server.close()
+        await server.close()
         if process.returncode is None:
             process.kill()
             await process.wait()

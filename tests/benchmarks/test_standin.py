@@ -9,7 +9,7 @@ import uvloop
 
 from benchmarks.standin import Connection
 from benchmarks.workload import Workload, now_us, written_us
-from service.sandbox.addresses import HOST, free_ports
+from tests.support.listeners import HOST, Listener
 
 Platform = tuple[aiohttp.ClientSession, str]
 Event = dict[str, Any]
@@ -17,12 +17,11 @@ Event = dict[str, Any]
 
 @pytest.fixture
 async def platform() -> AsyncIterator[Platform]:
-    (port,) = free_ports(1)
-    server = await asyncio.get_running_loop().create_server(Connection, HOST, port)
+    listener = Listener()
+    await listener.serve(Connection)
     async with aiohttp.ClientSession() as session:
-        yield session, f"http://{HOST}:{port}/v1.3"
-    server.close()
-    await server.wait_closed()
+        yield session, f"http://{HOST}:{listener.port}/v1.3"
+    await listener.close()
 
 
 async def _stream(session: aiohttp.ClientSession, url: str, work: Workload) -> list[Event]:
@@ -72,12 +71,11 @@ async def test_tasks_are_made_and_run_for_ever(platform: Platform) -> None:
 
 def test_it_also_runs_on_uvloop() -> None:
     async def once() -> list[Event]:
-        (port,) = free_ports(1)
-        server = await asyncio.get_running_loop().create_server(Connection, HOST, port)
+        listener = Listener()
+        await listener.serve(Connection)
         async with aiohttp.ClientSession() as session:
-            found = await _stream(session, f"http://{HOST}:{port}/v1.3", Workload(1, 5, 0, 1))
-        server.close()
-        await server.wait_closed()
+            found = await _stream(session, f"http://{HOST}:{listener.port}/v1.3", Workload(1, 5, 0, 1))
+        await listener.close()
         return found
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

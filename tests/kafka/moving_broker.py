@@ -10,6 +10,7 @@ from typing import Self
 
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.broker.local import LocalBroker
+from tests.support.listeners import Listener
 
 
 class Forwarder:
@@ -18,18 +19,17 @@ class Forwarder:
     def __init__(self) -> None:
         (self.port,) = free_ports(1)
         self.target: int | None = None
-        self._server: asyncio.Server | None = None
+        self._listener = Listener()
         self._passing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, HOST, self.port)
+        await self._listener.start(self._accept, self.port)
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
         for task in list(self._passing):
             task.cancel()
         await asyncio.gather(*self._passing, return_exceptions=True)
+        await self._listener.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -47,7 +47,7 @@ class Forwarder:
             pass
         finally:
             for end in ends:
-                end.close()
+                end.transport.abort()
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from tests.support.listeners import Listener
+
 JSON = b"Content-Type: application/json\r\n"
 NDJSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -144,16 +146,16 @@ async def scripted(respond: Respond) -> AsyncIterator[Scripted]:
         with suppress(asyncio.CancelledError):
             await platform.handle(reader, writer)
 
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: asyncio.StreamReaderProtocol(_Reader(), handle), "127.0.0.1", 0)
-    platform.port = server.sockets[0].getsockname()[1]
+    listener = Listener()
+    await listener.start(handle, reader=_Reader)
+    platform.port = listener.port
     try:
         yield platform
     finally:
-        server.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await listener.close()
 
 
 def plain(status: int, body: bytes, *headers: str) -> bytes:

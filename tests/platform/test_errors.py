@@ -38,6 +38,7 @@ from service.settings import PlatformSettings
 from service.telemetry.metrics import Metrics
 from tests.platform.conftest import CALL, KEY
 from tests.platform.scripted import Respond, Scripted, Seen, answer, chunk, hang_up, plain
+from tests.support.listeners import listening
 
 Make = Callable[..., PlatformClient]
 
@@ -168,10 +169,8 @@ async def test_a_handshake_that_never_ends_is_given_up_and_was_not_sent(make_cli
         writer.close()
         gone.set()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        client = make_client(base_url=f"https://127.0.0.1:{port}/v1.3", connect_timeout_seconds=0.2)
+    async with listening(silent) as listener:
+        client = make_client(base_url=f"https://127.0.0.1:{listener.port}/v1.3", connect_timeout_seconds=0.2)
         with pytest.raises(NotSent):
             await client.create_task(CALL, custom_id="c", idempotency_key="k")
         await asyncio.wait_for(gone.wait(), 5)

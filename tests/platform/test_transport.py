@@ -20,6 +20,7 @@ from service.platform.values import StreamEnded, StreamEvent, StreamStarted, Str
 from tests.platform.conftest import CALL
 from tests.platform.scripted import Scripted, answer, chunks, hang, hang_up
 from tests.platform.test_stream import END, START, line
+from tests.support.listeners import listening
 
 
 async def test_httpx_aiohttp_still_hands_out_the_reader_of_a_response(platform: Scripted) -> None:
@@ -65,17 +66,16 @@ async def refused_by_proxy(_: asyncio.StreamReader, writer: asyncio.StreamWriter
 async def test_a_proxys_password_is_in_no_message(
     make_client: Callable[..., PlatformClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = await asyncio.start_server(refused_by_proxy, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    for scheme in ("http", "https"):
-        monkeypatch.setenv(f"{scheme}_proxy", f"http://user:hunter2@127.0.0.1:{port}")
-    monkeypatch.setenv("no_proxy", "")
-    for address in ("https://platform.invalid/v1.3", "http://platform.invalid/v1.3"):
-        with pytest.raises(PlatformError) as caught:
-            await make_client(base_url=address).get_task("t")
-        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
-        assert "407" in str(caught.value)
-    server.close()
+    async with listening(refused_by_proxy) as listener:
+        port = listener.port
+        for scheme in ("http", "https"):
+            monkeypatch.setenv(f"{scheme}_proxy", f"http://user:hunter2@127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", "")
+        for address in ("https://platform.invalid/v1.3", "http://platform.invalid/v1.3"):
+            with pytest.raises(PlatformError) as caught:
+                await make_client(base_url=address).get_task("t")
+            assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+            assert "407" in str(caught.value)
     with pytest.raises(NotSent) as refused:
         await make_client(base_url="https://platform.invalid/v1.3").get_task("t")
     assert str(refused.value) == f"the platform can't be reached: the proxy at 127.0.0.1:{port}: connection refused"

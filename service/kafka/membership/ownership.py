@@ -125,12 +125,13 @@ class Ownership:
 
     async def run(self) -> None:
         """Serve what the group gives us until `stop`. Raises `ProcessError` for what can't be healed here."""
+        keep, vital = self._supervisor.keep, self._supervisor.vital
+        self._tasks = [self._supervisor.once("readers", self._readers.whole.connect)]
         await self.group.start(lambda: self._stopping)
         if self._stopping:
             return
-        keep, vital = self._supervisor.keep, self._supervisor.vital
         self._polling = vital("poll", self._poll)
-        self._tasks = [
+        self._tasks += [
             keep("broker reach", self.group.reach.run),
             keep("upkeep", self._upkeep.run),
             vital("loop watch", self._loop_watch.run),

@@ -8,7 +8,7 @@ from service.kafka.handover.records import NoteReader
 from service.kafka.marker import Marker
 from service.kafka.ports import PartitionJobs, PlacedNote, RecordPosition
 from service.kafka.takeover.log_reader import LogReader, StillWanted
-from service.settings import Settings
+from service.kafka.takeover.reader_pool import ReaderPool
 
 _CLOCKS_MS = 60_000
 """By how much the clock of a process that wrote may be ahead of the one that began the attempt."""
@@ -23,14 +23,22 @@ class Notes:
 
 
 async def carried_for(
-    settings: Settings, jobs: PartitionJobs, marker: Marker, marked: list[RecordPosition], wanted: StillWanted
+    readers: ReaderPool,
+    topic: str,
+    jobs: PartitionJobs,
+    marker: Marker,
+    marked: list[RecordPosition],
+    wanted: StillWanted,
 ) -> Notes:
-    """What other processes carry for these jobs. Nothing is read when no attempt of them is under way."""
+    """What other processes carry for these jobs, by the handovers `topic`.
+
+    Nothing is read when no attempt of them is under way.
+    """
     since_ms = jobs.attempt_since_ms()
     if since_ms is None:
         return Notes()
-    place = next(place for place in marked if place.topic == settings.topics.handovers)
-    async with LogReader(settings.kafka) as reader:
+    place = next(place for place in marked if place.topic == topic)
+    async with readers.lend(topic) as reader:
         return await read_notes(reader, marker, place, since_ms, wanted)
 
 

@@ -57,7 +57,8 @@ class LogReader:
             fetch_max_wait_ms=100,
         )
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> None:
+        """Connect. Raises `RestoreFailed`."""
         try:
             async with asyncio.timeout(self._settings.call_timeout_seconds):
                 await self._consumer.start()
@@ -65,12 +66,23 @@ class LogReader:
             await stop_consumer(self._consumer)
             raise RestoreFailed(f"a reader can't connect: {in_words(error)}") from error
         decode_with(self._consumer, max_batch_bytes=self._settings.max_batch_bytes)
+
+    def rest(self) -> None:
+        """Fetch nothing until it is used again."""
+        self._consumer.pause(*self._consumer.assignment())
+
+    async def close(self) -> None:
+        """Close the connections. Never raises."""
+        await stop_consumer(self._consumer)
+
+    async def __aenter__(self) -> Self:
+        await self.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await stop_consumer(self._consumer)
+        await self.close()
 
     async def until(
         self, marker: Marker, topic: str, partition: int, wanted: StillWanted, *, offset: int = 0

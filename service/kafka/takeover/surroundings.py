@@ -7,6 +7,7 @@ from typing import Protocol
 
 from service.kafka.logs.point_reader import PointReader
 from service.kafka.partition.runtime import PartitionRuntime
+from service.kafka.takeover.reader_pool import ReaderPool
 from service.settings import Settings
 
 
@@ -43,11 +44,12 @@ class GroupWord(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """The shared readers of single records."""
+    """The shared readers: of single records, and, `whole`, of whole partitions of the private topics."""
 
     jobs: PointReader
     finished: PointReader
     completions: PointReader
+    whole: ReaderPool
 
     @classmethod
     def of(cls, settings: Settings) -> Readers:
@@ -55,12 +57,14 @@ class Readers:
             PointReader(settings.kafka, settings.topics.jobs),
             PointReader(settings.kafka, settings.topics.finished),
             PointReader(settings.kafka, settings.topics.completions),
+            ReaderPool(settings.kafka, (settings.topics.jobs, settings.topics.finished, settings.topics.handovers)),
         )
 
     async def close(self) -> None:
         await self.jobs.close()
         await self.finished.close()
         await self.completions.close()
+        await self.whole.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ intake goes on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar
 
@@ -35,10 +34,11 @@ from service.kafka.ports import (
 from service.kafka.takeover.carried import carried_for
 from service.kafka.takeover.delivery_note import delivery_record, only_whole_ends
 from service.kafka.takeover.ended_jobs import EndedJobs
-from service.kafka.takeover.input_position import FoundPosition, find_position, report_lapse
+from service.kafka.takeover.input_position import FoundPosition, report_lapse
 from service.kafka.takeover.job_restore import restore_jobs
 from service.kafka.takeover.live_records import LiveRecords, LogRecord, read_live
 from service.kafka.takeover.log_reader import LogReader, StillWanted, Superseded
+from service.kafka.takeover.look_back import LookBack
 from service.kafka.takeover.owner_check import Claims, OwnerCheck, candidate_record
 from service.kafka.takeover.quarantine import Quarantine, rereading, units
 from service.kafka.takeover.surroundings import GroupWord, Readers, Taken
@@ -51,10 +51,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _JOBS_AT_ONCE = 8
-_FINISHED_AT_ONCE = 2  # live jobs of every partition come before the dedup index of any
-
-_SORTERS = ThreadPoolExecutor(max_workers=_FINISHED_AT_ONCE, thread_name_prefix="index")
-"""Of our own: a dead file mount may hold every shared thread of asyncio, and no partition would be taken over."""
 
 
 class Takeover:
@@ -88,7 +84,7 @@ class Takeover:
         self._instance = instance
         self._owner_check = OwnerCheck(settings, clock)
         self._jobs_turn = asyncio.Semaphore(_JOBS_AT_ONCE)
-        self._finished_turn = asyncio.Semaphore(_FINISHED_AT_ONCE)
+        self._look_back = LookBack(settings, group, readers.whole, clock, self._timed)
 
     def new_marker(self) -> Marker:
         now_ms = int(self._clock.time() * 1000)
@@ -113,6 +109,8 @@ class Takeover:
         writer = self._make_writer(partition)
         jobs: PartitionJobs | None = None
         live = LiveRecords(self._room)
+        looking: asyncio.Task[FoundPosition] | None = None
+        jobs_read = asyncio.Event()
         try:
             async with self._jobs_turn:
                 with self._timed("fence"):
@@ -124,8 +122,9 @@ class Takeover:
                     marked = await self._write(writer, self.marker_records(marker, partition))
                 finished = self._finished_log(partition)
                 jobs = self._host.open(partition, writer, finished)
+                looking = asyncio.create_task(self._look_back.run(marker, finished, wanted, jobs_read))
                 with self._timed("jobs"):
-                    async with LogReader(self._settings.kafka) as reader:
+                    async with self._readers.whole.lend(self._settings.topics.jobs) as reader:
                         await read_live(
                             live,
                             reader,
@@ -138,14 +137,18 @@ class Takeover:
                         )
                         await self._must_be_ours(reader, marker, partition, live, writer)
                         await self._end_what_has_ended(reader, marker, live, jobs, finished, writer, wanted)
+                jobs_read.set()
                 parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room, self._clock, self._reserve)
                 with self._timed("restore"):
                     shut_away = await self._restore(partition, writer, jobs, parked, live)
                 with self._timed("handovers"):
-                    carried = await carried_for(self._settings, jobs, marker, marked, wanted)
+                    topic = self._settings.topics.handovers
+                    carried = await carried_for(self._readers.whole, topic, jobs, marker, marked, wanted)
                 await jobs.resume(carried.notes, carried.follow_from)
-            position = await self._while_ours(self._look_back(marker, partition, finished, wanted), writer, wanted)
+            position = await self._while_ours(looking, writer, wanted)
         except BaseException as error:
+            if looking is not None:
+                await end_all({looking})
             live.release()
             if jobs is not None:
                 await close_jobs(jobs, partition)
@@ -201,7 +204,7 @@ class Takeover:
         marked = await runtime.renew(self.marker_records(self.new_marker(), partition), limit)
         if self._settings.kafka.delivery == "exactly_once":
             return
-        async with LogReader(self._settings.kafka) as reader:
+        async with self._readers.whole.lend(self._settings.topics.jobs) as reader:
             async for records in reader.since(self._settings.topics.jobs, partition, before + 1, lambda: True):
                 others = [r for r in records if isinstance(r, InRecord) and r.key == MARKER_KEY and r.offset < marked]
                 if others:
@@ -262,21 +265,8 @@ class Takeover:
         except BrokerUnavailable as error:
             raise PartitionError(str(error)) from error
 
-    async def _look_back(
-        self, marker: Marker, partition: int, finished: KafkaFinishedLog, wanted: StillWanted
-    ) -> FoundPosition:
-        """Where intake goes on, and, for `finished`, which requests have ended."""
-        async with self._finished_turn, LogReader(self._settings.kafka) as reader:
-            with self._timed("offset"):
-                position = await find_position(reader, self._group, partition, self._settings, self._clock)
-            with self._timed("finished"):
-                builder = await reader.index_of_keys(marker, self._settings.topics.finished, partition, wanted)
-                finished.adopt(*await asyncio.get_running_loop().run_in_executor(_SORTERS, builder.sort))
-        return position
-
-    async def _while_ours(self, work: Coroutine[Any, Any, T], writer: PartitionWriter, wanted: StillWanted) -> T:
-        """Do `work`, but end it as soon as the partition is lost: its jobs run, and the new owner runs them too."""
-        working = asyncio.create_task(work)
+    async def _while_ours(self, working: asyncio.Task[T], writer: PartitionWriter, wanted: StillWanted) -> T:
+        """Await a task, but end it as soon as the partition is lost: its jobs run, and the new owner runs them too."""
         try:
             while True:
                 assignment = self._group.assignment

@@ -77,7 +77,7 @@ async def test_a_days_quota_that_is_gone_pauses_intake_until_the_next_day() -> N
         await passed(10)
         assert len(ordered(bench, "task_created")) == 3
         assert bench.engine.intake_closed() == "quota"
-        await until(lambda: len(ordered(bench, "task_created")) == 5, seconds=90_000)
+        await until(lambda: len(ordered(bench, "task_created")) == 5, seconds=90_000, every_seconds=60)
         assert bench.engine.intake_closed() is None
 
 

@@ -21,6 +21,7 @@ from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.broker.local import LocalBroker
 from service.settings import KafkaSettings
 from service.telemetry.redaction import clean
+from tests.support.listeners import Listener
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -120,22 +121,23 @@ async def test_certificates_that_were_renewed_on_disk_are_shown_at_the_next_conn
         security_protocol="SSL", ssl_cafile=server_cert, ssl_certfile=cert, ssl_keyfile=key, connect_timeout_ms=2_000
     )
     read = fingerprint(settings)
-    server = await asyncio.start_server(accept, HOST, 0, ssl=listener())
-    port = server.sockets[0].getsockname()[1]
+    server = Listener()
+    await server.start(accept, tls=listener())
+    port = server.port
     client = AIOKafkaClient(**client_options(settings) | {"bootstrap_servers": f"{HOST}:{port}"})
     keep_connected(client, settings, read)
     await _connects(client, lambda: shown == ["first"])
-    server.close()
+    await server.close()
 
     _certificate(tmp_path / "client", "second")
-    server = await asyncio.start_server(accept, HOST, port, ssl=listener())
+    await server.start(accept, port, listener())
     await _connects(client, lambda: shown == ["first", "second"])
 
     cert.write_text("half written")
     assert fingerprint(settings) != read
     await _connects(client, lambda: shown == ["first", "second", "second"])
-    server.close()
     await client.close()
+    await server.close()
 
 
 async def _connects(client: Any, condition: Callable[[], bool]) -> None:

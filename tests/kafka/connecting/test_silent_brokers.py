@@ -15,6 +15,7 @@ from service.kafka.connecting.credentials import fingerprint
 from service.kafka.connecting.reconnection import keep_connected
 from service.sandbox.addresses import HOST
 from service.settings import KafkaSettings
+from tests.support.listeners import listening
 
 pytestmark = pytest.mark.integration
 
@@ -25,19 +26,13 @@ LIMIT_SECONDS = 8.0
 @pytest.fixture
 async def silent_ports() -> AsyncIterator[list[int]]:
     """Ports whose connections are accepted and never answered."""
-    over = asyncio.Event()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await over.wait()
-        writer.close()
+        await reader.read()
 
     async with AsyncExitStack() as stack:
-        servers = [await asyncio.start_server(accept, HOST, 0) for _ in range(SILENT)]
-        for server in servers:
-            stack.push_async_callback(server.wait_closed)
-            stack.callback(server.close)
-        stack.callback(over.set)
-        yield [server.sockets[0].getsockname()[1] for server in servers]
+        listeners = [await stack.enter_async_context(listening(accept)) for _ in range(SILENT)]
+        yield [listener.port for listener in listeners]
 
 
 async def _started(kafka: KafkaSettings) -> AIOKafkaClient:

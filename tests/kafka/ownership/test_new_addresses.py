@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from service.kafka.logs.point_reader import PointReader
 from service.kafka.membership.lease import GroupLease
 from service.kafka.ports import DeliveryFailed, OutRecord, WriteUnit
 from service.kafka.writing.sender import IdempotentSender
-from service.sandbox.addresses import HOST
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from tests.kafka.moving_broker import MovingBroker
+from tests.support.listeners import listening
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -80,15 +81,14 @@ async def test_a_writer_that_was_idle_meanwhile_writes_at_the_new_address(
         await writer.submit(unit)
         old_port = int(broker.broker.bootstrap_servers.rpartition(":")[2])
         await broker.come_back_elsewhere()
-        if old_address == "swallows":
-            mute = await asyncio.start_server(_swallow, HOST, old_port)
-        async with asyncio.timeout(60):
-            places = await writer.submit(unit)
-        assert not writer.dead.done()
-        assert places[0].topic == world.topics.completions
-        await writer.close()
-        if old_address == "swallows":
-            mute.close()
+        async with AsyncExitStack() as stack:
+            if old_address == "swallows":
+                await stack.enter_async_context(listening(_swallow, old_port))
+            async with asyncio.timeout(60):
+                places = await writer.submit(unit)
+            assert not writer.dead.done()
+            assert places[0].topic == world.topics.completions
+            await writer.close()
 
 
 async def _swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -93,7 +93,7 @@ async def test_a_takeover_ends_at_once_when_the_partition_is_lost_since_its_jobs
     world: World, eventually: Eventually
 ) -> None:
     first = world.member()
-    turns = first.ownership._parts.takeover._finished_turn
+    turns = first.ownership._parts.takeover._look_back._turn
     while not turns.locked():
         await turns.acquire()
     async with first:

@@ -16,6 +16,7 @@ from service.kafka.writing.producer import BoundedProducer, ProducerFailed
 from service.kafka.writing.writer import TransactionalWriter
 from service.settings import KafkaSettings, Settings, TopicSettings, load_settings
 from service.telemetry.metrics import Metrics
+from tests.support.listeners import HOST, listening
 
 pytestmark = pytest.mark.integration
 
@@ -95,18 +96,14 @@ async def test_start_is_bounded_when_the_address_accepts_and_never_answers(setti
     async def accept(_reader: asyncio.StreamReader, stream: asyncio.StreamWriter) -> None:
         connections.append(stream)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    mute = settings.kafka.model_copy(update={"bootstrap_servers": f"{host}:{port}"})
-    producer = BoundedProducer(mute, transactional_options(mute, 0))
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        with pytest.raises(ProducerFailed, match="start: no answer") as caught:
-            await producer.start()
+    async with listening(accept) as listener:
+        mute = settings.kafka.model_copy(update={"bootstrap_servers": f"{HOST}:{listener.port}"})
+        producer = BoundedProducer(mute, transactional_options(mute, 0))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            with pytest.raises(ProducerFailed, match="start: no answer") as caught:
+                await producer.start()
     assert caught.value.unreachable
     assert connections
-    for stream in connections:
-        stream.close()
-    server.close()
 
 
 async def test_start_without_a_broker_says_that_it_is_unreachable(settings: Settings) -> None:
