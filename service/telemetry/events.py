@@ -43,6 +43,9 @@ class LogEvent(StrEnum):
     EVENT_NOT_WRITTEN = "event_not_written"  # an event can't be written; a completion is replaced by a shorter one
     ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written at the moment; the upload waits
     ASSET_OUTDATED = "asset_outdated"  # a file with a `key` has changed since its upload; it is uploaded again
+    ASSET_DELETED = "asset_deleted"  # an asset that nobody needs was deleted; why, and how old it was
+    ASSETS_SWEPT = "assets_swept"  # one look for assets that nobody needs: how many there are, and what became of them
+    ASSET_SWEEP_FAILED = "asset_sweep_failed"  # it could not be found out what nobody needs; nothing was deleted
     ASSET_GONE = "asset_gone"  # the platform no longer has an asset; the video is uploaded again
     PROGRESS_NOT_SENT = "progress_not_sent"  # an `uploading` event was not delivered; nothing depends on it
     DRAINING = "draining"  # the process was asked to stop; streams may end within shutdown.drain_seconds

@@ -54,7 +54,11 @@ async def test_uploads_by_url_and_in_one_request(client: PlatformClient, standin
     await _ready(client, direct.id)
     found = await client.find_assets("tok-", MARK, created_after=0)
 
-    assert {asset.id for asset in found} == {by_url.id, direct.id}
+    owned = await client.owned_assets(MARK.owner)
+    deleted = await client.delete_asset(by_url.id)
+
+    assert {asset.id for asset in found} == {asset.id for asset in owned} == {by_url.id, direct.id}
+    assert deleted
     assert standin.calls["asset_create"] == 2
 
 
