@@ -23,6 +23,7 @@ from typing import Any
 import click
 import orjson
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from contracts.topics import Role
 from service.cli.reading.event_reader import event_reader
@@ -52,7 +53,7 @@ class Plan:
     scale: bool = False
     cancel_every: int = 0
     outage: float = 0.0
-    probe_ms: float = 100.0
+    probe_ms: float = 200.0  # more often, and the probes are what the machine is busy with
 
     def counts(self) -> Iterator[int]:
         """With `scale`: how many processes there are, one step after the other: out from 1 to all, and in again."""
@@ -93,6 +94,7 @@ class Rolling:
                     self._end_the_oldest()
                     await self._begin_one()
             if plan.outage and self._broker is not None:
+                await asyncio.sleep(plan.every)
                 self._broker.kill()
                 await asyncio.sleep(plan.outage)
                 await self._broker.start()
@@ -196,7 +198,8 @@ class Rolling:
                         "prompt": "probe",
                         "mode": "async",
                     }
-                    await producer.send(settings.topics.requests, orjson.dumps(body), partition=partition)
+                    with contextlib.suppress(KafkaError):  # while the broker is away
+                        await producer.send(settings.topics.requests, orjson.dumps(body), partition=partition)
                 await asyncio.sleep(self._plan.probe_ms / 1000)
 
     async def _read(self) -> None:

@@ -36,7 +36,3 @@ class SourceSilent(SourceUnreadable):
     """The file system does not answer; send the request again when it does."""
 
     retryable = True
-
-
-class SourceNotSupported(SourceNotAllowed):
-    """Object stores are not read by this version; hand over a URL, a presigned one for example."""

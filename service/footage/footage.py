@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 Kind = Literal["url", "asset_id", "base64_string", "file", "object"]
 Opener = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
+Signer = Callable[[], Awaitable[str]]
 
 CHUNK_BYTES = 256 * 1024
 
@@ -62,10 +63,25 @@ class Footage:
     """What the platform fetches by itself. It may be presigned: never logged."""
     asset_id: str | None = None
     stamp: str | None = None
-    """Of a file: which file it is and which content it had, see `stamp_of`."""
+    """Of a file or an object: which one it is and which content it had, see `stamp_of`."""
+    signer: Signer | None = field(default=None, repr=False, compare=False)
+    """Makes a fresh URL for the platform. Raises `SourceUnreadable`."""
     opener: Opener | None = field(default=None, repr=False, compare=False)
     range_opener: RangeOpener | None = field(default=None, repr=False, compare=False)
     """Only with a `stamp`: by it, another process knows that it goes on with the same content."""
+
+    @property
+    def reachable(self) -> bool:
+        """The platform can fetch it by itself, from `fetch_url`."""
+        return self.url is not None or self.signer is not None
+
+    async def fetch_url(self) -> str:
+        """The URL for the platform. Only where it is `reachable`; raises `SourceUnreadable` when none can be signed."""
+        if self.url is not None:
+            return self.url
+        if self.signer is None:
+            raise ValueError(f"the platform can't fetch a video given by {self.kind}")
+        return await self.signer()
 
     def open(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Read from the beginning in chunks of at most 256 KiB, off the event loop.

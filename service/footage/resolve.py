@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from contracts.video import AssetVideo, Base64Video, FileVideo, ObjectVideo, UrlVideo, Video
-from service.footage.errors import SourceNotSupported
 from service.footage.files import file_footage
 from service.footage.footage import Footage, identity_of
 from service.footage.inline import base64_footage
+from service.footage.objects.source import object_footage
 from service.footage.remote import asset_footage, url_footage
 from service.settings import SourceSettings
 
 
 async def resolve(video: Video, sources: SourceSettings) -> Footage:
-    """Find out what `video` is. Opens files for their size and time of change; sends nothing over the network.
+    """Find out what `video` is. Looks at the size and version of files and objects; never reads a URL of a request.
 
     Raises a `SourceError`. A caller's `key` replaces the identity, nothing else.
     """
@@ -28,5 +28,5 @@ async def resolve(video: Video, sources: SourceSettings) -> Footage:
         case FileVideo():
             footage = await file_footage(video.path, sources)
         case ObjectVideo():
-            raise SourceNotSupported
+            footage = await object_footage(video.uri, sources)
     return footage if video.key is None else replace(footage, identity=identity_of("key", video.key))

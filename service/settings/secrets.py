@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -14,6 +15,20 @@ from service.telemetry.redaction import MASK, clean, remember
 
 if TYPE_CHECKING:
     from service.settings import Settings
+
+_STORE_SECRETS = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_ACCESS_KEY",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_CLIENT_SECRET",
+    "AZURE_STORAGE_SAS_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_TOKEN",
+)
+"""Variables by which the libraries of the object stores are given their secrets."""
 
 
 def secret_words(text: str | None) -> tuple[str, ...]:
@@ -33,6 +48,8 @@ def remember_secrets(settings: Settings) -> None:
     """Keep the secrets of the settings and of the environment's proxies out of every text of this process."""
     for secret in secrets_of(settings):
         remember(secret, settings.kafka.sasl_username)
+    for name in _STORE_SECRETS:
+        remember(os.environ.get(name))
     for url in (settings.platform.base_url, *getproxies().values()):
         _remember_credentials(url)
 

@@ -271,8 +271,17 @@ class SourceSettings(Section):
     )
 
     file_timeout_seconds: float = Field(
-        30, gt=0, description="Longest wait for one call of the file system; beyond it the file counts as unreadable."
+        30,
+        gt=0,
+        description="Longest wait for one call of the file system or of an object store; beyond it the video counts "
+        "as unreadable.",
     )
+    object_urls: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether the platform fetches objects by itself, from signed URLs: `auto` when the store has a "
+        "public address, `never` sends the bytes through this process.",
+    )
+    object_url_hours: int = Field(24, ge=1, le=168, description="How long such a URL is good for.")
 
     @field_validator("file_roots", "object_prefixes", mode="before")
     @classmethod

@@ -7,8 +7,8 @@ import os
 import pytest
 from pydantic import TypeAdapter
 
-from contracts.video import AssetVideo, Base64Video, ObjectVideo, UrlVideo, Video
-from service.footage.errors import SourceNotAllowed, SourceNotSupported, SourceUnreadable
+from contracts.video import AssetVideo, Base64Video, UrlVideo, Video
+from service.footage.errors import SourceNotAllowed, SourceUnreadable
 from service.footage.footage import CHUNK_BYTES, Footage
 from service.footage.inline import SLICE_CHARS, base64_footage
 from service.footage.remote import url_footage
@@ -101,12 +101,6 @@ async def test_padding_between_two_slices_is_noticed() -> None:
     assert len(first) == SLICE_CHARS
     with pytest.raises(SourceUnreadable):
         await base64_footage(first + first)
-
-
-async def test_object_stores_are_not_read_yet() -> None:
-    with pytest.raises(SourceNotSupported) as caught:
-        await resolve(ObjectVideo(type="object", uri="s3://bucket/a.mp4"), SOURCES)
-    assert isinstance(caught.value, SourceNotAllowed)
 
 
 async def test_every_source_of_the_contract_is_known() -> None:

@@ -123,7 +123,7 @@ class AssetUpload:
                     asset = await self._upload()
             except Rejected as error:
                 # A link that is refused may not be there yet; a file that is refused stays what it is.
-                later = self._footage.url is not None and not isinstance(error, Unsendable)
+                later = self._footage.reachable and not isinstance(error, Unsendable)
                 raise self._refused(error, retryable=later) from None
             except SourceChanged as error:
                 raise self._refused(error, retryable=True, hint="; it may still be being written") from None
@@ -177,10 +177,10 @@ class AssetUpload:
             filename = f"{self._token}.mp4"
         if isinstance(self._route, NoRoute):
             raise VideoRefused(VideoFailed("upload", "upload_failed", self._route.message, retryable=False))
-        if self._route is Route.URL and footage.url is not None:
+        if self._route is Route.URL:
             self._progress(0)
             return await platform.create_asset_from_url(
-                footage.url, filename=filename, mark=self.mark, request_id=request_id
+                await footage.fetch_url(), filename=filename, mark=self.mark, request_id=request_id
             )
         last = 0.0
 
@@ -225,9 +225,7 @@ class AssetUpload:
 
 
 def _route(footage: Footage, context: Context) -> Route | NoRoute:
-    source = Source(
-        footage.kind, footage.size, reachable=footage.url is not None, ranged=footage.range_opener is not None
-    )
+    source = Source(footage.kind, footage.size, footage.reachable, ranged=footage.range_opener is not None)
     return choose_route(source, inline=False, session_from_bytes=context.settings.platform.session_from_bytes)
 
 

@@ -96,18 +96,19 @@ class LogReader:
         consumer = self._consumer
         where = TopicPartition(topic, partition)
         consumer.assign([where])
+        if offset:
+            consumer.seek(where, offset)  # where the log begins otherwise, or when that is no longer in it
         loop = asyncio.get_running_loop()
         position, since = -1, loop.time()
         try:
-            async with asyncio.timeout(self._stall_seconds):
-                beginning = await consumer.beginning_offsets([where])
-            consumer.seek(where, max(beginning[where], offset))
             while True:
                 if not wanted():
                     raise Superseded
                 batches = await consumer.getmany(where, timeout_ms=_POLL_MS, max_records=_BATCH)
                 for records in batches.values():
                     seen = _position_of(marker, records)
+                    if seen is not None:
+                        self.rest()  # before the next fetch is sent: what is asked then would wait behind it
                     yield records if seen is None else records[:seen]
                     if seen is not None:
                         return

@@ -1,0 +1,56 @@
+"""Names of objects, and which of them a request may name. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from service.footage.errors import SourceNotAllowed
+
+Scheme = Literal["s3", "gs", "az"]
+
+_SETTING = "REELWIRE_SOURCES__OBJECT_PREFIXES"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPlace:
+    """One object. `bucket` is the container where the scheme is `az`."""
+
+    scheme: Scheme
+    bucket: str
+    key: str
+
+    @classmethod
+    def of(cls, uri: str) -> ObjectPlace:
+        """The place that a URI names, letter by letter: nothing is decoded. Raises `SourceNotAllowed`.
+
+        Keys that a store, a proxy or a browser would read as another key are refused: a check of a prefix says nothing
+        about them.
+        """
+        scheme, _, rest = uri.partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme not in ("s3", "gs", "az") or not bucket or not key:
+            raise SourceNotAllowed("an object is named by s3://, gs:// or az://, a bucket and a key")
+        if any(part in ("", ".", "..") for part in key.split("/")):
+            raise SourceNotAllowed("objects whose key has an empty part, '.' or '..' between slashes are not read")
+        if not key.isprintable():
+            raise SourceNotAllowed("objects whose key has control characters are not read")
+        return cls(scheme, bucket, key)  # type: ignore[arg-type]  # one of the three, as was looked at just now
+
+    @property
+    def store(self) -> str:
+        """The bucket as messages name it."""
+        return f"{self.scheme}://{self.bucket}"
+
+
+def check_allowed(place: ObjectPlace, prefixes: Iterable[str]) -> None:
+    """Raise `SourceNotAllowed` unless the object lies in one of the places that the settings allow.
+
+    A prefix ends where a part of the key ends: `s3://archive/cam` allows `cam/1.mp4` and not `camera/1.mp4`.
+    """
+    name = f"{place.store}/{place.key}"
+    for prefix in prefixes:
+        if name == prefix or name.startswith(prefix.rstrip("/") + "/"):
+            return
+    raise SourceNotAllowed(f"this object of {place.store} may not be read; the operator allows places with {_SETTING}")
