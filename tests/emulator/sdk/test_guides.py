@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from importlib.metadata import metadata
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions
 from tests.emulator.conftest import FAST
 
-GUIDE = str(metadata("twelvelabs").get_payload())
+GUIDE = distribution("twelvelabs").read_text("METADATA") or ""
 POLLED = """
 import time
 from twelvelabs.types import VideoContext_AssetId
