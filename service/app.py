@@ -16,6 +16,7 @@ from service.ended_tasks import EndedTasks
 from service.engine.context import Context
 from service.engine.handover.right import CarriersFirst
 from service.engine.host import Engine
+from service.engine.housekeeping.sweep import AssetSweep
 from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
 from service.health_watch import HealthWatch
 from service.kafka.handover.log import HandoverLog
@@ -28,6 +29,7 @@ from service.kafka.membership.partition_table import PartitionTable
 from service.kafka.partition.runtime import PartitionWriter
 from service.kafka.topics.admin import create_topics, examine_topics
 from service.kafka.topics.record_limits import TopicLimits
+from service.kafka.usage.live_names import LiveNames
 from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.sender import IdempotentSender
 from service.kafka.writing.writer import TransactionalWriter
@@ -186,6 +188,19 @@ class Service:
             "health", HealthWatch(self._health, ownership, lease, platform, engine.carrier, context.quotas).run
         )
         supervisor.keep("key", KeyWatch(settings, platform, self._key).run)
+        if settings.assets.delete_after_hours is not None:
+            sweep = AssetSweep(
+                settings,
+                platform,
+                assets,
+                LiveNames(settings),
+                noting,
+                lease,
+                metrics,
+                clock,
+                lambda: table.assignment.ours(0) is True and lease.may_pay(),
+            )
+            supervisor.keep("housekeeping", sweep.run)
         serving = asyncio.create_task(ownership.run(), name="ownership")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         try:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
+from service.cli.emulator_page import behaviours_page
 from service.cli.group import reelwire
 from service.cli.request_page import requests_page
 from service.settings import Settings
@@ -31,6 +32,7 @@ def pages() -> dict[str, str]:
         "log-events.md": log_events_page(),
         "commands.md": commands_page(),
         "requests.md": requests_page(_GENERATED, _table),
+        "emulator-behaviours.md": behaviours_page(_GENERATED, _table),
     }
 
 

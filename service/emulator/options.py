@@ -13,6 +13,7 @@ from contracts.platform_limits import (
     URL_UPLOAD_BYTES,
 )
 from service.emulator.bounds import LONGEST_SECONDS, MOST_CHARACTERS, MOST_FRAGMENTS, number, whole_number
+from service.emulator.limits.limits import LimitHeaders, Limits, LimitScope
 
 # The settings that are whole numbers: the highest value, and whether there may be none.
 _WHOLE = {
@@ -95,10 +96,20 @@ class EmulatorOptions:
     flat_errors: bool = False
     """True gives every error the flat shape, also where the platform nests it."""
     stream_content_type: str = "application/x-ndjson"
-    upload_rpm: int | None = None
-    """Asset creations a minute before 429; None is no limit."""
-    analyze_rpm: int | None = None
-    """Analyses and task creations a minute before 429; None is no limit."""
+    limits: Limits = field(default_factory=Limits)
+    """What the account may ask for before 429."""
+    limit_scope: LimitScope = "organisation"
+    """Whether all keys share the limits, or each has its own."""
+    limit_headers: LimitHeaders = "plain"
+    """Which headers of an answer tell of the limits: `X-Ratelimit-*`, `X-RateLimit-Request-*`, both, none."""
+    assets_ready_at_once: bool = False
+    """True answers the creation of an asset from a file once it is `ready`, as the platform did until July 2026."""
+    strict_assets: bool = False
+    """True refuses the analysis of an asset that is still processing; the default waits for it."""
+    asset_wait_seconds: float = 600.0
+    """How long a synchronous analysis waits for its asset."""
+    prompt_limit_tokens: int | None = None
+    """The longest prompt. None is the context window; 2,000 is what pegasus1.2 took and some guides still say."""
     direct_limit_bytes: int = DIRECT_UPLOAD_BYTES
     url_limit_bytes: int = URL_UPLOAD_BYTES
     multipart_limit_bytes: int = MULTIPART_UPLOAD_BYTES
@@ -123,3 +134,8 @@ class EmulatorOptions:
     webhook_timeout_seconds: float = 10.0
     silence_seconds: float = 60.0
     """A connection on which no whole request begins for so long is closed, and so is one whose body stops coming."""
+
+    @property
+    def asset_wait(self) -> float:
+        """Seconds that a synchronous analysis waits for an asset that is processing."""
+        return 0.0 if self.strict_assets else self.asset_wait_seconds

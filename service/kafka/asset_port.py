@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -114,4 +115,12 @@ class AssetNotes(Protocol):
 
     async def invalidate(self, identity: str, asset_id: str) -> None:
         """Forget an asset that the platform no longer has, unless a newer one has taken its place. Never raises."""
+        ...
+
+
+class AssetNames(Protocol):
+    """Who knows which assets live jobs refer to, whoever owns their partitions."""
+
+    async def named(self, asset_ids: Set[str]) -> set[str]:
+        """Those of `asset_ids` that a live job refers to. Raises `AssetsUnknown` when that can't be found out."""
         ...

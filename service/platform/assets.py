@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from service.platform.errors import OutcomeUnknown, PlatformError, SearchIncomplete, Unsendable
+from service.platform.errors import Conflict, NotFound, OutcomeUnknown, PlatformError, SearchIncomplete, Unsendable
 from service.platform.http.exchange import Call, escaped, json_call
 from service.platform.http.headway import Headway
 from service.platform.http.multipart import FilePart, Form, UploadSource
@@ -14,6 +14,8 @@ from service.platform.marks import AssetMark, mark_of
 from service.platform.paging import Page, PagedCalls, Row
 from service.platform.values import Asset
 from service.platform.walk import Walk
+
+_MOST_PAGES = 2_000
 
 
 class AssetCalls(PagedCalls):
@@ -119,6 +121,42 @@ class AssetCalls(PagedCalls):
         if not walk.complete:
             raise SearchIncomplete("the platform's list of assets could not be read to its end")
         return found
+
+    async def owned_assets(self, owner: str) -> list[Asset]:
+        """Every asset of the account that carries a proven mark of this deployment; newest first.
+
+        Raises `SearchIncomplete` when the list can't be read to its end.
+        """
+        found: list[Asset] = []
+        for number in range(1, _MOST_PAGES + 1):
+            page = await self._page("list_assets", "assets", (), number)
+            for row in page.rows:
+                try:
+                    asset = self._asset(row)
+                except OutcomeUnknown:
+                    continue  # without a status there is nothing to be done with it
+                if asset.proven and asset.mark is not None and asset.mark.owner == owner:
+                    found.append(asset)
+            if not page.rows and not page.unreadable and not page.more_promised:
+                return found
+        raise SearchIncomplete("the platform's list of assets could not be read to its end")
+
+    async def delete_asset(self, asset_id: str) -> bool:
+        """Delete an asset, unless the platform says that something there needs it: then False. Gone is deleted."""
+        call = Call(
+            operation="delete_asset",
+            method="DELETE",
+            path=f"assets/{escaped(asset_id)}",
+            category="read",
+            read_seconds=self._settings.read_timeout_seconds,
+        )
+        try:
+            async with self._exchange(self._control, call):
+                return True
+        except NotFound:
+            return True
+        except Conflict:
+            return False
 
     def _asset(self, body: dict[str, Any]) -> Asset:
         """An asset from any answer that holds one. Without id or status the answer says nothing: `OutcomeUnknown`."""

@@ -254,6 +254,10 @@ class AssetSettings(Section):
         "share theirs among themselves.",
     )
     claim_seconds: float = Field(15, gt=0, description="A claim to an upload that is not renewed ends after this time.")
+    delete_after_hours: float | None = Field(
+        None, gt=0, description="Assets of ours that no request has used for so long are deleted. Unset: never."
+    )
+    sweep_seconds: float = Field(900, gt=0, description="Time between two looks for assets that are to be deleted.")
 
 
 class SourceSettings(Section):

@@ -43,6 +43,9 @@ class LogEvent(StrEnum):
     EVENT_NOT_WRITTEN = "event_not_written"  # an event can't be written; a completion is replaced by a shorter one
     ASSETS_UNKNOWN = "assets_unknown"  # the assets topic can't be read or written at the moment; the upload waits
     ASSET_OUTDATED = "asset_outdated"  # a file with a `key` has changed since its upload; it is uploaded again
+    ASSET_DELETED = "asset_deleted"  # an asset that nobody needs was deleted; why, and how old it was
+    ASSETS_SWEPT = "assets_swept"  # one look for assets that nobody needs: how many there are, and what became of them
+    ASSET_SWEEP_FAILED = "asset_sweep_failed"  # it could not be found out what nobody needs; nothing was deleted
     OBJECT_NOT_SIGNED = "object_not_signed"  # no URL can be signed for an object store; the bytes are sent by us
     ASSET_GONE = "asset_gone"  # the platform no longer has an asset; the video is uploaded again
     PROGRESS_NOT_SENT = "progress_not_sent"  # an `uploading` event was not delivered; nothing depends on it
@@ -122,6 +125,7 @@ class LogEvent(StrEnum):
     # Emulator
     EMULATOR_READY = "emulator_ready"  # the local platform is listening; with its base URL
     EMULATOR_STOPPED = "emulator_stopped"  # the local platform has ended
+    EMULATOR_JOURNAL_DAMAGED = "emulator_journal_damaged"  # lines of its state directory's journal can't be read
     EMULATOR_BROKEN = "emulator_broken"  # a fault in the emulator itself
 
 

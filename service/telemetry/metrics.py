@@ -164,6 +164,12 @@ class Metrics:
         self.asset_claims = Counter(
             "reelwire_asset_claims_total", "Claims to the right to upload a video, by outcome", ["outcome"], registry=r
         )
+        self.assets_deleted = Counter(
+            "reelwire_assets_deleted_total",
+            "Assets of ours that were deleted, by reason",
+            ["reason"],
+            registry=r,
+        )
         self.asset_entries = Gauge("reelwire_asset_entries", "Assets in the index of this process", registry=r)
         # Platform
         self.task_looks = Counter(

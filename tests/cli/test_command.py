@@ -151,3 +151,24 @@ async def test_the_emulator_names_a_wrong_pace(command: Command) -> None:
     result = await command("emulator", "--pace", "speed=1")
     assert result.code == Exit.USAGE
     assert "there is no setting speed" in result.err
+
+
+async def test_the_emulator_names_a_state_directory_that_can_t_be_used(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = await command("emulator", "--port", "0", "--state-dir", str(tmp_path / "file" / "state"))
+    assert result.code == Exit.FAILURE
+    assert "the state directory can't be used" in result.err
+    assert "--state-dir" in result.err
+
+
+async def test_verify_without_a_key_lists_what_it_would_compare_and_sends_nothing(command: Command) -> None:
+    result = await command("emulator", "verify", "--live")
+    assert result.code == Exit.OK
+    assert "answers.key" in result.out
+    assert "nothing was sent" in result.err
+
+
+async def test_the_emulator_names_a_wrong_limit(command: Command) -> None:
+    wrong = [await command("emulator", *options) for options in (("--plan", "gold"), ("--limit", "rpm=5"))]
+    assert [result.code for result in wrong] == [Exit.USAGE, Exit.USAGE]
+    assert "there is no limit rpm" in wrong[1].err

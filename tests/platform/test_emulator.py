@@ -15,6 +15,7 @@ from service.footage.resolve import resolve
 from service.platform.call import AnalysisCall
 from service.platform.client import PlatformClient
 from service.platform.errors import NotFound, Rejected
+from service.platform.marks import AssetMark
 from service.platform.values import Asset, StreamEnded, StreamEvent, StreamStarted, StreamText, Task
 from service.settings import PlatformSettings, SourceSettings
 from service.telemetry.metrics import Metrics
@@ -99,3 +100,16 @@ async def test_what_is_unknown_or_wrong_is_refused(client: PlatformClient, asset
         await client.create_task(asked(asset), custom_id="not allowed!", idempotency_key="k")
     assert caught.value.answer is not None
     assert caught.value.answer.code == "parameter_invalid"
+
+
+async def test_what_is_ours_is_listed_over_pages_and_deleted(client: PlatformClient) -> None:
+    made = [
+        await client.create_asset_from_url("http://127.0.0.1:9/a.mp4", filename="a.mp4", mark=mark, request_id="r")
+        for mark in [*([MARK] * 55), AssetMark("0" * 64, "another deployment")]
+    ]
+    owned = await client.owned_assets("reelwire")
+    first = owned[0].id
+
+    assert [asset.id for asset in owned] == [asset.id for asset in reversed(made[:-1])]
+    assert [await client.delete_asset(first), await client.delete_asset(first)] == [True, True]
+    assert len(await client.owned_assets("reelwire")) == 54

@@ -11,6 +11,7 @@ from contracts.platform_limits import base64_characters
 from contracts.schema_subset import first_violation
 from service.emulator.analysis.pictures import Picture, Source, parse_images, parse_references
 from service.emulator.analysis.segment_definitions import SegmentDefinition, TimeFormat, parse_definitions
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.faults.directive import Directive, directive_in
 from service.emulator.parameters import Parameters
 from service.emulator.refusals import Refusal, invalid, missing
@@ -66,6 +67,31 @@ class AnalysisRequest:
     """`general` or `time_based_metadata`."""
 
 
+@behaves(
+    "analysis.rules",
+    "Members out of their range or against another are 400 with `parameter_invalid` or "
+    "`parameter_not_provided`, and are named.",
+    KnownFrom.DOCUMENTED,
+    test="analysis/test_request_table.py::test_what_breaks_a_rule_is_refused_with_a_code_of_the_platform",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+        "task_create",
+    ),
+    item=10,
+)
+@behaves(
+    "analysis.unknown_members",
+    "Members that are not known are ignored; a switch makes them 400 `parameter_unknown`.",
+    KnownFrom.INFERRED,
+    test="http/test_analyze_routes.py::test_strict_parameters_refuse_what_is_unknown",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+        "task_create",
+    ),
+    item=10,
+)
 def parse_analysis(body: Any, *, task: bool, strict: bool, video_limit_bytes: int) -> AnalysisRequest:
     """Check a decoded body of `/analyze/tasks` (`task`) or `/analyze`; raises `Refusal`.
 
@@ -180,6 +206,17 @@ def _prompt(given: Parameters, *, segmented: bool) -> tuple[str, tuple[Picture, 
     return prompt or "", ()
 
 
+@behaves(
+    "analysis.schemas",
+    "Keywords of a JSON Schema that are not supported are 422; a timestamp out of place is 400.",
+    KnownFrom.DOCUMENTED,
+    test="analysis/test_response_schema.py::test_timestamps_stand_only_where_the_platform_takes_them",
+    on=(
+        "analyze_stream",
+        "task_create",
+    ),
+    item=10,
+)
 def _response_format(
     given: Parameters, *, task: bool, segmented: bool
 ) -> tuple[dict[str, Any] | None, tuple[SegmentDefinition, ...], TimeFormat]:

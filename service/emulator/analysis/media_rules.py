@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from contracts.platform_limits import IMAGE_BYTES
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.media.footage import Footage
 from service.emulator.refusals import Refusal, invalid
 
@@ -18,6 +19,14 @@ _ROUNDING_SECONDS = 0.05
 Mode = Literal["sync", "task"]
 
 
+@behaves(
+    "media.shape",
+    "A video is 360x360 to 5184x2160, its sides at most 1 to 2.4.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_asset_routes.py::test_a_video_of_the_wrong_shape_becomes_a_failed_asset",
+    on=("asset_create",),
+    item=4,
+)
 def refused_as_asset(footage: Footage) -> Refusal | None:
     """Why an asset with this content becomes `failed`, or None. Duration is checked when it is analysed."""
     if footage.kind == "image" and footage.size > IMAGE_BYTES:
@@ -35,6 +44,17 @@ def refused_as_asset(footage: Footage) -> Refusal | None:
     return None
 
 
+@behaves(
+    "media.window",
+    "`start_time` and `end_time` are on the file's own clock, which need not begin at 0.",
+    KnownFrom.DOCUMENTED,
+    test="analysis/test_media_rules.py::test_a_window_is_absolute",
+    on=(
+        "analyze_stream",
+        "task_create",
+    ),
+    item=10,
+)
 def window_of(footage: Footage, start: float | None, end: float | None) -> tuple[float, float]:
     """The part to analyse, in seconds on the file's own clock, which need not start at 0.
 
@@ -54,6 +74,18 @@ def window_of(footage: Footage, start: float | None, end: float | None) -> tuple
     return begin, until
 
 
+@behaves(
+    "media.duration",
+    "A synchronous analysis takes 1 second to 1 hour, a task 2 hours, or a window of 2 hours in 4.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_analyze_routes.py::test_a_video_below_a_second_is_refused",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+        "task_create",
+    ),
+    item=10,
+)
 def refused_in_analysis(footage: Footage, mode: Mode, window_seconds: float) -> Refusal | None:
     """Why this video can't be analysed in this mode, or None."""
     if footage.kind != "video":

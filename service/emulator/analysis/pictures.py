@@ -10,6 +10,7 @@ from typing import Any, Literal
 from contracts.images import placeholders
 from contracts.patterns import IMAGE_NAME, REFERENCE_NAME
 from contracts.platform_limits import IMAGE_BYTES, IMAGE_INPUT_BYTES, MAX_IMAGES, MAX_REFERENCES, base64_characters
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.parameters import Parameters
 from service.emulator.refusals import Refusal, invalid
 
@@ -36,6 +37,19 @@ class Picture:
     limit_bytes: int
 
 
+@behaves(
+    "analysis.images",
+    "1 to 20 images for pegasus1.6, all or none of them referred to; they are fetched and looked at when "
+    "the request comes.",
+    KnownFrom.DOCUMENTED,
+    test="analysis/test_pictures.py::test_images_that_the_platform_does_not_take_are_refused",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+        "task_create",
+    ),
+    item=10,
+)
 def parse_images(given: Parameters, *, model_name: str, prompt: str | None) -> tuple[Picture, ...]:
     """The member `image`, empty when it is absent; raises `Refusal`."""
     if not given.given("image"):

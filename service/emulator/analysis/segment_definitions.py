@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Literal, get_args
 
 from service.emulator.analysis.pictures import Picture, parse_references
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.parameters import Parameters
 from service.emulator.refusals import invalid, missing
 
@@ -44,6 +45,14 @@ class SegmentDefinition:
     references: tuple[Picture, ...] = ()
 
 
+@behaves(
+    "analysis.segments",
+    "1 to 20 segment definitions with their fields, times and references, as the documents limit them.",
+    KnownFrom.DOCUMENTED,
+    test="generation/test_segments.py::test_a_wrong_segmentation_is_refused",
+    on=("task_create",),
+    item=10,
+)
 def parse_definitions(wanted: Parameters, *, model_name: str) -> tuple[tuple[SegmentDefinition, ...], TimeFormat]:
     """Check `response_format`; raises `Refusal`."""
     chosen = wanted.text("segment_time_format", choices=_FORMATS)

@@ -37,6 +37,9 @@ class Fault:
     retry_after: str | None = None
     """The `Retry-After` header of that answer: seconds or a date."""
 
+    limit: Literal["minute", "day", "off"] | None = None
+    """Answer 429 as if the requests of this minute, or of this day, were used up; `off` does not count the request."""
+
     fragments: int | None = None
     """The number of fragments of the text."""
     characters: int | None = None

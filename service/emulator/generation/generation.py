@@ -11,7 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from service.emulator.analysis.analysis_request import AnalysisRequest
+from service.emulator.analysis.context_window import CHARACTERS_PER_TOKEN as _CHARS_PER_TOKEN
+from service.emulator.analysis.context_window import answer_tokens
 from service.emulator.analysis.media_rules import window_of
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.faults.fault import Fault
 from service.emulator.generation.instance import InstanceMaker
 from service.emulator.generation.narration import describe_pictures, narrate
@@ -19,7 +22,6 @@ from service.emulator.generation.segments import SegmentLimits, segments_of
 from service.emulator.media.footage import Footage
 from service.emulator.options import Pace
 
-_CHARS_PER_TOKEN = 4
 _TOKENS_PER_SECOND = 240
 _TOKENS_PER_PICTURE = 1_024
 _SHORTEST_SEGMENT = 2.0
@@ -55,6 +57,18 @@ class SegmentationCutShort(Exception):
     """A numeric `max_tokens` is too small for the segments: the task fails without a partial result."""
 
 
+@behaves(
+    "generation.stable",
+    "The same content, request and seed give the same text, fragments and tokens; usage is always told.",
+    KnownFrom.INFERRED,
+    test="generation/test_generation.py::test_the_same_bytes_and_prompt_give_the_same_text_and_others_another",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+        "task_get",
+    ),
+    item=11,
+)
 def generate(footage: Footage, request: AnalysisRequest, pace: Pace, fault: Fault, seed: int) -> Generation:
     """Make the text; raises `Refusal` for a window outside the video and `SegmentationCutShort`."""
     start, end = window_of(footage, request.start, request.end)
@@ -74,16 +88,22 @@ def generate(footage: Footage, request: AnalysisRequest, pace: Pace, fault: Faul
     if fault.raw_separators:
         text = _with_separators(text)
     finish_reason, warning = "stop", None
-    room = None if request.max_tokens is None else request.max_tokens * _CHARS_PER_TOKEN
-    if fault.finish == "length":
+    # Whichever ends first: `max_tokens`, or what the prompt leaves of the context window.
+    room = None
+    if request.max_tokens is not None:
+        room = min(request.max_tokens, answer_tokens(request)) * _CHARS_PER_TOKEN
+    incomplete = fault.finish == "length" and bool(request.definitions) and request.max_tokens is None
+    if incomplete:
+        text = json.dumps({name: rows[: len(rows) // 2] for name, rows in json.loads(text).items()}, ensure_ascii=False)
+        warning = "The segments are incomplete."
+    elif fault.finish == "length":
         room = len(text) // 2
     if room is not None and len(text) > room:
         if request.definitions:
             raise SegmentationCutShort
         text, finish_reason = text[:room], "length"
-        warning = "The text was cut off because it reached max_tokens."
-    elif request.max_tokens is None and fault.finish == "length":
-        warning = "The segments are incomplete."
+        whole = (request.max_tokens or 0) > answer_tokens(request)
+        warning = f"The text was cut off because it reached {'the context window' if whole else 'max_tokens'}."
     spread = random.Random(generation_id)
     return Generation(
         generation_id=generation_id,

@@ -1,4 +1,4 @@
-"""The emulator's own endpoints, outside `/v1.3` and without a key: activity, faults, paces."""
+"""The emulator's own endpoints, outside `/v1.3` and without a key: activity, faults, paces, limits, webhooks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from aiohttp import web
 from service.emulator.http.answers import json_response
 from service.emulator.http.bodies import json_body
 from service.emulator.http.calls import PLATFORM
+from service.emulator.limits.limits import PLANS
+from service.emulator.limits.rate_limits import category_of
 from service.emulator.refusals import Refusal, invalid
 
 _BODY_BYTES = 1024 * 1024
@@ -87,6 +89,35 @@ async def _change_settings(request: web.Request) -> web.Response:
     return json_response(asdict(platform.pace))
 
 
+async def _limits(request: web.Request) -> web.Response:
+    platform = request.app[PLATFORM]
+    return json_response(platform.limits.as_json(platform.now()))
+
+
+async def _change_limits(request: web.Request) -> web.Response:
+    """Members of `Limits`, or `plan` with its name; `used_up` names the categories whose day is over."""
+    platform, given = request.app[PLATFORM], await _object(request)
+    used_up = given.pop("used_up", None)
+    plan = given.pop("plan", None)
+    if plan is not None and plan not in PLANS:
+        raise invalid(f"The plan parameter must be one of {', '.join(PLANS)}.")
+    categories = [category_of(name) for name in used_up] if isinstance(used_up, list) else []
+    if used_up is not None and not isinstance(used_up, list):
+        raise invalid("The used_up parameter must be an array of upload and analyze.")
+    if plan is not None or given:
+        platform.limits.change((PLANS[plan] if plan is not None else platform.limits.limits).changed(given))
+    for category in categories:
+        platform.limits.use_up(category, platform.now())
+    return json_response(platform.limits.as_json(platform.now()))
+
+
+async def _refill(request: web.Request) -> web.Response:
+    """Nothing has been asked for so far; the limits stay."""
+    platform = request.app[PLATFORM]
+    platform.limits.refill()
+    return json_response(platform.limits.as_json(platform.now()))
+
+
 async def _finish(request: web.Request) -> web.Response:
     """`{"task_ids": [...]}`, or nothing for all tasks."""
     task_ids = (await _object(request)).get("task_ids")
@@ -125,6 +156,9 @@ def admin_routes() -> list[web.RouteDef]:
         web.delete("/_emulator/faults", _answering(_clear_faults)),
         web.get("/_emulator/settings", _answering(_settings)),
         web.post("/_emulator/settings", _answering(_change_settings)),
+        web.get("/_emulator/limits", _answering(_limits)),
+        web.post("/_emulator/limits", _answering(_change_limits)),
+        web.delete("/_emulator/limits", _answering(_refill)),
         web.get("/_emulator/webhooks", _answering(_webhooks)),
         web.post("/_emulator/webhooks", _answering(_add_webhook)),
         web.delete("/_emulator/webhooks", _answering(_remove_webhooks)),

@@ -8,7 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from service.emulator.analysis.analysis_request import parse_analysis
+from service.emulator.analysis.context_window import check_prompt
 from service.emulator.analysis.media_rules import refused_in_analysis, window_of
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.generation.generation import Generation
 from service.emulator.http.answers import json_response
 from service.emulator.http.calls import Call, client_left, endpoint
@@ -19,6 +21,17 @@ _BURST_LINES = 64
 _STALL_POLL_SECONDS = 0.05
 
 
+@behaves(
+    "analyze.stream_by_default",
+    "`/analyze` answers with a stream unless `stream` is false.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_analyze_routes.py::test_a_stream_has_as_many_fragments_as_asked_for",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+    ),
+    item=6,
+)
 async def _analyze(call: Call) -> web.StreamResponse:
     platform, options = call.platform, call.platform.options
     body, data = await call.json()
@@ -30,16 +43,27 @@ async def _analyze(call: Call) -> web.StreamResponse:
     call.note(prompt=request.prompt[:_NOTED_PROMPT], stream=request.stream)
     text = data.decode("utf-8", "replace") if platform.faults.rules else ""
     await call.apply_faults(text, request.directive, request.prompt)
+    check_prompt(request, options.prompt_limit_tokens)
     footage = await platform.footage_of(request, unknown_status=404)
     start, end = window_of(footage, request.start, request.end)
     refusal = None if request.images else refused_in_analysis(footage, "sync", end - start)
     if refusal is not None:
         raise refusal
     generation = platform.generations.of(footage, request, platform.pace, call.fault)
+    platform.spend(call.key, request, platform.pace, call.fault, footage)
     call.note(generation_id=generation.generation_id, sha256=footage.sha256)
     return await (_stream if request.stream else _answer)(call, generation)
 
 
+@behaves(
+    "analyze.answer",
+    "Without a stream the answer has `id`, `data`, `finish_reason`, `usage`, and `error` as a warning "
+    "when the text was cut.",
+    KnownFrom.DOCUMENTED,
+    test="generation/test_generation.py::test_max_tokens_cuts_the_text_with_a_warning",
+    on=("analyze_sync",),
+    item=11,
+)
 async def _answer(call: Call, generation: Generation) -> web.StreamResponse:
     await asyncio.sleep(call.platform.pace.sync_seconds * call.platform.pace.time_scale)
     answer: dict[str, Any] = {
@@ -53,6 +77,14 @@ async def _answer(call: Call, generation: Generation) -> web.StreamResponse:
     return json_response(answer)
 
 
+@behaves(
+    "analyze.content_type",
+    "A stream is sent in chunks as `application/x-ndjson`; another content type is an option.",
+    KnownFrom.INFERRED,
+    test="http/test_behaviours.py::test_a_stream_is_sent_as_ndjson_in_chunks",
+    on=("analyze_stream",),
+    item=6,
+)
 async def _stream(call: Call, generation: Generation) -> web.StreamResponse:
     pace, fault, streams = call.platform.pace, call.fault, call.platform.activity.streams
     first_ms = pace.first_fragment_ms if fault.first_ms is None else fault.first_ms

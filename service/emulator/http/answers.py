@@ -7,12 +7,26 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.refusals import Refusal
 
 NESTED = frozenset({"task_create", "task_get", "task_delete"})
 """Operations whose errors are nested in `error`; all others are flat."""
 
 
+@behaves(
+    "errors.shapes",
+    "Errors of tasks are nested in `error`, those of their list and cancel and of all else are flat; a "
+    "switch makes all flat.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_task_routes.py::test_errors_of_tasks_are_nested_but_those_of_lists_and_cancels_flat",
+    on=(
+        "task_create",
+        "task_get",
+        "task_delete",
+    ),
+    item=10,
+)
 def error_body(operation: str, code: str, message: str, *, shape: str | None = None) -> dict[str, Any]:
     """The body of an error. `shape` (`flat` or `nested`) is used in place of the operation's own shape."""
     error = {"code": code, "message": message}

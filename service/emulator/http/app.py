@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from service.clock import Clock
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.http.admin_routes import admin_routes
 from service.emulator.http.analyze_routes import analyze_routes
 from service.emulator.http.answers import json_response, refusal_response
@@ -49,6 +50,13 @@ async def _lifetime(app: web.Application) -> AsyncIterator[None]:
     await platform.close()
 
 
+@behaves(
+    "errors.no_route",
+    "A path or method that is not offered is 404 or 405 with `resource_not_exist`.",
+    KnownFrom.INFERRED,
+    test="http/test_malformed.py::test_a_malformed_request_is_refused",
+    item=1,
+)
 @web.middleware
 async def _errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import orjson
 from aiohttp import BodyPartReader, MultipartReader, web
 
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.http.bodies import BodyClock, plain_text, readable
 from service.emulator.media.spool import Spooled
 from service.emulator.model.assets import cleaned
@@ -51,6 +52,14 @@ class _Parts:
     file_type: str = ""
 
 
+@behaves(
+    "assets.form",
+    "An asset is created by a form, also from a URL; JSON is 400 `content_type_invalid`.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_asset_form.py::test_json_is_not_a_form",
+    on=("asset_create",),
+    item=10,
+)
 async def read_asset_form(request: web.Request, viewer: Viewer, options: EmulatorOptions) -> AssetForm:
     """Read the form to its end; raises `Refusal`, and then leaves no file behind."""
     if request.content_type != "multipart/form-data":
@@ -111,6 +120,13 @@ async def _text(part: BodyPartReader, name: str, clock: BodyClock) -> str:
     return data.decode("utf-8", "replace")
 
 
+@behaves(
+    "assets.empty_parts",
+    "An empty part counts as absent.",
+    KnownFrom.INFERRED,
+    test="http/test_behaviours.py::test_an_empty_part_of_the_form_counts_as_absent",
+    on=("asset_create",),
+)
 def _checked(parts: _Parts, *, strict: bool) -> AssetForm:
     fields = parts.fields
     unknown = sorted(fields.keys() - _KNOWN)

@@ -11,10 +11,12 @@ from aiohttp import web
 
 from contracts.platform_limits import base64_characters
 from service.clock import rfc3339
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.faults.directive import Directive
 from service.emulator.faults.fault import NO_FAULT, Fault
 from service.emulator.http.answers import error_body, json_response, refusal_response
 from service.emulator.http.bodies import json_body
+from service.emulator.limits.rate_limits import Category
 from service.emulator.model.activity import Entry
 from service.emulator.model.platform import Platform
 from service.emulator.refusals import Refusal
@@ -25,14 +27,13 @@ PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
 
 _HANG_POLL_SECONDS = 0.05
 _DEFAULT_CODES = {400: "parameter_invalid", 401: "api_key_invalid", 403: "api_not_allowed", 404: "resource_not_exist"}
-_CATEGORIES = {
+_CATEGORIES: dict[str, Category] = {
     "asset_create": "upload",
     "upload_create": "upload",
     "analyze_stream": "analyze",
     "analyze_sync": "analyze",
     "task_create": "analyze",
 }
-_SHOWN_LIMIT = 60
 _JSON_OVERHEAD_BYTES = 1024 * 1024
 """Room in a JSON body for everything but the base64 video."""
 
@@ -53,6 +54,7 @@ class Call:
         self.operation = operation
         self.fault: Fault = NO_FAULT
         self.entry: Entry | None = None
+        self._admitted = False
         if request.method == "POST":
             self.entry = platform.activity.begin(operation, rfc3339(platform.now()))
 
@@ -79,6 +81,7 @@ class Call:
         fault = rules.for_request(self.operation, self.request.path, text, early=early)
         fault = rules.for_directive(self.operation, identity, directive).over(fault)
         self.fault = fault.over(self.fault)
+        self.admit()
         if not fault:
             return self.fault
         self.note(fault={name: value for name, value in asdict(fault).items() if value is not None})
@@ -92,6 +95,30 @@ class Call:
         if fault.status is not None:
             raise _Answered(_faulty(self.operation, fault, fault.status))
         return self.fault
+
+    @property
+    def key(self) -> str:
+        """The API key as it came."""
+        return self.request.headers.get("x-api-key", "")
+
+    def admit(self) -> None:
+        """Count the request for its limits, once; raises `Refusal` (429, 403) when they are used up."""
+        category = _CATEGORIES.get(self.operation)
+        asked = self.fault.limit
+        if category is None or (self._admitted and asked in {None, "off"}):
+            return
+        self._admitted = True
+        self.platform.limits.admit(category, self.key, self.platform.now(), asked)
+
+    def counted(self, refusal: Refusal) -> Refusal:
+        """What is answered to a request that is refused: it counts as well, and the limits come first."""
+        if refusal.status == 401:
+            return refusal
+        try:
+            self.admit()
+        except Refusal as limit:
+            return limit
+        return refusal
 
     def disconnect(self) -> None:
         """Close the connection once everything written so far is sent."""
@@ -110,6 +137,17 @@ def client_left(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
+@behaves(
+    "limits.empty_429",
+    "A 429 that a fault asks for has an empty body at `/analyze`, and a coded one elsewhere or when `body` says so.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_faults.py::test_a_status_is_answered_in_the_wanted_shape",
+    on=(
+        "analyze_stream",
+        "analyze_sync",
+    ),
+    item=6,
+)
 def _faulty(operation: str, fault: Fault, status: int) -> web.Response:
     headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
     shape = fault.body
@@ -144,10 +182,10 @@ def endpoint(
         try:
             try:
                 if not keyless:
-                    _check_key_and_quota(call)
+                    _check_key(call)
                 response = await work(call)
             except Refusal as refusal:
-                response = refusal_response(call.operation, refusal, flat=platform.options.flat_errors)
+                response = refusal_response(call.operation, call.counted(refusal), flat=platform.options.flat_errors)
             except _Answered as answered:
                 if answered.response is None:
                     _abort(request)
@@ -173,25 +211,38 @@ def _abort(request: web.Request) -> None:
         request.transport.abort()
 
 
-def _check_key_and_quota(call: Call) -> None:
-    given = call.request.headers.get("x-api-key", "")
+@behaves(
+    "answers.key",
+    "Every call needs the header `x-api-key`; without one, or with a wrong one, it is 401 `api_key_invalid`.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_asset_routes.py::test_other_keys_than_the_configured_one_are_refused",
+    item=10,
+)
+def _check_key(call: Call) -> None:
     wanted = call.platform.options.api_key
-    if not given or (wanted is not None and given != wanted):
+    if not call.key or (wanted is not None and call.key != wanted):
         raise Refusal(401, "api_key_invalid", "The API key is missing, invalid or expired.")
-    category = _CATEGORIES.get(call.operation)
-    if category is None:
-        return
-    limit, used, reset = call.platform.quota.take(category, call.platform.now())
-    if limit is not None and used > limit:
-        wait = max(1, round(reset - call.platform.now()))
-        raise Refusal(
-            429,
-            "too_many_requests",
-            f"You have exceeded the limit of {limit} requests a minute. Try again in {wait} seconds.",
-            {"Retry-After": str(wait)},
-        )
 
 
+@behaves(
+    "answers.version",
+    "Every answer says `X-Api-Version: 1.3`. Headers that only the SDK sends are neither needed nor looked at.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_behaviours.py::test_every_answer_names_its_version_and_needs_no_header_of_the_sdk",
+    item=1,
+)
+@behaves(
+    "limits.headers",
+    "Answers to POSTs tell `X-Ratelimit-Limit`, `-Remaining`, `-Used` and `-Reset`; another spelling is a switch.",
+    KnownFrom.DOCUMENTED,
+    test="limits/test_rate_limits.py::test_the_headers_have_the_spelling_that_was_chosen",
+    on=(
+        "analyze_stream",
+        "task_create",
+        "asset_create",
+    ),
+    item=1,
+)
 async def mark_response(request: web.Request, response: web.StreamResponse) -> None:
     """Called by aiohttp for each response: set the headers that all answers of the platform have."""
     if request.path.startswith(STORAGE):
@@ -199,11 +250,7 @@ async def mark_response(request: web.Request, response: web.StreamResponse) -> N
     response.headers["X-Api-Version"] = "1.3"
     if request.method != "POST" or PLATFORM not in request.app:
         return
-    category = "upload" if request.path.startswith("/v1.3/assets") else "analyze"
+    category: Category = "upload" if request.path.startswith("/v1.3/assets") else "analyze"
     platform = request.app[PLATFORM]
-    limit, used, reset = platform.quota.usage(category, platform.now())
-    shown = limit if limit is not None else _SHOWN_LIMIT
-    response.headers["X-Ratelimit-Limit"] = str(shown)
-    response.headers["X-Ratelimit-Remaining"] = str(max(0, shown - used) if limit is not None else shown)
-    response.headers["X-Ratelimit-Used"] = str(min(used, shown) if limit is not None else 0)
-    response.headers["X-Ratelimit-Reset"] = str(int(reset))
+    for name, value in platform.limits.headers(category, request.headers.get("x-api-key", ""), platform.now()).items():
+        response.headers.setdefault(name, value)

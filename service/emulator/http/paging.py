@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from multidict import MultiMapping
 
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.refusals import invalid
 
 T = TypeVar("T")
@@ -14,6 +15,30 @@ _DEFAULT, _MOST = 10, 50
 _MOST_PAGES = 1_000_000_000
 
 
+@behaves(
+    "pages.beyond_the_end",
+    "A page beyond the last is 200 with no rows.",
+    KnownFrom.SDK,
+    test="http/test_asset_routes.py::test_a_page_beyond_the_last_is_empty",
+    on=(
+        "asset_list",
+        "task_list",
+        "upload_list",
+        "upload_get",
+    ),
+    item=2,
+)
+@behaves(
+    "pages.limits",
+    "`page` counts from 1; `page_limit` is 10, at most 50. Anything else is 400.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_behaviours.py::test_pages_have_at_most_fifty_rows",
+    on=(
+        "asset_list",
+        "task_list",
+    ),
+    item=2,
+)
 def page_of(found: Sequence[T], query: MultiMapping[str]) -> tuple[Sequence[T], dict[str, Any]]:
     """The requested page of `found`, and its `page_info`. Raises `Refusal` for a wrong page number."""
     page = _whole(query, "page", 1, _MOST_PAGES)

@@ -16,6 +16,7 @@ from service.clock import Clock
 from service.emulator.http.app import PREFIX, create_app
 from service.emulator.http.calls import PLATFORM
 from service.emulator.http.connections import Connections
+from service.emulator.model.journal import StateUnusable
 from service.emulator.model.platform import Platform
 from service.emulator.options import EmulatorOptions, Pace
 from service.telemetry.events import LogEvent
@@ -54,14 +55,16 @@ class Emulator:
         return self._platform
 
     async def start(self) -> None:
-        """Listen; afterwards `options.port` is the real port. Raises `OSError` if the port is taken."""
+        """Listen; afterwards `options.port` is the real port. Raises `OSError` if the port is taken, and
+        `StateUnusable`.
+        """
         connections = Connections(self.options.silence_seconds)
         app = create_app(self.options, self._clock, connections=connections)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
-        await runner.setup()
         try:
+            await runner.setup()
             await web.TCPSite(runner, self.options.host, self.options.port, backlog=1024).start()
-        except OSError:
+        except (OSError, StateUnusable):
             await runner.cleanup()
             raise
         self.options = replace(self.options, port=runner.addresses[0][1])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.faults.fault import Fault
 from service.emulator.generation.generation import Generation
 
@@ -30,6 +31,23 @@ class StreamScript:
     """How many of the lines hold a text."""
 
 
+@behaves(
+    "analyze.events",
+    "A stream is `stream_start`, texts cut anywhere, `stream_end`; its texts join to the answer of the "
+    "same request without a stream.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_sdk.py::test_a_stream_joins_to_the_text_of_the_synchronous_answer",
+    on=("analyze_stream",),
+    item=6,
+)
+@behaves(
+    "analyze.ascii",
+    "Lines are escaped to ASCII; a fault sends raw U+2028, which the SDK loses a text at.",
+    KnownFrom.SDK,
+    test="http/test_analyze_routes.py::test_streams_are_escaped_ascii",
+    on=("analyze_stream",),
+    item=6,
+)
 @lru_cache(maxsize=128)
 def stream_lines(generation: Generation, *, raw: bool) -> tuple[bytes, ...]:
     """The lines without a fault: start, texts, end. With `raw`, characters beyond ASCII are not escaped.
@@ -53,6 +71,15 @@ def line(event: dict[str, Any], *, raw: bool = False) -> bytes:
     return json.dumps(event, ensure_ascii=not raw, separators=(",", ":")).encode() + b"\n"
 
 
+@behaves(
+    "analyze.broken_streams",
+    "Faults cut a stream, end it without `stream_end`, stall it, and put in unknown, repeated, "
+    "unreadable and error lines.",
+    KnownFrom.INFERRED,
+    test="http/test_stream_script.py::test_a_stream_is_cut_in_the_middle_of_a_line",
+    on=("analyze_stream",),
+    item=6,
+)
 def scripted(lines: Sequence[bytes], fault: Fault) -> StreamScript:
     """Apply the fault to the lines. A fragment number beyond the last fragment means the last one."""
     fragments = len(lines) - 2

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 
 from service.clock import Clock
 from service.emulator.analysis.media_rules import refused_as_asset
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.faults.fault import Fault
 from service.emulator.media.footage import Footage
 from service.emulator.media.spool import Spooled
@@ -18,6 +20,7 @@ from service.emulator.model.viewer import Viewer
 from service.emulator.refusals import Refusal, invalid, unknown
 
 _LATE = "The video could not be processed."
+_LOOK_SECONDS = 0.02
 
 
 class AssetBook:
@@ -47,13 +50,38 @@ class AssetBook:
             raise unknown("asset", asset_id, status)
         return found
 
-    def ready_footage(self, asset_id: str, *, unknown_status: int) -> Footage:
-        """What a ready asset holds; raises `Refusal` for any other."""
+    @behaves(
+        "analysis.waits_for_asset",
+        "An analysis of an asset that is processing waits for it, a task in the background; a switch makes it 400.",
+        KnownFrom.INFERRED,
+        test="http/test_waiting_assets.py::test_an_analysis_waits_for_its_asset",
+        on=(
+            "analyze_stream",
+            "analyze_sync",
+            "task_create",
+        ),
+    )
+    async def ready_footage(self, asset_id: str, *, unknown_status: int, wait_seconds: float = 0.0) -> Footage:
+        """What a ready asset holds; raises `Refusal` for any other.
+
+        One that is processing is waited for, unless its bytes are still to come through an upload session.
+        """
         asset = self.get(asset_id, status=unknown_status)
+        until = self._clock.monotonic() + wait_seconds
+        while asset.status(self._clock.time()) == "processing" and not asset.reserved:
+            if self._clock.monotonic() >= until:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+            asset = self.get(asset_id, status=unknown_status)
         status = asset.status(self._clock.time())
         if status != "ready" or asset.footage is None:
             raise invalid(f"The asset {asset_id} is not ready: its status is {status}.")
         return asset.footage
+
+    async def settled(self, asset_id: str) -> None:
+        """Wait until an asset is no longer processing, or is deleted."""
+        while (asset := self._assets.get(asset_id)) is not None and asset.status(self._clock.time()) == "processing":
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def add(self, asset: Asset, spooled: Spooled | None, fault: Fault) -> None:
         """Take on an asset; its content is looked at in the background. `spooled` belongs to the book from here on."""
@@ -113,6 +141,15 @@ class AssetBook:
     def _settle_later(self, asset: Asset, spooled: Spooled | None) -> None:
         self._background.spawn(self._settle(asset, spooled), lambda: self._fail(asset, _LATE))
 
+    @behaves(
+        "assets.failed",
+        "A file that is no video, or one the platform does not take, becomes `failed` with `error.message`; "
+        "it is no 4xx.",
+        KnownFrom.DOCUMENTED,
+        test="http/test_asset_routes.py::test_a_file_that_is_no_video_becomes_a_failed_asset",
+        on=("asset_create",),
+        item=4,
+    )
     async def _settle(self, asset: Asset, spooled: Spooled | None) -> None:
         """Find out what the asset holds, and whether the platform takes it."""
         try:

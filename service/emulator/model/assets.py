@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.clock import rfc3339
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.media.footage import Footage
 
 Metadata = dict[str, Any]
@@ -37,6 +38,18 @@ class Asset:
             return "processing"
         return "ready" if self.failure is None else "failed"
 
+    @behaves(
+        "answers.ids",
+        "Assets have `_id`, everything else `task_id` or `upload_id`; all are 24 hexadecimal digits.",
+        KnownFrom.DOCUMENTED,
+        test="http/test_behaviours.py::test_ids_are_24_hexadecimal_digits",
+        on=(
+            "asset_create",
+            "task_create",
+            "upload_create",
+        ),
+        item=3,
+    )
     def brief(self, now: float) -> dict[str, Any]:
         """The asset as the answer to its creation shows it."""
         shown: dict[str, Any] = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.options import IdempotencyMode
 from service.emulator.refusals import Refusal, invalid
 
@@ -34,6 +35,15 @@ class IdempotencyKeys:
         self._keep = keep_seconds
         self._known: dict[Scope, _Known] = {}
 
+    @behaves(
+        "tasks.idempotency",
+        "A repeated `Idempotency-Key` gets the same answer again for a day, 409 with another body; switches "
+        "ignore it or always refuse.",
+        KnownFrom.INFERRED,
+        test="model/test_idempotency.py::test_a_known_idempotency_key",
+        on=("task_create",),
+        item=13,
+    )
     def claim(self, scope: Scope, digest: str, now: float) -> dict[str, Any] | None:
         """The answer to an earlier request with this key, or None.
 

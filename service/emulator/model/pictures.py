@@ -18,9 +18,10 @@ from service.emulator.refusals import Refusal, invalid
 class Pictures:
     """Knows where images come from. One per emulator."""
 
-    def __init__(self, assets: AssetBook, viewer: Viewer) -> None:
+    def __init__(self, assets: AssetBook, viewer: Viewer, wait_seconds: float) -> None:
         self._assets = assets
         self._viewer = viewer
+        self._wait_seconds = wait_seconds
 
     async def look(self, request: AnalysisRequest, *, unknown_status: int) -> Footage | None:
         """Check every image; the one content of those that are analysed, None for a video. Raises `Refusal`."""
@@ -40,7 +41,9 @@ class Pictures:
         source = picture.source
         try:
             if source.type == "asset_id":
-                footage = self._assets.ready_footage(source.value, unknown_status=unknown_status)
+                footage = await self._assets.ready_footage(
+                    source.value, unknown_status=unknown_status, wait_seconds=self._wait_seconds
+                )
             elif source.type == "url":
                 footage = await self._viewer.fetch(source.value)
             else:

@@ -10,16 +10,19 @@ from typing import Any
 
 from service.clock import Clock, SystemClock
 from service.emulator.analysis.analysis_request import AnalysisRequest
+from service.emulator.analysis.media_rules import window_of
+from service.emulator.faults.fault import Fault
 from service.emulator.faults.fault_rules import FaultRules
 from service.emulator.generation.cache import Generations
+from service.emulator.generation.generation import SegmentationCutShort
+from service.emulator.limits.rate_limits import RateLimits
 from service.emulator.media.footage import Footage
 from service.emulator.model.activity import Activity
 from service.emulator.model.asset_book import AssetBook
 from service.emulator.model.background import Background
 from service.emulator.model.idempotency import IdempotencyKeys, Scope
-from service.emulator.model.journal import Journal
+from service.emulator.model.journal import Journal, state_unusable
 from service.emulator.model.pictures import Pictures
-from service.emulator.model.quota import RequestQuota
 from service.emulator.model.task_book import TaskBook
 from service.emulator.model.uploads.book import UploadBook
 from service.emulator.model.viewer import Viewer
@@ -39,7 +42,7 @@ class Platform:
         self.pace: Pace = options.pace
         self.faults = FaultRules()
         self.keys = IdempotencyKeys(options.idempotency, options.idempotency_hours * 3600)
-        self.quota = RequestQuota({"upload": options.upload_rpm, "analyze": options.analyze_rpm})
+        self.limits = RateLimits(options.limits, options.limit_scope, options.limit_headers)
         state = options.state_dir
         self.journal = Journal(state / "journal.jsonl" if state is not None else None)
         self.activity = Activity(self.journal)
@@ -48,9 +51,16 @@ class Platform:
         self._background = Background()
         self.assets = AssetBook(self.clock, self.viewer, self.journal, self.activity, self._background)
         self.uploads = UploadBook(self.clock, self.assets, self.journal)
-        self.pictures = Pictures(self.assets, self.viewer)
+        self.pictures = Pictures(self.assets, self.viewer, options.asset_wait)
         self.tasks = TaskBook(
-            self.clock, self.assets, self.viewer, self.pictures, self.generations, self.journal, self._background
+            self.clock,
+            self.assets,
+            self.viewer,
+            self.pictures,
+            self.generations,
+            self.journal,
+            self._background,
+            strict_assets=options.strict_assets,
         )
         self.webhooks = Webhooks(
             self.clock, self._background, options.webhook_retry_seconds, options.webhook_timeout_seconds
@@ -58,8 +68,18 @@ class Platform:
         self._temporary: Path | None = None
 
     def open(self) -> None:
-        """Make the directories. Raises `OSError`."""
+        """Make the directories. Raises `StateUnusable`."""
         state = self.options.state_dir
+        try:
+            self._open(state)
+        except OSError as error:
+            if state is None:
+                raise
+            raise state_unusable(state, error) from None
+        if self.options.webhook_url is not None:
+            self.add_webhook({"url": self.options.webhook_url, "secret": self.options.webhook_secret or ""})
+
+    def _open(self, state: Path | None) -> None:
         blobs = state / "blobs" if state is not None else None
         if blobs is not None:
             blobs.mkdir(parents=True, exist_ok=True)
@@ -70,8 +90,6 @@ class Platform:
         parts = state / "uploads" if state is not None else self._temporary
         parts.mkdir(exist_ok=True)
         self.uploads.open(parts)
-        if self.options.webhook_url is not None:
-            self.add_webhook({"url": self.options.webhook_url, "secret": self.options.webhook_secret or ""})
 
     async def close(self) -> None:
         """Stop what is under way; nothing is left on disk but the state directory's own."""
@@ -97,6 +115,17 @@ class Platform:
         uploads = self.uploads
         return self.activity.as_json() | {"uploads": uploads.as_json(), "storage": dict(uploads.storage)}
 
+    def spend(self, key: str, request: AnalysisRequest, pace: Pace, fault: Fault, footage: Footage) -> None:
+        """Count an analysis for the limits of minutes and tokens."""
+        if not self.limits.counts_costs or fault.limit == "off":
+            return
+        start, end = window_of(footage, request.start, request.end)
+        try:
+            tokens = self.generations.of(footage, request, pace, fault).output_tokens
+        except SegmentationCutShort:
+            tokens = 0
+        self.limits.spend(key, self.now(), minutes=(end - start) / 60, tokens=tokens)
+
     def keep_key(self, scope: Scope, digest: str, answer: dict[str, Any]) -> None:
         """Remember the answer to a creation, also over a restart."""
         self.keys.keep(scope, answer)
@@ -111,7 +140,9 @@ class Platform:
         if source is None:
             raise missing("video")
         if source.type == "asset_id":
-            return self.assets.ready_footage(source.value, unknown_status=unknown_status)
+            return await self.assets.ready_footage(
+                source.value, unknown_status=unknown_status, wait_seconds=self.options.asset_wait
+            )
         if source.type == "url":
             return await self.viewer.fetch(source.value)
         return await self.viewer.inspect(await self.viewer.decode(source.value))

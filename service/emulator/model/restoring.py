@@ -16,6 +16,8 @@ from service.emulator.options import Pace
 from service.emulator.refusals import Refusal
 from service.telemetry.events import LogEvent
 
+_NAMED_LINES = 20
+
 
 def restore(platform: Platform) -> None:
     """Take over assets, tasks, keys and the log; what was not settled is looked at again."""
@@ -29,12 +31,22 @@ def restore(platform: Platform) -> None:
                 _task_fact(platform, kind, fact, contents)
             else:
                 _other_fact(platform, kind, fact)
-        except (Refusal, ValueError, LookupError, TypeError) as error:
-            # Written by another version: the rest of the journal is still worth having.
-            structlog.get_logger().error(LogEvent.EMULATOR_BROKEN, fact=kind, exc_info=error)
+        except (Refusal, ValueError, LookupError, TypeError):
+            # Written by another version, or damaged: the rest of the journal is still worth having.
+            platform.journal.damaged.append(platform.journal.line)
+    if platform.journal.damaged:
+        structlog.get_logger().warning(
+            LogEvent.EMULATOR_JOURNAL_DAMAGED,
+            path=str(platform.journal.path),
+            lines=platform.journal.damaged[:_NAMED_LINES],
+            damaged=len(platform.journal.damaged),
+            of=platform.journal.line,
+            consequence="what these lines say is forgotten; with another --state-dir the emulator begins anew",
+        )
     platform.assets.settle_restored()
     platform.uploads.settle_restored()
     platform.tasks.settle_restored(contents)
+    platform.journal.open()
 
 
 def _other_fact(platform: Platform, kind: str, fact: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,6 +11,8 @@ from service.clock import Clock
 from service.emulator.analysis.analysis_request import AnalysisRequest
 from service.emulator.analysis.media_rules import refused_in_analysis, window_of
 from service.emulator.analysis.pictures import Source, without_base64
+from service.emulator.behaviours import KnownFrom, behaves
+from service.emulator.bounds import LONGEST_SECONDS
 from service.emulator.faults.fault import Fault
 from service.emulator.generation.cache import Generations
 from service.emulator.generation.generation import SegmentationCutShort
@@ -41,6 +43,8 @@ class TaskBook:
         generations: Generations,
         journal: Journal,
         background: Background,
+        *,
+        strict_assets: bool,
     ) -> None:
         self._clock = clock
         self._assets = assets
@@ -49,6 +53,7 @@ class TaskBook:
         self._generations = generations
         self._journal = journal
         self._background = background
+        self._strict_assets = strict_assets
         self._tasks: dict[str, Task] = {}
 
     def __len__(self) -> int:
@@ -68,10 +73,18 @@ class TaskBook:
             raise unknown("task", task_id)
         return found
 
-    async def create(self, request: AnalysisRequest, body: dict[str, Any], pace: Pace, fault: Fault) -> Task:
+    async def create(
+        self,
+        request: AnalysisRequest,
+        body: dict[str, Any],
+        pace: Pace,
+        fault: Fault,
+        spend: Callable[[Footage], None] | None = None,
+    ) -> Task:
         """Take on a task: at once for a ready asset, else its video is looked at in the background.
 
-        Raises `Refusal` for an unready asset and for base64 that can't be decoded.
+        `spend` is told what was analysed, once it is known. Raises `Refusal` for an unknown or failed asset, and for
+        base64 that can't be decoded.
         """
         now = self._clock.time()
         footage: Footage | None = None
@@ -82,7 +95,9 @@ class TaskBook:
         if source is None:
             footage = pictures
         elif source.type == "asset_id":
-            footage = self._assets.ready_footage(source.value, unknown_status=400)
+            status = self._assets.get(source.value, status=400).status(now)
+            if self._strict_assets or status != "processing":
+                footage = await self._assets.ready_footage(source.value, unknown_status=400)
         elif source.type == "base64_string":
             spooled = await self._viewer.decode(source.value)
             request = replace(request, source=Source("base64_string", ""))
@@ -98,6 +113,7 @@ class TaskBook:
             done_at=times.done_at,
             pace=pace,
             fault=fault,
+            spend=spend,
         )
         self._tasks[task.id] = task
         self._journal.write(
@@ -191,7 +207,12 @@ class TaskBook:
                 source = task.request.source
                 if source is None:
                     raise Refusal(400, "parameter_invalid", "The images were lost in a restart.")
-                footage = await self._viewer.fetch(source.value)
+                if source.type == "asset_id":
+                    footage = await self._assets.ready_footage(
+                        source.value, unknown_status=404, wait_seconds=LONGEST_SECONDS
+                    )
+                else:
+                    footage = await self._viewer.fetch(source.value)
         except Refusal as refusal:
             self._fail(task, TaskError(refusal.message, refusal.code))
         else:
@@ -204,6 +225,14 @@ class TaskBook:
         task.done_at = max(task.done_at, self._clock.time())
         self._journal.write("task_failed", id=task.id, message=error.message, code=error.code, done_at=task.done_at)
 
+    @behaves(
+        "tasks.too_few_tokens",
+        "A segmentation whose `max_tokens` are too few is `failed`; an unlimited one may be `ready` with `error`.",
+        KnownFrom.DOCUMENTED,
+        test="http/test_waiting_assets.py::test_unlimited_segments_may_be_incomplete",
+        on=("task_get",),
+        item=7,
+    )
     def _give(self, task: Task, footage: Footage) -> None:
         """Hand the video to its task, which finds out whether it will fail."""
         task.footage = footage
@@ -215,8 +244,10 @@ class TaskBook:
             refusal = None if task.request.images else refused_in_analysis(footage, "task", end - start)
             if refusal is not None:
                 raise refusal
-            if task.request.definitions or task.request.schema:
-                self._generations.of(footage, task.request, task.pace, task.fault)
+            if task.spend is not None:
+                task.spend(footage)
+            if task.request.definitions or task.request.schema or task.fault.finish:
+                task.warning = self._generations.of(footage, task.request, task.pace, task.fault).warning
         except Refusal as refusal:
             task.failure = TaskError(refusal.message, refusal.code)
         except SegmentationCutShort:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from service.clock import rfc3339
 from service.emulator.analysis.analysis_request import AnalysisRequest
 from service.emulator.analysis.pictures import Source
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.faults.fault import NO_FAULT, Fault
 from service.emulator.generation.generation import Generation
 from service.emulator.media.footage import Footage
@@ -72,7 +74,23 @@ class Task:
     failure: TaskError | None = None
     canceled_at: float | None = None
     webhooks: list[WebhookDelivery] = field(default_factory=list)
+    warning: str | None = None
+    """Of a ready task whose result is partial, once it is known."""
+    spend: Callable[[Footage], None] | None = None
+    """Told what was analysed, for the limits of the account."""
 
+    @behaves(
+        "tasks.lifecycle",
+        "A task is `queued`, `pending`, `processing`, then `ready`, `failed` or `canceled`, by a clock that "
+        "tests can move.",
+        KnownFrom.DOCUMENTED,
+        test="model/test_task_book.py::test_a_task_goes_through_its_states_by_the_clock",
+        on=(
+            "task_get",
+            "task_list",
+        ),
+        item=7,
+    )
     def status(self, now: float) -> str:
         if self.canceled_at is not None:
             return "canceled"
@@ -136,6 +154,8 @@ class Task:
         }
         if status == "failed" and self.failure is not None:
             told["error"] = {"message": self.failure.message}
+        if status == "ready" and self.warning is not None:
+            told["error"] = {"message": self.warning}
         return told
 
     def _source(self, status: str) -> dict[str, Any]:
@@ -156,6 +176,14 @@ def request_parameters(body: dict[str, Any]) -> dict[str, Any]:
     return {"analysis_mode": "general"} | shown
 
 
+@behaves(
+    "tasks.truncated",
+    "In a list a prompt has 30 characters, a schema is left out and one segment definition is shown.",
+    KnownFrom.DOCUMENTED,
+    test="http/test_task_routes.py::test_lists_are_filtered_newest_first_and_truncated",
+    on=("task_list",),
+    item=7,
+)
 def _truncated(parameters: dict[str, Any]) -> dict[str, Any]:
     shown = dict(parameters)
     if "prompt" in shown:

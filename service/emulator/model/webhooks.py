@@ -18,6 +18,7 @@ import aiohttp
 import orjson
 
 from service.clock import Clock, rfc3339
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.bounds import LONGEST_SECONDS, number
 from service.emulator.model.background import Background
 from service.emulator.model.tasks import Task, WebhookDelivery
@@ -123,6 +124,23 @@ class Webhooks:
                         address.handled.add(task.id)
                         self._background.spawn(self._deliver(address, task), lambda: None)
 
+    @behaves(
+        "webhooks.signed",
+        "The end of a task is told with `TL-Signature`, an HMAC over time and raw body; the id of the event "
+        "stays the same.",
+        KnownFrom.DOCUMENTED,
+        test="http/test_webhooks.py::test_the_end_of_a_task_is_told_with_a_signature_over_the_raw_body",
+        on=("task_get",),
+        item=9,
+    )
+    @behaves(
+        "webhooks.retries",
+        "Attempts come at 0, 5, 30, 120 and 600 s and are shown in the task.",
+        KnownFrom.INFERRED,
+        test="http/test_webhooks.py::test_what_is_never_taken_is_given_up_and_shown",
+        on=("task_get",),
+        item=9,
+    )
     async def _deliver(self, address: WebhookAddress, task: Task) -> None:
         now = self._clock.time()
         shown = WebhookDelivery(address.url)

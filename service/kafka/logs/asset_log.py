@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from service.clock import Clock
+from service.domain.housekeeping.verdict import touch_seconds
 from service.kafka.asset_port import AssetNote, AssetsUnknown, SessionNote
 from service.kafka.logs.asset_note import decode_note, encode_note
 from service.kafka.logs.asset_tail import AssetTail, MakeTail
@@ -27,7 +28,6 @@ from service.supervision import Supervisor
 from service.telemetry.metrics import Metrics
 
 _CACHED = 4_096
-_TOUCH_SHARE = 24  # a use is noted when this part of the reuse window has passed since the last note
 
 
 class AssetLog:
@@ -46,6 +46,10 @@ class AssetLog:
         self._topic = settings.topics.assets
         self._ttl_seconds = settings.assets.claim_seconds
         self._reuse_ms = settings.assets.reuse_hours * 3_600_000
+        delete_after = settings.assets.delete_after_hours
+        self._touch_ms = 1000 * touch_seconds(
+            self._reuse_ms / 1000, None if delete_after is None else delete_after * 3600
+        )
         self._see_seconds = settings.kafka.call_timeout_seconds
         self._sender = sender
         self._metrics = metrics
@@ -89,7 +93,7 @@ class AssetLog:
 
     def used(self, note: AssetNote) -> OutRecord | None:
         now_ms = int(self._clock.time() * 1000)
-        if now_ms - note.used_at_ms < self._reuse_ms / _TOUCH_SHARE:
+        if now_ms - note.used_at_ms < self._touch_ms:
             return None
         return self.record(replace(note, used_at_ms=now_ms))
 

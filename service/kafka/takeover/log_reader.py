@@ -28,6 +28,7 @@ log = structlog.get_logger()
 _BATCH = 2_000
 _FETCH_BYTES = 4 * 1024 * 1024
 _POLL_MS = 500
+_METADATA_SECONDS = 0.02
 
 StillWanted = Callable[[], bool]
 
@@ -164,6 +165,17 @@ class LogReader:
             return RestoreFailed(reason)
         todo = "end that client's transaction, or wait for the broker to do it (transaction.max.timeout.ms)"
         return RestoreFailed(f"{reason}, because of an open transaction of {found[0]}; {todo}")
+
+    async def partitions(self, topic: str) -> list[int]:
+        """The numbers of a topic's partitions, as the broker has them. Raises `RestoreFailed`."""
+        self._consumer.assign([TopicPartition(topic, 0)])  # makes it ask for the topic's metadata
+        try:
+            async with asyncio.timeout(self._settings.call_timeout_seconds):
+                while (numbers := self._consumer.partitions_for_topic(topic)) is None:
+                    await asyncio.sleep(_METADATA_SECONDS)
+        except (KafkaError, TimeoutError) as error:
+            raise RestoreFailed(f"the partitions of {topic} are unknown: {in_words(error)}") from error
+        return sorted(numbers)
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """The first offset and the one behind the last. Raises `RestoreFailed`."""

@@ -62,6 +62,7 @@ def open_client(base_url: str, headers: dict[str, str]) -> httpx.AsyncClient:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=proxy,
+            skip_auto_headers=("Content-Type",),  # a POST without a body, such as a cancel, has none
         )
     )
     return httpx.AsyncClient(

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from service.emulator.http.server import Emulator
+from service.emulator.limits.limits import Limits
 from service.emulator.options import EmulatorOptions
 from service.sandbox.footage import make_video
 from tests.emulator.conftest import FAST, Client
@@ -100,7 +101,7 @@ async def test_strict_parameters_refuse_what_is_unknown(session: aiohttp.ClientS
 
 
 async def test_a_minute_s_quota_ends_in_429(session: aiohttp.ClientSession) -> None:
-    async with Emulator(EmulatorOptions(pace=FAST, analyze_rpm=0)) as emulator:
+    async with Emulator(EmulatorOptions(pace=FAST, limits=Limits(analyze_rpm=0))) as emulator:
         answer = await Client(session, emulator).analyze("0" * 24)
 
     assert (answer.status, answer.json["code"]) == (429, "too_many_requests")

@@ -96,7 +96,7 @@ async def test_an_asset_is_processing_until_its_time(client: Client, clip: Path)
     assert (await client.call("GET", f"/assets/{asset_id}")).json["status"] == "processing"
 
 
-async def test_other_keys_than_the_configured_one_are_not_check_key_and_quota(session: aiohttp.ClientSession) -> None:
+async def test_other_keys_than_the_configured_one_are_refused(session: aiohttp.ClientSession) -> None:
     async with Emulator(EmulatorOptions(api_key="right")) as emulator:
         client = Client(session, emulator)
         answers = await asyncio.gather(

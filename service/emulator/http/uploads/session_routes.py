@@ -10,6 +10,7 @@ from aiohttp import web
 
 from contracts.platform_limits import IMAGE_BYTES
 from service.clock import rfc3339
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.http.answers import json_response
 from service.emulator.http.asset_form import checked_metadata
 from service.emulator.http.calls import Call, endpoint
@@ -27,6 +28,14 @@ _KINDS = ("video", "audio", "image")
 _KNOWN = frozenset({"filename", "type", "total_size", "enable_hls", "enable_thumbnail", "user_metadata"})
 
 
+@behaves(
+    "uploads.session",
+    "A session reserves its asset and names the size of a chunk; chunks count from 1; not all URLs come at once.",
+    KnownFrom.DOCUMENTED,
+    test="http/uploads/test_sessions.py::test_a_session_has_urls_for_its_first_chunks_and_an_asset_that_is_processing",
+    on=("upload_create",),
+    item=5,
+)
 async def _create(call: Call) -> web.StreamResponse:
     platform, options = call.platform, call.platform.options
     body, _ = await call.json()
@@ -78,6 +87,14 @@ async def _create(call: Call) -> web.StreamResponse:
     )
 
 
+@behaves(
+    "uploads.list",
+    "Unfinished sessions are listed newest first, expired ones too.",
+    KnownFrom.INFERRED,
+    test="http/uploads/test_sdk_upload.py::test_the_status_and_the_list_of_unfinished_uploads_page_to_their_end",
+    on=("upload_list",),
+    item=5,
+)
 async def _list(call: Call) -> web.StreamResponse:
     await call.apply_faults()
     now = call.platform.now()
@@ -86,6 +103,14 @@ async def _list(call: Call) -> web.StreamResponse:
     return json_response({"data": [one.summary(now) for one in found], "page_info": info})
 
 
+@behaves(
+    "uploads.status",
+    "A session tells the state of each chunk, page by page, beyond the last an empty page.",
+    KnownFrom.DOCUMENTED,
+    test="http/uploads/test_sdk_upload.py::test_the_status_and_the_list_of_unfinished_uploads_page_to_their_end",
+    on=("upload_get",),
+    item=2,
+)
 async def _get(call: Call) -> web.StreamResponse:
     await call.apply_faults()
     session, now = _session(call), call.platform.now()
@@ -109,6 +134,22 @@ async def _get(call: Call) -> web.StreamResponse:
     )
 
 
+@behaves(
+    "uploads.report",
+    "Chunks are reported 1 to 50 at a time, their ETag quoted or bare; a repetition is counted as such and harmless.",
+    KnownFrom.DOCUMENTED,
+    test="http/uploads/test_sessions.py::test_a_report_takes_proofs_quoted_and_bare_and_counts_repeats",
+    on=("upload_report",),
+    item=5,
+)
+@behaves(
+    "uploads.report_whole",
+    "A report with one wrong chunk counts none of them; for an expired session it is 400.",
+    KnownFrom.INFERRED,
+    test="http/uploads/test_sessions.py::test_a_wrong_report_counts_nothing",
+    on=("upload_report",),
+    item=5,
+)
 async def _report(call: Call) -> web.StreamResponse:
     body, _ = await call.json()
     session = _session(call)
@@ -137,6 +178,14 @@ def _proof(given: Parameters, session: UploadSession) -> Proof:
     return Proof(index, proof, size)
 
 
+@behaves(
+    "uploads.more_urls",
+    "Fresh URLs come for at most 50 chunks, for those that were not reported only.",
+    KnownFrom.INFERRED,
+    test="http/uploads/test_sessions.py::test_more_urls_come_for_chunks_that_were_not_reported",
+    on=("upload_urls",),
+    item=5,
+)
 async def _more_urls(call: Call) -> web.StreamResponse:
     body, _ = await call.json()
     session = _session(call)

@@ -6,6 +6,7 @@ import hashlib
 
 from aiohttp import web
 
+from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.http.bodies import BodyClock, readable
 from service.emulator.http.calls import Call, endpoint
 from service.emulator.model.uploads.session import UploadSession
@@ -14,6 +15,15 @@ from service.emulator.refusals import Refusal
 _PIECE_BYTES = 1024 * 1024
 
 
+@behaves(
+    "uploads.storage",
+    "The storage is another address, needs no key, takes each URL once and not after its time (403), and "
+    "answers a quoted MD5 as ETag.",
+    KnownFrom.DOCUMENTED,
+    test="http/uploads/test_sessions.py::test_a_url_takes_its_chunk_once_and_answers_its_quoted_md5",
+    on=("chunk_put",),
+    item=5,
+)
 async def _put(call: Call) -> web.StreamResponse:
     uploads, request = call.platform.uploads, call.request
     uploads.storage["puts"] += 1
@@ -34,6 +44,14 @@ async def _put(call: Call) -> web.StreamResponse:
     return web.Response(headers={"ETag": f'"{etag}"'})
 
 
+@behaves(
+    "uploads.headers",
+    "With a switch a chunk without the `upload_headers` is refused; the SDK does not send them.",
+    KnownFrom.SDK,
+    test="http/uploads/test_sessions.py::test_upload_headers_are_demanded_by_a_switch",
+    on=("chunk_put",),
+    item=5,
+)
 def _check_head(call: Call, session: UploadSession, index: int) -> None:
     headers = call.request.headers
     if call.platform.options.enforce_upload_headers:
