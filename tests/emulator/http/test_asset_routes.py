@@ -90,10 +90,12 @@ async def test_metadata_is_merged_replaced_and_cleared(client: Client, asset: st
 async def test_an_asset_is_processing_until_its_time(client: Client, clip: Path) -> None:
     client.emulator.set_pace(asset_ready_seconds=3600)
     asset_id = (await client.upload(clip)).json["_id"]
-    refused = await client.analyze(asset_id)
+    shown = (await client.call("GET", f"/assets/{asset_id}")).json
+    client.emulator.set_pace(asset_ready_seconds=0)
 
-    assert (refused.status, refused.json["code"]) == (400, "parameter_invalid")
-    assert (await client.call("GET", f"/assets/{asset_id}")).json["status"] == "processing"
+    assert shown["status"] == "processing"
+    assert "size" not in shown
+    assert (await client.settled((await client.upload(clip)).json["_id"]))["status"] == "ready"
 
 
 async def test_other_keys_than_the_configured_one_are_refused(session: aiohttp.ClientSession) -> None:
