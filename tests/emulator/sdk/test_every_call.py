@@ -189,6 +189,8 @@ def cancel(world: World) -> None:
 
 def batches(world: World) -> None:
     every = world.client.analyze_async.batches
+    while world.client.assets.retrieve(world.asset.id).status != "ready":
+        pass
     video = BatchVideoContext(type="asset_id", asset_id=world.asset.id)
     made = every.create(
         model_name="pegasus1.5",

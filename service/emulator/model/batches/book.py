@@ -132,6 +132,14 @@ class BatchBook:
             batch.canceled_at = now
             self._journal.write("batch_canceled", id=batch.id, at=now)
 
+    @behaves(
+        "batches.delete",
+        "Only an ended batch is deleted (204, else 409 `batch_not_terminal`), and its tasks with it.",
+        KnownFrom.DOCUMENTED,
+        test="http/batches/test_batch_routes.py::test_a_cancel_ends_what_is_queued_and_an_ended_batch_can_be_deleted",
+        on=("batch_delete",),
+        item=8,
+    )
     def remove(self, batch: Batch) -> None:
         """Delete an ended batch and its tasks; raises `Refusal`."""
         if self.status(batch) not in TERMINAL:
