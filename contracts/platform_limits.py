@@ -9,6 +9,9 @@ The platform's documents say 200 MB and not whether MB is 10^6 or 2^20 bytes. Th
 sides: what the service sends is accepted either way.
 """
 
+BATCH_ITEMS = 1_000
+"""The most analyses in one batch."""
+
 URL_UPLOAD_BYTES = 4_000_000_000
 """The largest video that the platform fetches from a URL, as an asset or for one analysis (4 GB)."""
 

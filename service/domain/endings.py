@@ -46,7 +46,7 @@ def completed(job: Job, request: AnalyzeRequest, outcome: Outcome, policy: Polic
         "generation_id": outcome.generation_id,
         "asset_id": job.asset_id,
         "task_id": job.task_id,
-        "batch_id": None,
+        "batch_id": job.batch_id,
         "fragments": outcome.fragments,
         "timeline": timeline(request, found.data),
         "timings": _timings(job, outcome, now_ms),

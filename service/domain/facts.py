@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class FailureKind(StrEnum):
@@ -97,6 +98,13 @@ class CallDelayed:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginsToWait:
+    """The work has waited for some seconds, and goes on waiting. `reason` is the contract's word."""
+
+    reason: Literal["quota", "turn", "order", "batch", "paused"]
+
+
+@dataclass(frozen=True, slots=True)
 class StreamOpened:
     """The first event of a stream has come."""
 
@@ -146,6 +154,7 @@ class TaskMade:
 
     task_id: str
     status: str | None
+    batch_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +231,7 @@ class RetryDue:
 
 
 Fact = (
-    Begin | VideoReady | VideoFailed | SlotGranted | CallDelayed | StreamOpened | AnalysisEnded
+    Begin | VideoReady | VideoFailed | SlotGranted | CallDelayed | BeginsToWait | StreamOpened | AnalysisEnded
     | AnalysisFailed | ResultTooLarge | AttemptCut | AttemptUnused | HandedOver | TaskMade | TaskNotMade | TaskSeen
     | TaskLost | TaskGivenUp
     | WorkFailed | WriteRefused | CancelAsked | DeadlinePassed | TaskCanceled | RetryDue

@@ -69,6 +69,8 @@ class Job:
     upload_ended_ms: int | None = None
     attempt_started_ms: int | None = None
     task_id: str | None = None
+    batch_id: str | None = None
+    """The batch that the task was created with."""
     task_status: str | None = None
     progress_ms: int | None = None
     """When the task was created, or its status last changed."""
@@ -106,8 +108,8 @@ class UnreadableJobRecord(ValueError):
 _PLAIN = (
     "request_id", "partition", "offset", "digest", "received_ms", "accepted_ms", "deadline_ms", "traceparent",
     "tracestate", "attempt", "asset_id", "duration", "upload_started_ms", "upload_ended_ms", "attempt_started_ms",
-    "task_id", "task_status", "progress_ms", "status_changes", "failing_since_ms", "waiting_since_ms", "failures",
-    "billed_failures", "work_failures", "attempt_unused", "lost_asset_id", "run",
+    "task_id", "batch_id", "task_status", "progress_ms", "status_changes", "failing_since_ms", "waiting_since_ms",
+    "failures", "billed_failures", "work_failures", "attempt_unused", "lost_asset_id", "run",
 )  # fmt: skip
 
 

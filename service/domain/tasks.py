@@ -32,7 +32,14 @@ def task_made(job: Job, fact: TaskMade, now_ms: int) -> Change:
     events = [Event("task_created", {"task_id": fact.task_id})]
     if status is not None:
         events.append(Event("task_status", {"status": status}, (status,)))
-    job = job.but(phase=Phase.WATCHING, task_id=fact.task_id, task_status=status, progress_ms=now_ms, work_failures=0)
+    job = job.but(
+        phase=Phase.WATCHING,
+        task_id=fact.task_id,
+        batch_id=fact.batch_id,
+        task_status=status,
+        progress_ms=now_ms,
+        work_failures=0,
+    )
     return Change(job, tuple(events), (WatchTask(),), save=True)
 
 
@@ -66,6 +73,11 @@ def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, policy: Policy,
             later = file_may_come(job, request, detail)
             message = (fact.message or "the task failed") + (FILE_HINT if later else "")
             change = endings.failed(job, "task_failed", message, "analysis", retryable=later, platform=detail)
+        case "canceled" if job.batch_id is not None:
+            # Not by us: an item can't be canceled by itself. The batch has expired, or somebody canceled it.
+            detail = PlatformErrorDetail(None, fact.code, fact.message)
+            message = f"batch {job.batch_id} ended before this analysis: it expired, or was canceled on the platform"
+            change = endings.failed(job, "task_failed", message, "analysis", retryable=True, platform=detail)
         case "canceled":
             note = fact.code or fact.message or "no reason given"
             change = endings.ended_as(job, Ending("the task was canceled on the platform"), note)

@@ -27,6 +27,7 @@ from service.domain.facts import (
     AttemptCut,
     AttemptUnused,
     Begin,
+    BeginsToWait,
     CallDelayed,
     CancelAsked,
     DeadlinePassed,
@@ -77,6 +78,8 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
             return _stop(job, Ending("the deadline of the request has passed", "deadline_exceeded"))
         case CallDelayed():
             return Change(job, (attempts.retrying(fact.reason, fact.delay_seconds, now_ms),))
+        case BeginsToWait():
+            return Change(job, (Event("waiting", {"reason": fact.reason}, (fact.reason, now_ms)),))
         case VideoReady() if job.phase is Phase.ACCEPTED:
             return _video_ready(job, request, fact, now_ms)
         case VideoFailed() if job.phase is Phase.ACCEPTED:
@@ -202,5 +205,7 @@ def _canceling(job: Job, fact: Fact, now_ms: int) -> Change:
             return endings.ended_as(job, ending, note)
         case CallDelayed():
             return Change(job, (attempts.retrying(fact.reason, fact.delay_seconds, now_ms),))
+        case BeginsToWait():
+            return Change(job, (Event("waiting", {"reason": fact.reason}, (fact.reason, now_ms)),))
         case _:
             return Change(job)

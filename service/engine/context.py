@@ -8,6 +8,7 @@ from typing import Self
 from service.clock import Clock
 from service.domain.policy import Policy
 from service.domain.result.cost import Prices
+from service.engine.batches.gatherer import Gatherer
 from service.engine.records import RecordBuilder
 from service.engine.turns.gate import TurnGate
 from service.engine.turns.quota import Quotas
@@ -37,6 +38,7 @@ class Context:
     handovers: Handovers
     uploads: TurnGate
     quotas: Quotas
+    batches: Gatherer
 
     @classmethod
     def of(
@@ -72,6 +74,7 @@ class Context:
             # Twice as many as are sent at once: while one looks for its asset, another sends.
             uploads=TurnGate(2 * settings.platform.max_uploads),
             quotas=Quotas(settings.quota, ledger, clock, metrics),
+            batches=Gatherer(settings.batch, platform, metrics, clock),
         )
 
     def now_ms(self) -> int:

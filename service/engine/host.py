@@ -73,8 +73,9 @@ class Engine:
         return live is not None
 
     async def close(self) -> None:
-        """Stop polling."""
+        """Stop polling, and gathering."""
         await self.poller.close()
+        await self._context.batches.close()
 
     def open(self, partition: int, writer: Writer, finished: FinishedLog) -> JobBook:
         """A new book for a newly owned partition; it leaves the engine when it is closed."""

@@ -11,7 +11,7 @@ from typing import Literal
 from contracts.events import PlatformAnswer
 from service.errors import ReelwireError
 
-Category = Literal["upload", "analyze", "read"]
+Category = Literal["upload", "analyze", "batch", "read"]
 
 
 _TIMED_OUT = "request_canceled_or_timed_out"

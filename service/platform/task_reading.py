@@ -27,6 +27,7 @@ def task_of(body: dict[str, Any], reader: AnswerReader) -> Task:
         error_code=None if ready else code,
         error_message=None if ready else message,
         result=analysis_of(result, (code, message), reader) if ready and isinstance(result, dict) else None,
+        batch_id=reader.word(body.get("batch_id"), "batch_id"),
         completed_at=reader.instant(body.get("completed_at"), "completed_at"),
         video_seconds=reader.seconds(system.get("duration"), "duration") if isinstance(system, dict) else None,
     )

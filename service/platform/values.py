@@ -63,6 +63,7 @@ class Task:
     """Length of the video where the platform tells it."""
     completed_at: float | None = None
     """When it has ended, by the same clock."""
+    batch_id: str | None = None
 
     @property
     def ended(self) -> bool:

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings import SettingsError as SourceError
 
 from service.errors import SettingsError
-from service.settings.account import CostSettings, QuotaSettings
+from service.settings.account import BatchSettings, CostSettings, QuotaSettings
 from service.settings.kafka import KafkaSettings
 from service.settings.secrets import remember_secrets
 from service.settings.sections import (
@@ -45,6 +45,7 @@ __all__ = [
     "CONFIG_VARIABLE",
     "PREFIX",
     "AssetSettings",
+    "BatchSettings",
     "CostSettings",
     "HttpSettings",
     "JobSettings",
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     jobs: JobSettings = JobSettings()
     poll: PollSettings = PollSettings()
+    batch: BatchSettings = BatchSettings()
     quota: QuotaSettings = QuotaSettings()
     writer: WriterSettings = WriterSettings()
     shutdown: ShutdownSettings = ShutdownSettings()

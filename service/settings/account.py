@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from contracts.platform_limits import BATCH_ITEMS
 from service.settings.section import Section
 
 
@@ -29,6 +30,15 @@ class QuotaSettings(Section):
                 self.uploads_per_day,
             )
         )
+
+
+class BatchSettings(Section):
+    """Batches of the platform, for requests with `"batch": true`."""
+
+    max_items: int = Field(BATCH_ITEMS, ge=2, le=BATCH_ITEMS, description="A batch is created when it has so many.")
+    max_seconds: float = Field(
+        60, gt=0, description="A batch is created when its first request has waited for so long, however many it has."
+    )
 
 
 class CostSettings(Section):

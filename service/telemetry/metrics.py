@@ -108,6 +108,12 @@ class Metrics:
         self.takeovers = Counter(
             "reelwire_takeovers_total", "Takeovers of partitions, by outcome", ["outcome"], registry=r
         )
+        self.batches = Counter(
+            "reelwire_batches_total", "Batches of the platform, by what became of the call", ["outcome"], registry=r
+        )
+        self.batch_items = Histogram(
+            "reelwire_batch_items", "Analyses in a batch", buckets=(2, 10, 50, 100, 250, 500, 1000), registry=r
+        )
         self.transactions = Counter("reelwire_transactions_total", "Transactions, by outcome", ["outcome"], registry=r)
         self.transaction_seconds = Histogram(
             "reelwire_transaction_seconds",

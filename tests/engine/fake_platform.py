@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts.events import PlatformAnswer
 from service.clock import Clock
+from service.platform.batches import BatchItem, MadeBatch
 from service.platform.call import AnalysisCall
 from service.platform.errors import (
     Category,
@@ -117,6 +118,7 @@ class FakePlatform:
         self.assets: dict[str, Asset] = {}
         self.names: dict[str, str] = {}
         self.tasks: dict[str, Task] = {}
+        self.batches = 0
         self.streams: deque[list[Any]] = deque()
         self.open_streams = 0
         self.finds_tasks = True
@@ -239,6 +241,16 @@ class FakePlatform:
             task = Task(f"task-{len(self.tasks) + 1}", "queued", custom_id, created_at=self._clock.time())
             self.tasks[task.id] = task
         return task
+
+    async def create_batch(self, items: Sequence[BatchItem], *, model_name: str, analysis_mode: str) -> MadeBatch:
+        names = [item.custom_id for item in items]
+        async with self._around("create_batch", names=names, model_name=model_name, mode=analysis_mode):
+            self.batches += 1
+            made = MadeBatch(f"batch-{self.batches}", {})
+            tasks = {name: f"task-{len(self.tasks) + number}" for number, name in enumerate(names, 1)}
+            for name, task_id in tasks.items():
+                self.tasks[task_id] = Task(task_id, "queued", name, created_at=self._clock.time(), batch_id=made.id)
+        return MadeBatch(made.id, tasks)
 
     def end_task(self, task_id: str, status: str = "ready", text: str = "All is quiet.") -> None:
         result = Analysis(text, "stop", "gen-1", 3) if status == "ready" else None

@@ -108,3 +108,26 @@ async def test_one_that_is_being_canceled_at_a_takeover_is_not_held_up_by_others
     assert ordered.platform.tasks["task-1"].status == "canceled"
     await ordered.take(cancel("r-1"))
     await ordered.completed("r-1")
+
+
+@pytest.mark.parametrize("phase", [Phase.CANCELING, Phase.WATCHING])
+async def test_what_has_begun_is_waited_for_after_a_takeover_whatever_the_priority_of_the_next(
+    ordered: Bench, phase: Phase
+) -> None:
+    canceling = ordered.platform.hold("cancel_task")
+    await ordered.platform.create_task(None, custom_id="x", idempotency_key="x")  # type: ignore[arg-type]
+    running = job_in(phase, request_of(request_id="r-1", priority="low"), partition=0, offset=5, key=b"cam7")
+    if phase is Phase.CANCELING:
+        running = running.but(ending=Ending("the deadline of the request has passed", "deadline_exceeded"))
+    later = [
+        job_in(Phase.ACCEPTED, request_of(request_id=name, upload="inline", mode="sync", priority=priority),
+               partition=0, offset=offset, key=b"cam7", attempt=0)
+        for name, priority, offset in (("r-2", "normal", 6), ("r-3", "high", 7))
+    ]  # fmt: skip
+    await ordered.restore(*later, running.but(mode=Mode.ASYNC, task_id="task-1", attempt=1))
+    await passed(2)
+    assert ordered.platform.count("analyze") == 0, "the first is still at the platform"
+    canceling.go.set()
+    ordered.platform.end_task("task-1")
+    await until(lambda: len(ordered.completions()) == 3, seconds=120)
+    assert [value["request_id"] for value in ordered.completions()] == ["r-1", "r-2", "r-3"]

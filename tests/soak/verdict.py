@@ -16,6 +16,7 @@ from tests.soak.scenario import Planned, Scenario
 
 _BEGUN = frozenset({"uploading", "asset_ready", "stream_started", "task_created"})
 _AFTERWARDS_SECONDS = 10.0
+_UNDER_WAY_SECONDS = 1.0
 Freezes = Sequence[tuple[float, float]]
 
 
@@ -159,7 +160,8 @@ def _end(body: Mapping[str, Any]) -> str:
 
 
 def _after_a_freeze(seconds: float, freezes: Freezes) -> bool:
-    return any(since <= seconds <= until + _AFTERWARDS_SECONDS for since, until in freezes)
+    """Or just before it: what was made then may have been on its way, and arrives when the process is thawed."""
+    return any(since - _UNDER_WAY_SECONDS <= seconds <= until + _AFTERWARDS_SECONDS for since, until in freezes)
 
 
 def _seconds(time: str) -> float:

@@ -75,6 +75,7 @@ class JobBook:
         self._loop = JobLoop(partition, writer, finished, context, actions, self._ended)
         self._live: dict[str, LiveJob] = {}
         self._queues = KeyQueues(by_key=context.settings.jobs.ordering == "key")
+        self._entering: set[LiveJob] = set()
         self._closed = False
         self._resumed = False
 
@@ -116,16 +117,25 @@ class JobBook:
         return min((at for at in begun if at is not None), default=None)
 
     async def resume(self, notes: Sequence[PlacedNote] = (), follow_from: int | None = None) -> None:
-        """Go on with every restored job: the most urgent first, and of these the oldest."""
+        """Go on with every restored job: the most urgent first, and of these the oldest.
+
+        Within one key what has begun is first in line, then the oldest, whatever its priority.
+        """
         self._carriages = carriages(placed.note for placed in notes)
         if follow_from is not None:
             self._awaited.follow(follow_from)
         slices = Slices()
-        for live in sorted(self._live.values(), key=_urgency):
+        restored = sorted(self._live.values(), key=_place_in_line)
+        for live in restored:
+            self._queues.enter(live)
+        self._entering = set(restored)
+        for live in sorted(restored, key=_urgency):
             if self._closed:
                 return
-            self._start_deadline(live)
-            self._enter(live)
+            self._entering.discard(live)
+            if self._live.get(live.job.request_id) is live:
+                self._start_deadline(live)
+                self._begin(live, first=self._queues.may_begin(live))
             await slices.turn()
         self._resumed = True
         self._carrier.settle(self.partition)
@@ -274,11 +284,13 @@ class JobBook:
         self._enter(live)
 
     def _enter(self, live: LiveJob) -> None:
+        self._begin(live, first=self._queues.enter(live))
+
+    def _begin(self, live: LiveJob, *, first: bool) -> None:
         """Begin a job, or let it wait for the others of its key."""
         if live.work is not None or live.unsaved is not None:
-            self._queues.enter(live)
             self._go_on(live)  # it has run here all the time
-        elif self._queues.enter(live):
+        elif first:
             live.report(self._beginning(live))
         else:
             live.forget_request()
@@ -314,8 +326,12 @@ class JobBook:
         if live.deadline_timer is not None:
             live.deadline_timer.cancel()
         following = self._queues.leave(live)
-        if following is not None:
+        if following is not None and following not in self._entering:  # else it begins when its turn comes
             following.report(self._beginning(following))
+
+
+def _place_in_line(live: LiveJob) -> tuple[bool, int]:
+    return live.job.attempt == 0, live.job.offset
 
 
 def _urgency(live: LiveJob) -> tuple[int, int]:

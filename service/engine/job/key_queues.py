@@ -24,12 +24,16 @@ class KeyQueues:
 
     def enter(self, live: LiveJob) -> bool:
         """Add a job to the queue of its key. True when it may begin at once."""
-        # A job that is to be canceled already has nothing to wait for.
-        if not self._by_key or live.job.key is None or live.job.ending is not None:
-            return True
-        queue = self._queues.setdefault(live.job.key, deque())
-        queue.append(live)
-        return queue[0] is live
+        # A job that is to be canceled already has nothing to wait for. One that has begun is waited for all the same.
+        job = live.job
+        if self._by_key and job.key is not None and (job.ending is None or job.attempt > 0):
+            self._queues.setdefault(job.key, deque()).append(live)
+        return self.may_begin(live)
+
+    def may_begin(self, live: LiveJob) -> bool:
+        """Whether a job waits for no other: it is the first of its key, or is to be canceled."""
+        queue = None if live.job.key is None else self._queues.get(live.job.key)
+        return queue is None or live.job.ending is not None or live not in queue or queue[0] is live
 
     def leave(self, live: LiveJob) -> LiveJob | None:
         """Remove a job that has ended. Returns the one that may begin now, if any."""

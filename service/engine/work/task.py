@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from service.domain.facts import TaskCanceled, TaskMade, TaskNotMade
 from service.domain.identity import attempt_id
 from service.domain.tasks import TASK_IN_DOUBT
+from service.engine.batches.gatherer import Alone
 from service.engine.work.analysis import analysis_call, gate_closed
+from service.engine.work.batched import create_in_batch, may_be_batched
 from service.engine.work.call_retry import CallRetry, lease_held, pause, quota_held
 from service.engine.work.failures import failure_of
 from service.failpoints import Point, failpoint
@@ -37,6 +39,7 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
     name = attempt_id(context.settings.topics.requests, job.partition, job.offset, job.request_id, job.attempt)
     call = analysis_call(job, live.request)
     retry = CallRetry(live, context, "analysis")
+    batched = may_be_batched(live, call)
     unsure = find_first
     searches = 0
     conflict = False  # a 409 hints that a task exists, whatever the lists show
@@ -47,7 +50,7 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
             if unsure:
                 found = await _find(live, context, name)
                 if found is not None:
-                    live.report(TaskMade(found.id, found.status))
+                    live.report(TaskMade(found.id, found.status, found.batch_id))
                     return
                 unsettled = settled_at - context.clock.time()
                 if 0 < unsettled <= _SETTLED_SECONDS:
@@ -68,10 +71,20 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
             if live.canceling():
                 continue
             posted = True
+            if batched:
+                made = await create_in_batch(live, context, call, name)
+                if made is None:
+                    continue
+                failpoint(Point.AFTER_POST)
+                live.report(TaskMade(made.task_id, "queued", made.batch_id))
+                return
             task = await context.platform.create_task(call, custom_id=name, idempotency_key=name)
             failpoint(Point.AFTER_POST)
-            live.report(TaskMade(task.id, task.status))
+            live.report(TaskMade(task.id, task.status, task.batch_id))
             return
+        except Alone:
+            batched = False
+            await pause(live, 0)  # the slot was given back
         except PlatformError as error:
             if isinstance(error, Rejected) and not isinstance(error, Conflict):
                 live.report(TaskNotMade(failure_of(error), looked_for=posted and not conflict))
@@ -97,7 +110,7 @@ async def _give_up(live: LiveJob, context: Context, name: str, error: PlatformEr
         live.report(TaskNotMade(failure_of(error), looked_for=False))
         return
     if found is not None:
-        live.report(TaskMade(found.id, found.status))
+        live.report(TaskMade(found.id, found.status, found.batch_id))
     else:
         live.report(TaskNotMade(failure_of(error), looked_for=not conflict))
 

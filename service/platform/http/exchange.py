@@ -131,6 +131,7 @@ class Exchange:
         self._gates: dict[Category, Gate] = {
             "upload": Gate("upload", metrics, clock),
             "analyze": Gate("analyze", metrics, clock),
+            "batch": Gate("batch", metrics, clock),  # of its own: five active batches keep no task from being created
             "read": Gate("read", metrics, clock),
         }
 

@@ -1,0 +1,78 @@
+"""`/analyze/batches`: many tasks with one call. Each item is a task like any other afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.platform.call import AnalysisCall
+from service.platform.errors import OutcomeUnknown
+from service.platform.http.exchange import Call, json_call
+from service.platform.paging import PagedCalls
+
+_COMMON = ("model_name", "analysis_mode")
+"""Members that a batch has once, for all items."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One analysis of a batch, of a ready asset. `custom_id` is unique in it."""
+
+    custom_id: str
+    call: AnalysisCall
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the item. The prompt of a batch is an object, unlike that of a task."""
+        body = {name: value for name, value in self.call.body().items() if name not in _COMMON}
+        prompt, extended = body.pop("prompt", None), body.pop("prompt_v2", None)
+        if extended is not None:
+            body["prompt"] = extended
+        elif prompt is not None:
+            body["prompt"] = {"input_text": prompt}
+        return body | {"custom_id": self.custom_id}
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBatch:
+    """A batch that was created. `tasks`: the id of each item's task by its `custom_id`, as far as it was told."""
+
+    id: str
+    tasks: Mapping[str, str]
+
+
+class BatchCalls(PagedCalls):
+    """Creating batches; their tasks are looked at with the calls for tasks."""
+
+    async def create_batch(self, items: Sequence[BatchItem], *, model_name: str, analysis_mode: str) -> MadeBatch:
+        """Create a batch of 1 to 1,000 items; billable, never repeated here. It is created whole or not at all.
+
+        `Rejected`: something is wrong with one of the items. `RateLimited`: also when too many batches are active.
+        """
+        body = {
+            "model_name": model_name,
+            "analysis_mode": analysis_mode,
+            "requests": [item.body() for item in items],
+        }
+        answer = await self._ask(
+            Call(
+                operation="create_batch",
+                method="POST",
+                path="analyze/batches",
+                category="batch",
+                read_seconds=self._settings.read_timeout_seconds,
+                headers={"content-type": "application/json"},
+                content=json_call(body),
+            )
+        )
+        batch_id = self._reader.word(answer.get("batch_id"), "batch_id")
+        if batch_id is None:
+            raise OutcomeUnknown("the platform's answer holds no batch")
+        told = answer.get("items")
+        tasks: dict[str, str] = {}
+        for row in told if isinstance(told, list) else []:
+            if isinstance(row, dict):
+                name, task_id = row.get("custom_id"), self._reader.word(row.get("task_id"), "task_id")
+                if isinstance(name, str) and task_id is not None:
+                    tasks[name] = task_id
+        return MadeBatch(batch_id, tasks)
