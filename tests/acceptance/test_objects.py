@@ -9,6 +9,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
+from tests.acceptance.test_large_uploads import enlarge
 from tests.footage.objects import servers
 from tests.harness.stage import Stage
 
@@ -89,3 +90,16 @@ async def test_the_platform_fetches_from_a_signed_url_that_nobody_else_sees(
     for text in (stage.system.service().log_file.read_text(), published):
         assert "X-Amz-Signature" not in text
         assert servers.SECRET_KEY not in text
+
+
+async def test_a_large_object_is_sent_in_an_upload_session(reading: Callable[..., Stage], bucket: S3Store) -> None:
+    stage = reading(REELWIRE_PLATFORM__SESSION_FROM_BYTES=str(6 * 1024 * 1024))
+    film = enlarge(stage.clip(), 20_000_000).read_bytes()
+    await obstore.put_async(bucket, "large.mp4", film)
+    name = stage.name()
+    await stage.request_producer.send(_asking(stage, name, "s3://archive/large.mp4"))
+    observer = await stage.ended(name)
+    assert (observer.completion(name) or {})["type"] == "completed"
+    told = observer.events(name, "uploading")
+    assert {(event["route"], event["bytes_total"]) for event in told} == {("multipart", len(film))}
+    assert told[-1]["bytes_sent"] == len(film)

@@ -31,6 +31,12 @@ OPERATIONS = (
     "task_get",
     "task_cancel",
     "task_delete",
+    "batch_create",
+    "batch_list",
+    "batch_get",
+    "batch_results",
+    "batch_cancel",
+    "batch_delete",
 )
 _MATCHING = {"operation", "path", "contains", "nth", "skip", "times", "probability", "seed", "do"}
 

@@ -10,7 +10,19 @@ from aiohttp import web
 from service.emulator.behaviours import KnownFrom, behaves
 from service.emulator.refusals import Refusal
 
-NESTED = frozenset({"task_create", "task_get", "task_delete"})
+NESTED = frozenset(
+    {
+        "task_create",
+        "task_get",
+        "task_delete",
+        "batch_create",
+        "batch_list",
+        "batch_get",
+        "batch_results",
+        "batch_cancel",
+        "batch_delete",
+    }
+)
 """Operations whose errors are nested in `error`; all others are flat."""
 
 

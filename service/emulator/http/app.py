@@ -12,6 +12,7 @@ from service.emulator.http.admin_routes import admin_routes
 from service.emulator.http.analyze_routes import analyze_routes
 from service.emulator.http.answers import json_response, refusal_response
 from service.emulator.http.asset_routes import asset_routes
+from service.emulator.http.batches.batch_routes import batch_routes
 from service.emulator.http.calls import PLATFORM, mark_response
 from service.emulator.http.connections import Connections
 from service.emulator.http.task_routes import task_routes
@@ -23,7 +24,6 @@ from service.emulator.options import EmulatorOptions
 from service.emulator.refusals import Refusal
 
 PREFIX = "/v1.3"
-_LATER = ("/analyze/batches",)
 _LONGEST_SHOWN = 200
 
 
@@ -35,7 +35,7 @@ def create_app(options: EmulatorOptions, clock: Clock | None = None, *, connecti
     app[PLATFORM] = platform
     app.cleanup_ctx.append(_lifetime)
     app.on_response_prepare.append(mark_response)
-    for route in (*asset_routes(), *upload_routes(), *task_routes(), *analyze_routes()):
+    for route in (*asset_routes(), *upload_routes(), *batch_routes(), *task_routes(), *analyze_routes()):
         app.router.add_route(route.method, PREFIX + route.path, route.handler)
     app.router.add_routes(admin_routes())
     app.router.add_routes(storage_routes())
@@ -66,8 +66,7 @@ async def _errors(
         return await handler(request)
     except web.HTTPNotFound:
         path = request.path.removeprefix(PREFIX)
-        later = " yet" if path.startswith(_LATER) else ""
-        message = f"The emulator does not offer {request.method} {path[:_LONGEST_SHOWN]}{later}."
+        message = f"The emulator does not offer {request.method} {path[:_LONGEST_SHOWN]}."
         return refusal_response("", Refusal(404, "resource_not_exist", message), flat=True)
     except web.HTTPException as error:
         message = f"{request.method} {request.path[:_LONGEST_SHOWN]}: {error.reason}."

@@ -33,6 +33,7 @@ _CATEGORIES: dict[str, Category] = {
     "analyze_stream": "analyze",
     "analyze_sync": "analyze",
     "task_create": "analyze",
+    "batch_create": "analyze",
 }
 _JSON_OVERHEAD_BYTES = 1024 * 1024
 """Room in a JSON body for everything but the base64 video."""

@@ -77,6 +77,9 @@ class Activity:
                 by_custom_id[entry.get("custom_id") or ""].append(task)
                 if entry.get("idempotency_key"):
                     by_key[entry["idempotency_key"]].append(task)
+            elif entry["operation"] == "batch_create":
+                for item in entry.get("items", ()):
+                    by_custom_id[item["custom_id"] or ""].append(item["task_id"])
         return {
             "operations": {name: dict(counts) for name, counts in self.operations.items()},
             "assets": {"by_sha256": by_sha, "by_filename": by_filename},

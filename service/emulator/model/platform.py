@@ -20,6 +20,7 @@ from service.emulator.media.footage import Footage
 from service.emulator.model.activity import Activity
 from service.emulator.model.asset_book import AssetBook
 from service.emulator.model.background import Background
+from service.emulator.model.batches.book import BatchBook
 from service.emulator.model.idempotency import IdempotencyKeys, Scope
 from service.emulator.model.journal import Journal, state_unusable
 from service.emulator.model.pictures import Pictures
@@ -62,6 +63,7 @@ class Platform:
             self._background,
             strict_assets=options.strict_assets,
         )
+        self.batches = BatchBook(self.clock, self.assets, self.tasks, self.journal)
         self.webhooks = Webhooks(
             self.clock, self._background, options.webhook_retry_seconds, options.webhook_timeout_seconds
         )

@@ -27,6 +27,8 @@ def restore(platform: Platform) -> None:
         try:
             if kind.startswith("upload"):
                 platform.uploads.restored(kind, fact)
+            elif kind.startswith("batch"):
+                platform.batches.restored(kind, fact)
             elif kind.startswith("task"):
                 _task_fact(platform, kind, fact, contents)
             else:
@@ -102,4 +104,6 @@ def _task(platform: Platform, fact: dict[str, Any]) -> Task:
         done_at=times.done_at,
         pace=Pace(**fact["pace"]),
         fault=fault_from(fact["fault"]),
+        batch_id=fact.get("batch_id"),
+        expires_at=fact.get("expires_at"),
     )

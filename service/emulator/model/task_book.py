@@ -27,6 +27,8 @@ from service.emulator.model.viewer import Viewer
 from service.emulator.options import Pace
 from service.emulator.refusals import Refusal, unknown
 
+Spend = Callable[[Footage], None]
+
 _LATE = "The video could not be processed."
 _UNDER_WAY = frozenset({"queued", "pending", "processing"})
 
@@ -79,7 +81,10 @@ class TaskBook:
         body: dict[str, Any],
         pace: Pace,
         fault: Fault,
-        spend: Callable[[Footage], None] | None = None,
+        spend: Spend | None = None,
+        *,
+        batch_id: str | None = None,
+        expires_at: float | None = None,
     ) -> Task:
         """Take on a task: at once for a ready asset, else its video is looked at in the background.
 
@@ -114,6 +119,8 @@ class TaskBook:
             pace=pace,
             fault=fault,
             spend=spend,
+            batch_id=batch_id,
+            expires_at=expires_at,
         )
         self._tasks[task.id] = task
         self._journal.write(
@@ -125,6 +132,8 @@ class TaskBook:
             pace=asdict(pace),
             fault={name: value for name, value in asdict(fault).items() if value is not None},
             sha256=sha256,
+            batch_id=batch_id,
+            expires_at=expires_at,
         )
         if footage is not None:
             self._give(task, footage)
@@ -140,8 +149,19 @@ class TaskBook:
             generation = self._generations.of(task.footage, task.request, task.pace, task.fault)
         return task.as_json(now, generation, listed=listed)
 
-    def cancel(self, task: Task) -> None:
-        """Cancel; raises `Refusal` when the task has ended otherwise."""
+    @behaves(
+        "batches.tasks",
+        "Items of a batch are tasks with a `batch_id`: they are in the list of tasks, and can't be canceled or deleted "
+        "by themselves (409 `task_owned_by_batch`).",
+        KnownFrom.DOCUMENTED,
+        test="http/batches/test_batch_routes.py::test_the_tasks_of_a_batch_are_listed_and_belong_to_it",
+        on=("task_list", "task_cancel"),
+        item=8,
+    )
+    def cancel(self, task: Task, *, whole_batch: bool = False) -> None:
+        """Cancel; raises `Refusal` when the task has ended otherwise, or belongs to a batch."""
+        if task.batch_id is not None and not whole_batch:
+            raise Refusal(409, "task_owned_by_batch", "The task belongs to a batch.")
         status = task.status(self._clock.time())
         if status == "ready":
             raise Refusal(409, "task_completed", "The task is already completed.")
@@ -151,9 +171,11 @@ class TaskBook:
             task.canceled_at = self._clock.time()
             self._journal.write("task_canceled", id=task.id, at=task.canceled_at)
 
-    def remove(self, task: Task) -> None:
-        """Forget a task; raises `Refusal` while it is being processed."""
-        if task.status(self._clock.time()) == "processing":
+    def remove(self, task: Task, *, whole_batch: bool = False) -> None:
+        """Forget a task; raises `Refusal` while it is being processed, or when it belongs to a batch."""
+        if task.batch_id is not None and not whole_batch:
+            raise Refusal(409, "task_owned_by_batch", "The task belongs to a batch.")
+        if not whole_batch and task.status(self._clock.time()) == "processing":
             raise Refusal(409, "task_processing", "The task is being processed.")
         del self._tasks[task.id]
         self._journal.write("task_deleted", id=task.id)

@@ -78,6 +78,9 @@ class Task:
     """Of a ready task whose result is partial, once it is known."""
     spend: Callable[[Footage], None] | None = None
     """Told what was analysed, for the limits of the account."""
+    batch_id: str | None = None
+    expires_at: float | None = None
+    """Of an item of a batch: what has not ended then is canceled."""
 
     @behaves(
         "tasks.lifecycle",
@@ -92,7 +95,7 @@ class Task:
         item=7,
     )
     def status(self, now: float) -> str:
-        if self.canceled_at is not None:
+        if self.canceled_at is not None or self.expired(now):
             return "canceled"
         if now < self.queued_until:
             return "queued"
@@ -101,6 +104,12 @@ class Task:
         if now < self.done_at or (self.footage is None and self.failure is None):
             return "processing"
         return "ready" if self.failure is None else "failed"
+
+    def expired(self, now: float) -> bool:
+        """Whether its batch expired before it had ended."""
+        if self.expires_at is None or now < self.expires_at or self.canceled_at is not None:
+            return False
+        return self.done_at > self.expires_at or (self.footage is None and self.failure is None)
 
     def finish(self, now: float) -> None:
         """End all waiting at `now`."""
@@ -119,14 +128,17 @@ class Task:
             "custom_id": self.request.custom_id,
             "status": status,
             "created_at": rfc3339(self.created_at),
+            **({"batch_id": self.batch_id} if self.batch_id is not None else {}),
             **self._source(status),
             "request_params": _truncated(self.parameters) if listed else self.parameters,
         }
         if status in {"ready", "failed"}:
             shown["completed_at"] = rfc3339(self.done_at)
         if status == "canceled":
-            shown["completed_at"] = rfc3339(self.canceled_at or now)
-            shown["error"] = TaskError("The task was canceled on request.", "user_canceled").as_json()
+            shown["completed_at"] = rfc3339(self.canceled_at or self.expires_at or now)
+            late = TaskError("The batch expired before the task was processed.", "batch_expired")
+            asked = TaskError("The task was canceled on request.", "user_canceled")
+            shown["error"] = (late if self.expired(now) else asked).as_json()
         if status == "failed" and self.failure is not None:
             shown["error"] = self.failure.as_json()
         if generation is not None:

@@ -118,7 +118,7 @@ class Webhooks:
             if not self._addresses:
                 continue
             now = self._clock.time()
-            for task in list(tasks):
+            for task in [task for task in tasks if task.batch_id is None]:
                 for address in self._addresses.values():
                     if task.id not in address.handled and task.status(now) in _ENDED:
                         address.handled.add(task.id)

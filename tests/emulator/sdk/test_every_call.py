@@ -12,17 +12,26 @@ from typing import Any
 import httpx
 import pytest
 from twelvelabs import TwelveLabs
-from twelvelabs.types import CompletedChunk, SyncResponseFormat, VideoContext_AssetId, VideoContext_Base64String
+from twelvelabs.types import (
+    BatchDefaults,
+    BatchItemRequest,
+    BatchPrompt,
+    BatchVideoContext,
+    CompletedChunk,
+    SyncResponseFormat,
+    VideoContext_AssetId,
+    VideoContext_Base64String,
+)
 
 from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions
 from tests.emulator.conftest import FAST
 from tests.support.png import png_base64
 
-SCOPE = ("assets", "multipart_upload", "analyze_async.tasks")
+SCOPE = ("assets", "multipart_upload", "analyze_async.tasks", "analyze_async.batches")
 ASKED = {"model_name": "pegasus1.5", "prompt": "What happens?"}
 CHUNK = 10_000
-LATER = {"with_raw_response", "batches"}
+LATER = {"with_raw_response"}
 
 
 @pytest.fixture
@@ -178,6 +187,33 @@ def cancel(world: World) -> None:
     assert every.retrieve(task.task_id).error.code == "user_canceled"
 
 
+def batches(world: World) -> None:
+    every = world.client.analyze_async.batches
+    while world.client.assets.retrieve(world.asset.id).status != "ready":
+        pass
+    video = BatchVideoContext(type="asset_id", asset_id=world.asset.id)
+    made = every.create(
+        model_name="pegasus1.5",
+        analysis_mode="general",
+        defaults=BatchDefaults(prompt=BatchPrompt(input_text="What happens?"), max_tokens=512),
+        requests=[BatchItemRequest(video=video, custom_id=f"clip-{number}") for number in (1, 2)],
+    )
+    while every.retrieve(made.batch_id).status != "completed":
+        pass
+    lines = list(every.results(made.batch_id))
+    listed = list(every.list(status=["completed", "expired"], analysis_mode="general"))
+    assert [one.custom_id for one in made.items] == [one.custom_id for one in lines] == ["clip-1", "clip-2"]
+    assert all(one.data.data for one in lines)
+    assert [one.batch_id for one in listed] == [made.batch_id]
+    every.delete(made.batch_id)
+    waiting = every.create(
+        model_name="pegasus1.5",
+        analysis_mode="general",
+        requests=[BatchItemRequest(video=video, prompt=BatchPrompt(input_text="x [[emulate: queued_seconds=3600]]"))],
+    )
+    assert every.cancel(waiting.batch_id).status == "canceled"
+
+
 CALLS: dict[Callable[[World], None], set[str]] = {
     create: {"assets.create"},
     retrieve: {"assets.retrieve"},
@@ -200,6 +236,10 @@ CALLS: dict[Callable[[World], None], set[str]] = {
         "analyze_async.tasks.delete",
     },
     cancel: {"analyze_async.tasks.cancel"},
+    batches: {
+        "analyze_async.batches.create", "analyze_async.batches.retrieve", "analyze_async.batches.list",
+        "analyze_async.batches.results", "analyze_async.batches.cancel", "analyze_async.batches.delete",
+    },
 }  # fmt: skip
 
 
