@@ -111,7 +111,7 @@ class BatchEndpoints(Endpoints):
 
     def _item(self, body: Body, one: Body) -> Body:
         """One item as the task that it becomes: a default is replaced whole."""
-        item = body.get("defaults", {}) | one
+        item: Body = body.get("defaults", {}) | one
         if "prompt" in item:
             item["prompt_v2"] = item.pop("prompt")
         item |= {"model_name": body["model_name"], "analysis_mode": body["analysis_mode"]}
