@@ -44,7 +44,7 @@ async def test_what_nobody_uses_goes_and_what_a_job_of_any_process_uses_stays(st
     # Several more looks while every one of them is in use.
     for name in names:
         if stage.system.service(name).said("assets_swept"):
-            await stage.until_said("assets_swept", sweeps + 3, name=name)
+            await stage.until_said("assets_swept", sweeps + 2, name=name)
     deleted = {said["asset_id"] for name in names for said in stage.system.service(name).said("asset_deleted")}
     await stage.system.finish()
     observer = await stage.ended(*running)

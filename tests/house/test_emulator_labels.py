@@ -25,8 +25,7 @@ def test_every_operation_has_a_label() -> None:
 def test_every_item_of_the_checklist_has_a_label() -> None:
     items = {one.item for one in behaviours()} - {None}
 
-    # Batches, item 8, are labelled with the endpoints that they come with.
-    assert items >= set(range(1, ITEMS + 1)) - {8}
+    assert items == set(range(1, ITEMS + 1))
 
 
 def test_every_label_names_a_test_that_exists() -> None:

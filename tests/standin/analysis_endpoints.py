@@ -94,6 +94,8 @@ class AnalysisEndpoints(Endpoints):
         if request.content_length != 0 or "Content-Type" in request.headers:
             raise Violated("a cancel has no body, Content-Length 0 and no content type")
         task = self.state.task(task_id)
+        if task.batch_id is not None:
+            return 409, {"code": "task_owned_by_batch", "message": "a batch owns the task"}
         if task.status() in {"ready", "failed"}:
             return 409, {"code": "task_completed", "message": "task already completed"}
         task.canceled = task.canceled or time.time()

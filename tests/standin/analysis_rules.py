@@ -48,7 +48,7 @@ def _images(value: Any, name: str) -> None:
         raise Violated(f"{name}: names must be unique")
 
 
-def _media_sources(value: Any, name: str) -> None:
+def media_sources(value: Any, name: str) -> None:
     item = obj(
         {
             "name!": text(pattern=r"[A-Za-z0-9_-]+"),
@@ -109,13 +109,13 @@ _DEFINITION = obj(
         "id!": text(),
         "description!": text(),
         "fields": listed(_field, 0),
-        "media_sources": _media_sources,
+        "media_sources": media_sources,
         "time_ranges": listed(_TIME_RANGE, 1),
     }
 )
 
 
-def _response_format(*, task: bool) -> Any:
+def response_format(*, task: bool) -> Any:
     def check(value: Any, name: str) -> None:
         if isinstance(value, dict) and value.get("type") == "segment_definitions" and task:
             members = {
@@ -147,19 +147,19 @@ _BOTH = {
     "video": _video,
     "image": _images,
     "prompt": text(),
-    "prompt_v2": obj({"input_text!": text(), "media_sources": _media_sources}),
+    "prompt_v2": obj({"input_text!": text(), "media_sources": media_sources}),
     "temperature": number(0, 1),
     "max_tokens": _max_tokens,
     "start_time": number(0),
     "end_time": number(0),
 }
-_SYNC = obj(_BOTH | {"stream!": flag, "response_format": _response_format(task=False)})
+_SYNC = obj(_BOTH | {"stream!": flag, "response_format": response_format(task=False)})
 _TASK = obj(
     _BOTH
     | {
         "custom_id": text(1, 64, r"[A-Za-z0-9_-]+"),
         "analysis_mode": one_of("general", "time_based_metadata"),
-        "response_format": _response_format(task=True),
+        "response_format": response_format(task=True),
         "min_segment_duration": number(2),
         "max_segment_duration": number(2),
     }

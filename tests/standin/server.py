@@ -16,6 +16,7 @@ from aiohttp import web
 
 from tests.standin.analysis_endpoints import AnalysisEndpoints
 from tests.standin.asset_endpoints import AssetEndpoints
+from tests.standin.batch_endpoints import BatchEndpoints
 from tests.standin.endpoints import Answer
 from tests.standin.rules import ID, Violated
 from tests.standin.state import ENDED
@@ -24,9 +25,11 @@ KEY = "tlk_0123456789STRICT"
 _ID = f"({ID.pattern})"
 _PAGES = {"page", "page_limit"}
 _NESTED = {"task_create", "task_get", "task_delete"}
+_TASK_STATUSES = ENDED | {"queued", "pending", "processing"}
+_BATCH_STATUSES = {"pending", "processing", "canceling", "canceled", "completed", "expired"}
 
 
-class StandIn(AssetEndpoints, AnalysisEndpoints):
+class StandIn(AssetEndpoints, AnalysisEndpoints, BatchEndpoints):
     """`async with`: listens on two ports of 127.0.0.1, the API's and the storage's, which is another host."""
 
     def __init__(self, chunk_bytes: int = 8_192, key: str = KEY) -> None:
@@ -55,6 +58,12 @@ class StandIn(AssetEndpoints, AnalysisEndpoints):
             ),
             ("GET", f"/analyze/tasks/{_ID}", "task_get", set(), self._get_task),
             ("DELETE", f"/analyze/tasks/{_ID}", "task_delete", set(), self._delete_task),
+            ("POST", "/analyze/batches", "batch_create", set(), self._create_batch),
+            ("GET", "/analyze/batches", "batch_list", _PAGES | {"status", "analysis_mode"}, self._list_batches),
+            ("GET", f"/analyze/batches/{_ID}", "batch_get", set(), self._get_batch),
+            ("DELETE", f"/analyze/batches/{_ID}", "batch_delete", set(), self._delete_batch),
+            ("GET", f"/analyze/batches/{_ID}/results", "batch_results", set(), self._results),
+            ("POST", f"/analyze/batches/{_ID}/cancel", "batch_cancel", set(), self._cancel_batch),
             ("POST", f"/analyze/tasks/{_ID}/cancel", "task_cancel", set(), self._cancel),
         ]
 
@@ -87,7 +96,10 @@ class StandIn(AssetEndpoints, AnalysisEndpoints):
         except Violated as violated:
             self._violated(request, violated)
             error = {"code": violated.code, "message": violated.reason}
-            answer = violated.status, {"error": error} if operation in _NESTED else error
+            answer = (
+                violated.status,
+                {"error": error} if operation in _NESTED or operation.startswith("batch") else error,
+            )
         if isinstance(answer, web.StreamResponse):
             return answer
         status, body = answer
@@ -118,6 +130,7 @@ class StandIn(AssetEndpoints, AnalysisEndpoints):
                 raise Violated(f"the query {name}={value} is not documented", code="parameter_unknown")
             if name in _PAGES and not (value.isdigit() and 1 <= int(value) <= (50 if name == "page_limit" else 10**9)):
                 raise Violated(f"the query {name}={value} is out of range")
-        status = request.query.get("status")
-        if status is not None and status not in ENDED | {"queued", "pending", "processing"}:
-            raise Violated(f"the query status={status} is no status")
+        statuses = _BATCH_STATUSES if "/batches" in request.path else _TASK_STATUSES
+        wrong = set(request.query.getall("status", [])) - statuses
+        if wrong:
+            raise Violated(f"the query status={wrong} is no status")

@@ -90,6 +90,7 @@ class Task:
     seconds: tuple[float, float]
     """It is queued for the first, and processing until the second."""
     canceled: float | None = None
+    batch_id: str | None = None
 
     def status(self) -> str:
         if self.canceled is not None:
@@ -116,6 +117,8 @@ class Task:
             found["video_source"] = {
                 name: value for name, value in self.body["video"].items() if name != "base64_string"
             }
+        if self.batch_id is not None:
+            found["batch_id"] = self.batch_id
         if status in ENDED:
             found["completed_at"] = moment(self.canceled or self.made + self.seconds[1])
         if status == "canceled":

@@ -40,7 +40,7 @@ def defined(**members: Any) -> dict[str, Any]:
     }
 
 
-async def _call(
+async def call(
     standin: StandIn, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, data: Any = None
 ) -> int:
     sent = {"x-api-key": KEY} | ({"content-type": "application/json"} if body is not None else {}) | (headers or {})
@@ -66,7 +66,7 @@ async def _call(
     ],
 )
 async def test_what_is_documented_is_taken(standin: StandIn, path: str, body: Any) -> None:
-    assert await _call(standin, "POST", path, body) in {200, 201, 202}
+    assert await call(standin, "POST", path, body) in {200, 201, 202}
     assert standin.violations == []
 
 
@@ -122,7 +122,7 @@ WRONG: list[tuple[str, Any, str]] = [
 async def test_what_is_not_documented_is_refused_with_its_reason(
     standin: StandIn, path: str, body: Any, reason: str
 ) -> None:
-    assert 400 <= await _call(standin, "POST", path, body) < 500
+    assert 400 <= await call(standin, "POST", path, body) < 500
     assert len(standin.violations) == 1
     assert reason in standin.violations[0]
 
@@ -150,7 +150,7 @@ async def test_what_is_not_documented_is_refused_with_its_reason(
 async def test_wrong_requests_are_refused(
     standin: StandIn, method: str, path: str, options: dict[str, Any], reason: str
 ) -> None:
-    assert 400 <= await _call(standin, method, path, **options) < 500
+    assert 400 <= await call(standin, method, path, **options) < 500
     assert len(standin.violations) == 1
     assert reason in standin.violations[0]
 
@@ -180,7 +180,7 @@ METHOD = _part("method", "direct")
 )
 async def test_wrong_forms_are_refused(standin: StandIn, parts: str, reason: str) -> None:
     headers = {"content-type": "multipart/form-data; boundary=B"}
-    assert await _call(standin, "POST", "/assets", headers=headers, data=(parts + "--B--\r\n").encode()) == 400
+    assert await call(standin, "POST", "/assets", headers=headers, data=(parts + "--B--\r\n").encode()) == 400
     assert len(standin.violations) == 1
     assert reason in standin.violations[0]
 
@@ -188,7 +188,7 @@ async def test_wrong_forms_are_refused(standin: StandIn, parts: str, reason: str
 async def test_an_idempotency_key_answers_again_and_refuses_another_body(standin: StandIn) -> None:
     headers = {"Idempotency-Key": "k-1"}
     statuses = [
-        await _call(standin, "POST", "/analyze/tasks", PLAIN | members, headers)
+        await call(standin, "POST", "/analyze/tasks", PLAIN | members, headers)
         for members in ({}, {}, {"temperature": 0.5})
     ]
 
@@ -210,7 +210,7 @@ async def test_the_storage_takes_each_url_once_with_its_headers_and_no_key(stand
                 statuses.append(answer.status)
         report = {"completed_chunks": [{"chunk_index": 3, "proof": "e", "proof_type": "etag", "chunk_size": 8192}]}
         path = f"/assets/multipart-uploads/{made['upload_id']}"
-        statuses.append(await _call(standin, "POST", path, report))
+        statuses.append(await call(standin, "POST", path, report))
 
     assert statuses == [200, 403, 403, 400, 400]
     assert len(standin.violations) == 4

@@ -44,7 +44,7 @@ async def _analyze(call: Call) -> web.StreamResponse:
     text = data.decode("utf-8", "replace") if platform.faults.rules else ""
     await call.apply_faults(text, request.directive, request.prompt)
     check_prompt(request, options.prompt_limit_tokens)
-    footage = await platform.footage_of(request, unknown_status=404)
+    footage = await call.while_wanted(platform.footage_of(request, unknown_status=404))
     start, end = window_of(footage, request.start, request.end)
     refusal = None if request.images else refused_in_analysis(footage, "sync", end - start)
     if refusal is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -21,6 +21,7 @@ from service.emulator.model.activity import Entry
 from service.emulator.model.platform import Platform
 from service.emulator.refusals import Refusal
 
+T = TypeVar("T")
 STORAGE = "/_storage/"
 """Where the storage of upload sessions is."""
 PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
@@ -120,6 +121,18 @@ class Call:
         except Refusal as limit:
             return limit
         return refusal
+
+    async def while_wanted(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do what may take long, but not for a client that has left: then it raises `ConnectionResetError`."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await asyncio.wait((task,), timeout=_HANG_POLL_SECONDS)
+                if client_left(self.request):
+                    raise ConnectionResetError
+            return task.result()
+        finally:
+            task.cancel()
 
     def disconnect(self) -> None:
         """Close the connection once everything written so far is sent."""

@@ -155,6 +155,15 @@ async def unknown_task(wire: Wire) -> str | None:
     return unless(answer.status == 404, answer)
 
 
+@probe("batches.all_or_nothing")
+async def batch(wire: Wire) -> str | None:
+    """With an asset that nobody has."""
+    item = {"video": {"type": "asset_id", "asset_id": _NOBODY}, "prompt": {"input_text": "What happens?"}}
+    body = {"model_name": "pegasus1.5", "analysis_mode": "general", "requests": [item]}
+    answer = await wire.call("POST", "/analyze/batches", body)
+    return unless(answer.status == 404, answer)
+
+
 @probe("tasks.cancel")
 async def cancel(wire: Wire) -> str | None:
     """Of a task that nobody has; 403 where the account may not cancel."""

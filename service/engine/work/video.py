@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,7 +18,7 @@ from service.footage.errors import SourceError, SourceNotAllowed, SourceNotFound
 from service.footage.footage import Footage, content_replaced, tenant_identity
 from service.footage.resolve import resolve
 from service.kafka.asset_port import AssetNote, AssetsUnknown, UploadClaim
-from service.kafka.ports import LeaseLost
+from service.kafka.ports import LeaseLost, OutRecord
 from service.platform.errors import Rejected
 from service.platform.marks import AssetMark
 from service.platform.values import Asset
@@ -74,7 +75,19 @@ def _mark(live: LiveJob, context: Context, identity: str) -> AssetMark:
 async def _given_asset(live: LiveJob, context: Context, asset_id: str) -> None:
     began_ms = context.now_ms()
     asset = await _named_asset(live, context, asset_id)
-    live.report(VideoReady(asset.id, asset.duration, reused=True, began_ms=began_ms))
+    live.report(VideoReady(asset.id, asset.duration, reused=True, began_ms=began_ms), await _used(context, asset))
+
+
+async def _used(context: Context, asset: Asset) -> tuple[OutRecord, ...]:
+    """The record that says of an asset of ours that it was used, where unused ones are deleted."""
+    ours = asset.proven and asset.mark is not None and asset.mark.owner == context.settings.kafka.group_id
+    if context.settings.assets.delete_after_hours is None or not ours or asset.mark is None:
+        return ()
+    with suppress(AssetsUnknown):
+        note = await context.assets.current(asset.mark.identity)
+        touched = context.assets.used(note) if note is not None and note.asset_id == asset.id else None
+        return () if touched is None else (touched,)
+    return ()
 
 
 async def _check_references(live: LiveJob, context: Context) -> None:

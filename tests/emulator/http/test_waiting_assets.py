@@ -13,7 +13,7 @@ import pytest
 
 from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions
-from tests.emulator.conftest import FAST, Answer, Client
+from tests.emulator.conftest import FAST, Answer, Client, until
 
 
 async def _analyzed(client: Client, asset: str, prompt: str, **members: Any) -> Answer:
@@ -30,6 +30,23 @@ async def test_an_analysis_waits_for_its_asset(client: Client, clip: Path) -> No
     task = await client.ended_task(created.json["task_id"])
 
     assert (before, answer.status, created.status, task["status"]) == ("processing", 200, 202, "ready")
+
+
+async def test_nobody_is_waited_for_who_has_left(client: Client, clip: Path) -> None:
+    client.emulator.set_pace(asset_ready_seconds=3600)
+    asset_id = (await client.upload(clip)).json["_id"]
+    asking = asyncio.create_task(client.analyze(asset_id, stream=False))
+
+    async def asked() -> bool:
+        posts = client.emulator.stats()["posts"]
+        return any(post["operation"] == "analyze_sync" or post.get("stream") is False for post in posts)
+
+    async def closed() -> bool:
+        return bool(client.emulator.stats()["operations"].get("analyze_sync", {}).get("closed"))
+
+    await until(asked)
+    asking.cancel()
+    await until(closed)
 
 
 async def test_an_asset_that_fails_fails_its_analysis(client: Client, clip: Path) -> None:

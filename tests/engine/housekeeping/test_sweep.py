@@ -18,6 +18,7 @@ from service.emulator.http.server import Emulator
 from service.emulator.options import EmulatorOptions, Pace
 from service.engine.housekeeping.sweep import AssetSweep
 from service.kafka.asset_port import AssetsUnknown
+from service.kafka.ports import OutRecord
 from service.platform.client import PlatformClient
 from service.platform.marks import AssetMark
 from service.sandbox.footage import make_video
@@ -76,9 +77,9 @@ class Stand:
     def assets(self) -> list[str]:
         return [asset.id for asset in self.emulator.platform.assets.all()]
 
-    async def run(self, name: str, video: Path, **members: Any) -> str:
+    async def run(self, name: str, clip: Path, **members: Any) -> str:
         await self.bench.take(
-            analyze(name, **({"mode": "sync", "video": {"type": "file", "path": str(video)}} | members))
+            analyze(name, **({"mode": "sync", "video": {"type": "file", "path": str(clip)}} | members))
         )
         completion = await self.bench.completed(name)
         assert completion["type"] == "completed", completion
@@ -138,6 +139,25 @@ async def test_an_asset_of_a_live_job_stays_and_so_does_its_note(tmp_path: Path,
 
     assert swept == Counter({Verdict.NAMED: 1})
     assert (ended["type"], ended["asset_id"]) == ("completed", reused)
+
+
+async def test_a_request_that_names_an_asset_of_ours_counts_as_a_use(tmp_path: Path, clips: list[Path]) -> None:
+    async with _stand(tmp_path) as stand:
+        asset_id = await stand.run("r-1", clips[0])
+        stand.bench.assets._touch_ms = 0
+
+        def notes() -> int:
+            return sum(asset_id.encode() in (record.value or b"") for record in _noted(stand))
+
+        before = notes()
+        named = {"type": "asset_id", "asset_id": asset_id}
+        again = await stand.run("r-2", clips[0], video=named)
+
+        assert (again, before, notes()) == (asset_id, 1, 2)
+
+
+def _noted(stand: Stand) -> list[OutRecord]:
+    return [record for record in stand.bench.log.order if record.topic == stand.bench.settings.topics.assets]
 
 
 async def test_assets_of_strangers_stay(tmp_path: Path) -> None:
