@@ -71,6 +71,8 @@ def _mix(stage: Stage) -> dict[str, dict[str, Any]]:
         "images-async": {"image": PICTURES, "mode": "async"},
         "references": {"path": shared, "prompt": None, "prompt_v2": {"input_text": "<@logo-1>?", **SOURCES}},
         "large": {"path": stage.clip(), "mode": "async"},
+        "batch": {"path": shared, "mode": "async", "batch": True, "model_name": "pegasus1.5"},
+        "batch-too": {"path": shared, "mode": "async", "batch": True, "model_name": "pegasus1.5", "temperature": 0.1},
     }  # fmt: skip
     requests = {}
     for kind, members in kinds.items():
@@ -85,6 +87,7 @@ async def test_a_mix_of_all_kinds_of_requests_breaks_no_rule(stage: Stage) -> No
         environment = {
             "REELWIRE_PLATFORM__BASE_URL": standin.base_url,
             "REELWIRE_PLATFORM__API_KEY": KEY,
+            "REELWIRE_BATCH__MAX_SECONDS": "2",
         }
         service = await stage.system.serve("strict", **environment)
         mix = _mix(stage)
@@ -106,9 +109,15 @@ async def test_a_mix_of_all_kinds_of_requests_breaks_no_rule(stage: Stage) -> No
     assert (answered["type"], uploaded["type"], canceled["type"]) == ("completed", "completed", "canceled")
     assert standin.violations == []
     assert standin.calls["chunk_put"] > 3
-    assert {"asset_create", "upload_create", "upload_urls", "analyze", "task_create", "task_cancel"} <= set(
-        standin.calls
-    )
+    assert {
+        "asset_create",
+        "upload_create",
+        "upload_urls",
+        "analyze",
+        "task_create",
+        "task_cancel",
+        "batch_create",
+    } <= set(standin.calls)
 
 
 async def _canceled(stage: Stage, standin: StandIn) -> dict[str, Any]:
