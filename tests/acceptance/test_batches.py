@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,8 +21,9 @@ def stage(make_stage: MakeStage) -> Stage:
     return make_stage({"REELWIRE_BATCH__MAX_SECONDS": "2", "REELWIRE_BATCH__MAX_ITEMS": "60"}, serve=False)
 
 
-def _items(stats: dict[str, Any]) -> int:
-    return sum(len(post.get("items", ())) for post in stats["posts"] if post["operation"] == "batch_create")
+def _has_items(least: int, stats: dict[str, Any]) -> bool:
+    batches = (post for post in stats["posts"] if post["operation"] == "batch_create")
+    return sum(len(post.get("items", ())) for post in batches) >= least
 
 
 async def test_two_hundred_requests_with_restarts_in_between(stage: Stage) -> None:
@@ -35,7 +37,7 @@ async def test_two_hundred_requests_with_restarts_in_between(stage: Stage) -> No
         body = stage.analyze(name, clips[number % VIDEOS], mode="async", batch=True, model_name="pegasus1.5")
         await stage.request_producer.send(body)
     for begun, following in ((1, "second"), (COUNT // 2, "third")):
-        await stage.until_stats(lambda stats, least=begun: _items(stats) >= least, seconds=60)
+        await stage.until_stats(partial(_has_items, begun), seconds=60)
         await process.kill()
         process = await stage.system.serve(following)
     observer = await stage.ended(*names, seconds=120)
