@@ -49,7 +49,7 @@ async def _topics(settings: Settings) -> list[Finding]:
     except (BrokerUnavailable, KafkaError) as error:
         return [Finding("unreachable", "topics", in_words(error), "look at the broker's log")]
     if not differences:
-        return [Finding("ok", "topics", "all eight are there, with partitions and sizes as they should be")]
+        return [Finding("ok", "topics", "all are there, with partitions and sizes as they should be")]
     return [
         Finding("fail" if d.severity == "error" else "warn", f"topic {d.topic}", d.problem, d.advice)
         for d in differences

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -19,6 +20,9 @@ from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
+
+_ASKED_AGAIN = 6
+_AGAIN_SECONDS = 0.5
 
 OffsetReset = Literal["recent", "earliest", "latest", "stop"]
 """What the operator wants when the committed offset is not in the topic; see the setting `kafka.offset_reset`."""
@@ -116,7 +120,7 @@ async def find_position(
     The topic is asked with a reader of our own, because the group consumer's requests wait behind its long fetches.
     """
     topic = settings.topics.requests
-    committed = await group.committed(partition)
+    committed = await _committed(group, partition)
     beginning, end = await reader.bounds(topic, partition)
     log_now = InputLog(beginning, end, end)
     if committed is None or not beginning <= committed <= end:
@@ -124,6 +128,19 @@ async def find_position(
         recent = await reader.first_since(topic, partition, int(clock.time() * 1000 - window_ms))
         log_now = InputLog(beginning, end, end if recent is None else recent)
     return FoundPosition(committed, log_now, input_position(committed, log_now, settings.kafka.offset_reset))
+
+
+async def _committed(group: GroupWord, partition: int) -> int | None:
+    """What the group has committed; None only when it says so for some seconds.
+
+    A broker that is just going down or coming up may say that there is no offset although there is one, and a topic
+    that is ours has one: it was committed when we began to read it.
+    """
+    for _ in range(_ASKED_AGAIN):
+        if (offset := await group.committed(partition)) is not None:
+            return offset
+        await asyncio.sleep(_AGAIN_SECONDS)
+    return await group.committed(partition)
 
 
 def report_lapse(partition: int, found: FoundPosition, settings: Settings, metrics: Metrics) -> str | None:
