@@ -20,6 +20,8 @@ class Exit(IntEnum):
     USAGE = 2
     UNREACHABLE = 3
     REQUEST_FAILED = 4
+    TIMED_OUT = 5
+    OTHER_REQUEST = 6
     INTERRUPTED = 130
 
 
@@ -28,7 +30,9 @@ MEANINGS = {
     Exit.FAILURE: "failed; the last line on stderr says why",
     Exit.USAGE: "wrong usage, or a wrong setting",
     Exit.UNREACHABLE: "Kafka or the platform can't be reached, or refuses our credentials",
-    Exit.REQUEST_FAILED: "the request ended as failed, canceled or dead letter",
+    Exit.REQUEST_FAILED: "the request ended as failed, canceled or dead letter; or there is none to act on",
+    Exit.TIMED_OUT: "not within --timeout; what was asked for goes on",
+    Exit.OTHER_REQUEST: "the id was used before, for another request; its answer is not shown",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 

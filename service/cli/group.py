@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": ("service.cli.commands.demo", "Broker, emulator, service and requests on this machine."),
     "submit": ("service.cli.commands.submit", "Submit a video for analysis."),
     "cancel": ("service.cli.commands.cancel", "Cancel a request."),
+    "jobs": ("service.cli.commands.jobs", "Show the requests that have not ended."),
     "watch": ("service.cli.commands.watch", "Follow events as they are published."),
     "dlq": ("service.cli.commands.dlq", "List, show and redrive dead letters."),
     "doctor": ("service.cli.commands.doctor", "Check broker, topics, platform and file roots."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.platform.analysis import AnalysisCalls
 from service.platform.assets import AssetCalls
-from service.platform.batches import BatchCalls
+from service.platform.batches.calls import BatchCalls
 from service.platform.tasks import TaskCalls
 from service.platform.uploads.sessions import UploadCalls
 

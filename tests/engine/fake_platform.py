@@ -11,7 +11,7 @@ from typing import Any
 
 from contracts.events import PlatformAnswer
 from service.clock import Clock
-from service.platform.batches import BatchItem, MadeBatch
+from service.platform.batches.calls import BatchItem, MadeBatch
 from service.platform.call import AnalysisCall
 from service.platform.errors import (
     Category,

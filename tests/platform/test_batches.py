@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.platform.batches import BatchItem, MadeBatch
+from service.platform.batches.calls import BatchItem, MadeBatch
 from service.platform.client import PlatformClient
 from service.platform.errors import NotFound, OutcomeUnknown, RateLimited, Rejected, ServerFailed
 from tests.platform.conftest import CALL

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from service.cli.checks.finding import Finding
 from service.cli.checks.hidden_requests import examine_hidden
 from service.cli.exits import CommandError
-from service.cli.reading.cluster import admin, reachable
+from service.cli.reading.cluster import admin, coordinator_of, reachable
 from service.cli.reading.topic_reader import TopicReader
 from service.cli.words import in_words
 from service.kafka.connecting.connection import BrokerUnavailable
@@ -61,7 +59,7 @@ async def _group(settings: Settings) -> Finding:
     async with admin(settings) as client:
         try:
             async with reachable(settings):
-                coordinator = await _coordinator(client, name)
+                coordinator = await coordinator_of(client, name)
                 [described] = await client.describe_consumer_groups([name], coordinator)
                 committed = await client.list_consumer_group_offsets(name, coordinator)
         except (CommandError, BrokerUnavailable) as error:
@@ -76,19 +74,6 @@ async def _group(settings: Settings) -> Finding:
     if state != "Stable":
         return Finding("warn", about, f"{len(members)} member(s), {state}", "wait for the rebalance to end")
     return Finding("ok", about, f"{len(members)} member(s), lag {lag}")
-
-
-async def _coordinator(client: AIOKafkaAdminClient, group: str) -> int:
-    """The id of the broker that coordinates the group. Waits while a new cluster creates its offsets topic."""
-    while True:
-        try:
-            node: int = await client.find_coordinator(group)
-        except KafkaError as error:
-            if not error.retriable:
-                raise
-            await asyncio.sleep(_PAUSE_SECONDS)
-        else:
-            return node
 
 
 async def _lag(settings: Settings, committed: dict[TopicPartition, Any]) -> int:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from service.cli.checks.finding import Finding, verdict
 from service.cli.checks.kafka import check_kafka
+from service.cli.checks.one_request import check_request
 from service.cli.checks.platform import check_file_roots, check_platform
 from service.cli.manual import epilog
 from service.cli.views.output import console, emit, json_option
@@ -21,18 +22,24 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "unreachable": "red"
 @click.command(
     "doctor",
     epilog=epilog(
-        "reelwire doctor", "reelwire doctor --json | jq 'select(.grade != \"ok\")'", "reelwire doctor --no-platform"
+        "reelwire doctor",
+        "reelwire doctor --request cam7-918273",
+        "reelwire doctor --json | jq 'select(.grade != \"ok\")'",
+        "reelwire doctor --no-platform",
     ),
 )
 @click.option("--no-platform", is_flag=True, help="Do not call the platform.")
+@click.option("--request", metavar="ID", help="Say where this request is, instead of the other checks.")
 @json_option
-def command(no_platform: bool, as_json: bool) -> int:
+def command(no_platform: bool, request: str | None, as_json: bool) -> int:
     """Check settings, broker, topics, group, platform and file roots, and say what to do about each problem.
 
     Exit code 0 when the service can start (warnings included), 1 when something must be corrected, 3 when Kafka or the
     platform can't be reached.
     """
-    findings = asyncio.run(_check(load_settings(), no_platform=no_platform))
+    settings = load_settings()
+    checking = _check(settings, no_platform=no_platform) if request is None else check_request(settings, request)
+    findings = asyncio.run(checking)
     for finding in findings:
         if as_json:
             emit(finding.as_json())

@@ -12,6 +12,7 @@ from service.cli.exits import CommandError, Exit
 from service.cli.manual import epilog
 from service.cli.reading.cluster import partition_counts, producer, send
 from service.cli.reading.event_reader import event_reader
+from service.cli.reading.output_record import OutputRecord
 from service.cli.request_body import (
     DEFAULT_PROMPT,
     checked,
@@ -37,6 +38,7 @@ class Submission:
     value: bytes
     timeout_seconds: float | None
     as_json: bool
+    partition: int | None = None
 
 
 @click.command(
@@ -58,6 +60,7 @@ class Submission:
 )
 @click.option("--request-id", help="Identity of the job; a known one starts nothing.  [default: a new one]")
 @click.option("--key", help="Key of the record.  [default: the request id]")
+@click.option("--partition", type=click.IntRange(min=0), help="Partition.  [default: by the key, with murmur2]")
 @click.option("--upload", type=click.Choice(["auto", "inline"]), help="Create an asset, or hand the video over inline.")
 @click.option("--video-key", metavar="NAME", help="Your name for the content: the same name is the same video.")
 @click.option("--metadata", metavar="JSON", help="Object that is copied to the events.")
@@ -87,7 +90,7 @@ def command(source: str, wait: bool, timeout: float | None, as_json: bool, **typ
     for hint in hints(body["video"], settings):
         note(f"note: {hint}")
     request_id = str(body["request_id"])
-    submission = Submission(request_id, typed["key"] or request_id, value, timeout, as_json)
+    submission = Submission(request_id, typed["key"] or request_id, value, timeout, as_json, typed["partition"])
     if not wait:
         asyncio.run(produce_only(settings, submission))
         return Exit.OK
@@ -129,7 +132,7 @@ def request_from(source: str, typed: dict[str, Any]) -> dict[str, Any]:
 
 async def produce_only(settings: Settings, submission: Submission) -> None:
     """Send the request, and print its id, partition and offset."""
-    await partition_counts(settings, [settings.topics.requests])
+    await _check_partition(settings, submission)
     partition, offset = await _produce(settings, submission)
     if submission.as_json:
         emit(_submitted(submission, settings, partition, offset))
@@ -140,7 +143,7 @@ async def produce_only(settings: Settings, submission: Submission) -> None:
 
 async def produce_and_wait(settings: Settings, submission: Submission, screen: Screen) -> RequestView:
     """Send the request and follow its events until it ends. End offsets are read first, so no event is missed."""
-    await partition_counts(settings, [settings.topics.requests])
+    await _check_partition(settings, submission)
     async with event_reader(settings) as reader:
         positions = await reader.ends()
         partition, offset = await _produce(settings, submission)
@@ -150,6 +153,7 @@ async def produce_and_wait(settings: Settings, submission: Submission, screen: S
         try:
             async with asyncio.timeout(submission.timeout_seconds):
                 async for event in reader.follow():
+                    _refuse_other_answers(submission, event)
                     changes = view.apply(event)
                     if changes:
                         screen.show(view, event, changes)
@@ -157,8 +161,27 @@ async def produce_and_wait(settings: Settings, submission: Submission, screen: S
                         break
         except TimeoutError:
             waited = f"no completion within {submission.timeout_seconds:g} s"
-            raise CommandError(f"{waited}; {_goes_on(submission)}") from None
+            raise CommandError(f"{waited}; {_goes_on(submission)}", Exit.TIMED_OUT) from None
     return view
+
+
+def _refuse_other_answers(submission: Submission, event: OutputRecord) -> None:
+    """What is published for this id may be the answer to an earlier request with another body."""
+    other = event.type == "duplicate" and event.body.get("same_body") is False
+    if other and event.request_id == submission.request_id:
+        raise CommandError(
+            f"{submission.request_id} was used before, for a request with another body; nothing was begun, and that "
+            "answer is not yours. Choose another --request-id, or see it with: "
+            f"reelwire watch --request {submission.request_id} --from-beginning",
+            Exit.OTHER_REQUEST,
+        )
+
+
+async def _check_partition(settings: Settings, submission: Submission) -> None:
+    topic = settings.topics.requests
+    count = (await partition_counts(settings, [topic]))[topic]
+    if submission.partition is not None and submission.partition >= count:
+        raise CommandError(f"{topic} has partitions 0 to {count - 1}; there is no {submission.partition}", Exit.USAGE)
 
 
 async def _produce(settings: Settings, submission: Submission) -> tuple[int, int]:
@@ -170,6 +193,7 @@ async def _produce(settings: Settings, submission: Submission) -> tuple[int, int
             key=submission.key.encode(),
             value=submission.value,
             headers=[("content-type", b"application/json")],
+            partition=submission.partition,
         )
 
 
@@ -189,7 +213,6 @@ def _watch(submission: Submission) -> str:
 
 
 def _goes_on(submission: Submission) -> str:
-    cancel = f"reelwire cancel {submission.request_id}"
-    if submission.key != submission.request_id:
-        cancel += f" --key {submission.key}"
-    return f"the job goes on: follow it with `{_watch(submission)}`, end it with `{cancel}`"
+    return (
+        f"the job goes on: follow it with `{_watch(submission)}`, end it with `reelwire cancel {submission.request_id}`"
+    )

@@ -21,6 +21,7 @@ from service.settings import Settings
 
 CONNECT_SECONDS = 10.0
 SEND_SECONDS = 30.0
+_PAUSE_SECONDS = 0.1
 
 
 @asynccontextmanager
@@ -58,6 +59,19 @@ async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[st
     if missing:
         raise CommandError(f"there is no topic {', '.join(missing)}; create it with: reelwire topics create")
     return counts
+
+
+async def coordinator_of(client: AIOKafkaAdminClient, group: str) -> int:
+    """The id of the broker that coordinates the group. Waits while a new cluster creates its offsets topic."""
+    while True:
+        try:
+            node: int = await client.find_coordinator(group)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return node
 
 
 @asynccontextmanager

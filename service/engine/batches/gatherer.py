@@ -14,7 +14,7 @@ import structlog
 
 from contracts.platform_limits import BATCH_ITEMS
 from service.clock import Clock
-from service.platform.batches import BatchItem, MadeBatch
+from service.platform.batches.calls import BatchItem, MadeBatch
 from service.platform.client import PlatformClient
 from service.platform.errors import OutcomeUnknown, PlatformError, RateLimited, Rejected, ServerFailed
 from service.settings import BatchSettings

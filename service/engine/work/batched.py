@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.domain.facts import BeginsToWait
 from service.engine.batches.gatherer import MODEL, BatchTask, Waiting
-from service.platform.batches import BatchItem
+from service.platform.batches.calls import BatchItem
 from service.platform.call import AnalysisCall
 
 if TYPE_CHECKING:
