@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 _SKEW_SECONDS = 3600.0
 # A task may show in the platform's lists this much later than it was made.
 _SETTLED_SECONDS = 5.0
-# A list that can't be read to its end is read again only so often: each time takes hundreds of calls.
-_MAX_SEARCHES = 3
+# A list that can't be read to its end is read again only so often: each time may take hundreds of calls. While many
+# tasks are made, after an outage for instance, it moves too much to prove anything: the pauses grow.
+_MAX_SEARCHES = 5
+_SEARCH_PAUSE_SECONDS = 2.0
 
 
 async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> None:
@@ -94,6 +96,8 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
             if searches >= _MAX_SEARCHES:
                 live.report(TaskNotMade(failure_of(error), looked_for=False))
                 return
+            if isinstance(error, SearchIncomplete):
+                await pause(live, _SEARCH_PAUSE_SECONDS * searches)
             if posted:
                 unsure = error.may_have_happened or isinstance(error, Conflict)
                 settled_at = context.clock.time() + _SETTLED_SECONDS
