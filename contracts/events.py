@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 
 from contracts.codes import DeadLetterCode, ErrorCode, Stage
 from contracts.instants import RFC3339_PATTERN
@@ -38,6 +39,7 @@ __all__ = [
     "Uploading",
     "Usage",
     "Waiting",
+    "event_types",
     "parse_event",
 ]
 
@@ -313,3 +315,16 @@ _EVENTS: TypeAdapter[
 def parse_event(value: bytes) -> Event:
     """Read the value of a record of a public output topic. Raises `ValueError` when it is no event known here."""
     return _EVENTS.validate_json(value)
+
+
+def event_types() -> tuple[str, ...]:
+    """The `type` of every event of the public output topics."""
+    return tuple(str(model.model_fields["type"].default) for model in _models(Event))
+
+
+def _models(kind: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+        return
+    for part in get_args(kind):
+        yield from _models(part)

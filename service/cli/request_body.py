@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import uuid
 from pathlib import Path
@@ -11,13 +12,15 @@ import click
 import orjson
 
 from contracts.rejection import RejectedRecord
-from contracts.requests import parse_request
+from contracts.requests import AnalyzeRequest, parse_request
 from service.settings import Settings
 
 DEFAULT_PROMPT = "Describe this video: what happens, in order, with timestamps."
 
 _OBJECT = re.compile(r"^(s3|gs|az)://")
 _URL = re.compile(r"^https?://", re.IGNORECASE)
+_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_MEMBERS = frozenset(AnalyzeRequest.model_fields)
 
 
 def new_request_id() -> str:
@@ -27,6 +30,13 @@ def new_request_id() -> str:
 
 def video_of(source: str, key: str | None = None) -> dict[str, str]:
     """The `video` member for a SOURCE: a URL, `asset:ID`, s3://…, gs://…, az://…, or the path of a file."""
+    scheme = _SCHEME.match(source)
+    if not source.strip():
+        raise click.UsageError("SOURCE is empty: give a URL, asset:ID, s3://…, gs://…, az://… or the path of a file")
+    if scheme and scheme[1].lower() not in ("http", "https", "s3", "gs", "az", "file"):
+        raise click.UsageError(
+            f"{scheme[1]}:// is no source that can be read; give http:// or https://, s3://, gs://, az://, or a path"
+        )
     if _URL.match(source):
         video = {"type": "url", "url": source}
     elif _OBJECT.match(source):
@@ -83,6 +93,16 @@ def extra_member(text: str) -> tuple[str, Any]:
         return name, orjson.loads(value)
     except orjson.JSONDecodeError:
         return name, value
+
+
+def request_member(text: str) -> tuple[str, Any]:
+    """`extra_member` of a request. A usage error for a member that the service would ignore."""
+    name, value = extra_member(text)
+    if name not in _MEMBERS:
+        close = difflib.get_close_matches(name, _MEMBERS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise click.UsageError(f"--set {name}: a request has no such member, so the service would ignore it{hint}")
+    return name, value
 
 
 def checked(body: dict[str, Any], settings: Settings) -> bytes:

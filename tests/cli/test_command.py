@@ -172,3 +172,26 @@ async def test_the_emulator_names_a_wrong_limit(command: Command) -> None:
     wrong = [await command("emulator", *options) for options in (("--plan", "gold"), ("--limit", "rpm=5"))]
     assert [result.code for result in wrong] == [Exit.USAGE, Exit.USAGE]
     assert "there is no limit rpm" in wrong[1].err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["submit", ""], "SOURCE is empty"),
+        (["submit", " "], "SOURCE is empty"),
+        (["submit", "ftp://x/y"], "ftp:// is no source that can be read"),
+        (["submit", "rtsp://cam7/live"], "rtsp:// is no source that can be read"),
+        (["submit", "https://x/y", "--prompt", ""], "--prompt is empty"),
+        (["submit", "https://x/y", "--set", "segmentz=2"], "a request has no such member"),
+        (["submit", "https://x/y", "--set", "analysis_mod=general"], "did you mean analysis_mode?"),
+        (["watch", "--types", "complete"], "no such type; there are accepted"),
+        (["watch", "--types", "completed,dead_leter"], "--types dead_leter: no such type"),
+        (["dlq", "list", "--code", "nosuch"], "'nosuch' is not one of"),
+    ],
+)
+async def test_what_would_silently_be_something_else_is_refused(
+    command: Command, arguments: list[str], words: str
+) -> None:
+    result = await command(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert words in result.err

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import click
 
+from contracts.codes import DeadLetterCode
 from contracts.instants import parse_rfc3339
 from service.cli.exits import Exit
 from service.cli.manual import EPILOG, epilog
@@ -35,7 +36,9 @@ def _since(_context: click.Context, _option: click.Parameter, value: str | None)
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_code = click.option("--code", "codes", multiple=True, help="Only this code: not_utf8, not_json, invalid, …")
+_code = click.option(
+    "--code", "codes", multiple=True, type=click.Choice([code.value for code in DeadLetterCode]), help="Only this code."
+)
 _key = click.option("--key", help="Only records with this key.")
 _time = click.option("--since", callback=_since, metavar="RFC3339", help="Only what failed since then.")
 

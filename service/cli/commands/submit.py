@@ -16,10 +16,10 @@ from service.cli.reading.output_record import OutputRecord
 from service.cli.request_body import (
     DEFAULT_PROMPT,
     checked,
-    extra_member,
     hints,
     json_object,
     new_request_id,
+    request_member,
     response_format,
     video_of,
 )
@@ -106,7 +106,9 @@ def command(source: str, wait: bool, timeout: float | None, as_json: bool, **typ
 
 def request_from(source: str, typed: dict[str, Any]) -> dict[str, Any]:
     """The members of the request, from the command's options. A member is None if its option was not given."""
-    extra = dict(extra_member(text) for text in typed["extra"])
+    extra = dict(request_member(text) for text in typed["extra"])
+    if typed["prompt"] is not None and not typed["prompt"].strip():
+        raise click.UsageError("--prompt is empty; leave it out for the default one")
     prompt = typed["prompt"] or (None if "prompt_v2" in extra else DEFAULT_PROMPT)
     if typed["prompt"] is None and extra.get("analysis_mode") == "time_based_metadata":
         prompt = None  # the segment definitions say what to look for

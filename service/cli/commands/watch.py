@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import click
 from rich.text import Text
 
+from contracts.events import event_types
 from service.cli.exits import Exit
 from service.cli.manual import epilog
 from service.cli.reading.event_reader import event_reader
@@ -18,6 +19,7 @@ from service.cli.views.output import console, emit, json_option, note
 from service.cli.words import visible
 from service.settings import Settings, load_settings
 
+_TYPES = frozenset({*event_types(), "dead_letter"})
 _COLOURS = {"completed": "green", "failed": "red", "canceled": "yellow", "dead_letter": "red", "fragment": "cyan"}
 
 
@@ -59,6 +61,9 @@ def command(request: str | None, from_beginning: bool, types: str | None, until_
     if until_now and not from_beginning:
         raise click.UsageError("--until-now shows nothing without --from-beginning; give both")
     chosen = frozenset(part.strip() for part in types.split(",") if part.strip()) if types else frozenset[str]()
+    unknown = sorted(chosen - _TYPES)
+    if unknown:
+        raise click.UsageError(f"--types {', '.join(unknown)}: no such type; there are {', '.join(sorted(_TYPES))}")
     settings = load_settings()
     last = asyncio.run(watch(settings, Wanted(request, chosen), from_beginning, until_now, as_json))
     return Exit.REQUEST_FAILED if last in {"failed", "canceled", "dead_letter"} else Exit.OK
