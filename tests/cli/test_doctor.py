@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -87,6 +88,16 @@ async def test_topics_are_created_once_and_then_checked(reelwire: Command, topic
     check = await reelwire("topics", "check")
     assert check.code == 0
     assert "all topics are as the service needs them" in check.err
+
+
+async def test_creating_over_topics_that_do_not_fit_says_so(
+    reelwire: Command, topic_settings: TopicSettings, make_topics: Any
+) -> None:
+    await make_topics(topic_settings.jobs, partitions=5)
+    result = await reelwire("topics", "create")
+    assert result.code == 1
+    assert f"{topic_settings.jobs}\texists\t5" in result.out
+    assert f"error: {topic_settings.jobs}" in result.err
 
 
 async def test_topics_that_are_missing_fail_the_check(reelwire: Command) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import click
 
 from service.cli.exits import Exit
 from service.cli.manual import EPILOG, epilog
 from service.cli.views.output import emit, json_option, note, table
-from service.kafka.topics.admin import check_topics, create_topics
-from service.settings import load_settings
+from service.kafka.topics.admin import TopicOutcome, check_topics, create_topics
+from service.kafka.topics.plan import Finding
+from service.settings import Settings, load_settings
 
 
 @click.group("topics", epilog=EPILOG)
@@ -27,15 +29,21 @@ def command() -> None:
 )
 @json_option
 def create(as_json: bool) -> int:
-    """Create the topics that are missing. Existing topics are not changed."""
-    outcomes = asyncio.run(create_topics(load_settings()))
+    """Create the topics that are missing. Existing topics are not changed, but checked.
+
+    Exit code 1 when the service would not start with what is there.
+    """
+    settings = load_settings()
+    outcomes, found = asyncio.run(_created_and_checked(settings))
     if as_json:
         for outcome in outcomes:
             emit({"topic": outcome.topic, "outcome": outcome.outcome, "partitions": outcome.partitions})
     else:
         rows = [(outcome.topic, outcome.outcome, outcome.partitions) for outcome in outcomes]
         table(("topic", "outcome", "partitions"), rows)
-    return Exit.OK
+    for finding in found:
+        note(_line(finding))
+    return _verdict(found)
 
 
 @command.command(
@@ -58,7 +66,19 @@ def check(as_json: bool) -> int:
                 "advice": finding.advice,
             })  # fmt: skip
         else:
-            click.echo(f"{finding.severity}: {finding.topic}: {finding.problem}; {finding.advice}")
+            click.echo(_line(finding))
     if not found and not as_json:
         note("all topics are as the service needs them")
+    return _verdict(found)
+
+
+async def _created_and_checked(settings: Settings) -> tuple[list[TopicOutcome], list[Finding]]:
+    return await create_topics(settings), await check_topics(settings)
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.severity}: {finding.topic}: {finding.problem}; {finding.advice}"
+
+
+def _verdict(found: Sequence[Finding]) -> Exit:
     return Exit.FAILURE if any(finding.severity == "error" for finding in found) else Exit.OK
