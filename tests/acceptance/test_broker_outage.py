@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.request_producer import RequestProducer
 from tests.harness.stage import Stage
 from tests.kafka.moving_broker import MovingBroker
 
@@ -49,6 +50,8 @@ async def test_a_dead_broker_is_told_within_ten_seconds_and_found_again_wherever
         await moving_broker.forwarder.start()
     await moving_broker.come_back_elsewhere()
     await stage.until_page("health/ready", lambda page: page[0] == 200)
+    # What is tried here is the service: a client that knows only the addresses of before is none of its business.
+    stage.request_producer = RequestProducer(stage.system.settings())
     answer = await stage.answer(stage.analyze(stage.name("after"), stage.clip(), mode="stream"))
     assert answer["type"] == "completed"
     assert stage.system.service().said("bootstrapped_again")

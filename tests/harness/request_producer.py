@@ -9,6 +9,7 @@ from typing import Any
 import confluent_kafka
 import orjson
 
+from service.sandbox.errors import ProgramError
 from service.settings import Settings
 from tests.harness.evidence import Header, RecordPosition
 
@@ -76,6 +77,8 @@ class RequestProducer:
         await asyncio.to_thread(self._producer.flush, _DELIVERY_SECONDS)
         found: list[RecordPosition] = []
         for place in places:
+            if place is None:
+                raise ProgramError(f"a record was not delivered within {_DELIVERY_SECONDS:g} s")
             if not isinstance(place, tuple):
                 raise confluent_kafka.KafkaException(place)
             found.append(place)
