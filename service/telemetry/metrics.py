@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from service.telemetry.bounded import BoundedCounter
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
 
@@ -17,6 +19,12 @@ class Metrics:
             "reelwire_requests_total",
             "Records read from the requests topic, by what became of them",
             ["outcome"],
+            registry=r,
+        )
+        self.accept_seconds = Histogram(
+            "reelwire_accept_seconds",
+            "Seconds from the timestamp of a request to its acceptance",
+            buckets=_SECONDS,
             registry=r,
         )
         self.dead_letters = Counter(
@@ -50,11 +58,29 @@ class Metrics:
             buckets=_SECONDS,
             registry=r,
         )
+        self.first_fragment_seconds = Histogram(
+            "reelwire_first_fragment_seconds",
+            "Seconds from the timestamp of a request to its first fragment, of streams that completed",
+            buckets=_SECONDS,
+            registry=r,
+        )
         self.billed_minutes = Counter(
             "reelwire_billed_minutes_total", "Minutes of video that the platform bills, by mode", ["mode"], registry=r
         )
         self.output_tokens = Counter(
             "reelwire_output_tokens_total", "Tokens that the platform generated, by mode", ["mode"], registry=r
+        )
+        self.tenant_minutes = BoundedCounter(
+            "reelwire_tenant_billed_minutes_total",
+            "Minutes of video that the platform bills, by tenant; the first 100 of a process, then (others)",
+            ["tenant"],
+            registry=r,
+        )
+        self.tenant_cost = BoundedCounter(
+            "reelwire_tenant_estimated_cost_total",
+            "What completions are estimated to cost by the prices of the settings, by tenant as above",
+            ["tenant", "currency"],
+            registry=r,
         )
         # Fragments
         self.fragments = Counter("reelwire_fragments_total", "Fragments that Kafka has confirmed", registry=r)
@@ -124,9 +150,18 @@ class Metrics:
         self.transaction_records = Counter(
             "reelwire_transaction_records_total", "Records written in transactions", registry=r
         )
+        self.work = Gauge(
+            "reelwire_work",
+            "Live jobs and unaccepted requests of a partition of this process; the sum over all is what to scale by",
+            ["partition"],
+            registry=r,
+        )
+        self.input_partitions = Gauge(
+            "reelwire_input_partitions", "Partitions that the requests topic has, whoever owns them", registry=r
+        )
         self.input_lag = Gauge(
             "reelwire_input_lag",
-            "Records of the requests topic that are not accepted yet, hidden ones included",
+            "Records of the requests topic that are not accepted yet, hidden ones included, without Kafka's markers",
             ["partition"],
             registry=r,
         )
