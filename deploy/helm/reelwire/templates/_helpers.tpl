@@ -48,10 +48,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- default (printf "/etc/reelwire/secrets/%s/%s" .folder .secret.key) .secret.file }}
 {{- end }}
 
+{{/* Whether the login to Kafka is by user and password. */}}
+{{- define "reelwire.hasPassword" -}}
+{{- if hasPrefix "SASL" .Values.kafka.securityProtocol }}yes{{ end }}
+{{- end }}
+
 {{/* What the values ask for must fit together; the schema can't say all of it. */}}
 {{- define "reelwire.check" -}}
+{{- include "reelwire.checkSettings" . }}
 {{- include "reelwire.oneWay" (dict "what" "platform.apiKey" "secret" .Values.platform.apiKey) }}
-{{- if hasPrefix "SASL" .Values.kafka.securityProtocol }}
+{{- if include "reelwire.hasPassword" . }}
 {{- include "reelwire.oneWay" (dict "what" "kafka.sasl.password" "secret" .Values.kafka.sasl.password) }}
 {{- if not .Values.kafka.sasl.username }}{{ fail "kafka.sasl.username: is needed with a SASL protocol" }}{{ end }}
 {{- end }}
@@ -72,10 +78,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end }}
 
+{{/* What `settings` may not hold: what the chart itself decides, and secrets, which would be in a ConfigMap. */}}
+{{- define "reelwire.checkSettings" -}}
+{{- if hasKey .Values.settings "http" }}{{ fail "settings.http: the chart decides; the service listens on port 8080 of its pod" }}{{ end }}
+{{- if hasKey .Values.settings "shutdown" }}{{ fail "settings.shutdown: set drainSeconds instead, the grace period follows it" }}{{ end }}
+{{- range $section, $members := .Values.settings }}
+{{- range $name, $value := $members }}
+{{- if has $name (list "api_key" "sasl_password" "sasl_oauth_client_secret" "ssl_key_password" "secret" "token") }}
+{{- fail (printf "settings.%s.%s: is a secret and would be in a ConfigMap; use platform.apiKey, kafka.sasl.password, webhooks.secret, or the setting %s_file with extraVolumes" $section $name $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The settings as TOML. JSON's numbers, texts, truth values and lists are TOML's too. */}}
 {{- define "reelwire.toml" -}}
 {{- $kafka := dict "bootstrap_servers" .Values.kafka.bootstrapServers "group_id" .Values.kafka.groupId "security_protocol" .Values.kafka.securityProtocol }}
-{{- if hasPrefix "SASL" .Values.kafka.securityProtocol }}
+{{- if include "reelwire.hasPassword" . }}
 {{- $path := include "reelwire.secretPath" (dict "folder" "kafka-password" "secret" .Values.kafka.sasl.password) }}
 {{- $_ := merge $kafka (dict "sasl_mechanism" .Values.kafka.sasl.mechanism "sasl_username" .Values.kafka.sasl.username "sasl_password_file" $path) }}
 {{- end }}
@@ -98,7 +117,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $all = mergeOverwrite $all (dict "topics" $shape) }}
 {{- end }}
 {{- range $section := keys $all | sortAlpha }}
-[{{ $section }}]
+{{ printf "[%s]" $section }}
 {{- $members := get $all $section }}
 {{- range $name := keys $members | sortAlpha }}
 {{ $name }} = {{ get $members $name | toJson }}
@@ -179,7 +198,7 @@ capabilities:
 {{- $own := include "reelwire.fullname" . }}
 {{- $found := list }}
 {{- $given := list (dict "folder" "platform" "of" .Values.platform.apiKey) }}
-{{- if hasPrefix "SASL" .Values.kafka.securityProtocol }}{{ $given = append $given (dict "folder" "kafka-password" "of" .Values.kafka.sasl.password) }}{{ end }}
+{{- if include "reelwire.hasPassword" . }}{{ $given = append $given (dict "folder" "kafka-password" "of" .Values.kafka.sasl.password) }}{{ end }}
 {{- if .Values.webhooks.enabled }}{{ $given = append $given (dict "folder" "webhooks" "of" .Values.webhooks.secret) }}{{ end }}
 {{- range $given }}
 {{- if not .of.file }}{{ $found = append $found (dict "folder" .folder "secret" (default $own .of.existingSecret) "keys" (list .of.key)) }}{{ end }}
