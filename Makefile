@@ -54,8 +54,10 @@ bench: $(STAMP) ## Reelwire, the plain SDK loop and the floor in one run: table 
 contracts: $(STAMP) ## write JSON Schemas and the AsyncAPI document from the models
 	@$(BIN)/reelwire contracts export contracts/generated
 
-docs: $(STAMP) ## generated pages: settings, metrics and log events
+docs: $(STAMP) ## generated pages: settings, metrics and log events; rules and dashboard into the chart
 	@$(BIN)/python -m service.cli.reference docs/reference
+	@cp deploy/prometheus/alerts.yaml deploy/prometheus/slo.yaml deploy/helm/reelwire/files/
+	@cp deploy/grafana/dashboards/reelwire.json deploy/helm/reelwire/files/dashboard.json
 
 lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --all-extras pyproject.toml -o requirements/dev.txt

@@ -253,7 +253,9 @@ def test_rules_and_dashboard_are_those_of_the_repository() -> None:
         assert same, f"{name}: run `make docs`"
 
     rules = one("scaled", "PrometheusRule")["spec"]["groups"]
-    written = [yaml.safe_load(originals[name].read_text(encoding="utf-8"))["groups"] for name in ("slo.yaml", "alerts.yaml")]
+    written = [
+        yaml.safe_load(originals[name].read_text(encoding="utf-8"))["groups"] for name in ("slo.yaml", "alerts.yaml")
+    ]
     assert rules == [group for groups in written for group in groups]
     [board] = [found for found in of_kind("scaled", "ConfigMap") if "reelwire.json" in found["data"]]
     assert json.loads(board["data"]["reelwire.json"]) == json.loads(originals["dashboard.json"].read_text())
@@ -264,7 +266,9 @@ def test_runbooks_are_linked_where_the_operator_keeps_them() -> None:
     links = re.findall(r"runbook_url: (\S+)", result.stdout)
 
     assert len(links) > 20
-    assert all(re.fullmatch(r"https://docs\.example\.com/reelwire/docs/runbooks/Reelwire\w+\.md", link) for link in links)
+    assert all(
+        re.fullmatch(r"https://docs\.example\.com/reelwire/docs/runbooks/Reelwire\w+\.md", link) for link in links
+    )
 
 
 def test_the_job_label_is_the_one_of_the_rules() -> None:

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.promtool import FILES, PROMTOOL, RULES, UNIT_TESTS, WITHOUT, promtool, rules, run_unit_tests, unit_tests
+from tests.deploy.promtool import (
+    FILES,
+    PROMTOOL,
+    RULES,
+    UNIT_TESTS,
+    WITHOUT,
+    promtool,
+    rules,
+    run_unit_tests,
+    unit_tests,
+)
 
 pytestmark = [pytest.mark.unit, pytest.mark.timeout(300)]
 
