@@ -8,12 +8,12 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
-from service.settings import Settings, load_settings
+from service.settings import KafkaSettings, Settings, load_settings
 from tests.deploy.chart import (
     CHART,
     HELM,
@@ -170,6 +170,40 @@ def _moved(value: Any, folder: Path) -> Any:
     return f"{folder}{value}" if isinstance(value, str) and value.startswith(("/etc/", "/mnt/")) else value
 
 
+TOKENS = [
+    "kafka.sasl.mechanism=OAUTHBEARER",
+    "kafka.sasl.oauth.tokenUrl=https://tokens.example.com/token",
+    "kafka.sasl.oauth.clientId=reelwire",
+]
+
+
+def test_the_chart_knows_every_login_of_the_service() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    offered = schema["properties"]["kafka"]["properties"]["sasl"]["properties"]["mechanism"]["enum"]
+
+    assert set(get_args(KafkaSettings.model_fields["sasl_mechanism"].annotation)) <= set(offered)
+
+
+@pytest.mark.parametrize(
+    ("options", "members"),
+    [
+        ([], {"sasl_mechanism", "sasl_username", "sasl_password_file"}),
+        (
+            TOKENS,
+            {"sasl_mechanism", "sasl_oauth_token_url", "sasl_oauth_client_id", "sasl_oauth_client_secret_file"},
+        ),
+        (["kafka.sasl.mechanism=AWS_MSK_IAM", "kafka.sasl.password.existingSecret="], {"sasl_mechanism"}),
+    ],
+)
+def test_each_login_has_the_settings_that_it_needs(options: list[str], members: set[str]) -> None:
+    result = template("secured", *(part for option in options for part in ("--set", option)))
+    assert result.returncode == 0, result.stderr
+    config = next(part for part in yaml.safe_load_all(result.stdout) if part["kind"] == "ConfigMap")
+    kafka = tomllib.loads(config["data"]["reelwire.toml"])["kafka"]
+
+    assert {name for name in kafka if name.startswith("sasl_")} == members
+
+
 def test_settings_arrive_as_they_were_given() -> None:
     content = _toml("scaled")
 
@@ -199,6 +233,7 @@ def test_secrets_given_as_values_are_in_the_secret_alone() -> None:
         ("minimal", ["settings.kafka.sasl_password=x"], "settings.kafka.sasl_password: is a secret"),
         ("minimal", ["webhooks.ingress.enabled=true,webhooks.ingress.host=a.b"], "webhooks.ingress: needs webhooks.en"),
         ("secured", ["kafka.sasl.username="], "kafka.sasl.username: is needed"),
+        ("secured", ["kafka.sasl.mechanism=OAUTHBEARER"], "kafka.sasl.oauth: tokenUrl and clientId are needed"),
         ("secured", ["kafka.sasl.password.value=x"], "kafka.sasl.password: set exactly one"),
         ("scaled", ["scaling.maxReplicas=25"], "scaling.maxReplicas: must be at most topicsJob.partitions"),
         ("scaled", ["scaling.minReplicas=30"], "scaling.minReplicas: must be at most scaling.maxReplicas"),

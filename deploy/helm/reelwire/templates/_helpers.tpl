@@ -48,9 +48,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- default (printf "/etc/reelwire/secrets/%s/%s" .folder .secret.key) .secret.file }}
 {{- end }}
 
-{{/* Whether the login to Kafka is by user and password. */}}
+{{/* Whether the login to Kafka needs a secret of ours: AWS_MSK_IAM takes the pod's identity. */}}
 {{- define "reelwire.hasPassword" -}}
-{{- if hasPrefix "SASL" .Values.kafka.securityProtocol }}yes{{ end }}
+{{- if and (hasPrefix "SASL" .Values.kafka.securityProtocol) (ne .Values.kafka.sasl.mechanism "AWS_MSK_IAM") }}yes{{ end }}
 {{- end }}
 
 {{/* What the values ask for must fit together; the schema can't say all of it. */}}
@@ -59,7 +59,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- include "reelwire.oneWay" (dict "what" "platform.apiKey" "secret" .Values.platform.apiKey) }}
 {{- if include "reelwire.hasPassword" . }}
 {{- include "reelwire.oneWay" (dict "what" "kafka.sasl.password" "secret" .Values.kafka.sasl.password) }}
-{{- if not .Values.kafka.sasl.username }}{{ fail "kafka.sasl.username: is needed with a SASL protocol" }}{{ end }}
+{{- if eq .Values.kafka.sasl.mechanism "OAUTHBEARER" }}
+{{- if not (and .Values.kafka.sasl.oauth.tokenUrl .Values.kafka.sasl.oauth.clientId) }}{{ fail "kafka.sasl.oauth: tokenUrl and clientId are needed with OAUTHBEARER" }}{{ end }}
+{{- else if not .Values.kafka.sasl.username }}{{ fail "kafka.sasl.username: is needed with a SASL protocol" }}{{ end }}
 {{- end }}
 {{- if and (not (hasSuffix "SSL" .Values.kafka.securityProtocol)) (or .Values.kafka.tls.caSecret .Values.kafka.tls.clientSecret) }}
 {{- fail "kafka.tls: has no effect without securityProtocol SSL or SASL_SSL" }}
@@ -96,8 +98,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $kafka := dict "bootstrap_servers" .Values.kafka.bootstrapServers "group_id" .Values.kafka.groupId "security_protocol" .Values.kafka.securityProtocol }}
 {{- if include "reelwire.hasPassword" . }}
 {{- $path := include "reelwire.secretPath" (dict "folder" "kafka-password" "secret" .Values.kafka.sasl.password) }}
-{{- $_ := merge $kafka (dict "sasl_mechanism" .Values.kafka.sasl.mechanism "sasl_username" .Values.kafka.sasl.username "sasl_password_file" $path) }}
+{{- if eq .Values.kafka.sasl.mechanism "OAUTHBEARER" }}
+{{- $_ := merge $kafka (dict "sasl_oauth_token_url" .Values.kafka.sasl.oauth.tokenUrl "sasl_oauth_client_id" .Values.kafka.sasl.oauth.clientId "sasl_oauth_client_secret_file" $path) }}
+{{- with .Values.kafka.sasl.oauth.scope }}{{ $_ := set $kafka "sasl_oauth_scope" . }}{{ end }}
+{{- else }}
+{{- $_ := merge $kafka (dict "sasl_username" .Values.kafka.sasl.username "sasl_password_file" $path) }}
 {{- end }}
+{{- end }}
+{{- if hasPrefix "SASL" .Values.kafka.securityProtocol }}{{ $_ := set $kafka "sasl_mechanism" .Values.kafka.sasl.mechanism }}{{ end }}
 {{- with .Values.kafka.tls }}
 {{- if .caSecret }}{{ $_ := set $kafka "ssl_cafile" (printf "/etc/reelwire/secrets/kafka-ca/%s" .caKey) }}{{ end }}
 {{- if .clientSecret }}
