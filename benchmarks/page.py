@@ -117,7 +117,7 @@ def _holding(results: Results) -> str:
                 f"{held['finished']:,}",
                 f"{held['rss'] / 2**20:.0f}",
                 f"{per_task:.1f}" if held["tasks"] else "",
-                f"{held['cpu_share']:.0%}",
+                f"{held['young_cpu_share']:.0%}, {held['cpu_share']:.0%}",
                 f"{held['health_ms_p50']:.1f} / {held['health_ms_max']:.1f}",
                 f"{restored['noticed']:.1f}",
                 f"{restored['jobs_live']:.1f}",
@@ -127,7 +127,7 @@ def _holding(results: Results) -> str:
     if not rows:
         return ""
     names = (
-        "tasks", "finished", "memory MiB", "KiB per task", "of a core",
+        "tasks", "finished", "memory MiB", "KiB per task", "of a core: young, settled",
         "/health/live p50 / worst ms", "kill noticed after s", "all jobs live s", "intake open s",
     )  # fmt: skip
     words = (

@@ -127,7 +127,7 @@ def _holding_targets(results: Results) -> list[Target]:
         if held["tasks"] < 10_000:
             continue
         what = f"with {held['tasks']:,} tasks and {held['finished']:,} finished requests: "
-        found.append(_at_most(what + "CPU", 100 * held["cpu_share"], 10, "% of a core"))
+        found.append(_at_most(what + "CPU, a minute later", 100 * held["cpu_share"], 10, "% of a core"))
         found.append(_at_most(what + "memory", held["rss"] / _MIB, 300, "MiB"))
         found.append(_at_most(what + "/health/live, worst", held["health_ms_max"], 100, "ms"))
         found.append(_at_most(what + "all taken over after the kill was noticed", restored["intake_open"], 10, "s"))
