@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.results import Results, median
+from benchmarks.turns import KINDS
 from benchmarks.workload import Workload
 
 THROUGHPUT = ("paced", "fast", "jobs")
@@ -79,6 +80,7 @@ def targets(results: Results) -> list[Target]:
         *_latency_targets(results),
         *_holding_targets(results),
         *_noticing_targets(results),
+        *_turns_targets(results),
         *_moves_targets(results),
     ]
     for row in results.rows("dedup"):
@@ -148,6 +150,14 @@ def _noticing_targets(results: Results) -> list[Target]:
             case "assets":
                 found.append(_at_most("new video ready to analysis begun, p50", row["ms_p50"], 300, "ms"))
     return found
+
+
+def _turns_targets(results: Results) -> list[Target]:
+    return [
+        _at_most(f"begun, {KINDS[row['kind']].format(others=row['others'])}: worst", row["ms_max"] / 1000, 2, "s")
+        for row in results.rows("turns")
+        if row["others"]
+    ]
 
 
 def _moves_targets(results: Results) -> list[Target]:
