@@ -29,6 +29,7 @@ from tests.deploy.chart import (
     values_file,
 )
 from tests.deploy.policies import POLICIES, Pod
+from tests.deploy.promtool import rules as alert_rules
 from tests.deploy.schemas import check_manifest
 
 pytestmark = [pytest.mark.unit, pytest.mark.skipif(HELM is None, reason=WITHOUT)]
@@ -115,6 +116,15 @@ def test_the_kubelet_asks_the_three_endpoints_and_waits_longer_than_the_drain(na
     drain = _toml(name)["shutdown"]["drain_seconds"]
     assert drain >= 1800
     assert pod["terminationGracePeriodSeconds"] >= drain + 30
+
+
+def test_the_pod_runs_as_the_user_of_the_image() -> None:
+    user = re.search(r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert user is not None
+
+    for _, pod in pods("scaled"):
+        security = pod["securityContext"]
+        assert (security["runAsUser"], security["runAsGroup"]) == (int(user[1]), int(user[2]))
 
 
 @every_set
@@ -294,6 +304,16 @@ def test_rules_and_dashboard_are_those_of_the_repository() -> None:
     assert rules == [group for groups in written for group in groups]
     [board] = [found for found in of_kind("scaled", "ConfigMap") if "reelwire.json" in found["data"]]
     assert json.loads(board["data"]["reelwire.json"]) == json.loads(originals["dashboard.json"].read_text())
+
+
+@pytest.mark.parametrize(("least", "missing"), [(0, {"ReelwireAbsent"}), (1, set())])
+def test_nobody_is_woken_for_no_process_where_that_is_as_it_should_be(least: int, missing: set[str]) -> None:
+    options = ("--set", "monitoring.rules=true", "--set", f"scaling.minReplicas={least}")
+    result = template("objects", *options)
+    rules = next(part for part in yaml.safe_load_all(result.stdout) if part["kind"] == "PrometheusRule")
+
+    found = {rule.get("alert") for group in rules["spec"]["groups"] for rule in group["rules"]}
+    assert {rule["alert"] for rule in alert_rules("alerts.yaml")} - found == missing
 
 
 def test_runbooks_are_linked_where_the_operator_keeps_them() -> None:
