@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from service.telemetry.bounded import BoundedCounter
-
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
 
@@ -70,17 +68,20 @@ class Metrics:
         self.output_tokens = Counter(
             "reelwire_output_tokens_total", "Tokens that the platform generated, by mode", ["mode"], registry=r
         )
-        self.tenant_minutes = BoundedCounter(
+        self.tenant_minutes = Counter(
             "reelwire_tenant_billed_minutes_total",
-            "Minutes of video that the platform bills, by tenant; the first 100 of a process, then (others)",
+            "Minutes of video that the platform bills, by tenant (the first 50, then `other`)",
             ["tenant"],
             registry=r,
         )
-        self.tenant_cost = BoundedCounter(
-            "reelwire_tenant_estimated_cost_total",
-            "What completions are estimated to cost by the prices of the settings, by tenant as above",
-            ["tenant", "currency"],
+        self.estimated_cost = Counter(
+            "reelwire_estimated_cost_total",
+            "Cost of completed requests by the prices of the settings, by mode and tenant (the first 50, then `other`)",
+            ["mode", "tenant"],
             registry=r,
+        )
+        self.spent_today = Gauge(
+            "reelwire_spent_today", "Spent or reserved today (UTC) by all processes, while there is a limit", registry=r
         )
         # Fragments
         self.fragments = Counter("reelwire_fragments_total", "Fragments that Kafka has confirmed", registry=r)

@@ -40,8 +40,8 @@ def count_setbacks(metrics: Metrics, fact: Fact, change: Change) -> None:
         metrics.retries.labels("analysis", fact.failure.kind).inc()
 
 
-def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int, tenant: str | None) -> None:
-    """Count a job whose completion is durable. `tenant` is the one of its request."""
+def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int, tenant: str) -> None:
+    """Count a job whose completion is durable. `tenant` is the label of its cost."""
     mode = job.mode or "none"
     error = completion.members.get("error")
     code = error["code"] if error else ""
@@ -69,10 +69,9 @@ def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int, tena
     )
 
 
-def _count_usage(metrics: Metrics, mode: str, usage: Mapping[str, Any], tenant: str | None) -> None:
-    minutes, cost = usage["billed_minutes"] or 0, usage.get("estimated_cost")
+def _count_usage(metrics: Metrics, mode: str, usage: Mapping[str, Any], tenant: str) -> None:
+    minutes = usage["billed_minutes"] or 0
     metrics.billed_minutes.labels(mode).inc(minutes)
-    metrics.output_tokens.labels(mode).inc(usage["output_tokens"] or 0)
     metrics.tenant_minutes.labels(tenant).inc(minutes)
-    if cost is not None:
-        metrics.tenant_cost.labels(tenant, usage.get("currency") or "").inc(cost)
+    metrics.output_tokens.labels(mode).inc(usage["output_tokens"] or 0)
+    metrics.estimated_cost.labels(mode, tenant).inc(usage["estimated_cost"] or 0)

@@ -159,6 +159,7 @@ class JobLoop:
         before, job, metrics = live.job.phase, change.job, self._context.metrics
         if job.phase in RUNNING and claim_of(job) != claim_of(live.job):
             live.begun = live.restored = False  # an attempt is claimed here
+        self._context.spending.failed(live.job, fact, change)
         live.job = job
         for event in change.events:
             log_event(job, event)
@@ -233,5 +234,8 @@ class JobLoop:
         self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int, tenant: str | None
     ) -> None:
         failpoint(Point.AFTER_COMPLETION)
-        count_ended(self._context.metrics, live.job, completion, now_ms, tenant)
+        spending = self._context.spending
+        label = spending.tenants.label(tenant if completion.members.get("usage") else None)
+        count_ended(self._context.metrics, live.job, completion, now_ms, label)
+        spending.ended(live.job, completion, live.reserved)
         self._ended(live, positions)
