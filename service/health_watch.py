@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from service.engine.handover.carrier import Carrier
+from service.engine.turns.pauses import PauseGate
 from service.engine.turns.quota import Quotas
 from service.kafka.membership.lease import GroupLease
 from service.kafka.membership.ownership import Ownership
@@ -34,6 +35,7 @@ class HealthWatch:
         platform: PlatformClient,
         carrier: Carrier,
         quotas: Quotas | None = None,
+        pauses: PauseGate | None = None,
     ) -> None:
         self._health = health
         self._ownership = ownership
@@ -41,6 +43,7 @@ class HealthWatch:
         self._platform = platform
         self._carrier = carrier
         self._quotas = quotas
+        self._pauses = pauses
         self._ready = False
 
     async def run(self) -> None:
@@ -60,6 +63,7 @@ class HealthWatch:
         self._input()
         self._carried()
         self._quota()
+        self._paused()
         states = set(self._ownership.partitions().values())
         if joined and states <= {State.SERVING, State.HELD}:
             self._health.started()  # a held partition waits for an operator: a restart would not help it
@@ -103,6 +107,11 @@ class HealthWatch:
             if left > _QUOTA_TOLD_SECONDS
         ]
         self._health.set("quota", not told, "; ".join(told), blocking=False)
+
+    def _paused(self) -> None:
+        """What the operator has paused."""
+        told = [] if self._pauses is None else self._pauses.told()
+        self._health.set("pauses", not told, "; ".join(told) or "nothing is paused", blocking=False)
 
     def _input(self) -> None:
         """What does not make us unready, but what an operator should know."""
