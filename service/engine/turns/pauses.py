@@ -16,6 +16,7 @@ from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
+_AT_ONCE = 50
 _LONGEST_SECONDS = 3600.0
 """The clock is looked at again after so long: somebody may have set it."""
 
@@ -67,6 +68,7 @@ class PauseGate:
         """Let no pause end by itself any more."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _look(self) -> None:
         now_ms = int(self._clock.time() * 1000)
@@ -85,10 +87,17 @@ class PauseGate:
         for pause in before:
             if pause.scope not in held:
                 log.info(LogEvent.RESUMED, what=str(pause.scope))
-        for wake, line in list(self._waiting.items()):
-            if not self.holds(line):
-                wake.set()
+        self._wake()
         self.on_change()
+
+    def _wake(self) -> None:
+        """Wake those that are not paused any more, some at a time: thousands may wait."""
+        woken = [wake for wake, line in self._waiting.items() if not self.holds(line)]
+        for wake in woken[:_AT_ONCE]:
+            del self._waiting[wake]
+            wake.set()
+        if len(woken) > _AT_ONCE:
+            asyncio.get_running_loop().call_soon(self._wake)
 
     def _await_end(self, now_ms: int) -> None:
         self.close()

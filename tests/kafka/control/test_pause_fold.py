@@ -1,4 +1,4 @@
-"""What the records of the ledger say of pauses: the last of each key counts, and what is unreadable counts for nothing."""
+"""What the ledger says of pauses: the last record of each key counts, and what is unreadable counts for nothing."""
 
 from __future__ import annotations
 
