@@ -165,6 +165,7 @@ class Service:
         )
         pauses = PauseLog(settings, clock, supervisor, context.pauses.set)
         pauses.start()
+        self._health.set("pauses", ok=False, detail=f"{settings.topics.ledger} is being read for pauses")
         closing.push_async_callback(pauses.close)
         if not await self._until_stopped(pauses.ready.wait()):
             return

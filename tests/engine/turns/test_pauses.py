@@ -101,6 +101,17 @@ async def test_those_in_line_are_held_when_the_pause_begins_and_go_on_in_their_o
         assert [event["request_id"] for event in bench.completions()] == ["r-0", "r-1", "r-2", "r-3"]
 
 
+async def test_many_that_wait_before_their_uploads_all_go_on(bench: Bench) -> None:
+    set_pauses(bench, Scope())
+    videos = [{"type": "url", "url": f"https://media.example.com/{number}.mp4"} for number in range(120)]
+    await bench.take(*(analyze(f"r-{number}", video=video, mode="sync") for number, video in enumerate(videos)))
+    await passed(60)
+    assert waits(bench) == ["paused"] * 120
+    set_pauses(bench)
+    await until(lambda: len(bench.completions()) == 120, seconds=60)
+    assert bench.platform.count("create_asset") == 120
+
+
 async def test_a_pause_ends_by_itself(bench: Bench) -> None:
     set_pauses(bench, Scope(), seconds=5_000)
     await bench.take(analyze(**ASYNC))
