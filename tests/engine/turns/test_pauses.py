@@ -9,8 +9,10 @@ import pytest
 from service.domain.change import Slot
 from service.domain.job import Mode, Phase
 from service.domain.shares.pauses import Pause, Scope
+from service.kafka.memory_ledger import MemoryLedger
 from tests.domain.builders import job_in, request_of
 from tests.engine.bench import Bench, analyze, cancel
+from tests.support.clock import LoopClock
 from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
@@ -230,3 +232,32 @@ async def test_a_paused_intake_takes_no_requests_and_leaves_the_work_alone(bench
     await until(lambda: len(bench.poller) == 1, seconds=5)
     set_pauses(bench)
     assert bench.engine.intake_closed() is None
+
+
+@pytest.mark.parametrize("mode", ["stream", "sync", "async"])
+async def test_money_that_was_reserved_just_before_a_pause_is_reserved_once_and_spent_once(mode: str) -> None:
+    ledger = MemoryLedger(LoopClock())
+    cost = {"per_minute": 0.01, "currency": "USD", "daily_limit": 0.15}
+    async with Bench(cost=cost, ledger=ledger) as bench:
+        bench.writer.held = True
+        body = analyze(mode=mode, upload="inline", start_time=0, end_time=600)
+        batch = await bench.prepare(bench.record(body))
+        durable = bench.writer.submit(batch.unit)
+        bench.writer.go_once()
+        await durable
+        await batch.durable()
+        await settled()
+        bench.writer.go_once()  # it is ready: money is reserved, and the claim is on its way
+        await settled()
+        assert ledger.spent_today() == 100_000
+        set_pauses(bench, Scope())
+        bench.writer.go()
+        await passed(60)
+        assert paid(bench) == 0
+        set_pauses(bench)
+        if mode == "async":
+            await until(lambda: len(bench.poller) == 1, seconds=5)
+            bench.platform.end_task("task-1")
+        await until(lambda: bool(bench.completions()), seconds=120)
+        assert (bench.completions()[0]["type"], bench.completions()[0]["attempt"]) == ("completed", 1)
+        assert ledger.spent_today() == 100_000
