@@ -14,7 +14,8 @@ from tests.docs.pages import page
 pytestmark = pytest.mark.unit
 
 SECTIONS = {
-    name: text for name, text in re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", page("reference/error-codes.md"), re.M | re.S)
+    name: text
+    for name, text in re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", page("reference/error-codes.md"), re.M | re.S)
 }
 
 
