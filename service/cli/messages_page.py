@@ -14,11 +14,11 @@ Schema = dict[str, Any]
 
 _INTRODUCTION = (
     "The public topics, and what is in them. This page is made from the AsyncAPI document "
-    "`contracts/generated/asyncapi.json`, which programs can read; `contracts/generated/schemas/` has a JSON Schema for "
-    "each message.\n\n"
-    "Values are JSON in UTF-8. Members that do not apply are null, never absent; later versions may add members. Every "
-    "event is a CloudEvent in binary mode: its attributes are headers. Header names and values are bytes; here they are "
-    "shown as text. A request's `traceparent` and `tracestate` are on everything that is published for it.\n"
+    "`contracts/generated/asyncapi.json`, which programs can read; `contracts/generated/schemas/` has a JSON Schema "
+    "for each message.\n\n"
+    "Values are JSON in UTF-8. Members that do not apply are null, never absent; later versions may add members. "
+    "Every event is a CloudEvent in binary mode: its attributes are headers. Header names and values are bytes; here "
+    "they are shown as text. A request's `traceparent` and `tracestate` are on everything that is published for it.\n"
 )
 
 
@@ -32,8 +32,7 @@ def messages_page(note: str, table: Table) -> str:
     parts.append(f"\n## Headers of every event\n\n{table(('header', '', 'what'), _headers(whole))}")
     for channel in whole["channels"].values():
         parts.append(f"\n## {channel['address']}\n\n{channel['summary']} {channel['description']}\n")
-        for name in channel["messages"]:
-            parts.append(_message(name, whole, table))
+        parts.extend(_message(name, whole, table) for name in channel["messages"])
     return "".join(parts)
 
 

@@ -44,7 +44,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def settings_page(model: type[BaseModel] = Settings) -> str:
-    """The page of settings: variables by section, with type, default and meaning. `ValueError` for one without words."""
+    """The page of settings: variables by section, with type, default and meaning. `ValueError` for one without."""
     parts = [
         f"# Settings\n\n{_GENERATED}\n"
         "Environment variables, or members of the TOML file that `REELWIRE_CONFIG` names (`[kafka]`, "

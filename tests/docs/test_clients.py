@@ -1,4 +1,4 @@
-"""The programs of the pages for producers and consumers, run as they are printed; addresses and topics are the test's."""
+"""The programs of the pages for producers and consumers, run as they are printed but for addresses and topics."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def _write(kafka: KafkaSettings, prefix: str) -> None:
     plain = Producer({"bootstrap.servers": kafka.bootstrap_servers, "enable.idempotence": True})
     for attempt, sequence, text in ((1, 0, "lost"), (2, 0, "fir"), (1, 1, "late"), (2, 1, "st")):
         event = Fragment(request_id="one", attempt=attempt, time=TIME, sequence=sequence, text=text)
-        value, headers = encode(event, source="reelwire/requests", event_id=f"0-0-fragment-{attempt}-{sequence}")
-        plain.produce(f"{prefix}.fragments.v1", value, KEY, headers=list(headers))
+        value, attributes = encode(event, source="reelwire/requests", event_id=f"0-0-fragment-{attempt}-{sequence}")
+        plain.produce(f"{prefix}.fragments.v1", value, KEY, headers=list(attributes))
     assert plain.flush(30) == 0
 
 
@@ -128,7 +128,8 @@ async def test_a_consumer_shows_each_completion_once_and_the_fragments_of_the_ne
     await make_topics(f"{prefix}.completions.v1", f"{prefix}.fragments.v1")
     await asyncio.to_thread(_write, kafka, prefix)
 
-    completions, fragments = [], []
+    completions: list[str] = []
+    fragments: list[str] = []
     async with running("howto/consume.md", title, CONSUMERS[title], tmp_path, kafka, prefix) as process:
         assert process.stdout is not None
         async with asyncio.timeout(90):

@@ -13,10 +13,7 @@ from tests.docs.pages import page
 
 pytestmark = pytest.mark.unit
 
-SECTIONS = {
-    name: text
-    for name, text in re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", page("reference/error-codes.md"), re.M | re.S)
-}
+SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", page("reference/error-codes.md"), re.M | re.S))
 
 
 @pytest.mark.parametrize("code", [*ErrorCode, *DeadLetterCode])

@@ -20,7 +20,7 @@ def _texts() -> set[str]:
     for path in (ROOT / "service").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                found.add("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))
+                found.add("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.add(node.value)
     return found
