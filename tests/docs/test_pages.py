@@ -63,12 +63,12 @@ def test_the_commands_of_a_guide_are_ones(name: str, tmp_path: Path, monkeypatch
             if words is None or words == ["--version"]:
                 continue
             current: click.Command = reelwire
-            context = click.Context(reelwire, info_name="reelwire")
+            context = click.Context(reelwire, info_name="reelwire", help_option_names=["-h", "--help"])
             while isinstance(current, click.Group) and words:
                 chosen = current.get_command(context, words[0])
                 assert chosen is not None, command.text
                 current, words = chosen, words[1:]
-            current.make_context("reelwire", list(words))  # raises for what the command does not take
+            current.make_context("reelwire", list(words), parent=context)  # raises for what the command does not take
 
 
 @pytest.mark.parametrize("name", HOW_TOS)
