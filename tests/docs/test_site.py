@@ -86,6 +86,14 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
         assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", path.read_text(encoding="utf-8")), path
 
 
+def test_lists_tables_and_code_are_shown_as_such(site: Path) -> None:
+    """A list needs an empty line before it here, though not everywhere: what is not understood stays as plain text."""
+    raw = re.compile(r"(^|\n|<p>)\s*([-*] |\d+\. |\|[- ]|```|~~~|\?\?\? |!!! )")
+    for path in site.rglob("*.html"):
+        for paragraph in re.findall(r"<p>.*?</p>", path.read_text(encoding="utf-8"), re.DOTALL):
+            assert not raw.search(paragraph), f"{path.relative_to(site)}: {paragraph}"
+
+
 def test_a_link_out_of_the_site_is_shown_as_a_path(site: Path) -> None:
     shown = (site / "guarantees.html").read_text(encoding="utf-8")
 
