@@ -54,14 +54,16 @@ bench: $(STAMP) ## Reelwire, the plain SDK loop and the floor in one run: table 
 contracts: $(STAMP) ## write JSON Schemas and the AsyncAPI document from the models
 	@$(BIN)/reelwire contracts export contracts/generated
 
-docs: $(STAMP) ## generated pages: settings, metrics and log events; rules and dashboard into the chart
+docs: $(STAMP) ## generated pages (settings, messages, commands, metrics), then the whole site: build/site/index.html
 	@$(BIN)/python -m service.cli.reference docs/reference
 	@cp deploy/prometheus/alerts.yaml deploy/prometheus/slo.yaml deploy/helm/reelwire/files/
 	@cp deploy/grafana/dashboards/reelwire.json deploy/helm/reelwire/files/dashboard.json
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "the site is in build/site: open build/site/index.html"
 
 lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --all-extras pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
