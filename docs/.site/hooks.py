@@ -16,7 +16,7 @@ _FENCE = re.compile(r"^( *(?:```|~~~).*?^ *(?:```|~~~) *$)", re.MULTILINE | re.D
 
 
 def on_config(config: Any) -> Any:
-    """Put each page that the navigation does not name under Explanation; decisions and runbooks have their own place."""
+    """Put each page that the navigation does not name under Explanation, or with the other decisions or runbooks."""
     sections = {name: pages for section in config.nav for name, pages in section.items()}
     named = set(_paths(config.nav))
     root = Path(config.docs_dir)
