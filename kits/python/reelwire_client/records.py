@@ -10,6 +10,7 @@ from typing import Any, NoReturn, cast
 from reelwire_client.events import COMPLETIONS_TYPES, FRAGMENTS_TYPES, PROGRESS_TYPES, Completion, Fragment, Progress
 
 Header = tuple[str, bytes | None]
+_KNOWN = FRAGMENTS_TYPES | COMPLETIONS_TYPES | PROGRESS_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def read(record: Record) -> Fragment | Completion | Progress | DeadLetter:
         return _dead_letter(record, origin)
     event = _object(record.value)
     kind = event.get("type")
-    if kind not in FRAGMENTS_TYPES | COMPLETIONS_TYPES | PROGRESS_TYPES:
+    if not isinstance(kind, str) or kind not in _KNOWN:
         raise NotAnEvent("unknown type")
     event.setdefault("run", 1)  # events of the first version have none
     _need(isinstance(event.get("request_id"), str), "request_id")

@@ -192,7 +192,7 @@ class Play:
         headers = {
             "content-type": "application/json",
             "ce_specversion": "1.0",
-            "ce_id": f"{self.partition}-{self.offset}-{identifier}",
+            "ce_id": f"{self.partition}-{self.offset}-{self.request_id}-{self.run}-{identifier}",
             "ce_source": f"reelwire/{TOPICS['requests']}",
             "ce_type": f"com.reelwire.video.analysis.{kind}.v1",
             "ce_subject": self.request_id,
