@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from reelwire_client import (
     Change,
@@ -99,7 +99,7 @@ def _plain(record: Record) -> dict[str, Any]:
     except UnicodeDecodeError:
         return plain | {"base64": base64.b64encode(record.value).decode()}
     try:
-        body = json.loads(text)
+        body = json.loads(text, parse_constant=_no_json)
     except ValueError:
         return plain | {"text": text}
     return plain | ({"value": body} if _line(body) == text else {"text": text})
@@ -115,6 +115,10 @@ def _record(plain: dict[str, Any]) -> Record:
         value = None if plain["text"] is None else plain["text"].encode()
     headers = tuple((name, None if text is None else text.encode()) for name, text in plain["headers"].items())
     return Record(plain["partition"], value, headers, topic=TOPICS[plain["topic"]])
+
+
+def _no_json(word: str) -> NoReturn:
+    raise ValueError(word)
 
 
 def _line(value: Any) -> str:

@@ -52,7 +52,7 @@ class FakeReelwire:
         """What shall happen when this request comes."""
         self._scripts[request_id] = script
 
-    def then(self, request_id: str, script: Script) -> None:
+    def more(self, request_id: str, script: Script) -> None:
         """What happens now to a request that has come."""
         play = next((play for (_, name), play in self._plays.items() if name == request_id), None)
         if play is None:
