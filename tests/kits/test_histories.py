@@ -7,10 +7,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from reelwire_client import Assembler, Ended, Record, Restarted, TextAdded
 
 from kits.history import HISTORIES, History, lines_of, load
 from kits.written_histories import written
+from reelwire_client import Assembler, Ended, Record, Restarted, TextAdded
 
 pytestmark = pytest.mark.unit
 
