@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format bench contracts docs soak fuzz coverage lock clean
+.PHONY: help setup demo test lint format bench contracts docs kits soak fuzz coverage lock clean
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ contracts: $(STAMP) ## write JSON Schemas and the AsyncAPI document from the mod
 
 docs: $(STAMP) ## generated pages: settings, metrics and log events
 	@$(BIN)/python -m service.cli.reference docs/reference
+
+kits: $(STAMP) ## the consumer kits as packages in kits/dist: a wheel, and an npm package where Node is
+	@PYTHONPATH=kits/python $(BIN)/python -m kits.build
 
 lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --all-extras pyproject.toml -o requirements/dev.txt

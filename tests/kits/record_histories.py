@@ -15,12 +15,11 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
+from contracts.topics import Role
+from kits.history import HISTORIES, History, lines_of
 from reelwire_client import Assembler
 from reelwire_client.events import TOPICS
 from reelwire_client.records import Record, headers_of
-
-from contracts.topics import Role
-from kits.history import HISTORIES, History, lines_of
 from service.sandbox.broker.broker import open_broker
 from service.sandbox.system import System, own_names
 from service.settings import load_settings

@@ -1,0 +1,149 @@
+"""The built kits against real Kafka, the emulator and the service, which is killed in mid-stream."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kits.build import KITS, TYPESCRIPT, build_npm, build_wheel, install_npm, missing_tools
+from tests.harness.stage import Stage
+
+pytestmark = pytest.mark.acceptance
+
+SLOWLY = "[[emulate: fragments=100 interval_ms=30]]"
+AGAIN = "\n-- begins again, attempt 2\n"
+
+
+@dataclass
+class Kit:
+    """The example of a kit, over one Kafka client."""
+
+    command: list[str]
+    environment: dict[str, str]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def own(make_stage: Any) -> Stage:
+    """A stage whose service may be killed."""
+    made: Stage = make_stage(partitions=3)
+    return made
+
+
+@pytest.fixture(scope="module")
+def python_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, installed apart from the source."""
+    home = tmp_path_factory.mktemp("python")
+    wheel = build_wheel(home / "dist")
+    install = ["-m", "uv", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(home / "site")]
+    subprocess.run([sys.executable, *install, str(wheel)], check=True)
+    return home
+
+
+@pytest.fixture(scope="module")
+def node_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The npm package, installed apart from the source, beside the clients that the lock file has."""
+    if missing_tools():
+        pytest.skip(f"not installed here: {', '.join(missing_tools())}")
+    home = tmp_path_factory.mktemp("node")
+    package = build_npm(home)
+    (home / "package.json").write_text('{"private": true, "type": "module"}')
+    subprocess.run(["npm", "install", "--silent", "--offline", "--ignore-scripts", package], cwd=home, check=True)
+    install_npm()
+    for client in ("kafkajs", "@confluentinc"):
+        # As they are there: one of them has a binary, if somebody has built it.
+        (home / "node_modules" / client).symlink_to(TYPESCRIPT / "node_modules" / client)
+    shutil.copy(TYPESCRIPT / "examples" / "submit.mjs", home)
+    return home
+
+
+@pytest.fixture(params=["aiokafka", "confluent", "kafkajs", "@confluentinc/kafka-javascript"])
+def kit(request: pytest.FixtureRequest, tmp_path: Path) -> Kit:
+    """Each kit over each of its clients; those of TypeScript where Node is."""
+    if request.param in ("aiokafka", "confluent"):
+        home = request.getfixturevalue("python_home")
+        script = [sys.executable, str(KITS / "python" / "examples" / "submit.py"), "--over", request.param]
+        return Kit(script, {"PYTHONPATH": str(home / "site")}, tmp_path)
+    home = request.getfixturevalue("node_home")
+    if request.param != "kafkajs":
+        tried = subprocess.run(
+            ["node", "--preserve-symlinks", "-e", f"require('{request.param}')"],
+            cwd=home,
+            capture_output=True,
+            check=False,
+        )
+        if tried.returncode:
+            pytest.skip("the binary of @confluentinc/kafka-javascript is not built here")
+    over = "kafkajs" if request.param == "kafkajs" else "confluent"
+    return Kit(["node", "--preserve-symlinks", "submit.mjs", "--over", over], {}, home)
+
+
+async def start(kit: Kit, stage: Stage, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *kit.command,
+        *arguments,
+        env={**os.environ, **stage.system.environment, **kit.environment},
+        cwd=kit.folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def test_text_comes_live_and_begins_again_when_the_service_is_killed(own: Stage, kit: Kit) -> None:
+    name, clip = own.name("kit"), str(own.clip())
+    process = await start(kit, own, clip, f"{name}: {SLOWLY}", "--request-id", name, "--key", "Kamera ä")
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(90):
+            first = await process.stdout.read(16)
+            async with own.watching() as observer:
+                await observer.until(lambda: len(observer.fragments[name, 1]) > 5)
+                assert observer.completion(name) is None, f"it was shown live: {first!r}"
+                await own.system.service().kill()
+                await own.system.serve()
+                await observer.until_ended([name])
+            output = (first + await process.stdout.read()).decode()
+            code = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    completion = observer.completion(name) or {}
+    assert (code, completion.get("attempt")) == (0, 2), output
+    before, again, after = output.partition(AGAIN)
+    assert (again, after) == (AGAIN, completion["text"] + "\n-- completed\n"), output
+    assert "".join(part.body["text"] for part in observer.fragments[name, 1]).startswith(before)
+    (sent,) = [one for one in observer.requests.values() if one.request_id == name]
+    assert (sent.key, sent.partition) == ("Kamera ä".encode(), observer.completions[name][0].partition)
+
+
+async def test_a_request_that_is_none_is_told_with_its_reason(own: Stage, kit: Kit) -> None:
+    if not own.system.service().running:
+        await own.system.serve()
+    name = own.name("refused")
+    process = await start(kit, own, str(own.clip()), "", "--request-id", name)
+    output, _ = await process.communicate()
+
+    assert process.returncode == 1
+    assert f"{name} was refused: invalid: prompt" in output.decode()
+
+
+async def test_a_known_id_has_its_completion_shown_again(own: Stage, kit: Kit) -> None:
+    name, clip = own.name("again"), str(own.clip())
+    outputs = []
+    for _ in range(2):
+        process = await start(kit, own, clip, f"{name}: what happens?", "--request-id", name)
+        output, _ = await process.communicate()
+        outputs.append((process.returncode, output))
+
+    assert outputs[0] == outputs[1]
+    assert outputs[0][1].endswith(b"\n-- completed\n")
