@@ -105,7 +105,8 @@ async def test_text_comes_live_and_begins_again_when_the_service_is_killed(own: 
         async with asyncio.timeout(90):
             first = await process.stdout.read(16)
             async with own.watching() as observer:
-                await observer.until(lambda: len(observer.fragments[name, 1]) > 5)
+                await observer.until(lambda: len(observer.fragments[name, 1]) > 5 or process.returncode is not None)
+                assert process.returncode is None, (first + await process.stdout.read()).decode()
                 assert observer.completion(name) is None, f"it was shown live: {first!r}"
                 await own.system.service().kill()
                 await own.system.serve()

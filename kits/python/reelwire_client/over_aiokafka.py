@@ -6,9 +6,9 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownTopicOrPartitionError
 
 from reelwire_client.errors import NoPartitions
 from reelwire_client.events import TOPICS
@@ -55,26 +55,25 @@ class AiokafkaReader:
         """Connect, and find the places to read from."""
         if self._group_id is not None:
             self._options.setdefault("partition_assignment_strategy", (RangePartitionAssignor,))
-        self._consumer = AIOKafkaConsumer(**self._options)
-        await self._consumer.start()
+            self._consumer = AIOKafkaConsumer(**self._options)
+            self._consumer.subscribe(self._names, listener=_Listener(self._moves))
+            await self._consumer.start()
+            return
+        self._consumer = AIOKafkaConsumer(*self._names, **self._options)
         try:
-            if self._group_id is not None:
-                self._consumer.subscribe(self._names, listener=_Listener(self._consumer, self._moves))
-            else:
-                await self._assign()
+            await self._consumer.start()
+            await self._find_places()
+        except UnknownTopicOrPartitionError:
+            await self._consumer.stop()
+            raise NoPartitions(
+                f"not all are there: {', '.join(self._names)}; `reelwire topics create` makes them"
+            ) from None
         except BaseException:
             await self._consumer.stop()
             raise
 
-    async def _assign(self) -> None:
-        await self._consumer.topics()  # the metadata of all topics
-        places = []
-        for name in self._names:
-            numbers = self._consumer.partitions_for_topic(name)
-            if not numbers:
-                raise NoPartitions(f"the topic {name} is not there; `reelwire topics create` makes it")
-            places += [TopicPartition(name, number) for number in sorted(numbers)]
-        self._consumer.assign(places)
+    async def _find_places(self) -> None:
+        places = self._consumer.assignment()
         if self._start == "earliest":
             await self._consumer.seek_to_beginning(*places)
         else:
@@ -112,8 +111,8 @@ class AiokafkaReader:
 
 
 class _Listener(ConsumerRebalanceListener):
-    def __init__(self, consumer: Any, moves: Moves) -> None:
-        self._consumer, self._moves = consumer, moves
+    def __init__(self, moves: Moves) -> None:
+        self._moves = moves
 
     async def on_partitions_revoked(self, revoked: Collection[Any]) -> None:
         """Nothing: most of them come back at once."""
