@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kits.build import KITS, TYPESCRIPT, build_npm, build_wheel, install_npm, missing_tools
+from kits.build import KITS
 from tests.harness.stage import Stage
 
 pytestmark = pytest.mark.acceptance
@@ -36,33 +35,6 @@ def own(make_stage: Any) -> Stage:
     """A stage whose service may be killed."""
     made: Stage = make_stage(partitions=3)
     return made
-
-
-@pytest.fixture(scope="module")
-def python_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, installed apart from the source."""
-    home = tmp_path_factory.mktemp("python")
-    wheel = build_wheel(home / "dist")
-    install = ["-m", "uv", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(home / "site")]
-    subprocess.run([sys.executable, *install, str(wheel)], check=True)
-    return home
-
-
-@pytest.fixture(scope="module")
-def node_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The npm package, installed apart from the source, beside the clients that the lock file has."""
-    if missing_tools():
-        pytest.skip(f"not installed here: {', '.join(missing_tools())}")
-    home = tmp_path_factory.mktemp("node")
-    package = build_npm(home)
-    (home / "package.json").write_text('{"private": true, "type": "module"}')
-    subprocess.run(["npm", "install", "--silent", "--offline", "--ignore-scripts", package], cwd=home, check=True)
-    install_npm()
-    for client in ("kafkajs", "@confluentinc"):
-        # As they are there: one of them has a binary, if somebody has built it.
-        (home / "node_modules" / client).symlink_to(TYPESCRIPT / "node_modules" / client)
-    shutil.copy(TYPESCRIPT / "examples" / "submit.mjs", home)
-    return home
 
 
 @pytest.fixture(params=["aiokafka", "confluent", "kafkajs", "@confluentinc/kafka-javascript"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from reelwire_client.records import Header, Place, Record, headers_of
 from reelwire_client.topics import ROLES, Moves, Start, names_of
 
 _METADATA_SECONDS = 60.0
+_PATIENCE_SECONDS = 15.0
 _WAIT_MS = 1_000
 _MOST_RECORDS = 500
 
@@ -139,10 +141,13 @@ class AiokafkaSender:
     async def partitions(self) -> int:
         """How many partitions the topic has, known for a minute."""
         if not self._count or time.monotonic() - self._counted > _METADATA_SECONDS:
-            self._count = len(await self._producer.partitions_for(self._topic) or ())
+            try:
+                # aiokafka asks again and again for a topic that is not there.
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    self._count = len(await self._producer.partitions_for(self._topic))
+            except (TimeoutError, UnknownTopicOrPartitionError):
+                raise NoPartitions(f"the topic {self._topic} is not there; `reelwire topics create` makes it") from None
             self._counted = time.monotonic()
-        if not self._count:
-            raise NoPartitions(f"the topic {self._topic} is not there; `reelwire topics create` makes it")
         return self._count
 
     async def send(self, partition: int, key: bytes, value: bytes, headers: Sequence[Header]) -> Place:

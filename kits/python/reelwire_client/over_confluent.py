@@ -80,8 +80,9 @@ class ConfluentReader:
 
     async def stop(self) -> None:
         """Leave."""
-        if self._consumer is not None:
-            await self._call(self._consumer.close)
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await self._call(consumer.close)
         self._thread.shutdown(wait=False)
 
     async def _call(self, work: Callable[[], T]) -> T:
