@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +19,7 @@ from reelwire_client.over_confluent import ConfluentReader, ConfluentSender
 from reelwire_client.testing import Play
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings
+from tests.kits.node import need_client
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -27,15 +27,24 @@ pytestmark = pytest.mark.integration
 PARTITIONS = 4
 SECONDS = 60
 NODE_MEMBER = """
-import kafkajs from "kafkajs";
 import { Client } from "@reelwire/client";
-import { kafkajsReader } from "@reelwire/client/kafkajs";
 
-const [brokers, groupId, topics] = process.argv.slice(2);
-const kafka = new kafkajs.Kafka({ brokers: [brokers], logLevel: kafkajs.logLevel.ERROR });
-const consumer = { sessionTimeout: 6000, heartbeatInterval: 300 };
-const options = { groupId, start: "earliest", topics: JSON.parse(topics), consumer };
-const client = await Client.start(kafkajsReader(kafka, options));
+const [library, brokers, groupId, topics] = process.argv.slice(2);
+const shared = { groupId, start: "earliest", topics: JSON.parse(topics) };
+
+async function reader() {
+  const { default: module } = await import(library);
+  if (library === "kafkajs") {
+    const { kafkajsReader } = await import("@reelwire/client/kafkajs");
+    const consumer = { sessionTimeout: 6000, heartbeatInterval: 300 };
+    return kafkajsReader(new module.Kafka({ brokers: [brokers], logLevel: 1 }), { ...shared, consumer });
+  }
+  const { confluentReader } = await import("@reelwire/client/confluent");
+  const kafka = new module.KafkaJS.Kafka({ kafkaJS: { brokers: [brokers], logLevel: 1 } });
+  return confluentReader(kafka, { ...shared, consumer: { "heartbeat.interval.ms": 300 } });
+}
+
+const client = await Client.start(await reader());
 process.on("SIGTERM", () => client.close().then(() => process.exit(0)));
 for await (const stream of client.streams()) {
   const told = async () => {
@@ -137,15 +146,18 @@ def _confluent(group: Group) -> RecordReader:
     return ConfluentReader(configuration, topics=group.names, group_id=group.group_id, start="earliest")
 
 
-@pytest.fixture(params=["aiokafka", "confluent", "kafkajs"])
+@pytest.fixture(params=["aiokafka", "confluent", "kafkajs", "@confluentinc/kafka-javascript"])
 async def members(request: pytest.FixtureRequest, group: Group) -> list[Member]:
-    if request.param == "kafkajs":
+    if request.param not in ("aiokafka", "confluent"):
         home: Path = request.getfixturevalue("node_home")
+        need_client(home, request.param)
         (home / "member.mjs").write_text(NODE_MEMBER)
-        command = ["node", "--preserve-symlinks", "member.mjs", group.brokers, group.group_id, json.dumps(group.names)]
+        place = [request.param, group.brokers, group.group_id, json.dumps(group.names)]
         return [
             NodeMember(
-                await asyncio.create_subprocess_exec(*command, cwd=home, env=os.environ, stdout=asyncio.subprocess.PIPE)
+                await asyncio.create_subprocess_exec(
+                    "node", "member.mjs", *place, cwd=home, stdout=asyncio.subprocess.PIPE
+                )
             )
             for _ in range(2)
         ]
