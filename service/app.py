@@ -145,7 +145,7 @@ class Service:
             if not await self._until_stopped(self._patiently(producer.start)):
                 return
         await assets.start()
-        ledger = LedgerLog(**common) if settings.quota.limited else None
+        ledger = LedgerLog(**common) if settings.quota.limited or settings.cost.limited else None
         if ledger is not None:
             closing.push_async_callback(ledger.close)
             if not await self._until_stopped(self._patiently(ledger.start)):
@@ -185,7 +185,8 @@ class Service:
         self._ownership = ownership
         closing.push_async_callback(ownership.stop)
         supervisor.keep(
-            "health", HealthWatch(self._health, ownership, lease, platform, engine.carrier, context.quotas).run
+            "health",
+            HealthWatch(self._health, ownership, lease, platform, engine.carrier, context.quotas, context.spending).run,
         )
         supervisor.keep("key", KeyWatch(settings, platform, self._key).run)
         if settings.assets.delete_after_hours is not None:

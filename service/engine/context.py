@@ -12,6 +12,7 @@ from service.engine.batches.gatherer import Gatherer
 from service.engine.records import RecordBuilder
 from service.engine.turns.gate import TurnGate
 from service.engine.turns.quota import Quotas
+from service.engine.turns.spending import Spending
 from service.kafka.asset_port import AssetNotes
 from service.kafka.handover_port import Handovers
 from service.kafka.ledger_port import Ledger
@@ -39,6 +40,7 @@ class Context:
     uploads: TurnGate
     quotas: Quotas
     batches: Gatherer
+    spending: Spending
 
     @classmethod
     def of(
@@ -57,7 +59,7 @@ class Context:
     ) -> Self:
         """The context of these settings and clients; what follows from the settings is made here.
 
-        `ledger` is needed where a quota is set.
+        `ledger` is needed where a quota or a limit of spending is set.
         """
         return cls(
             settings=settings,
@@ -75,6 +77,7 @@ class Context:
             uploads=TurnGate(2 * settings.platform.max_uploads),
             quotas=Quotas(settings.quota, ledger, clock, metrics),
             batches=Gatherer(settings.batch, platform, metrics, clock),
+            spending=Spending(settings.cost, ledger, clock, metrics),
         )
 
     def now_ms(self) -> int:

@@ -56,6 +56,15 @@ class Metrics:
         self.output_tokens = Counter(
             "reelwire_output_tokens_total", "Tokens that the platform generated, by mode", ["mode"], registry=r
         )
+        self.estimated_cost = Counter(
+            "reelwire_estimated_cost_total",
+            "Cost of completed requests by the prices of the settings, by mode and tenant (the first 50, then `other`)",
+            ["mode", "tenant"],
+            registry=r,
+        )
+        self.spent_today = Gauge(
+            "reelwire_spent_today", "Spent or reserved today (UTC) by all processes, while there is a limit", registry=r
+        )
         # Fragments
         self.fragments = Counter("reelwire_fragments_total", "Fragments that Kafka has confirmed", registry=r)
         self.carried = Gauge(

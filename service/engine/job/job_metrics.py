@@ -37,8 +37,8 @@ def count_setbacks(metrics: Metrics, fact: Fact, change: Change) -> None:
         metrics.retries.labels("analysis", fact.failure.kind).inc()
 
 
-def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int) -> None:
-    """Count a job whose completion is durable."""
+def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int, tenant: str) -> None:
+    """Count a job whose completion is durable. `tenant` is the label of its cost."""
     mode = job.mode or "none"
     error = completion.members.get("error")
     code = error["code"] if error else ""
@@ -50,6 +50,7 @@ def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int) -> N
     if usage:
         metrics.billed_minutes.labels(mode).inc(usage["billed_minutes"] or 0)
         metrics.output_tokens.labels(mode).inc(usage["output_tokens"] or 0)
+        metrics.estimated_cost.labels(mode, tenant).inc(usage["estimated_cost"] or 0)
     log.info(
         LogEvent.JOB_ENDED,
         request_id=job.request_id,

@@ -159,6 +159,7 @@ class JobLoop:
         before, job, metrics = live.job.phase, change.job, self._context.metrics
         if job.phase in RUNNING and claim_of(job) != claim_of(live.job):
             live.begun = live.restored = False  # an attempt is claimed here
+        self._context.spending.failed(live.job, fact, change)
         live.job = job
         for event in change.events:
             log_event(job, event)
@@ -231,5 +232,9 @@ class JobLoop:
 
     def _end_durable(self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int) -> None:
         failpoint(Point.AFTER_COMPLETION)
-        count_ended(self._context.metrics, live.job, completion, now_ms)
+        usage = completion.members.get("usage")
+        spending = self._context.spending
+        tenant = live.request.tenant if usage and usage["estimated_cost"] else None
+        count_ended(self._context.metrics, live.job, completion, now_ms, spending.tenants.label(tenant))
+        spending.ended(live.job, completion, live.reserved)
         self._ended(live, positions)

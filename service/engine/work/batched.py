@@ -34,8 +34,7 @@ async def create_in_batch(live: LiveJob, context: Context, call: AnalysisCall, n
 
     Raises `PlatformError`, and `Alone` when the task is to be created by itself.
     """
-    size = len(live.job.body) + len(name)
-    waiting = context.batches.add(BatchItem(name, call), live.request.analysis_mode, size)
+    waiting = context.batches.add(BatchItem.of(name, call), live.request.analysis_mode)
     wake = live.cut_short = asyncio.Event()
     try:
         return await live.without_slot(_made(live, waiting, wake), take_again=False)
@@ -52,8 +51,8 @@ async def _made(live: LiveJob, waiting: Waiting, wake: asyncio.Event) -> BatchTa
         if not done:
             live.report(BeginsToWait("batch"))
             await asyncio.wait((made, woken), return_when=asyncio.FIRST_COMPLETED)
-        if not made.done() and waiting.withdraw():
-            return None
+        if not made.done():
+            waiting.withdraw()
         return await made
     finally:
         woken.cancel()
