@@ -91,7 +91,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     for path in built:
-        sys.stdout.write(f"{path.relative_to(KITS.parent)}\n")
+        sys.stdout.write(f"kits/dist/{path.name}\n")
     if missing:
         sys.stdout.write(f"SKIPPED: the TypeScript kit; not installed here: {', '.join(missing)}\n")
     return 0

@@ -227,6 +227,17 @@ async def test_closing_ends_what_waits_and_an_ended_request_stays(fake: FakeReel
     assert (await ended.result())["text"] == "Analysis of ended."
 
 
+async def test_who_is_not_followed_any_longer_is_let_go(fake: FakeReelwire, client: Client) -> None:
+    fake.on("cam7-1", open_request)
+    stream, other = await client.submit({"request_id": "cam7-1"}), client.follow("cam7-1")
+    client.unfollow(stream)
+    fake.more("cam7-1", lambda play: play.text("A car.").completed())
+
+    with pytest.raises(StreamForgotten, match="cam7-1 is not followed"):
+        await stream.end()
+    assert (await other.result())["text"] == "A car."
+
+
 async def test_wrong_use_says_what_to_do(fake: FakeReelwire) -> None:
     client = Client(fake.reader())
     with pytest.raises(RuntimeError, match="enter the client first"):

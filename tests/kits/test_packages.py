@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kits import build
 from kits.build import build_npm, build_wheel, check_npm, missing_tools
 from kits.generate import ROOT
 
@@ -65,7 +66,7 @@ def test_the_wheel_works_alone_in_a_fresh_environment(tmp_path: Path) -> None:
 
     assert run(python, "-c", IN_PYTHON, folder=tmp_path) == "A van\naiokafka\n"
     names = zipfile.ZipFile(wheel).namelist()
-    assert "reelwire_client/py.typed" in names
+    assert {"reelwire_client/py.typed", "reelwire_client-0.1.0.dist-info/licenses/LICENSE"} <= set(names)
     assert {name.split("/")[0] for name in names} == {"reelwire_client", "reelwire_client-0.1.0.dist-info"}
 
 
@@ -75,6 +76,31 @@ def test_the_wheel_of_the_service_holds_no_kit(tmp_path: Path) -> None:
 
     folders = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert folders == {"service", "contracts", "reelwire-0.1.0.dist-info"}
+
+
+def test_without_node_that_is_said_and_the_wheel_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build, "DIST", tmp_path / "dist")
+    monkeypatch.setattr(build, "missing_tools", lambda: ["node", "npm"])
+
+    assert build.main() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "kits/dist/reelwire_client-0.1.0-py3-none-any.whl",
+        "SKIPPED: the TypeScript kit; not installed here: node, npm",
+    ]
+
+
+def test_a_build_that_fails_says_what_the_tool_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build, "DIST", tmp_path / "dist")
+    (tmp_path / "python").mkdir()
+    monkeypatch.setattr(build, "KITS", tmp_path)
+
+    assert build.main() == 1
+    assert "hatchling build" in (said := capsys.readouterr().err)
+    assert "pyproject.toml" in said
 
 
 @needs_node

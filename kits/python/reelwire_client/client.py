@@ -104,7 +104,7 @@ class Client:
         try:
             stream.place = await sender.send(partition, record_key, _value(body), _headers(headers))
         except BaseException:
-            self._unfollow(stream)
+            self._release(stream)
             raise
         letter = self._letters.get(stream.place)
         if letter is not None:
@@ -133,6 +133,11 @@ class Client:
         elif self._assembler.has_ended(request_id, run):
             raise AlreadyEnded(f"{request_id} has ended; submit it again to have its completion once more")
         return self._follow(stream)
+
+    def unfollow(self, stream: RequestStream) -> None:
+        """Nobody wants this stream any longer: who still waits for it gets `StreamForgotten`. The request goes on."""
+        self._release(stream)
+        stream.fail(StreamForgotten(f"{stream.request_id} is not followed any longer"))
 
     async def streams(self) -> AsyncIterator[RequestStream]:
         """Every request from now on, as soon as something of it is read. Handle each in a task of its own.
@@ -180,7 +185,7 @@ class Client:
         for follower in followers:
             follower.apply(change)
             if ended:
-                self._unfollow(follower)
+                self._release(follower)
         for listener in self._listeners:
             if ended:
                 listener.known.pop(stream, None)
@@ -221,13 +226,13 @@ class Client:
 
     def _refuse(self, stream: RequestStream, letter: DeadLetter) -> None:
         stream.fail(RequestRefused(stream.request_id, letter))
-        self._unfollow(stream)
+        self._release(stream)
 
     def _follow(self, stream: RequestStream) -> RequestStream:
         self._followed[stream.request_id].append(stream)
         return stream
 
-    def _unfollow(self, stream: RequestStream) -> None:
+    def _release(self, stream: RequestStream) -> None:
         followers = self._followed.get(stream.request_id, [])
         if stream in followers:
             followers.remove(stream)

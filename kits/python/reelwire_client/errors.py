@@ -43,9 +43,10 @@ class ReadingStopped(ReelwireError):
 
 
 class StreamForgotten(ReelwireError):
-    """A stream of `streams()` was given up: its partition is read elsewhere, or more are live than `max_live`.
+    """The stream is not followed any longer: `unfollow` was called for it.
 
-    Its completion, if it is read here, comes as a stream of its own.
+    Or it is one of `streams()` and its partition is read elsewhere now, or more are live than `max_live`. Its
+    completion, if it is read here, comes as a stream of its own.
     """
 
 

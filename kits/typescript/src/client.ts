@@ -89,7 +89,7 @@ export class Client {
       const value = bytes(JSON.stringify({ ...request, request_id: name }));
       stream.place = await sender.send(partition, key, value, withType(options.headers));
     } catch (error) {
-      this.#unfollow(stream);
+      this.#release(stream);
       throw error;
     }
     const letter = this.#letters.get(placeName(stream.place));
@@ -123,6 +123,12 @@ export class Client {
       throw new AlreadyEnded(`${requestId} has ended; submit it again to have its completion once more`);
     }
     return this.#follow(stream);
+  }
+
+  /** Nobody wants this stream any longer: who still waits for it gets `StreamForgotten`. The request goes on. */
+  unfollow(stream: RequestStream): void {
+    this.#release(stream);
+    stream.fail(new StreamForgotten(`${stream.requestId} is not followed any longer`));
   }
 
   /**
@@ -160,7 +166,7 @@ export class Client {
     if (change.kind !== "repeated" && change.kind !== "forgotten" && !answer) followers.push(...this.#heard(change.stream, change));
     for (const follower of followers) {
       follower.apply(change);
-      if (ended) this.#unfollow(follower);
+      if (ended) this.#release(follower);
     }
     const name = nameOf(change.stream);
     for (const listener of this.#listeners) {
@@ -210,7 +216,7 @@ export class Client {
 
   #refuse(stream: RequestStream, letter: DeadLetter): void {
     stream.fail(new RequestRefused(stream.requestId, letter));
-    this.#unfollow(stream);
+    this.#release(stream);
   }
 
   #follow(stream: RequestStream): RequestStream {
@@ -219,7 +225,7 @@ export class Client {
     return stream;
   }
 
-  #unfollow(stream: RequestStream): void {
+  #release(stream: RequestStream): void {
     const followers = this.#followed.get(stream.requestId);
     followers?.delete(stream);
     if (followers?.size === 0) this.#followed.delete(stream.requestId);

@@ -42,9 +42,10 @@ export class AlreadyEnded extends ReelwireError {}
 export class ReadingStopped extends ReelwireError {}
 
 /**
- * A stream of `streams()` was given up: its partition is read elsewhere, or more are live than `maxLive`.
+ * The stream is not followed any longer: `unfollow` was called for it.
  *
- * Its completion, if it is read here, comes as a stream of its own.
+ * Or it is one of `streams()` and its partition is read elsewhere now, or more are live than `maxLive`. Its completion,
+ * if it is read here, comes as a stream of its own.
  */
 export class StreamForgotten extends ReelwireError {}
 

@@ -170,6 +170,17 @@ test("who waits hears that reading has stopped", () =>
     await assert.rejects(ask(client, "cam7-1"), ReadingStopped);
   }));
 
+test("who is not followed any longer is let go", () =>
+  withClient(async (client, fake) => {
+    fake.on("cam7-1", (play) => play.accepted());
+    const stream = await ask(client, "cam7-1");
+    const other = client.follow("cam7-1");
+    client.unfollow(stream);
+    fake.more("cam7-1", (play) => play.text("A car.").completed());
+    await assert.rejects(stream.end(), StreamForgotten);
+    assert.equal((await other.result()).text, "A car.");
+  }));
+
 test("wrong use says what to do", () =>
   withClient(async (client, fake) => {
     await assert.rejects(ask(client, "no spaces"), /request_id must be/);

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reelwire_client.events import TOPICS
-from reelwire_client.ports import Batch
+from reelwire_client.ports import Batch, RecordReader, RequestSender
 from reelwire_client.records import Header, Place, Record
 from reelwire_client.testing.play import Play
 
@@ -65,11 +65,11 @@ class FakeReelwire:
         for reader in self._readers:
             reader.put(list(records))
 
-    def reader(self) -> _Reader:
+    def reader(self) -> RecordReader:
         """For a `Client`; it gets what happens from its start on."""
         return _Reader(self._readers)
 
-    def sender(self) -> _Sender:
+    def sender(self) -> RequestSender:
         """For a `Client`."""
         return _Sender(self)
 
