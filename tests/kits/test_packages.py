@@ -82,6 +82,7 @@ def test_without_node_that_is_said_and_the_wheel_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(build, "DIST", tmp_path / "dist")
+    monkeypatch.setattr("kits.generate.main", lambda _: 0)
     monkeypatch.setattr(build, "missing_tools", lambda: ["node", "npm"])
 
     assert build.main() == 0
@@ -95,12 +96,14 @@ def test_a_build_that_fails_says_what_the_tool_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(build, "DIST", tmp_path / "dist")
+    monkeypatch.setattr("kits.generate.main", lambda _: 0)
     (tmp_path / "python").mkdir()
     monkeypatch.setattr(build, "KITS", tmp_path)
 
     assert build.main() == 1
     assert "hatchling build" in (said := capsys.readouterr().err)
-    assert "pyproject.toml" in said
+    assert "failed in python:\n" in said
+    assert "metadata" in said
 
 
 @needs_node
