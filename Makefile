@@ -43,6 +43,7 @@ lint: $(STAMP) ## formatting, linting, strict types, who may import whom, genera
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/reelwire contracts check
+	@$(BIN)/python -m kits.generate --check
 
 format: $(STAMP) ## rewrite the code in the project's format
 	@$(BIN)/ruff format .
@@ -51,8 +52,9 @@ format: $(STAMP) ## rewrite the code in the project's format
 bench: $(STAMP) ## Reelwire, the plain SDK loop and the floor in one run: table and plot
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-contracts: $(STAMP) ## write JSON Schemas and the AsyncAPI document from the models
+contracts: $(STAMP) ## write JSON Schemas, the AsyncAPI document and the types of the kits from the models
 	@$(BIN)/reelwire contracts export contracts/generated
+	@$(BIN)/python -m kits.generate
 
 docs: $(STAMP) ## generated pages: settings, metrics and log events
 	@$(BIN)/python -m service.cli.reference docs/reference

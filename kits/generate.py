@@ -18,7 +18,7 @@ CONTRACT = ROOT / "contracts" / "generated"
 PYTHON = Path("kits/python/reelwire_client/events.py")
 TYPESCRIPT = Path("kits/typescript/src/events.ts")
 
-_ABOUT = "What crosses Reelwire's borders. Made from the JSON Schemas of the contract by `make kits`: do not edit."
+_ABOUT = "What crosses Reelwire's borders. Made from the JSON Schemas of the contract by `make contracts`: do not edit."
 _ROLES = ("requests", "fragments", "completions", "progress", "dead_letters")
 _WIDTH = 120
 
@@ -186,7 +186,7 @@ def main(arguments: list[str], say: Callable[[str], object] = sys.stdout.write) 
     if arguments == ["--check"]:
         differing = drifted()
         for path in differing:
-            say(f"{path} differs from the schemas; run: make kits\n")
+            say(f"{path} differs from the schemas; run: make contracts\n")
         return 1 if differing else 0
     for name, text in render().items():
         (ROOT / name).write_text(text, encoding="utf-8", newline="\n")

@@ -42,7 +42,7 @@ def test_the_generator_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kits.generate.drifted", lambda: ["kits/typescript/src/events.ts"])
 
     assert main(["--check"], said.append) == 1
-    assert said == ["kits/typescript/src/events.ts differs from the schemas; run: make kits\n"]
+    assert said == ["kits/typescript/src/events.ts differs from the schemas; run: make contracts\n"]
 
 
 def test_a_construct_that_types_can_t_express_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.kits.node import need_client
 
 pytestmark = pytest.mark.acceptance
 
-SLOWLY = "[[emulate: fragments=100 interval_ms=30]]"
+SLOWLY = "[[emulate: fragments=100 interval_ms=50]]"
 AGAIN = "\n-- begins again, attempt 2\n"
 
 

@@ -1,4 +1,4 @@
-"""What crosses Reelwire's borders. Made from the JSON Schemas of the contract by `make kits`: do not edit."""
+"""What crosses Reelwire's borders. Made from the JSON Schemas of the contract by `make contracts`: do not edit."""
 
 # fmt: off
 # ruff: noqa: D204, E501, I001

@@ -1,4 +1,4 @@
-/** What crosses Reelwire's borders. Made from the JSON Schemas of the contract by `make kits`: do not edit. */
+/** What crosses Reelwire's borders. Made from the JSON Schemas of the contract by `make contracts`: do not edit. */
 
 /** The topics by their role, with their default names. */
 export const TOPICS = {
