@@ -56,8 +56,10 @@ contracts: $(STAMP) ## write JSON Schemas, the AsyncAPI document and the types o
 	@$(BIN)/reelwire contracts export contracts/generated
 	@$(BIN)/python -m kits.generate
 
-docs: $(STAMP) ## generated pages: settings, metrics and log events
+docs: $(STAMP) ## generated pages (settings, messages, commands, metrics), then the whole site: build/site/index.html
 	@$(BIN)/python -m service.cli.reference docs/reference
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "the site is in build/site: open build/site/index.html"
 
 kits: $(STAMP) ## the consumer kits as packages in kits/dist: a wheel, and an npm package where Node is
 	@PYTHONPATH=kits/python $(BIN)/python -m kits.build
@@ -67,4 +69,4 @@ lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

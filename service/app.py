@@ -19,6 +19,7 @@ from service.engine.host import Engine
 from service.engine.housekeeping.sweep import AssetSweep
 from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
 from service.health_watch import HealthWatch
+from service.kafka.control.pause_log import PauseLog
 from service.kafka.handover.log import HandoverLog
 from service.kafka.ledger.log import LedgerLog
 from service.kafka.logs.asset_log import AssetLog
@@ -162,6 +163,12 @@ class Service:
             handovers=handovers,
             ledger=ledger,
         )
+        pauses = PauseLog(settings, clock, supervisor, context.pauses.set)
+        pauses.start()
+        self._health.set("pauses", ok=False, detail=f"{settings.topics.ledger} is being read for pauses")
+        closing.push_async_callback(pauses.close)
+        if not await self._until_stopped(pauses.ready.wait()):
+            return
         engine = Engine(context)
         self._right.carrier = engine.carrier
         engine.start(supervisor)
@@ -186,7 +193,16 @@ class Service:
         closing.push_async_callback(ownership.stop)
         supervisor.keep(
             "health",
-            HealthWatch(self._health, ownership, lease, platform, engine.carrier, context.quotas, context.spending).run,
+            HealthWatch(
+                self._health,
+                ownership,
+                lease,
+                platform,
+                engine.carrier,
+                context.quotas,
+                context.spending,
+                context.pauses,
+            ).run,
         )
         supervisor.keep("key", KeyWatch(settings, platform, self._key).run)
         if settings.assets.delete_after_hours is not None:

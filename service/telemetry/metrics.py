@@ -230,6 +230,12 @@ class Metrics:
             registry=r,
         )
         # Quota
+        self.paused = Gauge(
+            "reelwire_paused",
+            "Pauses in force that the operator has asked for: of work, all or a part of it, and of the intake",
+            ["what"],
+            registry=r,
+        )
         self.quota_granted = Counter(
             "reelwire_quota_granted_total",
             "Calls that the account's quota let this process make, by category",

@@ -36,6 +36,7 @@ from service.engine.handover.carrier import ENDS, RUNNING
 from service.engine.job.fitting import completion_record, progress_record
 from service.engine.job.job_metrics import count_ended, count_setbacks, log_event
 from service.engine.live_job import claim_of
+from service.engine.work.held import held_back
 from service.failpoints import Point, failpoint
 from service.kafka.ports import (
     FinishedLog,
@@ -125,7 +126,9 @@ class JobLoop:
         policy, now_ms = self._context.policy, self._context.now_ms()
         change = transition(live.job, live.request, fact, policy, now_ms)
         slot = wanted_slot(change)
-        if slot is None or not self._actions.take_free_slot(live, slot):
+        if slot is None or held_back(change.job, live, self._context.pauses):
+            return change
+        if not self._actions.take_free_slot(live, slot):
             return change
         failpoint(Point.BEFORE_CLAIM)
         return granted_at_once(change, live.request, policy, now_ms)
