@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+_FRAGMENT_SECONDS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 300)
+# Videos of an hour and more: around it the buckets of a job are narrower.
+_JOB_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 2700, 3600, 4500, 5400, 7200, 14_400,
+                28_800, 86_400)  # fmt: skip
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
 
@@ -47,11 +51,14 @@ class Metrics:
             "reelwire_job_seconds",
             "Seconds from the timestamp of a request to its completion",
             ["mode"],
-            buckets=_SECONDS,
+            buckets=_JOB_SECONDS,
             registry=r,
         )
-        self.billed_minutes = Counter(
-            "reelwire_billed_minutes_total", "Minutes of video that the platform bills, by mode", ["mode"], registry=r
+        self.billed_seconds = Counter(
+            "reelwire_billed_seconds_total",
+            "Seconds of video that the platform bills, in whole minutes, by mode",
+            ["mode"],
+            registry=r,
         )
         self.output_tokens = Counter(
             "reelwire_output_tokens_total", "Tokens that the platform generated, by mode", ["mode"], registry=r
@@ -67,6 +74,12 @@ class Metrics:
         )
         # Fragments
         self.fragments = Counter("reelwire_fragments_total", "Fragments that Kafka has confirmed", registry=r)
+        self.first_fragment_seconds = Histogram(
+            "reelwire_first_fragment_seconds",
+            "Seconds from the begin of a stream's attempt to its first fragment, for streams that have completed",
+            buckets=_FRAGMENT_SECONDS,
+            registry=r,
+        )
         self.carried = Gauge(
             "reelwire_carried_attempts",
             "Streams and calls that go on here for partitions that this process has lost",

@@ -31,3 +31,10 @@ def test_a_metric_has_a_text_and_its_unit_in_its_name(family: object) -> None:
     assert name.startswith("reelwire_")
     unit = "Unix time" if name.endswith("_timestamp_seconds") else "Seconds"
     assert text.startswith(unit) == name.endswith("_seconds")
+
+
+def test_times_and_sizes_have_base_units() -> None:
+    derived = ("_ms", "_minutes", "_hours", "_kib", "_mib", "_kb", "_mb", "_percent")
+    names = [metric.name for metric in Metrics().registry.collect()]
+    assert len(names) > 20
+    assert not [name for name in names if name.endswith(derived)]

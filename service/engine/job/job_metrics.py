@@ -46,9 +46,12 @@ def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int, tena
     metrics.completions.labels(completion.type, mode, code).inc()
     seconds = max(now_ms - job.received_ms, 0) / 1000
     metrics.job_seconds.labels(mode).observe(seconds)
+    timings = completion.members.get("timings") or {}
+    if timings.get("first_fragment") is not None:
+        metrics.first_fragment_seconds.observe(timings["first_fragment"])
     usage = completion.members.get("usage")
     if usage:
-        metrics.billed_minutes.labels(mode).inc(usage["billed_minutes"] or 0)
+        metrics.billed_seconds.labels(mode).inc((usage["billed_minutes"] or 0) * 60)
         metrics.output_tokens.labels(mode).inc(usage["output_tokens"] or 0)
         metrics.estimated_cost.labels(mode, tenant).inc(usage["estimated_cost"] or 0)
     log.info(
