@@ -89,7 +89,7 @@ def _texts(args: Iterable[object]) -> list[str]:
             found.extend(sorted(_texts(arg)))
         elif isinstance(arg, BaseException):
             found.append(in_words(arg))
-        elif arg is not None:
+        elif isinstance(arg, str | int | float):  # other objects have nothing but a `repr`
             found.append(plain(str(arg)))
     return found
 

@@ -6,7 +6,7 @@ import pytest
 
 from service.domain.change import Event
 from service.domain.job import Job
-from service.domain.modes import Mode
+from service.domain.job import Mode
 from service.engine.job.job_metrics import count_ended
 from service.telemetry.metrics import Metrics
 
