@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.domain.change import Event
-from service.domain.job import Job
-from service.domain.job import Mode
+from service.domain.job import Job, Mode
 from service.engine.job.job_metrics import count_ended
 from service.telemetry.metrics import Metrics
 
