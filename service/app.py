@@ -44,6 +44,7 @@ from service.ops.webhooks.secrets import WebhookSecrets
 from service.platform.client import PlatformClient
 from service.settings import Settings
 from service.supervision import Supervisor, end_all
+from service.telemetry.beginnings import begin_at_zero
 from service.telemetry.events import LogEvent
 from service.telemetry.log import configure_logging
 from service.telemetry.metrics import Metrics
@@ -69,6 +70,7 @@ class Service:
         self._settings = settings
         self._clock = SystemClock()
         self._metrics = Metrics()
+        begin_at_zero(self._metrics)
         self._health = Health(self._clock)
         self._webhooks = WebhookReceiver(WebhookSecrets(settings), self._metrics, self._clock)
         self._pace = TransactionPace(self._clock)

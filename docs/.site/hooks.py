@@ -11,11 +11,12 @@ from mkdocs.plugins import get_plugin_logger
 
 _log = get_plugin_logger("reelwire")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?:\.\.?/)*[^)#:\s]+)(#[^)\s]*)?\)")
+_PLACES = {"decisions": "Decisions", "runbooks": "Runbooks"}
 _FENCE = re.compile(r"^( *(?:```|~~~).*?^ *(?:```|~~~) *$)", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config: Any) -> Any:
-    """Put each page that the navigation does not name under Explanation, and each decision under Decisions."""
+    """Put each page that the navigation does not name under Explanation, or with the other decisions or runbooks."""
     sections = {name: pages for section in config.nav for name, pages in section.items()}
     named = set(_paths(config.nav))
     root = Path(config.docs_dir)
@@ -23,7 +24,7 @@ def on_config(config: Any) -> Any:
         name = path.relative_to(root).as_posix()
         if name in named or name.startswith("."):
             continue
-        sections["Decisions" if name.startswith("decisions/") else "Explanation"].append(name)
+        sections[_PLACES.get(name.partition("/")[0], "Explanation")].append(name)
     return config
 
 

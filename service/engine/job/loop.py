@@ -225,20 +225,21 @@ class JobLoop:
         """Write a completion: the first of `records`, whose position is noted for the dedup window."""
         live.completion = completion
         live.completion_bytes = self._context.limits.size(records[0])
-        job, now_ms, finished = live.job, self._context.now_ms(), self._finished
+        job, now_ms, finished, tenant = live.job, self._context.now_ms(), self._finished, live.request.tenant
 
         def then(positions: Sequence[RecordPosition]) -> tuple[OutRecord]:
             ended = FinishedRecord(job.request_id, job.digest, positions[0], now_ms, job.offset, job.run)
             return (finished.record(ended),)
 
         unit = WriteUnit(records, then=then)
-        return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms))
+        return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms, tenant))
 
-    def _end_durable(self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int) -> None:
+    def _end_durable(
+        self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int, tenant: str | None
+    ) -> None:
         failpoint(Point.AFTER_COMPLETION)
-        usage = completion.members.get("usage")
         spending = self._context.spending
-        tenant = live.request.tenant if usage and usage["estimated_cost"] else None
-        count_ended(self._context.metrics, live.job, completion, now_ms, spending.tenants.label(tenant))
+        label = spending.tenants.label(tenant if completion.members.get("usage") else None)
+        count_ended(self._context.metrics, live.job, completion, now_ms, label)
         spending.ended(live.job, completion, live.reserved)
         self._ended(live, positions)
