@@ -5,6 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+# All of those above, and narrower ones around an hour: a video of an hour takes about that long.
+_JOB_SECONDS = tuple(sorted({*_SECONDS, 120, 600, 900, 2700, 3600, 4500, 5400, 14_400, 28_800, 86_400}))
 
 
 class Metrics:
@@ -53,7 +55,7 @@ class Metrics:
             "reelwire_job_seconds",
             "Seconds from the timestamp of a request to its completion",
             ["mode"],
-            buckets=_SECONDS,
+            buckets=_JOB_SECONDS,
             registry=r,
         )
         self.first_fragment_seconds = Histogram(

@@ -18,7 +18,6 @@ from service.kafka.topics.admin import check_topics
 from service.settings import Settings
 
 _PAUSE_SECONDS = 0.2
-_WHERE = "REELWIRE_KAFKA__BOOTSTRAP_SERVERS"
 
 
 async def check_kafka(settings: Settings) -> list[Finding]:
@@ -28,7 +27,7 @@ async def check_kafka(settings: Settings) -> list[Finding]:
         async with admin(settings) as client, reachable(settings):
             cluster = await client.describe_cluster()
     except BrokerUnavailable as error:
-        return [Finding("unreachable", "broker", str(error), f"start Kafka, or correct {_WHERE}; check the network")]
+        return [Finding("unreachable", "broker", error.problem, error.todo)]
     except CommandError as error:
         todo = "check REELWIRE_KAFKA__SECURITY_PROTOCOL, REELWIRE_KAFKA__SASL_* and REELWIRE_KAFKA__SSL_*"
         return [Finding("unreachable", "broker", str(error), todo)]

@@ -32,7 +32,7 @@ async def reachable(settings: Settings, seconds: float = CONNECT_SECONDS) -> Asy
             yield
     except (KafkaError, TimeoutError, OSError) as error:
         if is_unreachable(error):
-            raise broker_unavailable(settings.kafka, error) from None
+            raise await broker_unavailable(settings.kafka, error) from None
         where = f"Kafka at {settings.kafka.bootstrap_servers}"
         raise CommandError(f"{where} refused: {in_words(error)}", Exit.UNREACHABLE) from error
 

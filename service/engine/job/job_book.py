@@ -35,6 +35,7 @@ from service.kafka.ports import (
 from service.slices import Slices
 from service.supervision import end_all
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 if TYPE_CHECKING:
     from service.engine.context import Context
@@ -105,7 +106,7 @@ class JobBook:
             try:
                 live.line  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
             except (ValueError, TypeError) as error:
-                raise UnreadableJob(str(error)) from error
+                raise UnreadableJob(in_words(error)) from error
             live.forget_request()
         self._hold(live)
         if self._resumed:

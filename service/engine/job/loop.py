@@ -49,6 +49,7 @@ from service.kafka.ports import (
     WriteUnit,
 )
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 if TYPE_CHECKING:
     from service.domain.handover import Claim
@@ -97,7 +98,7 @@ class JobLoop:
             # It would be the same again for ever: a fact that can't be applied ends the job.
             log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
             too_large = isinstance(error, RecordTooLarge)
-            message = f"the state of this request can't be written: {error}" if too_large else describe(error)
+            message = f"the state of this request can't be written: {in_words(error)}" if too_large else describe(error)
             change = internal_error(live.job, message)
             completion, records = self._records(live, change, ())
         if live.job.phase in RUNNING and isinstance(fact, ENDS):

@@ -18,35 +18,43 @@ from contracts.deadletters import ROOM_BYTES
 from service.errors import RetryLater
 from service.kafka.connecting.credentials import fingerprint, security_options
 from service.kafka.connecting.encoding import encode_in_one_piece
+from service.kafka.connecting.listener import misfit
 from service.kafka.connecting.reconnection import keep_connected
 from service.settings import KafkaSettings, TopicSettings
+from service.words import in_words
 
 _STOP_AGAIN_SECONDS = 1.0
 _BATCH_BYTES = 256 * 1024
+_CHECK = "check REELWIRE_KAFKA__BOOTSTRAP_SERVERS and REELWIRE_KAFKA__SECURITY_PROTOCOL, and that a broker runs there"
 _UNREACHABLE = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError, TimeoutError, OSError)
 
 
 class BrokerUnavailable(RetryLater):
-    """No Kafka broker answers."""
+    """No Kafka broker answers, or none that our settings suit. `problem` and `todo` are the halves of the message."""
+
+    def __init__(self, problem: str = "no Kafka broker answers", todo: str = _CHECK) -> None:
+        self.problem, self.todo = problem, todo
+        super().__init__(f"{problem}; {todo}")
 
 
-def broker_unavailable(settings: KafkaSettings, error: BaseException) -> BrokerUnavailable:
-    """What to raise when nobody answers at the configured addresses; `error` gives the last reason."""
-    return BrokerUnavailable(
-        f"no Kafka broker answers at {settings.bootstrap_servers}: {_why_unreachable(error)}; "
-        "check REELWIRE_KAFKA__BOOTSTRAP_SERVERS and REELWIRE_KAFKA__SECURITY_PROTOCOL, and that a broker runs there"
-    )
+async def broker_unavailable(settings: KafkaSettings, error: BaseException) -> BrokerUnavailable:
+    """What to raise when nobody answers at the configured addresses; `error` gives the last reason.
+
+    Asks the listeners for at most two seconds: the client only knows that its connection was closed.
+    """
+    found = await misfit(settings)
+    if found is not None:
+        return BrokerUnavailable(found.problem, found.todo)
+    return BrokerUnavailable(f"no Kafka broker answers at {settings.bootstrap_servers}: {_why_unreachable(error)}")
 
 
 def _why_unreachable(error: BaseException) -> str:
     """In words of ours: the client's texts hold its classes, and a `repr` of all addresses."""
     if isinstance(error, TimeoutError | KafkaTimeoutError | RequestTimedOutError):
         return "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
     if isinstance(error, NodeNotReadyError):
         return "the broker is not ready"
-    return "no connection could be made"
+    return in_words(error)
 
 
 def is_unreachable(error: BaseException) -> bool:

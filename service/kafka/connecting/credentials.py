@@ -11,6 +11,7 @@ from service.errors import SettingsError
 from service.settings import KafkaSettings
 from service.settings.sources import secret_from_file, variable_of
 from service.telemetry.redaction import remember
+from service.words import in_words
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 """Which version of the files was read: path, inode, size and time of change of each."""
@@ -70,5 +71,5 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
             password = settings.ssl_key_password.get_secret_value() if settings.ssl_key_password else ""
             context.load_cert_chain(str(settings.ssl_certfile), key, password)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"REELWIRE_KAFKA__SSL_*: the certificates can't be used: {error}") from None
+        raise SettingsError(f"REELWIRE_KAFKA__SSL_*: the certificates can't be used: {in_words(error)}") from None
     return context

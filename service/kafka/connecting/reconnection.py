@@ -24,6 +24,7 @@ from service.kafka.connecting.credentials import Fingerprint, fingerprint, secur
 from service.settings import KafkaSettings
 from service.supervision import end_all
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -86,7 +87,7 @@ class Reconnection:
         try:
             return await self._asked_known(cluster, topics) or await self._asked_bootstrap(cluster, topics)
         except Exception as error:
-            log.error(LogEvent.METADATA_FAILED, reason=repr(error), exc_info=error)
+            log.error(LogEvent.METADATA_FAILED, reason=in_words(error), exc_info=error)
             return False
 
     async def _asked_known(self, cluster: Any, topics: Iterable[str]) -> bool:
@@ -139,7 +140,7 @@ class Reconnection:
         except (KafkaError, OSError, TimeoutError) as error:
             if not self._told:
                 self._told = True
-                log.warning(LogEvent.BOOTSTRAP_UNREACHABLE, server=server, reason=repr(error))
+                log.warning(LogEvent.BOOTSTRAP_UNREACHABLE, server=server, reason=in_words(error))
             return server, None
         return server, metadata if metadata.brokers else None
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from service.clock import Clock
+from service.kafka.connecting.listener import misfit
 from service.settings import KafkaSettings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
@@ -17,14 +18,15 @@ log = structlog.get_logger()
 
 _EVERY_SECONDS = 2.0
 LIMIT_SECONDS = 4.0
-"""A broker that does not answer within this time counts as away. With the pause between two questions, an outage is
-known within 6 s."""
+"""A broker that does not answer within this time counts as away. With the pause between two questions, and the search
+for a reason, an outage is known within 8 s."""
 
 
 class BrokerReach:
     """One per process. `ask` must raise or return False when no broker answers; it is bounded in time here."""
 
     def __init__(self, settings: KafkaSettings, metrics: Metrics, clock: Clock, ask: Callable[[], Awaitable[bool]]):
+        self._settings = settings
         self._servers = settings.bootstrap_servers
         self._metrics = metrics
         self._clock = clock
@@ -58,6 +60,9 @@ class BrokerReach:
         if answered:
             self.mark_back()
         else:
+            if self._away is None:
+                found = await misfit(self._settings)
+                reason = f"{found.problem}; {found.todo}" if found is not None else reason
             self.mark_away(reason)
         return answered
 

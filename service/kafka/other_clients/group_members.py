@@ -81,7 +81,7 @@ async def _patiently(settings: KafkaSettings, ask: Callable[[Any], Awaitable[_T]
                         raise
                 await asyncio.sleep(_PAUSE_SECONDS)
     except (KafkaError, TimeoutError, OSError) as error:
-        raise broker_unavailable(settings, error) from None
+        raise await broker_unavailable(settings, error) from None
     finally:
         await admin.close()
 

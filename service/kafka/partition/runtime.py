@@ -21,6 +21,7 @@ from service.kafka.reading.fetched import Fetched, fetched_bytes, next_offset
 from service.kafka.writing.group_commit import WriterDeath
 from service.supervision import end_all
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -209,7 +210,7 @@ class PartitionRuntime:
             # Shielded: `close` cancels this task, and the unit may be half written.
             await asyncio.shield(self.writer.submit(unit))
         except (PartitionError, ValueError) as error:
-            cause = error if isinstance(error, PartitionError) else PartitionError(str(error))
+            cause = error if isinstance(error, PartitionError) else PartitionError(in_words(error))
             # Later: when the writer died, `_writer_died` gives the better reason, and the first reason counts.
             asyncio.get_running_loop().call_soon(self.fail, cause)
             return False
@@ -227,8 +228,8 @@ class PartitionRuntime:
         # Nobody but `close` cancels it: otherwise a future that it awaited was cancelled by others.
         error = RuntimeError("canceled from elsewhere") if task.cancelled() else task.exception()
         if error is not None:
-            log.error(LogEvent.INTAKE_FAILED, partition=self.partition, error=repr(error), exc_info=error)
-            self.fail(PartitionError(f"intake failed: {error!r}"))
+            log.error(LogEvent.INTAKE_FAILED, partition=self.partition, error=in_words(error), exc_info=error)
+            self.fail(PartitionError(f"intake failed: {in_words(error)}"))
 
 
 async def close_jobs(jobs: PartitionJobs, partition: int) -> None:
@@ -237,4 +238,4 @@ async def close_jobs(jobs: PartitionJobs, partition: int) -> None:
         async with asyncio.timeout(CLOSE_SECONDS):
             await jobs.close(carry=True)
     except Exception as error:
-        log.error(LogEvent.JOBS_NOT_CLOSED, partition=partition, error=repr(error), exc_info=error)
+        log.error(LogEvent.JOBS_NOT_CLOSED, partition=partition, error=in_words(error), exc_info=error)

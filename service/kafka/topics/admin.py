@@ -16,6 +16,7 @@ from service.errors import ProcessError
 from service.kafka.connecting.connection import broker_unavailable, client_options, is_unreachable
 from service.kafka.topics.plan import Finding, TopicPlan, TopicState, findings, limits_of, plan_topics
 from service.settings import Settings
+from service.words import in_words
 
 _NOT_YET = frozenset({3, 5, 6, 41})  # unknown topic, leader not available, not leader, not controller
 _EXISTS = 36
@@ -80,8 +81,8 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
             yield admin
     except (KafkaError, TimeoutError, OSError) as error:
         if is_unreachable(error):
-            raise broker_unavailable(settings.kafka, error) from None
-        raise TopicRefused(f"the broker refused: {error}") from error
+            raise await broker_unavailable(settings.kafka, error) from None
+        raise TopicRefused(f"the broker refused: {in_words(error)}") from error
     finally:
         await admin.close()
 
