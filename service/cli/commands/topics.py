@@ -65,8 +65,9 @@ def check(as_json: bool) -> int:
                 "problem": finding.problem,
                 "advice": finding.advice,
             })  # fmt: skip
-        else:
-            click.echo(_line(finding))
+    if found and not as_json:
+        rows = [(finding.severity, finding.topic, finding.problem, finding.advice) for finding in found]
+        table(("severity", "topic", "problem", "what to do"), rows)
     if not found and not as_json:
         note("all topics are as the service needs them")
     return _verdict(found)
