@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -48,6 +49,7 @@ from service.telemetry.beginnings import begin_at_zero
 from service.telemetry.events import LogEvent
 from service.telemetry.log import configure_logging
 from service.telemetry.metrics import Metrics
+from service.telemetry.status_line import StatusLine, as_stream, keep_status, status_line
 from service.version import VERSION
 
 log = structlog.get_logger()
@@ -59,7 +61,7 @@ _AGAIN_SECONDS = 2.0
 class Service:
     """One process of the service. `run` returns when it was asked to stop and everything is closed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, status: StatusLine | None = None) -> None:
         key = settings.platform_api_key()
         if not key:
             raise SettingsError(
@@ -68,6 +70,7 @@ class Service:
             )
         self._key = key
         self._settings = settings
+        self._status = status
         self._clock = SystemClock()
         self._metrics = Metrics()
         begin_at_zero(self._metrics)
@@ -108,6 +111,8 @@ class Service:
             supervisor = Supervisor(self._metrics, self._health.set)
             closing.push_async_callback(supervisor.close)
             supervisor.keep("heartbeat", lambda: heartbeat(self._health, self._metrics, self._clock))
+            if (line := self._status) is not None:
+                supervisor.keep("status line", lambda: keep_status(line, self._metrics))
             if not await self._until_stopped(self._topics_fit()):
                 return
             try:
@@ -304,9 +309,9 @@ class Service:
             await end_all((working, stopping))
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, status: StatusLine | None = None) -> None:
     """Run the service until SIGTERM or SIGINT."""
-    service = Service(settings)
+    service = Service(settings, status)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, service.stop)
@@ -315,8 +320,9 @@ async def run(settings: Settings) -> None:
 
 def main(settings: Settings) -> int:
     """Configure the process and run; the exit code. Errors pass through: the command line words them."""
-    configure_logging(settings)
-    spare_full_collections()
-    give_memory_back()
-    uvloop.run(run(settings))
+    with status_line(sys.stderr) as status:
+        configure_logging(settings, None if status is None else as_stream(status))
+        spare_full_collections()
+        give_memory_back()
+        uvloop.run(run(settings, status))
     return 0

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on stderr, ours and those of the libraries alike.
+"""Structured logs: one JSON object a line on stderr, ours and those of the libraries alike; for people on a terminal.
 
 Callers bind `request_id`, `partition`, `attempt` and `task_id` with `structlog.contextvars` (or `log.bind`).
 Members: `timestamp` (RFC 3339, UTC), `level`, `event` (a name of the catalogue, or a library's message).
@@ -73,7 +73,7 @@ def processors(settings: LogSettings, stream: TextIO) -> tuple[list[Processor], 
         in_plain_words,
     ]
     renderer: Processor
-    if settings.format == "json":
+    if settings.format == "json" or (settings.format == "auto" and not stream.isatty()):
         chain.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer(serializer=_json)
     else:

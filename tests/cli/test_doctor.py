@@ -103,4 +103,4 @@ async def test_creating_over_topics_that_do_not_fit_says_so(
 async def test_topics_that_are_missing_fail_the_check(reelwire: Command) -> None:
     result = await reelwire("topics", "check")
     assert result.code == 1
-    assert "error: " in result.out
+    assert result.out.startswith("severity\ttopic\tproblem\twhat to do\nerror\t")

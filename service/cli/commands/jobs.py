@@ -12,7 +12,7 @@ from service.cli.exits import CommandError, Exit
 from service.cli.manual import epilog
 from service.cli.reading.pauses import pauses_in_force
 from service.cli.reading.request_search import live_jobs, priority_of, request_of, tenant_of
-from service.cli.views.output import emit, json_option, note, say, table
+from service.cli.views.output import elapsed, emit, json_option, note, say, table
 from service.domain.job import Job, Phase
 from service.domain.shares.pauses import Pause
 from service.settings import Settings, load_settings
@@ -73,7 +73,7 @@ def list_jobs(phase: str | None, tenant: str | None, limit: int, as_json: bool) 
     rows = []
     for job in shown:
         row = _row(job, pauses)
-        row["age_seconds"] = _age(row["age_seconds"])
+        row["age_seconds"] = elapsed(row["age_seconds"])
         rows.append([row[name] for name in _COLUMNS])
     table(list(_COLUMNS.values()), rows)
     if len(shown) < len(chosen):
@@ -99,7 +99,7 @@ def show(request_id: str, as_json: bool) -> int:
             continue
         for name, value in details.items():
             if value is not None:
-                say(f"{name.replace('_', ' ')}: {_age(value) if name == 'age_seconds' else value}")
+                say(f"{name.replace('_', ' ')}: {elapsed(value) if name == 'age_seconds' else value}")
         for name, value in request_of(job).items():
             say(f"request {name}: {value}")
     return Exit.OK
@@ -142,9 +142,3 @@ def _details(job: Job) -> dict[str, Any]:
         "failures": job.failures or None,
         "ending": None if job.ending is None else job.ending.reason,
     }
-
-
-def _age(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

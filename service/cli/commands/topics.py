@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import click
 
 from service.cli.exits import Exit
-from service.cli.manual import EPILOG, epilog
+from service.cli.manual import epilog
 from service.cli.views.output import emit, json_option, note, table
 from service.kafka.topics.admin import TopicOutcome, check_topics, create_topics
 from service.kafka.topics.plan import Finding
 from service.settings import Settings, load_settings
 
 
-@click.group("topics", epilog=EPILOG)
+@click.group("topics", epilog=epilog("reelwire topics create", "reelwire topics check"))
 def command() -> None:
     """Create or check the topics; names, partitions, replication and retention are settings (REELWIRE_TOPICS__…)."""
 
@@ -65,8 +65,9 @@ def check(as_json: bool) -> int:
                 "problem": finding.problem,
                 "advice": finding.advice,
             })  # fmt: skip
-        else:
-            click.echo(_line(finding))
+    if found and not as_json:
+        rows = [(finding.severity, finding.topic, finding.problem, finding.advice) for finding in found]
+        table(("severity", "topic", "problem", "what to do"), rows)
     if not found and not as_json:
         note("all topics are as the service needs them")
     return _verdict(found)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from contracts.deadletters import CODE, HEADER_NAMES, MESSAGE, Header
+from contracts.deadletters import CODE, DISCARD_OF, DISCARD_REASON, HEADER_NAMES, MESSAGE, Header
 from contracts.topics import Role
 from service.cli.reading.dead_letter import readable_name
 
@@ -38,7 +38,9 @@ class OutputRecord:
 
     @property
     def type(self) -> str:
-        return "dead_letter" if self.role is Role.DEAD_LETTERS else str(self.body.get("type"))
+        if self.role is not Role.DEAD_LETTERS:
+            return str(self.body.get("type"))
+        return "discarded" if CODE not in self.headers and DISCARD_OF in self.headers else "dead_letter"
 
     @property
     def request_id(self) -> str | None:
@@ -53,6 +55,8 @@ class OutputRecord:
     def as_json(self) -> dict[str, object]:
         """The object that `--json` prints."""
         place = {"role": self.role.value, "partition": self.partition, "offset": self.offset, "key": self.key}
+        if self.type == "discarded":
+            return place | {"discarded": {name: self.headers.get(name) for name in (DISCARD_OF, DISCARD_REASON)}}
         if self.role is Role.DEAD_LETTERS:
             return place | {
                 "dead_letter": {name: value for name, value in self.headers.items() if name in HEADER_NAMES}
@@ -93,6 +97,8 @@ def describe(event: OutputRecord) -> str:
     match event.type:
         case "dead_letter":
             return f"dead letter: {event.headers.get(CODE)}: {event.headers.get(MESSAGE)}"
+        case "discarded":
+            return f"the dead letter {event.headers.get(DISCARD_OF)} was discarded"
         case "fragment":
             return str(body.get("text", ""))
         case "uploading":

@@ -29,7 +29,8 @@ class TopicReader(Generic[T]):
     """`async with TopicReader(settings, topics, decode) as reader`, then `begin` and iterate.
 
     `decode` turns a record into the item to return. Within one batch, items are sorted by timestamp, then by the order
-    of `topics`. What can't be read at all, such as a damaged batch, is left out and told on stderr.
+    of `topics`. What can't be read at all, such as a damaged batch, is left out and told on stderr. With `committed`
+    false, records of open and aborted transactions are returned as well.
     """
 
     def __init__(

@@ -15,8 +15,8 @@ import uuid
 from pathlib import Path
 
 from service.sandbox.addresses import HOST, free_ports, is_free
-from service.sandbox.broker.jars import Progress, class_path
-from service.sandbox.broker.java import Java
+from service.sandbox.broker.jars import MavenSource, Progress, class_path
+from service.sandbox.broker.java import Java, cache_folder
 from service.sandbox.broker.node import VERSION, Listeners, as_properties, node_settings
 from service.sandbox.broker.readiness import wait_until_it_answers
 from service.sandbox.errors import BrokerError, PortError
@@ -75,6 +75,11 @@ class LocalBroker(Startable):
 
     def describe(self) -> str:
         return f"local Apache Kafka {VERSION} at {self.bootstrap_servers} (data and log in {self.data_dir})"
+
+    def leaves(self) -> str | None:
+        """What makes the next start faster, and the data if it was given a folder of its own."""
+        kept = f"Kafka's jars in {MavenSource().root} and its start cache in {cache_folder()}"
+        return kept if self._temporary else f"{kept}, and its data in {self.data_dir}"
 
     async def start(self) -> None:
         """Return when the broker answers clients; does nothing while it runs. Raises `BrokerError`."""
