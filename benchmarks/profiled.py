@@ -64,9 +64,9 @@ def _area(filename: str) -> tuple[str, str]:
 def _sampled_from_its_start() -> None:
     serve = app.run
 
-    async def run(settings: Settings, line: StatusLine | None = None) -> None:
+    async def run(settings: Settings, status: StatusLine | None = None) -> None:
         signal.setitimer(signal.ITIMER_PROF, _EVERY_SECONDS, _EVERY_SECONDS)
-        await serve(settings, line)
+        await serve(settings, status)
 
     app.run = run
 

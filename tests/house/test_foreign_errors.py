@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 # Files where a foreign kind is told by its text all the same, and why that text is words.
 PLAIN = {
     ("service/cli/commands/emulator.py", "ValueError"): "a pace or a limit that we have refused",
-    ("service/cli/commands/dlq.py", "ValueError"): "a position or a filter that we have refused",
+    ("service/cli/commands/dead_letters/choice.py", "ValueError"): "a position that we have refused",
+    ("service/cli/commands/dead_letters/group.py", "ValueError"): "a position that we have refused",
     ("service/emulator/analysis/analysis_request.py", "ValueError"): "a directive that we have refused",
     ("service/emulator/http/admin_routes.py", "ValueError"): "a fault rule that we have refused",
     ("service/kafka/connecting/credentials.py", "ValueError"): "a file of a secret that we have refused",

@@ -54,7 +54,7 @@ def scope_of(*, intake: bool, tenant: str | None, priority: Any) -> Scope:
         "reelwire pause",
         "reelwire pause --priority low --until 2h",
         "reelwire pause --tenant acme",
-        "reelwire pause --intake --until 2026-03-04T05:00:00Z",
+        "reelwire pause --intake --until 30m",
         "reelwire pause --list",
     ),
 )
