@@ -14,7 +14,13 @@ from aiokafka.errors import KafkaError
 from contracts.deadletters import Header
 from service.cli.exits import CommandError, Exit
 from service.cli.words import in_words
-from service.kafka.connecting.connection import broker_unavailable, client_options, is_unreachable, producer_options
+from service.kafka.connecting.connection import (
+    broker_unavailable,
+    is_unreachable,
+    new_admin,
+    new_producer,
+    producer_options,
+)
 from service.kafka.ports import OutRecord
 from service.kafka.writing.raw_batch import send_record
 from service.settings import Settings
@@ -40,7 +46,7 @@ async def reachable(settings: Settings, seconds: float = CONNECT_SECONDS) -> Asy
 @asynccontextmanager
 async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client. Raises `BrokerUnavailable`."""
-    client = AIOKafkaAdminClient(**client_options(settings.kafka))
+    client = new_admin(settings.kafka)
     try:
         async with reachable(settings):
             await client.start()
@@ -77,7 +83,7 @@ async def coordinator_of(client: AIOKafkaAdminClient, group: str) -> int:
 @asynccontextmanager
 async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     """A connected idempotent producer. Raises `BrokerUnavailable`."""
-    client = AIOKafkaProducer(**producer_options(settings.kafka))
+    client = new_producer(settings.kafka, producer_options(settings.kafka))
     try:
         async with reachable(settings):
             await client.start()

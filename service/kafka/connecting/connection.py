@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaTimeoutError,
@@ -19,6 +20,7 @@ from service.errors import RetryLater
 from service.kafka.connecting.credentials import fingerprint, security_options
 from service.kafka.connecting.encoding import encode_in_one_piece
 from service.kafka.connecting.reconnection import keep_connected
+from service.kafka.connecting.refusals import refusal
 from service.settings import KafkaSettings, TopicSettings
 
 _STOP_AGAIN_SECONDS = 1.0
@@ -30,8 +32,15 @@ class BrokerUnavailable(RetryLater):
     """No Kafka broker answers."""
 
 
+class AccessRefused(BrokerUnavailable):
+    """A broker answers, and refuses our login or certificate, or we refuse the broker's."""
+
+
 def broker_unavailable(settings: KafkaSettings, error: BaseException) -> BrokerUnavailable:
     """What to raise when nobody answers at the configured addresses; `error` gives the last reason."""
+    refused = refusal(settings, error)
+    if refused is not None:
+        return AccessRefused(f"no access to Kafka at {settings.bootstrap_servers}: {refused}")
     return BrokerUnavailable(
         f"no Kafka broker answers at {settings.bootstrap_servers}: {_why_unreachable(error)}; "
         "check REELWIRE_KAFKA__BOOTSTRAP_SERVERS and REELWIRE_KAFKA__SECURITY_PROTOCOL, and that a broker runs there"
@@ -78,6 +87,14 @@ def new_consumer(settings: KafkaSettings, **options: Any) -> AIOKafkaConsumer:
     consumer = AIOKafkaConsumer(**{**client_options(settings), **options})
     keep_connected(consumer._client, settings, read)  # noqa: SLF001
     return consumer
+
+
+def new_admin(settings: KafkaSettings, **options: Any) -> AIOKafkaAdminClient:
+    """An admin client, not yet started, that finds its brokers again wherever they are. `options` come before ours."""
+    read = fingerprint(settings)
+    admin = AIOKafkaAdminClient(**{**client_options(settings), **options})
+    keep_connected(admin._client, settings, read)  # noqa: SLF001
+    return admin
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:

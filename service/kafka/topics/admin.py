@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NotControllerError, for_code
 
 from service.errors import ProcessError
-from service.kafka.connecting.connection import broker_unavailable, client_options, is_unreachable
+from service.kafka.connecting.connection import broker_unavailable, is_unreachable, new_admin
 from service.kafka.topics.plan import Finding, TopicPlan, TopicState, findings, limits_of, plan_topics
 from service.settings import Settings
 
@@ -73,7 +73,7 @@ async def check_topics(settings: Settings) -> list[Finding]:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**client_options(settings.kafka))
+    admin = new_admin(settings.kafka)
     try:
         async with asyncio.timeout(settings.kafka.call_timeout_seconds):
             await admin.start()

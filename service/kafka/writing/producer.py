@@ -28,11 +28,12 @@ from aiokafka.structs import OffsetAndMetadata
 
 from service.errors import PartitionError
 from service.kafka.connecting.connection import is_unreachable, new_producer
+from service.kafka.connecting.reconnection import trouble_of
+from service.kafka.connecting.refusals import refusal, writing_words
 from service.kafka.ports import Lease, OutRecord, RecordPosition
 from service.kafka.writing.futures import consume
 from service.kafka.writing.raw_batch import send_record
 from service.settings import KafkaSettings
-from service.words import in_words
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ def failure_of(operation: str, error: BaseException) -> ProducerFailed:
     while chain is not None and not fenced:
         fenced = isinstance(chain, ProducerFenced | InvalidProducerEpoch)
         chain = chain.__cause__
-    reason = "fenced by a newer producer" if fenced else (in_words(error))
+    reason = "fenced by a newer producer" if fenced else writing_words(error)
     return ProducerFailed(operation, reason, fenced=fenced, unreachable=is_unreachable(error))
 
 
@@ -91,6 +92,7 @@ class BoundedProducer:
 
     def __init__(self, settings: KafkaSettings, options: Mapping[str, Any]) -> None:
         """`options` are all of aiokafka's; of `settings` the limit of a call counts."""
+        self._settings = settings
         self._limit = settings.call_timeout_seconds
         self._producer = new_producer(settings, options)
 
@@ -269,9 +271,15 @@ class BoundedProducer:
             async with asyncio.timeout(seconds):
                 return await call
         except TimeoutError:
-            raise ProducerFailed(operation, f"no answer within {seconds:g} s", unreachable=True) from None
+            reason = self._why_refused() or f"no answer within {seconds:g} s"
+            raise ProducerFailed(operation, reason, unreachable=True) from None
         except Exception as error:
             raise self._failure(operation, error) from error
+
+    def _why_refused(self) -> str | None:
+        """Why brokers refuse our connections, if that is why nobody answers."""
+        trouble = trouble_of(self._producer.client)
+        return None if trouble is None else refusal(self._settings, trouble)
 
     def _failure(self, operation: str, error: BaseException) -> ProducerFailed:
         """What went wrong; once the producer's own task has died, calls fail with what follows from that."""
