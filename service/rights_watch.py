@@ -19,8 +19,6 @@ from service.telemetry.events import LogEvent
 
 log = structlog.get_logger()
 
-EVERY_SECONDS = 5.0
-
 
 class RightsMissing(RetryLater):
     """Our principal lacks rights that it can't work without."""
@@ -29,10 +27,10 @@ class RightsMissing(RetryLater):
 class RightsWatch:
     """One task of the process. Tells log and health; nothing else depends on it once the service has begun."""
 
-    def __init__(self, settings: Settings, health: Health, *, every_seconds: float = EVERY_SECONDS) -> None:
+    def __init__(self, settings: Settings, health: Health) -> None:
         self._look = RightsLook(settings)
         self._health = health
-        self._every_seconds = every_seconds
+        self._every_seconds = settings.kafka.rights_check_seconds
         self._missing: frozenset[Right] = frozenset()
 
     async def run(self) -> None:

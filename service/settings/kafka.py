@@ -100,6 +100,9 @@ class KafkaSettings(Section):
         30_000, ge=1_000, description="The broker aborts a transaction that is open for longer."
     )
     call_timeout_seconds: float = Field(30, gt=0, description="Limit for every call of a producer.")
+    rights_check_seconds: float = Field(
+        5, ge=0.1, description="How often it is looked whether our principal still has its rights."
+    )
     max_message_bytes: int = Field(
         8 * 1024 * 1024 - ROOM_BYTES,
         ge=1024,

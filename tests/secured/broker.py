@@ -23,15 +23,20 @@ from confluent_kafka.admin import (
 from service.kafka.rights.least import Right
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.broker.local import LocalBroker
+from tests.secured import token_server as tokens_of
 from tests.secured.certificates import Authority
 from tests.secured.token_server import TokenServer
 
 USER, PASSWORD = "reelwire", "the-secret-of-kafka"
-BRIEF_SECONDS = 3
+ROOT = "root"
+"""Who may do everything."""
+
+BRIEF_SECONDS = 2
 
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 _OAUTH = "org.apache.kafka.common.security.oauthbearer"
+_VALIDATOR = f"{_OAUTH}.OAuthBearerValidatorCallbackHandler"
 _KINDS = {
     "topic": ResourceType.TOPIC,
     "group": ResourceType.GROUP,
@@ -46,12 +51,10 @@ class SecuredBroker:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.authority = Authority(folder)
         self.keys_file = folder / "keys.json"
         self.tokens = TokenServer(self.keys_file)
-        self.passwords = {USER: PASSWORD}
-        self._keystore = folder / "server.pem"
-        self.renew()
+        self._keystore, self._truststore = folder / "server.pem", folder / "trust.pem"
+        self.renew("authority")
         names = ("TLS", "MUTUAL", "LOGIN", "BRIEF")
         self._ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.local = LocalBroker(amend=self._amended)
@@ -59,10 +62,12 @@ class SecuredBroker:
     def address(self, listener: str) -> str:
         return f"{HOST}:{self._ports[listener]}"
 
-    def renew(self, authority: Authority | None = None) -> None:
-        """Another certificate of the broker, from its next start on."""
-        cert, key = (authority or self.authority).certificate("server")
+    def renew(self, name: str) -> None:
+        """Another authority, and a certificate of the broker by it, from the next start on."""
+        self.authority = Authority(self.folder, name)
+        cert, key = self.authority.certificate("server")
         self._keystore.write_bytes(key.read_bytes() + cert.read_bytes())
+        self._truststore.write_bytes(self.authority.file.read_bytes())
 
     async def start(self) -> None:
         # The broker reads the keys of the token server only from where this allows.
@@ -97,15 +102,8 @@ class SecuredBroker:
 
     def take_away(self, right: Right, user: str = USER) -> None:
         one = _binding(right, user)
-        wanted = AclBindingFilter(
-            one.restype,
-            one.name,
-            one.resource_pattern_type,
-            one.principal,
-            one.host,
-            one.operation,
-            one.permission_type,
-        )
+        what = (one.restype, one.name, one.resource_pattern_type, one.principal)
+        wanted = AclBindingFilter(*what, one.host, one.operation, one.permission_type)
         for future in self.admin.delete_acls([wanted]).values():
             assert len(future.result()) == 1
 
@@ -120,21 +118,21 @@ class SecuredBroker:
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(self._keystore),
             "ssl.truststore.type": "PEM",
-            "ssl.truststore.location": str(self.authority.file),
+            "ssl.truststore.location": str(self._truststore),
             "listener.name.mutual.ssl.client.auth": "required",
             "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/",
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS;User:root;User:tokens",
+            "super.users": f"User:ANONYMOUS;User:{ROOT};User:{tokens_of.USER}",
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512,OAUTHBEARER",
         }
-        users = " ".join(f'user_{name}="{password}"' for name, password in self.passwords.items())
+        users = f'user_{USER}="{PASSWORD}" user_{ROOT}="{PASSWORD}"'
         for listener in ("login", "brief"):
             begin = f"listener.name.{listener}"
             amended |= {
                 f"{begin}.plain.sasl.jaas.config": f"{_PLAIN} {users};",
                 f"{begin}.scram-sha-512.sasl.jaas.config": _SCRAM,
                 f"{begin}.oauthbearer.sasl.jaas.config": f"{_OAUTH}.OAuthBearerLoginModule required;",
-                f"{begin}.oauthbearer.sasl.server.callback.handler.class": f"{_OAUTH}.OAuthBearerValidatorCallbackHandler",
+                f"{begin}.oauthbearer.sasl.server.callback.handler.class": _VALIDATOR,
                 f"{begin}.oauthbearer.sasl.oauthbearer.jwks.endpoint.url": jwks,
                 f"{begin}.oauthbearer.sasl.oauthbearer.expected.audience": "kafka",
                 f"{begin}.oauthbearer.sasl.oauthbearer.expected.issuer": "tests",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
+from service.sandbox.system import System, own_names
 from service.settings import KafkaSettings
+from tests.harness.stage import BRISK, QUICK, Stage
 from tests.secured.broker import PASSWORD, USER, SecuredBroker
 from tests.secured.token_server import CLIENT, SECRET
 
@@ -87,3 +90,24 @@ def settings_of(options: Options) -> KafkaSettings:
 
 def as_environment(options: Options) -> dict[str, str]:
     return {f"REELWIRE_KAFKA__{name.upper()}": str(value) for name, value in options.items()}
+
+
+@pytest.fixture
+def stage(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Topics and emulator; the administrator made the topics, and no service runs yet."""
+    videos = tmp_path_factory.mktemp("videos")
+    own = own_names(f"t{uuid.uuid4().hex[:12]}", partitions=2)
+    system = System(
+        secured.local.bootstrap_servers,
+        folder=tmp_path_factory.mktemp("system"),
+        environment={**QUICK, **own, "REELWIRE_KAFKA__RIGHTS_CHECK_SECONDS": "0.2"},
+        file_roots=(videos,),
+    )
+
+    async def begin() -> None:
+        await system.start()
+        await system.pace(**BRISK)
+
+    run_apart(begin())
+    yield Stage(system, videos)
+    run_apart(system.stop())

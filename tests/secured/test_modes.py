@@ -98,9 +98,7 @@ def test_an_expired_client_certificate_is_called_that(secured: SecuredBroker, op
         run(answered(settings_of(options)))
 
 
-async def test_a_client_certificate_of_a_strange_authority_is_called_that(
-    options_of: OptionsOf, tmp_path: Path
-) -> None:
+async def test_a_client_certificate_of_strangers_is_called_that(options_of: OptionsOf, tmp_path: Path) -> None:
     cert, key = Authority(tmp_path, "strange").certificate("us")
     options = options_of("MUTUAL") | {"ssl_certfile": str(cert), "ssl_keyfile": str(key)}
     with pytest.raises(AccessRefused, match=r"client certificate.*us\.crt"):

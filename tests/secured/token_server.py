@@ -49,14 +49,8 @@ class TokenServer:
         """A signed token of `USER`."""
         now = int(time.time())
         head = {"alg": "RS256", "kid": "k", "typ": "JWT"}
-        body = {
-            "iss": "tests",
-            "aud": "kafka",
-            "sub": USER,
-            "iat": now,
-            "exp": math.ceil(time.time() + seconds),
-            "scope": ["kafka"],
-        }
+        ends = math.ceil(time.time() + seconds)
+        body = {"iss": "tests", "aud": "kafka", "sub": USER, "iat": now, "exp": ends, "scope": ["kafka"]}
         signed = ".".join(_text(json.dumps(part).encode()) for part in (head, body))
         signature = self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{_text(signature[::-1] if self.forged else signature)}"

@@ -28,7 +28,7 @@ from service.kafka.connecting.tokens import TokenRefused
 from service.settings import KafkaSettings
 from service.words import in_words
 
-Operation = Literal["READ", "WRITE", "CREATE"]
+Operation = Literal["READ", "WRITE"]
 
 DENIED = (
     ClusterAuthorizationFailedError,
@@ -82,6 +82,8 @@ def missing_right(error: BaseException, operation: Operation) -> str | None:
     for cause in _chain(error):
         named = ", ".join(_names(cause.args))
         if isinstance(cause, TopicAuthorizationFailedError):
+            if operation == "WRITE" and not named:  # only the commit of an offset does not tell the topic
+                return "the right READ on the requests topic is missing, which an offset in a transaction takes"
             return f"the right {operation} on topic {named or 'in question'} is missing"
         if isinstance(cause, GroupAuthorizationFailedError):
             return f"the right READ on group {named or 'in question'} is missing"
@@ -153,8 +155,8 @@ def _unwelcome(settings: KafkaSettings, said: str) -> str:
         )
     if (ended := expired_since(settings.ssl_certfile)) is not None:
         return (
-            f"our client certificate in {settings.ssl_certfile} has expired on {ended:%Y-%m-%d}, and the broker {said}; "
-            "renew it: the files of REELWIRE_KAFKA__SSL_CERTFILE and REELWIRE_KAFKA__SSL_KEYFILE are read again"
+            f"our client certificate in {settings.ssl_certfile} has expired on {ended:%Y-%m-%d}, and the broker "
+            f"{said}; renew it: the files of REELWIRE_KAFKA__SSL_CERTFILE and its key are read again"
         )
     return f"the broker {said}: {settings.ssl_certfile}; {_OURS}"
 

@@ -36,9 +36,9 @@ class Right:
 
 
 def least_rights(settings: Settings) -> tuple[Right, ...]:
-    """Every right that the service uses with these settings, topics first.
+    """Every right that the service needs with these settings, topics first.
 
-    The ledger is required only where a quota is shared by it. DESCRIBE_CONFIGS is for the checks of the topics.
+    The ledger is required only where a quota is shared by it.
     """
     topics, kafka = settings.topics, settings.kafka
     rights: list[Right] = []
@@ -48,11 +48,20 @@ def least_rights(settings: Settings) -> tuple[Right, ...]:
             rights.append(Right("READ", "topic", name, required=needed))
         if role in WRITE_ROLES:
             rights.append(Right("WRITE", "topic", name, required=needed))
-        rights.append(Right("DESCRIBE_CONFIGS", "topic", name, required=False))
     rights.append(Right("READ", "group", kafka.group_id))
     if kafka.delivery == "exactly_once":
         rights.append(Right("WRITE", "transactional id", f"{kafka.group_id}-", prefix=True))
     return tuple(rights)
+
+
+def rights_with_checks(settings: Settings) -> tuple[Right, ...]:
+    """The least rights, and for each topic the one to look at its limits and its cleanup policy."""
+    found: list[Right] = []
+    for (kind, name), of_one in groupby(least_rights(settings), lambda right: (right.kind, right.name)):
+        found += of_one
+        if kind == "topic":
+            found.append(Right("DESCRIBE_CONFIGS", "topic", name, required=False))
+    return tuple(found)
 
 
 def default_principal(settings: Settings) -> str:

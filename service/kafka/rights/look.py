@@ -11,9 +11,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiokafka.client import CoordinationType
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TransactionalIdAuthorizationFailed, for_code
+from aiokafka.errors import (
+    CoordinatorNotAvailableError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TransactionalIdAuthorizationFailed,
+    for_code,
+)
 
-from service.kafka.connecting.connection import broker_unavailable, new_admin
+from service.kafka.connecting.connection import broker_unavailable, is_unreachable, new_admin
 from service.kafka.connecting.reconnection import trouble_of
 from service.kafka.rights.least import Right, least_rights
 from service.kafka.rights.requests import GroupRightsRequest, TopicRightsRequest
@@ -21,6 +27,7 @@ from service.settings import Settings
 
 _BITS = {"READ": 1 << 3, "WRITE": 1 << 4, "DESCRIBE_CONFIGS": 1 << 10}
 _NOT_TOLD = -(2**31)
+_AGAIN_SECONDS = 0.2
 _TOPIC_DENIED, _GROUP_DENIED = 29, 30
 
 
@@ -79,8 +86,8 @@ async def _transactional_id(client: Any, name: str) -> int:
         await client.coordinator_lookup(CoordinationType.TRANSACTION, name)
     except TransactionalIdAuthorizationFailed:
         return _NONE
-    except KafkaError:
-        return _ALL  # its coordinator is being chosen, or transactions are not possible here
+    except CoordinatorNotAvailableError:
+        return _ALL  # being chosen; or a broker without transactions
     return _ALL
 
 
@@ -105,10 +112,20 @@ class RightsLook:
                         await admin.close()
                         raise
                     self._admin = admin
-                return await missing_rights(self._admin._client, self._rights)  # noqa: SLF001
+                return await self._asked()
         except (KafkaError, TimeoutError, OSError) as error:
             trouble = trouble_of(self._admin._client) if self._admin is not None else None  # noqa: SLF001
             raise broker_unavailable(kafka, trouble or error) from None
+
+    async def _asked(self) -> list[Right]:
+        """Ask until everything is told: a new cluster has to choose its coordinators first."""
+        while True:
+            try:
+                return await missing_rights(self._admin._client, self._rights)  # noqa: SLF001
+            except KafkaError as error:
+                if is_unreachable(error) or not error.retriable:
+                    raise
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def close(self) -> None:
         """Disconnect. May be used again."""

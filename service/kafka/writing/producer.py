@@ -29,7 +29,7 @@ from aiokafka.structs import OffsetAndMetadata
 from service.errors import PartitionError
 from service.kafka.connecting.connection import is_unreachable, new_producer
 from service.kafka.connecting.reconnection import trouble_of
-from service.kafka.connecting.refusals import refusal, writing_words
+from service.kafka.connecting.refusals import missing_right, refusal, writing_words
 from service.kafka.ports import Lease, OutRecord, RecordPosition
 from service.kafka.writing.futures import consume
 from service.kafka.writing.raw_batch import send_record
@@ -156,6 +156,8 @@ class BoundedProducer:
 
     async def begin(self) -> None:
         await self._limited("begin", self._producer.begin_transaction())
+        # An error of the transaction is set here too, and another waiter takes its place without a look at it.
+        consume(self._producer._txn_manager._transaction_waiter)  # noqa: SLF001
 
     async def send(self, records: Iterable[OutRecord]) -> list[Sent]:
         """Hand over `records` in order. What is returned must be awaited with `delivered`.
@@ -184,7 +186,7 @@ class BoundedProducer:
         consume(*futures)
         errors = {at: error for at, f in enumerate(futures) if f.done() and (error := f.exception()) is not None}
         if errors:
-            first = next(iter(errors.values()))
+            first = self._cause_of(errors.values())
             failure = self._failure("delivery", first)
             failure.too_large = tuple(sent[at].record for at, error in errors.items() if isinstance(error, TOO_LARGE))
             raise failure from first
@@ -280,6 +282,15 @@ class BoundedProducer:
         """Why brokers refuse our connections, if that is why nobody answers."""
         trouble = trouble_of(self._producer.client)
         return None if trouble is None else refusal(self._settings, trouble)
+
+    def _cause_of(self, errors: Iterable[BaseException]) -> BaseException:
+        """Of the errors of one transaction the one that tells why: a right that is missing fails all of its records."""
+        found = list(errors)
+        manager = self._producer._txn_manager  # noqa: SLF001
+        waiter = None if manager is None else manager._transaction_waiter  # noqa: SLF001
+        if waiter is not None and waiter.done() and not waiter.cancelled() and waiter.exception() is not None:
+            found.append(waiter.exception())
+        return next((error for error in found if missing_right(error, "WRITE")), found[0])
 
     def _failure(self, operation: str, error: BaseException) -> ProducerFailed:
         """What went wrong; once the producer's own task has died, calls fail with what follows from that."""
