@@ -88,7 +88,7 @@ class SecuredBroker:
     @cached_property
     def admin(self) -> AdminClient:
         """Kept: one that is collected takes its answers with it."""
-        return AdminClient({"bootstrap.servers": self.local.bootstrap_servers})
+        return AdminClient({"bootstrap.servers": self.local.bootstrap_servers, "log_level": 0})
 
     def add_scram_user(self, password: str = PASSWORD) -> None:
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)

@@ -15,8 +15,6 @@ from service.kafka.connecting.connection import (
     AccessRefused,
     broker_unavailable,
     new_admin,
-    new_consumer,
-    stop_consumer,
 )
 from service.kafka.connecting.reconnection import trouble_of
 from service.settings import KafkaSettings
@@ -48,24 +46,6 @@ async def answered(settings: KafkaSettings) -> bool:
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_client_logs_in_and_is_answered(options_of: OptionsOf, mode: str) -> None:
     assert await answered(settings_of(options_of(mode)))
-
-
-def test_connections_over_tls_are_closed_at_once(secured: SecuredBroker, options_of: OptionsOf) -> None:
-    """The other side's goodbye is not waited for: uvloop, which the service runs on, would wait 30 s for it."""
-    settings = settings_of(options_of("PLAIN"))
-
-    async def open_and_close() -> float:
-        slowest = 0.0
-        for _ in range(10):
-            consumer = new_consumer(settings, enable_auto_commit=False)
-            await consumer.start()
-            await consumer._client.force_metadata_update()
-            begun = time.monotonic()
-            await stop_consumer(consumer)
-            slowest = max(slowest, time.monotonic() - begun)
-        return slowest
-
-    assert uvloop.run(open_and_close()) < 2
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])

@@ -145,12 +145,12 @@ class MskTokens(TokenProvider):
     def __init__(self, region: str) -> None:
         super().__init__()
         try:
-            import aws_msk_iam_sasl_signer
+            from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
         except ImportError:
             raise SettingsError(
                 "REELWIRE_KAFKA__SASL_MECHANISM: AWS_MSK_IAM needs the msk extra: pip install 'reelwire[msk]'"
             ) from None
-        self._signer: Any = aws_msk_iam_sasl_signer.MSKAuthTokenProvider
+        self._signer: Any = MSKAuthTokenProvider
         self._region = region
 
     async def fetch(self) -> tuple[str, float]:
