@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
-import psutil
 import pytest
 
 from service.kafka.rights.least import least_rights
@@ -87,7 +85,7 @@ async def test_a_command_without_a_right_names_it(secured: SecuredBroker, stage:
     assert f"the right READ on topic {requests} is missing" in examined.out
 
 
-async def test_certificates_that_all_change_are_taken_up_and_a_strange_one_costs_no_time(
+async def test_certificates_that_all_change_are_named_and_taken_up_without_a_restart(
     secured: SecuredBroker, stage: Stage, options_of: OptionsOf, tmp_path: Path
 ) -> None:
     trust = tmp_path / "trust.pem"
@@ -106,10 +104,6 @@ async def test_certificates_that_all_change_are_taken_up_and_a_strange_one_costs
         "health/ready", lambda page: "is not signed by an authority in" in page[1], seconds=NAMED_WITHIN_SECONDS
     )
     assert str(trust) in page
-    process = psutil.Process(program.pid)
-    before = sum(process.cpu_times()[:2])
-    await asyncio.sleep(2)
-    assert sum(process.cpu_times()[:2]) - before < 1.0, "it tries again with pauses"
 
     trust.write_bytes(secured.authority.file.read_bytes())
     secured.authority.certificate("reelwire", password="key-pw")
