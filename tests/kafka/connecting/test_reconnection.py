@@ -181,10 +181,11 @@ async def test_what_fails_at_once_is_not_tried_again_at_once(monkeypatch: pytest
     monkeypatch.setattr(Reconnection, "_connect", refuse)
     client: Any = AIOKafkaClient(**client_options(KafkaSettings()))
     keep_connected(client, KafkaSettings(), ())
-    metadata: Any = MetadataResponse_v0
-    client.cluster.update_metadata(metadata([(0, "a", 1)], []))
+
+    client.cluster.update_metadata(MetadataResponse_v0([(0, "a", 1)], []))
     asked = 0
-    for ask in (lambda: client._get_conn(0), lambda: client._metadata_update(client.cluster, ())):
+    asks: list[Callable[[], Any]] = [lambda: client._get_conn(0), lambda: client._metadata_update(client.cluster, ())]
+    for ask in asks:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 while True:
