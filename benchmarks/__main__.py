@@ -29,6 +29,7 @@ from benchmarks.results import Results, Row
 from benchmarks.screen import show
 from benchmarks.stage import Stage
 from benchmarks.summary import THROUGHPUT
+from benchmarks.turns import measure_turns
 from benchmarks.workload import Workload
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -75,6 +76,8 @@ class Run:
             case "noticing":
                 noticed, begun = await measure_noticing(stage, *plan.noticing)
                 return [*map(asdict, noticed), {"kind": "assets", **asdict(begun)}], {}
+            case "turns":
+                return [asdict(waited) for waited in await measure_turns(stage, *plan.turns)], {}
             case "moves":
                 return [await rolling.measure(plan.moves, stage.servers)], asdict(plan.moves)
             case "dedup":

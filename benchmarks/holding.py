@@ -1,4 +1,8 @@
-"""What held tasks cost, and how long the next owner needs to take them over after a SIGKILL."""
+"""What held tasks cost, and how long the next owner needs to take them over after a SIGKILL.
+
+The younger a task, the more often it is looked at, so the cost is measured twice: of tasks of some seconds, and of
+tasks that are older than a minute.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +27,17 @@ _LIMIT_SECONDS = 420.0
 _LOOK_SECONDS = 0.2
 _PROBES = 200
 _PROBE_PAUSE_SECONDS = 0.1
+_SETTLED_SECONDS = 60.0
+_MEASURED_SECONDS = 20.0
 _LIVE = ("reelwire_jobs", "watching")
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A process with `tasks` running. Memory in bytes, health answers in milliseconds."""
+    """A process with `tasks` running. Memory in bytes, health answers in milliseconds.
+
+    `cpu_share` with tasks older than a minute, `young_cpu_share` with tasks that were just begun.
+    """
 
     tasks: int
     finished: int
@@ -38,6 +47,7 @@ class Held:
     health_ms_p50: float
     health_ms_p99: float
     health_ms_max: float
+    young_cpu_share: float
     cpu_share: float
 
     @property
@@ -93,7 +103,11 @@ class Holder:
             accepted = time.monotonic() - began
             cpu, since = cpu_seconds(program.pid), time.monotonic()
             late = await self._probe(session, url)
-            share = (cpu_seconds(program.pid) - cpu) / (time.monotonic() - since)
+            young = (cpu_seconds(program.pid) - cpu) / (time.monotonic() - since)
+        await asyncio.sleep(_SETTLED_SECONDS if self._tasks else 0)
+        cpu, since = cpu_seconds(program.pid), time.monotonic()
+        await asyncio.sleep(_MEASURED_SECONDS)
+        share = (cpu_seconds(program.pid) - cpu) / (time.monotonic() - since)
         return Held(
             tasks=self._tasks,
             finished=self._finished,
@@ -103,6 +117,7 @@ class Holder:
             health_ms_p50=round(late[len(late) // 2], 2),
             health_ms_p99=round(late[len(late) * 99 // 100], 2),
             health_ms_max=round(late[-1], 2),
+            young_cpu_share=round(young, 3),
             cpu_share=round(share, 3),
         )
 

@@ -9,6 +9,7 @@ from benchmarks.latency import ISOLATION_LEVELS
 from benchmarks.noticing import KINDS
 from benchmarks.results import Results
 from benchmarks.summary import CONTESTANTS, THROUGHPUT, late, targets, throughput, title
+from benchmarks.turns import KINDS as BEHIND
 
 _HEAD = """# Benchmarks
 
@@ -40,6 +41,7 @@ def write_page(results: Results, plots: list[Path], page: Path) -> None:
         _latency(results),
         _holding(results),
         _noticing(results),
+        _turns(results),
         _moves(results),
         _profile(results),
     ]
@@ -117,7 +119,7 @@ def _holding(results: Results) -> str:
                 f"{held['finished']:,}",
                 f"{held['rss'] / 2**20:.0f}",
                 f"{per_task:.1f}" if held["tasks"] else "",
-                f"{held['cpu_share']:.0%}",
+                f"{held['young_cpu_share']:.0%}, {held['cpu_share']:.0%}",
                 f"{held['health_ms_p50']:.1f} / {held['health_ms_max']:.1f}",
                 f"{restored['noticed']:.1f}",
                 f"{restored['jobs_live']:.1f}",
@@ -127,7 +129,7 @@ def _holding(results: Results) -> str:
     if not rows:
         return ""
     names = (
-        "tasks", "finished", "memory MiB", "KiB per task", "of a core",
+        "tasks", "finished", "memory MiB", "KiB per task", "of a core: young, settled",
         "/health/live p50 / worst ms", "kill noticed after s", "all jobs live s", "intake open s",
     )  # fmt: skip
     words = (
@@ -167,6 +169,26 @@ def _noticing(results: Results) -> str:
             f" p50, {row['ms_p99']:.0f} ms at p99 ({row['assets']} videos).\n"
         )
     return found
+
+
+def _turns(results: Results) -> str:
+    rows = [
+        (
+            BEHIND[row["kind"]].format(others=row["others"]),
+            f"{row['ms_p50'] / 1000:.2f}",
+            f"{row['ms_max'] / 1000:.2f}",
+            str(row["count"]),
+        )
+        for row in results.rows("turns")
+    ]
+    if not rows:
+        return ""
+    words = (
+        "From the request in its topic to `stream_started` in a reader's hands: one process, 200 streams of 1 to 3"
+        " s at once, one request after the other.\n"
+    )
+    names = ("who, behind whom", "p50 s", "worst s", "requests")
+    return "## Turns: how long a request waits behind those of others\n\n" + words + "\n" + _table(names, rows)
 
 
 def _moves(results: Results) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks.rolling import Plan as Moves
 from benchmarks.workload import Workload
 
-PARTS = ("paced", "fast", "jobs", "latency", "holding", "noticing", "moves", "dedup", "profile")
+PARTS = ("paced", "fast", "jobs", "latency", "holding", "noticing", "turns", "moves", "dedup", "profile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Plan:
     """`rounds` of throughput and of latency; `held`: tasks and finished requests of each restore.
 
     `noticing`: tasks of each kind, those that run before them, and how much of 60 to 120 s each takes.
+    `turns`: requests of a backfill, of a flood, and of those that are looked at behind them.
     """
 
     rounds: int
@@ -26,6 +27,7 @@ class Plan:
     held: tuple[tuple[int, int], ...]
     dedup_entries: int
     noticing: tuple[int, int, float]
+    turns: tuple[int, int, int]
     moves: Moves
 
 
@@ -39,6 +41,7 @@ FULL = Plan(
     held=((0, 0), (1_000, 0), (10_000, 0), (10_000, 1_000_000)),
     dedup_entries=1_000_000,
     noticing=(100, 20, 1.0),
+    turns=(5_000, 1_000, 20),
     moves=Moves(),
 )
 
@@ -52,5 +55,6 @@ QUICK = Plan(
     held=((0, 0), (100, 1_000)),
     dedup_entries=50_000,
     noticing=(6, 6, 0.1),
+    turns=(300, 300, 2),
     moves=Moves(requests=10, seconds=3, processes=2, restarts=1, every=5, drain=20),
 )

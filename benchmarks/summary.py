@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.results import Results, median
+from benchmarks.turns import KINDS
 from benchmarks.workload import Workload
 
 THROUGHPUT = ("paced", "fast", "jobs")
@@ -79,6 +80,7 @@ def targets(results: Results) -> list[Target]:
         *_latency_targets(results),
         *_holding_targets(results),
         *_noticing_targets(results),
+        *_turns_targets(results),
         *_moves_targets(results),
     ]
     for row in results.rows("dedup"):
@@ -127,7 +129,7 @@ def _holding_targets(results: Results) -> list[Target]:
         if held["tasks"] < 10_000:
             continue
         what = f"with {held['tasks']:,} tasks and {held['finished']:,} finished requests: "
-        found.append(_at_most(what + "CPU", 100 * held["cpu_share"], 10, "% of a core"))
+        found.append(_at_most(what + "CPU, a minute later", 100 * held["cpu_share"], 10, "% of a core"))
         found.append(_at_most(what + "memory", held["rss"] / _MIB, 300, "MiB"))
         found.append(_at_most(what + "/health/live, worst", held["health_ms_max"], 100, "ms"))
         found.append(_at_most(what + "all taken over after the kill was noticed", restored["intake_open"], 10, "s"))
@@ -148,6 +150,14 @@ def _noticing_targets(results: Results) -> list[Target]:
             case "assets":
                 found.append(_at_most("new video ready to analysis begun, p50", row["ms_p50"], 300, "ms"))
     return found
+
+
+def _turns_targets(results: Results) -> list[Target]:
+    return [
+        _at_most(f"begun, {KINDS[row['kind']].format(others=row['others'])}: worst", row["ms_max"] / 1000, 2, "s")
+        for row in results.rows("turns")
+        if row["others"]
+    ]
 
 
 def _moves_targets(results: Results) -> list[Target]:

@@ -20,6 +20,7 @@ from service.engine.housekeeping.sweep import AssetSweep
 from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
 from service.health_watch import HealthWatch
 from service.kafka.connecting.connection import AccessRefused
+from service.kafka.control.pause_log import PauseLog
 from service.kafka.handover.log import HandoverLog
 from service.kafka.ledger.log import LedgerLog
 from service.kafka.logs.asset_log import AssetLog
@@ -45,6 +46,7 @@ from service.platform.client import PlatformClient
 from service.rights_watch import RightsMissing, RightsWatch
 from service.settings import Settings
 from service.supervision import Supervisor, end_all
+from service.telemetry.beginnings import begin_at_zero
 from service.telemetry.events import LogEvent
 from service.telemetry.log import configure_logging
 from service.telemetry.metrics import Metrics
@@ -70,6 +72,7 @@ class Service:
         self._settings = settings
         self._clock = SystemClock()
         self._metrics = Metrics()
+        begin_at_zero(self._metrics)
         self._health = Health(self._clock)
         self._webhooks = WebhookReceiver(WebhookSecrets(settings), self._metrics, self._clock)
         self._pace = TransactionPace(self._clock)
@@ -150,7 +153,7 @@ class Service:
             if not await self._until_stopped(self._patiently(producer.start)):
                 return
         await assets.start()
-        ledger = LedgerLog(**common) if settings.quota.limited else None
+        ledger = LedgerLog(**common) if settings.quota.limited or settings.cost.limited else None
         if ledger is not None:
             closing.push_async_callback(ledger.close)
             if not await self._until_stopped(self._patiently(ledger.start)):
@@ -167,6 +170,12 @@ class Service:
             handovers=handovers,
             ledger=ledger,
         )
+        pauses = PauseLog(settings, clock, supervisor, context.pauses.set)
+        pauses.start()
+        self._health.set("pauses", ok=False, detail=f"{settings.topics.ledger} is being read for pauses")
+        closing.push_async_callback(pauses.close)
+        if not await self._until_stopped(pauses.ready.wait()):
+            return
         engine = Engine(context)
         self._right.carrier = engine.carrier
         engine.start(supervisor)
@@ -190,7 +199,17 @@ class Service:
         self._ownership = ownership
         closing.push_async_callback(ownership.stop)
         supervisor.keep(
-            "health", HealthWatch(self._health, ownership, lease, platform, engine.carrier, context.quotas).run
+            "health",
+            HealthWatch(
+                self._health,
+                ownership,
+                lease,
+                platform,
+                engine.carrier,
+                context.quotas,
+                context.spending,
+                context.pauses,
+            ).run,
         )
         supervisor.keep("key", KeyWatch(settings, platform, self._key).run)
         if settings.assets.delete_after_hours is not None:

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 import structlog
 
 from service.engine.handover.carrier import Carrier
+from service.engine.turns.pauses import PauseGate
 from service.engine.turns.quota import Quotas
+from service.engine.turns.spending import Spending
 from service.kafka.membership.lease import GroupLease
 from service.kafka.membership.ownership import Ownership
 from service.kafka.partition.runtime import State
@@ -34,6 +36,8 @@ class HealthWatch:
         platform: PlatformClient,
         carrier: Carrier,
         quotas: Quotas | None = None,
+        spending: Spending | None = None,
+        pauses: PauseGate | None = None,
     ) -> None:
         self._health = health
         self._ownership = ownership
@@ -41,6 +45,8 @@ class HealthWatch:
         self._platform = platform
         self._carrier = carrier
         self._quotas = quotas
+        self._pauses = pauses
+        self._spending = spending
         self._ready = False
 
     async def run(self) -> None:
@@ -60,6 +66,8 @@ class HealthWatch:
         self._input()
         self._carried()
         self._quota()
+        self._paused()
+        self._money()
         states = set(self._ownership.partitions().values())
         if joined and states <= {State.SERVING, State.HELD}:
             self._health.started()  # a held partition waits for an operator: a restart would not help it
@@ -103,6 +111,17 @@ class HealthWatch:
             if left > _QUOTA_TOLD_SECONDS
         ]
         self._health.set("quota", not told, "; ".join(told), blocking=False)
+
+    def _paused(self) -> None:
+        """What the operator has paused."""
+        told = [] if self._pauses is None else self._pauses.told()
+        self._health.set("pauses", not told, "; ".join(told) or "nothing is paused", blocking=False)
+
+    def _money(self) -> None:
+        """What is spent today, where there is a limit."""
+        told = None if self._spending is None else self._spending.words()
+        if told is not None:
+            self._health.set("spending", ok=True, detail=told, blocking=False)
 
     def _input(self) -> None:
         """What does not make us unready, but what an operator should know."""

@@ -89,6 +89,13 @@ class SlotGranted:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetExceeded:
+    """What the next attempt may cost is beyond a limit of spending. `message` says which."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallDelayed:
     """A call failed and will be repeated within the same attempt, by the work that reports this."""
 
@@ -231,7 +238,8 @@ class RetryDue:
 
 
 Fact = (
-    Begin | VideoReady | VideoFailed | SlotGranted | CallDelayed | BeginsToWait | StreamOpened | AnalysisEnded
+    Begin | VideoReady | VideoFailed | SlotGranted | BudgetExceeded | CallDelayed | BeginsToWait | StreamOpened
+    | AnalysisEnded
     | AnalysisFailed | ResultTooLarge | AttemptCut | AttemptUnused | HandedOver | TaskMade | TaskNotMade | TaskSeen
     | TaskLost | TaskGivenUp
     | WorkFailed | WriteRefused | CancelAsked | DeadlinePassed | TaskCanceled | RetryDue

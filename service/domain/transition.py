@@ -28,6 +28,7 @@ from service.domain.facts import (
     AttemptUnused,
     Begin,
     BeginsToWait,
+    BudgetExceeded,
     CallDelayed,
     CancelAsked,
     DeadlinePassed,
@@ -90,6 +91,8 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
             return _retry(job, request, policy, now_ms)
         case SlotGranted() if job.phase is Phase.READY:
             return attempts.claim(job, now_ms)
+        case BudgetExceeded(message=message) if job.phase is Phase.READY:
+            return endings.failed(job, "budget_exceeded", message, "request", retryable=True)
         case SlotGranted() if job.phase is Phase.CREATING:
             return Change(job, actions=(MakeTask(find_first=True),))
         case StreamOpened() if job.phase is Phase.STREAMING:

@@ -11,7 +11,10 @@ from service.domain.result.cost import Prices
 from service.engine.batches.gatherer import Gatherer
 from service.engine.records import RecordBuilder
 from service.engine.turns.gate import TurnGate
+from service.engine.turns.pauses import PauseGate
 from service.engine.turns.quota import Quotas
+from service.engine.turns.spending import Spending
+from service.engine.turns.waits import WaitWatch
 from service.kafka.asset_port import AssetNotes
 from service.kafka.handover_port import Handovers
 from service.kafka.ledger_port import Ledger
@@ -39,6 +42,9 @@ class Context:
     uploads: TurnGate
     quotas: Quotas
     batches: Gatherer
+    pauses: PauseGate
+    waits: WaitWatch
+    spending: Spending
 
     @classmethod
     def of(
@@ -57,7 +63,7 @@ class Context:
     ) -> Self:
         """The context of these settings and clients; what follows from the settings is made here.
 
-        `ledger` is needed where a quota is set.
+        `ledger` is needed where a quota or a limit of spending is set.
         """
         return cls(
             settings=settings,
@@ -75,6 +81,9 @@ class Context:
             uploads=TurnGate(2 * settings.platform.max_uploads),
             quotas=Quotas(settings.quota, ledger, clock, metrics),
             batches=Gatherer(settings.batch, platform, metrics, clock),
+            pauses=PauseGate(clock, metrics),
+            waits=WaitWatch(),
+            spending=Spending(settings.cost, ledger, clock, metrics),
         )
 
     def now_ms(self) -> int:

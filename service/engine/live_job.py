@@ -90,6 +90,7 @@ class LiveJob:
         "loop",
         "missing",
         "polls",
+        "reserved",
         "restored",
         "retry_timer",
         "slot",
@@ -110,6 +111,7 @@ class LiveJob:
         self.work: asyncio.Task[None] | None = None  # what is under way for it
         self.slot: Slot | None = None  # the slot it holds
         self.good_until = 0.0  # until when (monotonic) its call may be begun by the quota that came with its slot
+        self.reserved: str | None = None  # the attempt that money was reserved for here last
         self.waits_for: Slot | None = None  # the slot it waits for
         self.deadline_timer: asyncio.TimerHandle | None = None
         self.retry_timer: asyncio.TimerHandle | None = None

@@ -1,9 +1,11 @@
-"""The ledger topic as the engine sees it: ask for calls, and learn from when on they may be made."""
+"""The ledger topic as the engine sees it: ask for calls and reserve money, and learn what the order of the log says."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Literal, NamedTuple, Protocol
+
+from service.domain.shares.spending import Refused, Reservation
 
 QuotaCategory = Literal["analyze", "upload"]
 """What the platform counts apart. Polls and other reading are not counted."""
@@ -25,4 +27,19 @@ class Ledger(Protocol):
         That is known once the ask has been read back, some milliseconds later; while no broker answers, it is not.
         Fails with `DeliveryFailed` when the ask was not delivered: ask again.
         """
+        ...
+
+    def reserve(self, wanted: Reservation) -> asyncio.Future[Refused | None]:
+        """Reserve money. Resolves with None when it is reserved, else with the limit that is reached.
+
+        Fails with `DeliveryFailed` when the record was not delivered, or may not have been: reserve again.
+        """
+        ...
+
+    def settle(self, reservation_id: str, amount: int) -> None:
+        """Replace a reservation by what was spent. Returns at once; a record that is lost leaves the reservation."""
+        ...
+
+    def spent_today(self) -> int:
+        """What is spent or reserved today (UTC), by this process's clock, as far as the log was read."""
         ...

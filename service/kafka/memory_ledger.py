@@ -6,6 +6,7 @@ import asyncio
 
 from service.clock import Clock
 from service.domain.shares.quota import Account, Ask
+from service.domain.shares.spending import Refused, Reservation, Spending
 from service.kafka.ledger_port import Grant, QuotaCategory
 
 _GOOD_SECONDS = 0.5
@@ -19,6 +20,8 @@ class MemoryLedger:
         self._limits = (per_minute, per_day)
         self._account = Account()
         self.asks: list[tuple[QuotaCategory, int]] = []
+        self.spending = Spending()
+        self.reserved: list[Reservation] = []
 
     def ask(self, category: QuotaCategory, count: int) -> asyncio.Future[Grant]:
         """Decided in the next round of the event loop."""
@@ -31,3 +34,23 @@ class MemoryLedger:
         future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(future.set_result, Grant(opens_at, opens_at + _GOOD_SECONDS))
         return future
+
+    def reserve(self, wanted: Reservation) -> asyncio.Future[Refused | None]:
+        """Decided in the next round of the event loop."""
+        self.reserved.append(wanted)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Refused | None] = loop.create_future()
+        refused = self.spending.reserve(wanted, self._now_ms())
+        loop.call_soon(lambda: None if future.done() else future.set_result(refused))
+        return future
+
+    def settle(self, reservation_id: str, amount: int) -> None:
+        """Settled at once."""
+        self.spending.settle(reservation_id, amount, self._now_ms())
+
+    def spent_today(self) -> int:
+        """As the ledger says."""
+        return self.spending.spent(self._now_ms())
+
+    def _now_ms(self) -> int:
+        return int(self._clock.time() * 1000)

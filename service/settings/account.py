@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from contracts.platform_limits import BATCH_ITEMS
 from service.settings.section import Section
@@ -42,10 +44,34 @@ class BatchSettings(Section):
 
 
 class CostSettings(Section):
-    """What the platform charges, for `usage.estimated_cost` of completions. Without prices nothing is estimated."""
+    """What the platform charges, for `usage.estimated_cost` of completions, and how much of it may be spent.
+
+    Without prices nothing is estimated.
+    """
 
     per_minute: float | None = Field(None, ge=0, description="Price of a minute of analysed video.")
     per_1000_output_tokens: float | None = Field(None, ge=0, description="Price of 1,000 tokens of generated text.")
     currency: str | None = Field(
         None, min_length=1, max_length=16, description="Currency of the prices, such as USD; told beside each cost."
     )
+    daily_limit: float | None = Field(
+        None, gt=0, description="Most that all requests together may cost in a UTC day. Unset: any amount."
+    )
+    daily_limit_per_tenant: float | None = Field(
+        None, gt=0, description="Most that the requests of one tenant may cost in a UTC day. Unset: any amount."
+    )
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit of spending."""
+        return self.daily_limit is not None or self.daily_limit_per_tenant is not None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.limited and self.per_minute is None and self.per_1000_output_tokens is None:
+            name = "DAILY_LIMIT" if self.daily_limit is not None else "DAILY_LIMIT_PER_TENANT"
+            raise ValueError(
+                f"REELWIRE_COST__{name}: needs a price, REELWIRE_COST__PER_MINUTE or "
+                "REELWIRE_COST__PER_1000_OUTPUT_TOKENS, to know what a request costs"
+            )
+        return self

@@ -126,6 +126,11 @@ class LogEvent(StrEnum):
     # Ledger
     LEDGER_RECORD_UNREADABLE = "ledger_record_unreadable"  # a record of the ledger can't be read, it counts for nothing
 
+    # Pauses
+    PAUSED = "paused"  # the operator has paused `what`, perhaps with an end: nothing of it is begun or paid for
+    RESUMED = "resumed"  # a pause is over, by the operator or by its end
+    PAUSES_UNKNOWN = "pauses_unknown"  # pauses can't be read at the moment; those known stay in force, see reason
+
     # Watchdog
     LOOP_BLOCKED = "loop_blocked"  # the event loop does not run; the process ends
 

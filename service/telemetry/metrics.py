@@ -19,6 +19,12 @@ class Metrics:
             ["outcome"],
             registry=r,
         )
+        self.accept_seconds = Histogram(
+            "reelwire_accept_seconds",
+            "Seconds from the timestamp of a request to its acceptance",
+            buckets=_SECONDS,
+            registry=r,
+        )
         self.dead_letters = Counter(
             "reelwire_dead_letters_total", "Records written to the dead-letter topic, by code", ["code"], registry=r
         )
@@ -50,11 +56,32 @@ class Metrics:
             buckets=_SECONDS,
             registry=r,
         )
+        self.first_fragment_seconds = Histogram(
+            "reelwire_first_fragment_seconds",
+            "Seconds from the timestamp of a request to its first fragment, of streams that completed",
+            buckets=_SECONDS,
+            registry=r,
+        )
         self.billed_minutes = Counter(
             "reelwire_billed_minutes_total", "Minutes of video that the platform bills, by mode", ["mode"], registry=r
         )
         self.output_tokens = Counter(
             "reelwire_output_tokens_total", "Tokens that the platform generated, by mode", ["mode"], registry=r
+        )
+        self.tenant_minutes = Counter(
+            "reelwire_tenant_billed_minutes_total",
+            "Minutes of video that the platform bills, by tenant (the first 50, then `other`)",
+            ["tenant"],
+            registry=r,
+        )
+        self.estimated_cost = Counter(
+            "reelwire_estimated_cost_total",
+            "Cost of completed requests by the prices of the settings, by mode and tenant (the first 50, then `other`)",
+            ["mode", "tenant"],
+            registry=r,
+        )
+        self.spent_today = Gauge(
+            "reelwire_spent_today", "Spent or reserved today (UTC) by all processes, while there is a limit", registry=r
         )
         # Fragments
         self.fragments = Counter("reelwire_fragments_total", "Fragments that Kafka has confirmed", registry=r)
@@ -124,9 +151,18 @@ class Metrics:
         self.transaction_records = Counter(
             "reelwire_transaction_records_total", "Records written in transactions", registry=r
         )
+        self.work = Gauge(
+            "reelwire_work",
+            "Live jobs and unaccepted requests of a partition of this process; the sum over all is what to scale by",
+            ["partition"],
+            registry=r,
+        )
+        self.input_partitions = Gauge(
+            "reelwire_input_partitions", "Partitions that the requests topic has, whoever owns them", registry=r
+        )
         self.input_lag = Gauge(
             "reelwire_input_lag",
-            "Records of the requests topic that are not accepted yet, hidden ones included",
+            "Records of the requests topic that are not accepted yet, hidden ones included, without Kafka's markers",
             ["partition"],
             registry=r,
         )
@@ -221,6 +257,12 @@ class Metrics:
             registry=r,
         )
         # Quota
+        self.paused = Gauge(
+            "reelwire_paused",
+            "Pauses in force that the operator has asked for: of work, all or a part of it, and of the intake",
+            ["what"],
+            registry=r,
+        )
         self.quota_granted = Counter(
             "reelwire_quota_granted_total",
             "Calls that the account's quota let this process make, by category",

@@ -75,8 +75,9 @@ def unauthorized() -> NotAuthorized:
 
 @dataclass
 class Held:
-    """A call that is taken and then waits for `go`."""
+    """A call that is taken and then waits for `go`; then it fails with `error`, or its work is done."""
 
+    error: Exception | None = None
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
     left: bool = False
@@ -89,6 +90,8 @@ class Held:
         except asyncio.CancelledError:
             self.left = True
             raise
+        if self.error is not None:
+            raise self.error
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from tests.engine.fake_platform import (
     After,
     Held,
     not_found,
+    not_sent,
     platform_answer,
     rate_limited,
     rejected,
@@ -143,6 +144,41 @@ async def test_a_request_that_is_canceled_while_its_batch_is_created_is_not_forg
     await until(lambda: bool(bench.completions("r-1")), seconds=60)
     assert bench.completions("r-1")[0]["type"] == "canceled"
     await watched(bench, 2)
+
+
+@pytest.mark.parametrize("nothing_made", [rate_limited, rejected, not_sent])
+async def test_a_request_that_is_canceled_during_a_call_that_creates_nothing_is_in_no_later_one(
+    bench: Bench, nothing_made: Any
+) -> None:
+    creation = Held(nothing_made())
+    bench.platform.script("create_batch", creation)
+    await bench.take(*(analyze(f"r-{number}", **BATCH) for number in range(5)))
+    await creation.reached.wait()
+    await bench.take(cancel("r-1"))
+    await passed(1)
+    creation.go.set()
+    await until(lambda: bool(bench.completions("r-1")), seconds=2)
+    assert bench.completions("r-1")[0]["type"] == "canceled"
+    await watched(bench, 4)
+    (refused, *created) = ids(bench)
+    assert len(refused) == 5
+    assert sum(len(names) for names in created) == 4
+    assert bench.platform.count("create_task") == 0
+
+
+async def test_a_batch_waits_for_a_platform_that_can_not_be_reached(bench: Bench) -> None:
+    bench.platform.script("create_batch", *(not_sent() for _ in range(6)))
+    await bench.take(*(analyze(f"r-{number}", **BATCH) for number in range(3)))
+    await watched(bench, 3)
+    assert [len(names) for names in ids(bench)] == [3] * 7
+    assert "retrying" not in bench.told("r-0")
+
+
+async def test_the_jobs_are_told_of_a_platform_that_is_away_for_too_long(bench: Bench) -> None:
+    bench.platform.script("create_batch", *(not_sent() for _ in range(19)))
+    await bench.take(*(analyze(f"r-{number}", **BATCH) for number in range(3)))
+    await until(lambda: "retrying" in bench.told("r-0"), seconds=1200)
+    await watched(bench, 3)
 
 
 async def test_a_batch_that_expires_fails_its_requests_retryably(bench: Bench) -> None:

@@ -116,7 +116,11 @@ async def test_health_answers_while_a_thousand_connections_are_half_open(sent: b
 
         assert [await ask(server) for _ in range(20)] == [200] * 20
 
-        await until(lambda: ended(metrics, "crowded") >= HALF_OPEN - 64)
+        # Where an answer is due, the server may have closed some after it, before they were too many.
+        async with asyncio.timeout(30):
+            while await those.ended() < HALF_OPEN - 64:
+                await asyncio.sleep(0.01)
+        assert ended(metrics, "crowded") > 0
         assert connections(metrics) <= 64
     await until(lambda: descriptors() <= before + 5)
 

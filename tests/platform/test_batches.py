@@ -15,8 +15,10 @@ from tests.platform.scripted import Scripted, answer
 
 ASSET = {"type": "asset_id", "asset_id": "66f0"}
 ITEMS = [
-    BatchItem("a-1", replace(CALL, video=ASSET, analysis_mode="general", temperature=0.5)),
-    BatchItem("a-2", replace(CALL, video=ASSET, prompt=None, prompt_v2={"input_text": "<@x>?", "media_sources": []})),
+    BatchItem.of("a-1", replace(CALL, video=ASSET, analysis_mode="general", temperature=0.5)),
+    BatchItem.of(
+        "a-2", replace(CALL, video=ASSET, prompt=None, prompt_v2={"input_text": "<@x>?", "media_sources": []})
+    ),
 ]
 
 

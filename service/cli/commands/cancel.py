@@ -11,7 +11,7 @@ from service.cli.manual import epilog
 from service.cli.reading.cluster import producer, send
 from service.cli.reading.event_reader import event_reader
 from service.cli.reading.output_record import OutputRecord
-from service.cli.reading.request_search import Found, find_request
+from service.cli.reading.request_search import Found, find_ended, find_open
 from service.cli.request_body import checked
 from service.cli.views.output import emit, json_option, note
 from service.settings import Settings, load_settings
@@ -47,10 +47,10 @@ def command(request_id: str, wait: bool, timeout: float | None, as_json: bool) -
 async def _cancel(
     settings: Settings, request_id: str, value: bytes, *, wait: bool, timeout: float | None, as_json: bool
 ) -> Exit:
-    found = await find_request(settings, request_id)
-    places = [one for one in found if one.state != "ended"]
+    places = await find_open(settings, request_id)
     if not places:
-        raise CommandError(_nothing_to_cancel(request_id, found), Exit.REQUEST_FAILED)
+        ended = bool(await find_ended(settings, request_id))
+        raise CommandError(_nothing_to_cancel(request_id, ended=ended), Exit.REQUEST_FAILED)
     if len(places) > 1:
         where = ", ".join(str(one.partition) for one in places)
         note(f"{request_id} is in {len(places)} partitions ({where}), and is canceled in each; see: reelwire doctor "
@@ -109,8 +109,8 @@ def _told(event: OutputRecord, *, as_json: bool) -> None:
         note(f"{event.request_id} ended as {event.type} before it could be canceled")
 
 
-def _nothing_to_cancel(request_id: str, found: list[Found]) -> str:
-    if found:
+def _nothing_to_cancel(request_id: str, *, ended: bool) -> str:
+    if ended:
         return f"{request_id} has ended already; its end: reelwire watch --request {request_id} --from-beginning"
     return (
         f"no request {request_id} is known: it is not among the jobs, the unread requests, or those that ended within "

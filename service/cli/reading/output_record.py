@@ -15,6 +15,14 @@ from service.cli.reading.dead_letter import readable_name
 PUBLISHED = (Role.FRAGMENTS, Role.PROGRESS, Role.COMPLETIONS, Role.DEAD_LETTERS)
 """The output topics, in the order in which records of the same time are shown."""
 
+_WAITS = {
+    "quota": "the account's quota is used up for now",
+    "turn": "others are first",
+    "order": "an earlier request of the same key runs",
+    "batch": "for more requests to send together",
+    "paused": "the operator has paused this work",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class OutputRecord:
@@ -102,6 +110,8 @@ def describe(event: OutputRecord) -> str:
             return "stream started"
         case "retrying":
             return f"retrying in {body.get('delay_seconds')} s: {body.get('reason')}"
+        case "waiting":
+            return f"waiting: {_WAITS.get(str(body.get('reason')), body.get('reason'))}"
         case "interrupted":
             return f"attempt {event.attempt} was interrupted"
         case "duplicate":

@@ -64,11 +64,21 @@ async def live_jobs(settings: Settings, request_id: str | None = None) -> list[J
 
 async def find_request(settings: Settings, request_id: str) -> list[Found]:
     """Everywhere the request is: live jobs first, then what is not read yet, then where it has ended."""
+    found = await find_open(settings, request_id)
+    open_in = {one.partition for one in found}
+    return found + [one for one in await find_ended(settings, request_id) if one.partition not in open_in]
+
+
+async def find_open(settings: Settings, request_id: str) -> list[Found]:
+    """Where the request has not ended: live jobs first, then what is not read yet.
+
+    What is not read yet is looked for first: a request that is accepted meanwhile is then among the jobs.
+    """
+    unread = await _unread(settings, request_id)
     jobs = await live_jobs(settings, request_id)
     found = [Found("live", job.partition, job.key, job=job, offset=job.offset) for job in jobs]
-    found += await _unread(settings, request_id)
-    open_in = {one.partition for one in found}
-    return found + [one for one in await _ended(settings, request_id) if one.partition not in open_in]
+    live_in = {one.partition for one in found}
+    return found + [one for one in unread if one.partition not in live_in]
 
 
 async def _unread(settings: Settings, request_id: str) -> list[Found]:
@@ -109,7 +119,8 @@ async def _committed(settings: Settings) -> Mapping[TopicPartition, int]:
     return {where: at.offset for where, at in offsets.items() if where.topic == topic and at.offset >= 0}
 
 
-async def _ended(settings: Settings, request_id: str) -> list[Found]:
+async def find_ended(settings: Settings, request_id: str) -> list[Found]:
+    """Where the request has ended, within the dedup window. Reads the whole topic of ended requests."""
     wanted = request_id.encode()
     found: dict[int, Found] = {}
     async with TopicReader(settings, [settings.topics.finished], _as_it_is) as reader:
@@ -127,6 +138,11 @@ def tenant_of(job: Job) -> str | None:
     """Whose request it is; None when it does not say."""
     value = _body(job).get("tenant")
     return value if isinstance(value, str) else None
+
+
+def priority_of(job: Job) -> str:
+    """Its priority."""
+    return str(_body(job).get("priority") or "normal")
 
 
 def request_of(job: Job) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from service.domain.policy import poll_interval, spread
 from service.domain.polling.usual import Window
 
-_DENSITY = 0.09
+_DENSITY = 0.095
 """How far apart looks are within a window, as a part of its width when that is all still to come. Where ends are evenly
-spread over the window, the mean end is noticed after a third of this part, and with nine looks in the window. Looks
+spread over the window, the mean end is noticed after a third of this part, and with seven looks in the window. Looks
 come closer towards the end of the window, where fewer tasks are left to be looked at."""
 _LEAST_PART = 0.1
 _FIRST_ASSET_LOOK = 0.25

@@ -294,6 +294,7 @@ class JobBook:
             live.report(self._beginning(live))
         else:
             live.forget_request()
+            self._context.waits.begin(live, lambda: "order")
 
     def _go_on(self, live: LiveJob) -> None:
         ended, live.unsaved = live.unsaved, None
@@ -327,6 +328,7 @@ class JobBook:
             live.deadline_timer.cancel()
         following = self._queues.leave(live)
         if following is not None and following not in self._entering:  # else it begins when its turn comes
+            self._context.waits.end(following)
             following.report(self._beginning(following))
 
 

@@ -36,6 +36,7 @@ from service.engine.handover.carrier import ENDS, RUNNING
 from service.engine.job.fitting import completion_record, progress_record
 from service.engine.job.job_metrics import count_ended, count_setbacks, log_event
 from service.engine.live_job import claim_of
+from service.engine.work.held import held_back
 from service.failpoints import Point, failpoint
 from service.kafka.ports import (
     FinishedLog,
@@ -125,7 +126,9 @@ class JobLoop:
         policy, now_ms = self._context.policy, self._context.now_ms()
         change = transition(live.job, live.request, fact, policy, now_ms)
         slot = wanted_slot(change)
-        if slot is None or not self._actions.take_free_slot(live, slot):
+        if slot is None or held_back(change.job, live, self._context.pauses):
+            return change
+        if not self._actions.take_free_slot(live, slot):
             return change
         failpoint(Point.BEFORE_CLAIM)
         return granted_at_once(change, live.request, policy, now_ms)
@@ -159,6 +162,7 @@ class JobLoop:
         before, job, metrics = live.job.phase, change.job, self._context.metrics
         if job.phase in RUNNING and claim_of(job) != claim_of(live.job):
             live.begun = live.restored = False  # an attempt is claimed here
+        self._context.spending.failed(live.job, fact, change)
         live.job = job
         for event in change.events:
             log_event(job, event)
@@ -220,16 +224,21 @@ class JobLoop:
         """Write a completion: the first of `records`, whose position is noted for the dedup window."""
         live.completion = completion
         live.completion_bytes = self._context.limits.size(records[0])
-        job, now_ms, finished = live.job, self._context.now_ms(), self._finished
+        job, now_ms, finished, tenant = live.job, self._context.now_ms(), self._finished, live.request.tenant
 
         def then(positions: Sequence[RecordPosition]) -> tuple[OutRecord]:
             ended = FinishedRecord(job.request_id, job.digest, positions[0], now_ms, job.offset, job.run)
             return (finished.record(ended),)
 
         unit = WriteUnit(records, then=then)
-        return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms))
+        return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms, tenant))
 
-    def _end_durable(self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int) -> None:
+    def _end_durable(
+        self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int, tenant: str | None
+    ) -> None:
         failpoint(Point.AFTER_COMPLETION)
-        count_ended(self._context.metrics, live.job, completion, now_ms)
+        spending = self._context.spending
+        label = spending.tenants.label(tenant if completion.members.get("usage") else None)
+        count_ended(self._context.metrics, live.job, completion, now_ms, label)
+        spending.ended(live.job, completion, live.reserved)
         self._ended(live, positions)

@@ -32,6 +32,8 @@ Seen = Callable[["LiveJob", "Task"], float | None]
 
 _AFTER_ERROR_SECONDS = 30.0
 _TIMER_SECONDS = 0.001  # uvloop's timers are no finer: waiting for less would spin
+_TOGETHER_SECONDS = 0.02
+"""Looks that come due within this time are taken together: with thousands of tasks one is due every millisecond."""
 _BURST_SECONDS = 0.05  # how much of what a late timer has missed is made up for
 _LOOKS_PER_SECOND = 400.0
 """A look costs 0.6 to 1.3 ms of CPU: this many leave a good part of a core to everything else. Above this rate looks
@@ -166,7 +168,8 @@ class Poller:
                     self._fast.take(now)
                 await self._begin(live)
             elif not self._read_lists():
-                await self._until(self._due[0][0] if self._due else None, None if live is None else rate.next)
+                due = max(self._due[0][0], now + _TOGETHER_SECONDS) if self._due else None
+                await self._until(due, None if live is None else rate.next)
 
     def _take_due(self, now: float) -> None:
         while self._due and self._due[0][0] <= now + _TIMER_SECONDS:

@@ -7,10 +7,14 @@ from collections import deque
 from functools import partial
 from uuid import uuid4
 
+import structlog
+
 from service.clock import Clock
 from service.domain.shares.quota import WINDOW_MS, Ask
+from service.domain.shares.spending import Refused, Reservation
 from service.kafka.ledger.book import LedgerBook
-from service.kafka.ledger.records import PARTITION, ask_record, snapshot_record
+from service.kafka.ledger.records import PARTITION, UnreadableLedgerRecord, ask_record, snapshot_record
+from service.kafka.ledger.spending_records import SPENDING_KEY, SpendingBook, reserve_record, settle_record
 from service.kafka.ledger_port import Grant, QuotaCategory
 from service.kafka.logs.asset_tail import AssetTail
 from service.kafka.ports import DeliveryFailed, InRecord, RecordPosition
@@ -19,7 +23,10 @@ from service.kafka.writing.futures import consume, fail
 from service.kafka.writing.sender import IdempotentSender
 from service.settings import Settings
 from service.supervision import Supervisor
+from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
 
 GOOD_SECONDS = 0.5
 """A grant that is not used for so long is left: used later, it might fall into another minute of the platform's."""
@@ -37,7 +44,7 @@ class _Always:
 
 
 class LedgerLog:
-    """Implements `Ledger`. Made only where a quota is set; `start` it once."""
+    """Implements `Ledger`. Made only where a quota or a limit of spending is set; `start` it once."""
 
     def __init__(
         self,
@@ -65,6 +72,8 @@ class LedgerLog:
         )
         self.book = LedgerBook()
         """What the ledger says so far; read by others, folded here."""
+        self._money = SpendingBook()
+        self._reserved: dict[str, asyncio.Future[Refused | None]] = {}
         self._lags: deque[float] = deque(maxlen=_LAGS)
         self._asked: dict[str, asyncio.Future[Grant]] = {}
         self._tail = AssetTail(settings, self._sender, clock, supervisor, self._take, lambda _: None, topic=self._topic)
@@ -96,15 +105,32 @@ class LedgerLog:
         self._sender.send(ask_record(self._topic, ask)).add_done_callback(partial(self._sent, ask.id))
         return future
 
+    def reserve(self, wanted: Reservation) -> asyncio.Future[Refused | None]:
+        future: asyncio.Future[Refused | None] = asyncio.get_running_loop().create_future()
+        consume(future)
+        ask = uuid4().hex
+        self._reserved[ask] = future
+        self._sender.send(reserve_record(self._topic, ask, wanted)).add_done_callback(partial(self._sent, ask))
+        return future
+
+    def settle(self, reservation_id: str, amount: int) -> None:
+        self._sender.send(settle_record(self._topic, reservation_id, amount)).add_done_callback(_seen)
+
+    def spent_today(self) -> int:
+        return self._money.spending.spent(int(self._clock.time() * 1000))
+
     def _sent(self, ask_id: str, sent: asyncio.Future[RecordPosition]) -> None:
         error = None if sent.cancelled() else sent.exception()
         if sent.cancelled() or error is not None:
-            future = self._asked.pop(ask_id, None)
+            future = self._asked.pop(ask_id, None) or self._reserved.pop(ask_id, None)
             if future is not None:
-                fail(future, DeliveryFailed("an ask for quota was not delivered"))
+                fail(future, DeliveryFailed("a record of the ledger was not delivered"))
 
     def _take(self, record: InRecord, _: float | None) -> None:
         if record.partition != PARTITION:
+            return
+        if record.key == SPENDING_KEY:
+            self._take_spending(record)
             return
         decided = self.book.fold(record)
         if decided is None:
@@ -119,6 +145,16 @@ class LedgerLog:
         if self._tail.ready.is_set() and self.book.snapshot_due(record.timestamp_ms):
             self._sender.send(snapshot_record(self._topic, self.book.account, self.book.next)).add_done_callback(_seen)
 
+    def _take_spending(self, record: InRecord) -> None:
+        try:
+            decided = self._money.fold(record)
+        except UnreadableLedgerRecord as error:
+            log.error(LogEvent.LEDGER_RECORD_UNREADABLE, offset=record.offset, reason=str(error))
+            return
+        future = None if decided is None else self._reserved.pop(decided.ask, None)
+        if decided is not None and future is not None and not future.done():
+            future.set_result(decided.refused)
+
     def _ahead(self, record: InRecord) -> float:
         """How far our clock is ahead of the log's: as the fastest of our last asks tells, the others came late."""
         self._lags.append(self._clock.monotonic() - record.timestamp_ms / 1000)
@@ -126,6 +162,6 @@ class LedgerLog:
 
 
 def _seen(sent: asyncio.Future[RecordPosition]) -> None:
-    """A snapshot that was not delivered is written by whoever asks next."""
+    """A snapshot that was not delivered is written by whoever asks next; what is not settled stays reserved."""
     if not sent.cancelled():
         sent.exception()

@@ -276,6 +276,10 @@ class Group:
         except (KafkaError, TimeoutError, OSError, PartitionError):
             return None
 
+    def input_partitions(self) -> int:
+        """How many partitions the requests topic has, as far as it is known; else 0."""
+        return 0 if self._consumer is None else len(self._consumer.partitions_for_topic(self._topic) or ())
+
     async def transactions_in(self, partition: int) -> list[OpenTransaction] | None:
         """The open transactions with records in a partition; None when they can't be found out now."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import aclosing
 from enum import StrEnum
@@ -85,6 +86,8 @@ class PartitionRuntime:
         self.jobs = jobs
         self.finished = finished
         self.position = position  # of the input: the next record to hand to intake
+        self._begun_at = position
+        self._offered_records = 0
         self.marked_at = marked_at  # the offset of our last marker in the jobs partition
         self.backlog = 0  # records handed to intake and not yet durable
         self.backlog_bytes = 0
@@ -116,9 +119,26 @@ class PartitionRuntime:
             return
         self.position = next_offset(fresh[-1])
         self.backlog += len(fresh)
+        self._offered_records += len(fresh)
         self.backlog_bytes += sum(map(fetched_bytes, fresh))
         self._idle.clear()
         self._offered.put_nowait(fresh)
+
+    def unaccepted(self, end: int, fetched_to: int | None) -> int:
+        """Records in front of `end` that are not durable yet. The markers of transactions are no records.
+
+        `fetched_to`: how far fetching has come, past markers too; None when that is not known. How many of the offsets
+        behind it are markers can't be known without reading them, so as many are taken to be as until now.
+        """
+        offsets = max(0, end - max(self.position, fetched_to or 0))
+        passed = self.position - self._begun_at
+        records = offsets if passed <= 0 else math.ceil(offsets * self._offered_records / passed)
+        return self.backlog + min(offsets, max(records, 1))
+
+    @property
+    def held(self) -> int:
+        """Live jobs of the partition, those that are left in the log included."""
+        return len(self.jobs) + len(self._parked)
 
     def too_far_ahead(self) -> bool:
         """Whether intake should pause: above a high mark, until below both low ones."""

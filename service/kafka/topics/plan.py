@@ -170,12 +170,12 @@ def _own_configs(settings: Settings, role: Role) -> dict[str, str]:
         case Role.HANDOVERS:
             return {"retention.ms": str(_DAY_MS), "segment.ms": "3600000"}
         case Role.LEDGER:
-            # The order of this log is what counts, so is its time: the broker's. What is young must stay whole.
+            # The order of this log is what counts, so is its time: the broker's. What may count today must stay whole.
             return {
                 "message.timestamp.type": "LogAppendTime",
                 "segment.bytes": str(16 * _MIB),
-                "min.compaction.lag.ms": "600000",
-                "max.compaction.lag.ms": "3600000",
+                "min.compaction.lag.ms": str(2 * _DAY_MS),
+                "max.compaction.lag.ms": str(3 * _DAY_MS),
             }
         case Role.ASSETS:
             return {

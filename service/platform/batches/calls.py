@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
 from service.platform.call import AnalysisCall
 from service.platform.errors import OutcomeUnknown
@@ -17,20 +17,24 @@ _COMMON = ("model_name", "analysis_mode")
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """One analysis of a batch, of a ready asset. `custom_id` is unique in it."""
+    """One analysis of a batch, of a ready asset. `custom_id` is unique in it, `content` its part of the JSON body."""
 
     custom_id: str
-    call: AnalysisCall
+    content: bytes
 
-    def body(self) -> dict[str, Any]:
-        """The JSON body of the item. The prompt of a batch is an object, unlike that of a task."""
-        body = {name: value for name, value in self.call.body().items() if name not in _COMMON}
+    @classmethod
+    def of(cls, custom_id: str, call: AnalysisCall) -> Self:
+        """The item that does what `call` does. The prompt of a batch is an object, unlike that of a task.
+
+        Raises `Unsendable`.
+        """
+        body = {name: value for name, value in call.body().items() if name not in _COMMON}
         prompt, extended = body.pop("prompt", None), body.pop("prompt_v2", None)
         if extended is not None:
             body["prompt"] = extended
         elif prompt is not None:
             body["prompt"] = {"input_text": prompt}
-        return body | {"custom_id": self.custom_id}
+        return cls(custom_id, json_call(body | {"custom_id": custom_id}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,8 @@ class BatchCalls(PagedCalls):
 
         `Rejected`: something is wrong with one of the items. `RateLimited`: also when too many batches are active.
         """
-        body = {
-            "model_name": model_name,
-            "analysis_mode": analysis_mode,
-            "requests": [item.body() for item in items],
-        }
+        common = json_call({"model_name": model_name, "analysis_mode": analysis_mode})
+        requests = b",".join(item.content for item in items)
         answer = await self._ask(
             Call(
                 operation="create_batch",
@@ -62,7 +63,7 @@ class BatchCalls(PagedCalls):
                 category="batch",
                 read_seconds=self._settings.read_timeout_seconds,
                 headers={"content-type": "application/json"},
-                content=json_call(body),
+                content=common[:-1] + b',"requests":[' + requests + b"]}",
             )
         )
         batch_id = self._reader.word(answer.get("batch_id"), "batch_id")

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from service.clock import SystemClock
+from service.domain.shares.spending import Refused, Reservation
 from service.domain.shares.turns import Line
 from service.engine.turns.quota import Quotas
 from service.kafka.ledger.log import LedgerLog
+from service.kafka.ledger.spending_records import SPENDING_KEY
+from service.kafka.ports import OutRecord
 from service.kafka.topics.plan import plan_topics
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings, QuotaSettings, Settings, TopicSettings, load_settings
@@ -80,6 +83,36 @@ async def test_a_process_that_comes_later_knows_what_was_granted(open_ledger: Op
     later = await open_ledger()
     await later.ask("analyze", 1)
     await until_same(first, later)
+
+
+async def test_three_processes_spend_together_no_more_than_the_limit(open_ledger: Open) -> None:
+    ledgers = [await open_ledger() for _ in range(3)]
+    names = [str(number) for number in range(30)]
+
+    async def reserve(number: int, name: str) -> Refused | None:
+        return await ledgers[number % 3].reserve(Reservation(name, 100_000, 1_000_000))
+
+    answers = await asyncio.gather(*(reserve(number, name) for number, name in enumerate(names)))
+    made = [name for name, refused in zip(names, answers, strict=True) if refused is None]
+    assert len(made) == 10
+    assert all(refused is None or refused.spent + 100_000 > refused.limit for refused in answers)
+
+    again = await asyncio.gather(*(reserve(number, name) for number, name in enumerate(made)))
+    assert again == [None] * 10, "the same reservation, also by another process"
+    for name in made[:4]:
+        ledgers[0].settle(name, 0)
+    later = await open_ledger()
+    assert await later.reserve(Reservation("later", 400_000, 1_000_000)) is None
+    assert await later.reserve(Reservation("too late", 1, 1_000_000)) is not None
+    await until(lambda: all(ledger.spent_today() == 1_000_000 for ledger in [*ledgers, later]))
+
+
+async def test_records_of_money_that_can_not_be_read_are_passed_over(open_ledger: Open, settings: Settings) -> None:
+    ledger = await open_ledger()
+    for value in (b"{", b"[]", b'{"v":2}', b'{"v":1,"settles":"a","amount":-1}', b'{"v":1,"id":"a"}', None):
+        ledger._sender.send(OutRecord(settings.topics.ledger, 0, SPENDING_KEY, value))
+    assert await ledger.reserve(Reservation("a", 5, 5)) is None
+    assert ledger.spent_today() == 5
 
 
 async def until_same(one: LedgerLog, other: LedgerLog) -> None:
