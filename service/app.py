@@ -20,6 +20,7 @@ from service.engine.host import Engine
 from service.engine.housekeeping.sweep import AssetSweep
 from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
 from service.health_watch import HealthWatch
+from service.kafka.connecting.connection import AccessRefused
 from service.kafka.control.pause_log import PauseLog
 from service.kafka.handover.log import HandoverLog
 from service.kafka.ledger.log import LedgerLog
@@ -43,6 +44,7 @@ from service.ops.server import OpsServer
 from service.ops.webhooks.receiver import WebhookReceiver
 from service.ops.webhooks.secrets import WebhookSecrets
 from service.platform.client import PlatformClient
+from service.rights_watch import RightsMissing, RightsWatch
 from service.settings import Settings
 from service.supervision import Supervisor, end_all
 from service.telemetry.beginnings import begin_at_zero
@@ -83,6 +85,7 @@ class Service:
             session_timeout_ms=settings.kafka.session_timeout_ms, clock=self._clock, confirmed=self._table.confirmed
         )
         self._right = CarriersFirst(self._lease)
+        self._rights = RightsWatch(settings, self._health)
         self._ownership: Ownership | None = None
         self._stop = asyncio.Event()
 
@@ -113,8 +116,10 @@ class Service:
             supervisor.keep("heartbeat", lambda: heartbeat(self._health, self._metrics, self._clock))
             if (line := self._status) is not None:
                 supervisor.keep("status line", lambda: keep_status(line, self._metrics))
+            closing.push_async_callback(self._rights.close)
             if not await self._until_stopped(self._topics_fit()):
                 return
+            supervisor.keep("rights", self._rights.run)
             try:
                 await self._serve(closing, supervisor)
             except ProcessError as error:
@@ -267,9 +272,13 @@ class Service:
         )
 
     async def _topics_fit(self) -> None:
-        """Wait for the broker, then hold the topics against the settings. Raises `ProcessError` if they differ."""
+        """Wait for the broker and our rights, then hold the topics against the settings.
+
+        Raises `ProcessError` if the topics differ.
+        """
         if self._settings.topics.create:
             await self._patiently(lambda: create_topics(self._settings))
+        await self._patiently(self._rights.look)
         report = await self._patiently(lambda: examine_topics(self._settings))
         self._limits.learn(report.limits)
         wrong = [finding for finding in report.findings if finding.severity == "error"]
@@ -280,16 +289,18 @@ class Service:
             raise ProcessError("the topics do not fit:\n" + "\n".join(f"- {finding}" for finding in wrong))
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call until a broker answers: a dead one is waited for, visibly."""
-        told = False
+        """Repeat a call until a broker answers: a dead one is waited for, visibly; so is one that refuses us."""
+        told: object = None
         while True:
             try:
                 result = await call()
             except (RetryLater, PartitionError) as error:
                 self._health.set("kafka", ok=False, detail=str(error))
-                if not told:
+                # An outage has many texts, and one line is enough; each refusal is a thing of its own.
+                new = str(error) if isinstance(error, AccessRefused | RightsMissing) else "nobody answers"
+                if new != told:
                     log.warning(LogEvent.BROKER_WAITED_FOR, reason=str(error))
-                    told = True
+                    told = new
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
                 self._health.set("kafka", ok=True)

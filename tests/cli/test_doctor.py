@@ -40,7 +40,8 @@ async def test_everything_there_is_ok_but_for_the_missing_member(
     result = await reelwire("doctor", "--json", REELWIRE_SOURCES__FILE_ROOTS=str(tmp_path), **platform)
     grades = {line["about"].split(" ")[0]: line["grade"] for line in result.json}
     assert grades == {
-        "settings": "ok", "broker": "ok", "topics": "ok", "group": "warn", "platform": "ok", "file": "ok"
+        "settings": "ok", "broker": "ok", "rights": "ok", "topics": "ok", "group": "warn", "platform": "ok",
+        "file": "ok"
     }, result.out  # fmt: skip
     assert result.code == 0
     assert "start the service: reelwire run" in result.out, result.out

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaTimeoutError,
@@ -20,6 +21,7 @@ from service.kafka.connecting.credentials import fingerprint, security_options
 from service.kafka.connecting.encoding import encode_in_one_piece
 from service.kafka.connecting.listener import misfit
 from service.kafka.connecting.reconnection import keep_connected
+from service.kafka.connecting.refusals import refusal
 from service.settings import KafkaSettings, TopicSettings
 from service.words import in_words
 
@@ -34,14 +36,25 @@ class BrokerUnavailable(RetryLater):
 
     def __init__(self, problem: str = "no Kafka broker answers", todo: str = _CHECK) -> None:
         self.problem, self.todo = problem, todo
-        super().__init__(f"{problem}; {todo}")
+        super().__init__(f"{problem}; {todo}" if todo else problem)
+
+
+class AccessRefused(BrokerUnavailable):
+    """A broker answers, and refuses our login or certificate, or we refuse the broker's."""
 
 
 async def broker_unavailable(settings: KafkaSettings, error: BaseException) -> BrokerUnavailable:
     """What to raise when nobody answers at the configured addresses; `error` gives the last reason.
 
-    Asks the listeners for at most two seconds: the client only knows that its connection was closed.
+    Where that says little the listeners are asked, for at most two seconds: the client may only know that its
+    connection was closed.
     """
+    refused = refusal(settings, error)
+    if refused is not None:
+        said, parted, todo = refused.rpartition("; ")
+        return AccessRefused(
+            f"no access to Kafka at {settings.bootstrap_servers}: {said if parted else refused}", todo if parted else ""
+        )
     found = await misfit(settings)
     if found is not None:
         return BrokerUnavailable(found.problem, found.todo)
@@ -86,6 +99,14 @@ def new_consumer(settings: KafkaSettings, **options: Any) -> AIOKafkaConsumer:
     consumer = AIOKafkaConsumer(**{**client_options(settings), **options})
     keep_connected(consumer._client, settings, read)  # noqa: SLF001
     return consumer
+
+
+def new_admin(settings: KafkaSettings, **options: Any) -> AIOKafkaAdminClient:
+    """An admin client, not yet started, that finds its brokers again wherever they are. `options` come before ours."""
+    read = fingerprint(settings)
+    admin = AIOKafkaAdminClient(**{**client_options(settings), **options})
+    keep_connected(admin._client, settings, read)  # noqa: SLF001
+    return admin
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:

@@ -15,13 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-
 from service.cli.reading.event_reader import event_reader
 from service.cli.reading.output_record import OutputRecord
 from service.cli.reading.topic_reader import TopicReader
 from service.cli.views.request_view import RequestView
-from service.kafka.connecting.connection import producer_options
+from service.kafka.connecting.connection import new_producer, producer_options
 from service.sandbox.broker.broker import Broker, open_broker
 from service.sandbox.demo.demo_requests import DemoRequest, demo_requests, killed_request, restarted_request
 from service.sandbox.demo.demo_screen import DemoScreen
@@ -133,7 +131,7 @@ class DemoRun:
 
     async def _send(self, requests: tuple[DemoRequest, ...]) -> None:
         settings = self._system.settings()
-        producer = AIOKafkaProducer(**producer_options(settings.kafka))
+        producer = new_producer(settings.kafka, producer_options(settings.kafka))
         await producer.start()
         try:
             for request in requests:
