@@ -38,16 +38,16 @@ class Right:
 def least_rights(settings: Settings) -> tuple[Right, ...]:
     """Every right that the service needs with these settings, topics first.
 
-    The ledger is required only where a quota is shared by it.
+    The ledger is always read, for pauses; it is written only where a quota or a limit of spending is shared by it.
     """
     topics, kafka = settings.topics, settings.kafka
     rights: list[Right] = []
     for role in Role:
-        name, needed = getattr(topics, role.value), role is not Role.LEDGER or settings.quota.limited
+        name, shared = getattr(topics, role.value), settings.quota.limited or settings.cost.limited
         if role in READ_ROLES:
-            rights.append(Right("READ", "topic", name, required=needed))
+            rights.append(Right("READ", "topic", name))
         if role in WRITE_ROLES:
-            rights.append(Right("WRITE", "topic", name, required=needed))
+            rights.append(Right("WRITE", "topic", name, required=shared or role is not Role.LEDGER))
     rights.append(Right("READ", "group", kafka.group_id))
     if kafka.delivery == "exactly_once":
         rights.append(Right("WRITE", "transactional id", f"{kafka.group_id}-", prefix=True))
