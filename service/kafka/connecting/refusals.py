@@ -38,6 +38,7 @@ DENIED = (
 )
 """What a broker answers to a request for which our principal lacks a right."""
 
+_NO_SUCH_LOGIN = (UnsupportedSaslMechanismError, IllegalSaslStateError)
 _MISSING = re.compile(r"the right [A-Z_]+ on .+ is missing")
 _OURS = "check REELWIRE_KAFKA__SSL_CERTFILE and REELWIRE_KAFKA__SSL_KEYFILE, and which authorities the broker trusts"
 _ALERTS = {
@@ -66,7 +67,7 @@ def refusal(settings: KafkaSettings, error: BaseException) -> str | None:
                 return _unwelcome(settings, said)
         if isinstance(cause, SaslAuthenticationFailed | AuthenticationFailedError):
             return _wrong_login(settings, cause)
-        if isinstance(cause, UnsupportedSaslMechanismError | IllegalSaslStateError):
+        if isinstance(cause, _NO_SUCH_LOGIN):
             return (
                 f"the broker does not take the login {settings.sasl_mechanism} at this address; "
                 "check REELWIRE_KAFKA__SASL_MECHANISM and the port in REELWIRE_KAFKA__BOOTSTRAP_SERVERS"
@@ -75,6 +76,11 @@ def refusal(settings: KafkaSettings, error: BaseException) -> str | None:
     if not silent and settings.ssl_certfile and expired_since(settings.ssl_certfile) is not None:
         return _unwelcome(settings, "ends the connection")  # some do so without an alert
     return None
+
+
+def login_not_taken(error: BaseException) -> bool:
+    """Whether the broker does not take our kind of login at all, whoever we are."""
+    return any(isinstance(cause, _NO_SUCH_LOGIN) for cause in _chain(error))
 
 
 def missing_right(error: BaseException, operation: Operation) -> str | None:
