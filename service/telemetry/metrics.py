@@ -232,7 +232,7 @@ class Metrics:
         # Quota
         self.quota_granted = Counter(
             "reelwire_quota_granted_total",
-            "Calls that the account's quota let this process make, by category",
+            "Calls, seconds of video and tokens that the account's quota let this process have, by category",
             ["category"],
             registry=r,
         )

@@ -237,4 +237,5 @@ class JobLoop:
         tenant = live.request.tenant if usage and usage["estimated_cost"] else None
         count_ended(self._context.metrics, live.job, completion, now_ms, spending.tenants.label(tenant))
         spending.ended(live.job, completion, live.reserved)
+        self._context.quotas.ended(live.taken, completion)
         self._ended(live, positions)
