@@ -32,6 +32,13 @@ class QuotaSettings(Section):
     )
     output_tokens_per_day: int | None = Field(None, ge=1, description="The same in a UTC day. Unset: any.")
 
+    max_running: int | None = Field(
+        None, ge=1, description="Analyses that are at the platform at once, of all processes together. Unset: any."
+    )
+    max_running_per_tenant: int | None = Field(
+        None, ge=1, description="The same for each tenant; requests without one are one tenant together. Unset: any."
+    )
+
     def of(self, category: str) -> tuple[int | None, int | None]:
         """The limits of a category of the ledger: in its window, and in a UTC day. Video is counted in seconds."""
         match category:
@@ -47,9 +54,16 @@ class QuotaSettings(Section):
                 raise ValueError(f"there is no category {category}")
 
     @property
+    def running_limited(self) -> bool:
+        """Whether there is a cap on what runs at once."""
+        return self.max_running is not None or self.max_running_per_tenant is not None
+
+    @property
     def limited(self) -> bool:
         """Whether anything is to be shared out."""
-        return any(any(self.of(one)) for one in ("analyze", "upload", "video_seconds", "output_tokens"))
+        return self.running_limited or any(
+            any(self.of(one)) for one in ("analyze", "upload", "video_seconds", "output_tokens")
+        )
 
 
 def _seconds(minutes: int | None) -> int | None:

@@ -242,6 +242,11 @@ class Metrics:
             ["category"],
             registry=r,
         )
+        self.running = Gauge(
+            "reelwire_running_analyses",
+            "Analyses of all processes that are at the platform or next in line for it, while there is a cap",
+            registry=r,
+        )
         # Process
         self.task_failures = Counter(
             "reelwire_background_task_failures_total",

@@ -91,7 +91,8 @@ class JobLoop:
             return None
         try:
             change = self._decide(live, fact)
-            completion, records = self._records(live, change, extra)
+            left = self._context.running.left(live.job, change)
+            completion, records = self._records(live, change, [*extra, *left])
         except Exception as error:
             # It would be the same again for ever: a fact that can't be applied ends the job.
             log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)

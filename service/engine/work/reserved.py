@@ -1,9 +1,10 @@
-"""What an attempt needs is asked for when it has its slot, before it is claimed: amounts of the quota, and money."""
+"""What an attempt needs is asked for when it has its slot, before it is claimed: a place, quota, and money."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from service.domain.facts import BeginsToWait, BudgetExceeded, SlotGranted
 from service.domain.result.most import most_seconds, most_tokens
@@ -16,26 +17,32 @@ if TYPE_CHECKING:
     from service.engine.live_job import LiveJob
     from service.kafka.ledger_port import Taken
 
+T = TypeVar("T")
+
 _AT_ONCE_SECONDS = 0.3
 _TOLD_AFTER_SECONDS = 5.0  # the contract's: shorter waits are not told
 
 
 def must_ask(context: Context) -> bool:
     """Whether an attempt has to ask for anything before it is claimed."""
-    return context.spending.limited or context.quotas.amounts_limited
+    return context.spending.limited or context.quotas.amounts_limited or context.running.limited
 
 
 async def reserve(live: LiveJob, context: Context) -> None:
     """Reserve what the next attempt may need and cost, and report whether it may begin.
 
-    Money is reserved while the job holds its slot; for the quota it waits without one.
+    Money is reserved while the job holds its slot; for a place among those that run, and for the quota, it waits
+    without one.
     """
-    attempt, quotas = next_attempt(live.job), context.quotas
+    attempt, quotas, running = next_attempt(live.job), context.quotas, context.running
     if live.job.attempt_unused:
         quotas.give_back(live.taken)
-    live.taken = ()
-    taken = await _amounts(live, context)
+    taken: tuple[Taken, ...] = ()
+    live.taken = taken
+    if running.limited:
+        await _without_slot(live, context, running.enter(live.job, live.request.tenant, live.line))
     try:
+        taken = await _amounts(live, context)
         refused = await context.spending.reserve(live.job, live.request)
     except asyncio.CancelledError:
         quotas.give_back(taken)
@@ -54,32 +61,43 @@ async def _amounts(live: LiveJob, context: Context) -> tuple[Taken, ...]:
     quotas, clock = context.quotas, context.clock
     while quotas.amounts_limited:
         seconds, tokens = most_seconds(live.job, live.request), most_tokens(live.request)
-        taking = asyncio.create_task(quotas.take_amounts(live.line, seconds, tokens))
+        got: list[tuple[tuple[Taken, ...], float]] = []
+
+        async def take(
+            seconds: int = seconds, tokens: int = tokens, got: list[tuple[tuple[Taken, ...], float]] = got
+        ) -> None:
+            got.append((await quotas.take_amounts(live.line, seconds, tokens), clock.monotonic()))
+
         try:
-            done, _ = await asyncio.wait({taking}, timeout=_AT_ONCE_SECONDS)
-            if done:
-                return taking.result()
-            if clock.monotonic() <= live.good_until:
-                quotas.analyze.give_back()  # the call that came with the slot: others may make theirs meanwhile
-            live.good_until = 0.0
-            taken, at = await live.without_slot(_taken(live, taking, context))
+            await _without_slot(live, context, take())
         except asyncio.CancelledError:
-            if taking.done() and not taking.cancelled():
-                quotas.give_back(taking.result())
-            taking.cancel()
+            for taken, _ in got:
+                quotas.give_back(taken)
             raise
+        [(taken, at)] = got
         if clock.monotonic() - at <= GOOD_SECONDS:
             return taken
         quotas.give_back(taken)  # the slot came too late
     return ()
 
 
-async def _taken(
-    live: LiveJob, taking: asyncio.Task[tuple[Taken, ...]], context: Context
-) -> tuple[tuple[Taken, ...], float]:
-    """What was taken, and when."""
-    done, _ = await asyncio.wait({taking}, timeout=_TOLD_AFTER_SECONDS)
+async def _without_slot(live: LiveJob, context: Context, wait: Coroutine[Any, Any, T]) -> T:
+    """Await `wait`: without the slot, and without the call that came with it, when it lasts. Told after a while."""
+    waiting = asyncio.create_task(wait)
+    try:
+        done, _ = await asyncio.wait({waiting}, timeout=_AT_ONCE_SECONDS)
+        if not done:
+            if context.clock.monotonic() <= live.good_until:
+                context.quotas.analyze.give_back()  # others may make their call meanwhile
+            live.good_until = 0.0
+            await live.without_slot(_told(live, waiting))
+        return waiting.result()
+    finally:
+        waiting.cancel()
+
+
+async def _told(live: LiveJob, waiting: asyncio.Task[Any]) -> None:
+    done, _ = await asyncio.wait({waiting}, timeout=_TOLD_AFTER_SECONDS)
     if not done:
         live.report(BeginsToWait("quota"))
-        await asyncio.wait({taking})
-    return taking.result(), context.clock.monotonic()
+        await asyncio.wait({waiting})

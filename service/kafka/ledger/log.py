@@ -20,6 +20,7 @@ from service.kafka.ledger.records import (
     give_back_record,
     snapshot_record,
 )
+from service.kafka.ledger.running import RunningBook
 from service.kafka.ledger.spending_records import SPENDING_KEY, SpendingBook, reserve_record, settle_record
 from service.kafka.ledger_port import Grant, QuotaCategory
 from service.kafka.logs.asset_tail import AssetTail
@@ -78,6 +79,8 @@ class LedgerLog:
         )
         self.book = LedgerBook()
         """What the ledger says so far; read by others, folded here."""
+        self.running = RunningBook(self._topic, self._sender.send)
+        """Implements `RunningLedger`."""
         self._money = SpendingBook()
         self._reserved: dict[str, asyncio.Future[Refused | None]] = {}
         self._lags: deque[float] = deque(maxlen=_LAGS)
@@ -91,6 +94,10 @@ class LedgerLog:
         """Connect, and begin to read. Raises `ProducerFailed` within the call limit."""
         await self._sender.start()
         self._tail.start()
+
+    async def caught_up(self) -> None:
+        """Return when all has been read that was there at the start."""
+        await self._tail.ready.wait()
 
     async def close(self) -> None:
         """Stop reading and disconnect. Never raises."""
@@ -132,7 +139,7 @@ class LedgerLog:
                 fail(future, DeliveryFailed("a record of the ledger was not delivered"))
 
     def _take(self, record: InRecord, _: float | None) -> None:
-        if record.partition != PARTITION:
+        if record.partition != PARTITION or self.running.take(record):
             return
         if record.key == SPENDING_KEY:
             self._take_spending(record)
