@@ -163,6 +163,8 @@ class Service:
             closing.push_async_callback(ledger.close)
             if not await self._until_stopped(self._patiently(ledger.start)):
                 return
+            if settings.quota.running_limited and not await self._until_stopped(ledger.caught_up()):
+                return
         context = Context.of(
             settings,
             clock=clock,
@@ -174,6 +176,7 @@ class Service:
             limits=self._limits,
             handovers=handovers,
             ledger=ledger,
+            running=None if ledger is None else ledger.running,
         )
         pauses = PauseLog(settings, clock, supervisor, context.pauses.set)
         pauses.start()

@@ -104,7 +104,8 @@ class HealthWatch:
         """Until when a quota of the account is used up, where that is more than a minute away."""
         if self._quotas is None:
             return
-        gone = {one.category: one.left() for one in (self._quotas.analyze, self._quotas.upload)}
+        quotas = (self._quotas.analyze, self._quotas.upload, self._quotas.video, self._quotas.tokens)
+        gone = {one.category: one.left() for one in quotas}
         told = [
             f"{category}: used up until {datetime.fromtimestamp(time.time() + left, UTC).isoformat(timespec='seconds')}"
             for category, left in gone.items()

@@ -13,12 +13,14 @@ from service.engine.records import RecordBuilder
 from service.engine.turns.gate import TurnGate
 from service.engine.turns.pauses import PauseGate
 from service.engine.turns.quota import Quotas
+from service.engine.turns.running import RunningCap
 from service.engine.turns.spending import Spending
 from service.engine.turns.waits import WaitWatch
 from service.kafka.asset_port import AssetNotes
 from service.kafka.handover_port import Handovers
 from service.kafka.ledger_port import Ledger
 from service.kafka.ports import LiveSender, PayLease, RecordLimits
+from service.kafka.running_port import RunningLedger
 from service.platform.client import PlatformClient
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -45,6 +47,7 @@ class Context:
     pauses: PauseGate
     waits: WaitWatch
     spending: Spending
+    running: RunningCap
 
     @classmethod
     def of(
@@ -60,10 +63,11 @@ class Context:
         limits: RecordLimits,
         handovers: Handovers,
         ledger: Ledger | None = None,
+        running: RunningLedger | None = None,
     ) -> Self:
         """The context of these settings and clients; what follows from the settings is made here.
 
-        `ledger` is needed where a quota or a limit of spending is set.
+        `ledger` is needed where a quota or a limit of spending is set, `running` where what runs at once is limited.
         """
         return cls(
             settings=settings,
@@ -84,6 +88,7 @@ class Context:
             pauses=PauseGate(clock, metrics),
             waits=WaitWatch(),
             spending=Spending(settings.cost, ledger, clock, metrics),
+            running=RunningCap(settings.quota, running, metrics),
         )
 
     def now_ms(self) -> int:

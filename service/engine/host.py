@@ -128,8 +128,7 @@ class Engine:
         platform = self._context.platform
         if platform.unauthorized:
             return "unauthorized"
-        quotas = self._context.quotas
-        if max(platform.paused("analyze"), quotas.analyze.left(), quotas.upload.left()) > _QUOTA_SECONDS:
+        if platform.paused("analyze") > _QUOTA_SECONDS or self._context.quotas.used_up() is not None:
             return "quota"
         return None
 

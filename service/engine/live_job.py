@@ -13,6 +13,7 @@ from service.domain.handover import Claim
 from service.domain.job import Job, Phase
 from service.domain.polling.usual import Expected
 from service.domain.shares.turns import Line, line_of
+from service.kafka.ledger_port import Taken
 from service.kafka.ports import OutRecord, RecordPosition
 
 T = TypeVar("T")
@@ -94,6 +95,7 @@ class LiveJob:
         "restored",
         "retry_timer",
         "slot",
+        "taken",
         "unsaved",
         "waits_for",
         "work",
@@ -112,6 +114,7 @@ class LiveJob:
         self.slot: Slot | None = None  # the slot it holds
         self.good_until = 0.0  # until when (monotonic) its call may be begun by the quota that came with its slot
         self.reserved: str | None = None  # the attempt that money was reserved for here last
+        self.taken: tuple[Taken, ...] = ()  # of the quota, for the attempt that was begun here last
         self.waits_for: Slot | None = None  # the slot it waits for
         self.deadline_timer: asyncio.TimerHandle | None = None
         self.retry_timer: asyncio.TimerHandle | None = None

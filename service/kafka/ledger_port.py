@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from service.domain.shares.spending import Refused, Reservation
 
-QuotaCategory = Literal["analyze", "upload"]
-"""What the platform counts apart. Polls and other reading are not counted."""
+QuotaCategory = Literal["analyze", "upload", "video_seconds", "output_tokens"]
+"""What the platform counts apart: calls, seconds of video, tokens. Polls and other reading are not counted."""
 
 
 class Grant(NamedTuple):
@@ -16,17 +17,32 @@ class Grant(NamedTuple):
 
     opens_at: float
     good_until: float
+    granted_ms: int = 0
+    """From when on by the log: what was not used is given back with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """So many seconds of video, or tokens, were taken of a grant for an analysis."""
+
+    category: QuotaCategory
+    granted_ms: int
+    count: int
 
 
 class Ledger(Protocol):
     """One per process."""
 
     def ask(self, category: QuotaCategory, count: int) -> asyncio.Future[Grant]:
-        """Ask for `count` calls. Resolves with when they may be made, which may be later.
+        """Ask for `count` calls, seconds or tokens. Resolves with when they may be made, which may be later.
 
         That is known once the ask has been read back, some milliseconds later; while no broker answers, it is not.
         Fails with `DeliveryFailed` when the ask was not delivered: ask again.
         """
+        ...
+
+    def give_back(self, category: QuotaCategory, granted_ms: int, count: int) -> None:
+        """Of a grant, `count` was not used. Returns at once; a record that is lost leaves it as used."""
         ...
 
     def reserve(self, wanted: Reservation) -> asyncio.Future[Refused | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from service.clock import Clock
-from service.domain.shares.quota import Account, Ask
+from service.domain.shares.quota import WINDOW_MS, Account, Ask, GiveBack
 from service.domain.shares.spending import Refused, Reservation, Spending
 from service.kafka.ledger_port import Grant, QuotaCategory
 
@@ -19,21 +19,28 @@ class MemoryLedger:
         self._clock = clock
         self._limits = (per_minute, per_day)
         self._account = Account()
+        self._window_ms = WINDOW_MS
         self.asks: list[tuple[QuotaCategory, int]] = []
+        self.given_back: list[tuple[QuotaCategory, int]] = []
         self.spending = Spending()
         self.reserved: list[Reservation] = []
 
     def ask(self, category: QuotaCategory, count: int) -> asyncio.Future[Grant]:
         """Decided in the next round of the event loop."""
         self.asks.append((category, count))
-        ask = Ask(str(len(self.asks)), category, count, *self._limits)
+        ask = Ask(str(len(self.asks)), category, count, *self._limits, self._window_ms)
         now = self._clock.monotonic()
-        opens_at = (
-            now + (self._account.ask(ask, int(self._clock.time() * 1000)) - int(self._clock.time() * 1000)) / 1000
-        )
+        granted_ms = self._account.ask(ask, self._now_ms())
+        opens_at = now + (granted_ms - self._now_ms()) / 1000
         future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(future.set_result, Grant(opens_at, opens_at + _GOOD_SECONDS))
+        grant = Grant(opens_at, opens_at + _GOOD_SECONDS, granted_ms)
+        asyncio.get_running_loop().call_soon(lambda: None if future.done() else future.set_result(grant))
         return future
+
+    def give_back(self, category: QuotaCategory, granted_ms: int, count: int) -> None:
+        """Folded at once."""
+        self.given_back.append((category, count))
+        self._account.give_back(GiveBack(category, granted_ms, count))
 
     def reserve(self, wanted: Reservation) -> asyncio.Future[Refused | None]:
         """Decided in the next round of the event loop."""

@@ -20,18 +20,54 @@ class QuotaSettings(Section):
     uploads_per_minute: int | None = Field(None, ge=1, description="Assets that are created in a minute. Unset: any.")
     uploads_per_day: int | None = Field(None, ge=1, description="The same in a UTC day. Unset: any.")
 
+    video_minutes_per_hour: int | None = Field(
+        None, ge=1, description="Minutes of video whose analysis is begun in an hour. Unset: any."
+    )
+    video_minutes_per_day: int | None = Field(None, ge=1, description="The same in a UTC day. Unset: any.")
+    output_tokens_per_minute: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens that are generated in a minute. The most that an analysis may have counts when it is "
+        "begun, what it did have when it has ended. Unset: any.",
+    )
+    output_tokens_per_day: int | None = Field(None, ge=1, description="The same in a UTC day. Unset: any.")
+
+    max_running: int | None = Field(
+        None, ge=1, description="Analyses that are at the platform at once, of all processes together. Unset: any."
+    )
+    max_running_per_tenant: int | None = Field(
+        None, ge=1, description="The same for each tenant; requests without one are one tenant together. Unset: any."
+    )
+
+    def of(self, category: str) -> tuple[int | None, int | None]:
+        """The limits of a category of the ledger: in its window, and in a UTC day. Video is counted in seconds."""
+        match category:
+            case "analyze":
+                return self.requests_per_minute, self.requests_per_day
+            case "upload":
+                return self.uploads_per_minute, self.uploads_per_day
+            case "video_seconds":
+                return _seconds(self.video_minutes_per_hour), _seconds(self.video_minutes_per_day)
+            case "output_tokens":
+                return self.output_tokens_per_minute, self.output_tokens_per_day
+            case _:
+                raise ValueError(f"there is no category {category}")
+
+    @property
+    def running_limited(self) -> bool:
+        """Whether there is a cap on what runs at once."""
+        return self.max_running is not None or self.max_running_per_tenant is not None
+
     @property
     def limited(self) -> bool:
         """Whether anything is to be shared out."""
-        return any(
-            limit is not None
-            for limit in (
-                self.requests_per_minute,
-                self.requests_per_day,
-                self.uploads_per_minute,
-                self.uploads_per_day,
-            )
+        return self.running_limited or any(
+            any(self.of(one)) for one in ("analyze", "upload", "video_seconds", "output_tokens")
         )
+
+
+def _seconds(minutes: int | None) -> int | None:
+    return None if minutes is None else minutes * 60
 
 
 class BatchSettings(Section):

@@ -267,7 +267,7 @@ class Metrics:
         )
         self.quota_granted = Counter(
             "reelwire_quota_granted_total",
-            "Calls that the account's quota let this process make, by category",
+            "Calls, seconds of video and tokens that the account's quota let this process have, by category",
             ["category"],
             registry=r,
         )
@@ -275,6 +275,11 @@ class Metrics:
             "reelwire_quota_wait_seconds",
             "Seconds that the next call of a category waits for the account's quota, as of when that was decided",
             ["category"],
+            registry=r,
+        )
+        self.running = Gauge(
+            "reelwire_running_analyses",
+            "Analyses of all processes that are at the platform or next in line for it, while there is a cap",
             registry=r,
         )
         # Process

@@ -105,3 +105,17 @@ async def test_topics_that_are_missing_fail_the_check(reelwire: Command) -> None
     result = await reelwire("topics", "check")
     assert result.code == 1
     assert result.out.startswith("severity\ttopic\tproblem\twhat to do\nerror\t")
+
+
+async def test_with_a_limit_of_spending_what_is_left_today_is_told(
+    reelwire: Command, topics: TopicSettings, platform: dict[str, str]
+) -> None:
+    cost = {"REELWIRE_COST__DAILY_LIMIT": "2.5", "REELWIRE_COST__PER_MINUTE": "0.03", "REELWIRE_COST__CURRENCY": "EUR"}
+    result = await reelwire("doctor", "--json", **platform | cost)
+    [found] = [line for line in result.json if line["about"] == "spending"]
+    assert (found["grade"], found["detail"]) == (
+        "ok",
+        "0.00 EUR spent or reserved today (UTC), 2.50 of 2.50 EUR left",
+    )
+    result = await reelwire("doctor", "--json", **platform)
+    assert not [line for line in result.json if line["about"] == "spending"]

@@ -28,6 +28,7 @@ from service.kafka.partition.batch import Batch
 from service.kafka.partition.intake import Intake
 from service.kafka.partition.parked import ParkedJobs
 from service.kafka.ports import FinishedRecord, InRecord, JobSummary, OutRecord, RecordPosition
+from service.kafka.running_port import RunningLedger
 from service.kafka.topics.record_limits import TopicLimits
 from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
@@ -159,6 +160,7 @@ class Bench:
         notes: MemoryNotes | None = None,
         instance: str = "here",
         ledger: Ledger | None = None,
+        running: RunningLedger | None = None,
         **sections: Any,
     ) -> None:
         self.settings = load_settings(platform=platform_settings or {}, **sections)
@@ -182,6 +184,7 @@ class Bench:
             limits=self.limits,
             handovers=MemoryHandovers(self.notes, instance),
             ledger=ledger,
+            running=running,
         )
         self.engine = Engine(self.context)
         self.sender.right = right = CarriersFirst(self.lease)

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from service.cli.checks.finding import Finding, Grade
 from service.cli.checks.hidden_requests import examine_hidden
+from service.cli.checks.spending import check_spending
 from service.cli.exits import CommandError
 from service.cli.reading.cluster import admin, coordinator_of, reachable
 from service.cli.reading.topic_reader import TopicReader
@@ -39,6 +40,7 @@ async def check_kafka(settings: Settings) -> list[Finding]:
     if not any(finding.grade == "fail" for finding in topics):
         found.append(await _group(settings))
         found += await examine_hidden(settings)
+        found += await check_spending(settings)
     return found
 
 

@@ -18,12 +18,17 @@ from typing import Any, Final, Self
 DAY_MS: Final = 86_400_000
 WINDOW_MS: Final = 61_000
 """A minute, and the time by which a call may come later to the platform than its grant says."""
+HOUR_WINDOW_MS: Final = 3_660_000
+"""The same for an hour."""
 _AT_ONCE_SHARE: Final = 4
+_FINE_MS: Final = 120_000
+_BUCKETS: Final = 360
+"""Of longer windows the grants that lie close together are kept as one: at the latest of their times, to be safe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Asks for `count` calls of a category. A limit that is None does not exist."""
+    """Asks for `count` calls, seconds or tokens of a category. A limit that is None does not exist."""
 
     id: str
     category: str
@@ -31,6 +36,15 @@ class Ask:
     per_window: int | None
     per_day: int | None = None
     window_ms: int = WINDOW_MS
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Of what was granted from `granted_ms` on, `count` was not used."""
+
+    category: str
+    granted_ms: int
+    count: int
 
 
 class Account:
@@ -45,6 +59,12 @@ class Account:
         self._now_ms = max(self._now_ms, at_ms)
         granted = self._categories.setdefault(ask.category, _Granted())
         return granted.grant(ask, self._now_ms)
+
+    def give_back(self, unused: GiveBack) -> None:
+        """Fold what was granted and not used: it may be granted once more."""
+        granted = self._categories.get(unused.category)
+        if granted is not None:
+            granted.give_back(unused.granted_ms, unused.count)
 
     def used_today(self, category: str, at_ms: int) -> int:
         """What was granted for the UTC day of `at_ms`."""
@@ -82,10 +102,24 @@ class _Granted:
                 at_ms = (at_ms // DAY_MS + 1) * DAY_MS
         if ask.per_window is not None:
             at_ms = self._paced(at_ms, count, max(1, ask.per_window), ask.window_ms)
-        self.window.append((at_ms, count))
+        bucket_ms = ask.window_ms // _BUCKETS if ask.window_ms > _FINE_MS else 0
+        if bucket_ms and self.window and self.window[-1][0] // bucket_ms == at_ms // bucket_ms:
+            _, before = self.window.pop()
+            self.window.append((at_ms, before + count))
+        else:
+            self.window.append((at_ms, count))
         self.days = {day: used for day, used in self.days.items() if day >= now_ms // DAY_MS}
         self.days[at_ms // DAY_MS] = self.days.get(at_ms // DAY_MS, 0) + count
         return at_ms
+
+    def give_back(self, granted_ms: int, count: int) -> None:
+        day = granted_ms // DAY_MS
+        if day in self.days:
+            self.days[day] = max(0, self.days[day] - count)
+        for place, (at_ms, granted) in enumerate(self.window):
+            if at_ms >= granted_ms:
+                self.window[place] = (at_ms, max(0, granted - count))
+                return
 
     def _paced(self, at_ms: int, count: int, limit: int, window_ms: int) -> int:
         self._forget(at_ms - window_ms)

@@ -28,7 +28,7 @@ from service.domain.facts import RetryDue, SlotGranted
 from service.domain.job import Phase
 from service.engine.live_job import LiveJob
 from service.engine.work.held import holds_back
-from service.engine.work.reserved import reserve
+from service.engine.work.reserved import must_ask, reserve
 from service.engine.work.stream import run_stream
 from service.engine.work.sync import run_sync
 from service.engine.work.task import cancel_task, make_task
@@ -158,9 +158,10 @@ class Actions:
     def take_free_slot(self, live: LiveJob, slot: Slot) -> bool:
         """Whether the job holds `slot` now: it did before, or one was free. A slot of another kind is given back.
 
-        Where money is limited the answer is no: it is reserved when the slot is granted, which takes a moment.
+        Where money or amounts are limited the answer is no: they are asked for when the slot is granted, and that
+        takes a moment.
         """
-        if self._context.spending.limited:
+        if must_ask(self._context):
             self.give_back_slot(live)
             return False
         if live.slot is slot and not self._slots.closed:
@@ -187,7 +188,7 @@ class Actions:
             live.waits_for = None
             self._context.waits.end(live)
             self._hold(live, slot)
-            if live.job.phase is Phase.READY and self._context.spending.limited:
+            if live.job.phase is Phase.READY and must_ask(self._context):
                 self._work(live, reserve(live, self._context))
                 return
             failpoint(Point.BEFORE_CLAIM)

@@ -93,7 +93,8 @@ class JobLoop:
             return None
         try:
             change = self._decide(live, fact)
-            completion, records = self._records(live, change, extra)
+            left = self._context.running.left(live.job, change)
+            completion, records = self._records(live, change, [*extra, *left])
         except Exception as error:
             # It would be the same again for ever: a fact that can't be applied ends the job.
             log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
@@ -242,4 +243,5 @@ class JobLoop:
         label = spending.tenants.label(tenant if completion.members.get("usage") else None)
         count_ended(self._context.metrics, live.job, completion, now_ms, label)
         spending.ended(live.job, completion, live.reserved)
+        self._context.quotas.ended(live.taken, completion)
         self._ended(live, positions)

@@ -6,12 +6,15 @@ Nothing here costs anything while no quota is set: a call passes at once, and th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import ceil
 from typing import TYPE_CHECKING
 
 from service.clock import Clock
+from service.domain.change import Event
 from service.domain.shares.turns import Line, Turns
-from service.kafka.ledger_port import Grant, Ledger, QuotaCategory
+from service.engine.turns.amounts import AmountQuota
+from service.kafka.ledger_port import Grant, Ledger, QuotaCategory, Taken
 from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -20,6 +23,13 @@ if TYPE_CHECKING:
 _AGAIN_SECONDS = 1.0
 _CLAIM_SECONDS = 0.3
 """By so much a call may come later than its grant was taken: its claim is made durable first."""
+GOOD_SECONDS = 30.0
+"""So long a grant of an amount may be held before it is used: the window of an hour has a minute more."""
+COST_NOTHING = frozenset({"rejected", "platform_unavailable", "budget_exceeded"})
+"""Codes of jobs whose last attempt certainly used nothing."""
+# A longer wait is no limit of minutes, or of an hour: a quota of the day is gone.
+_LONG_SECONDS = 300.0
+_LONG_OF_HOUR_SECONDS = 3_700.0
 _GRANTS_A_MINUTE = 600
 """Above so many calls a minute, several are asked for at once."""
 
@@ -87,6 +97,11 @@ class Quota:
             self._turns.remove(granted)
             raise
 
+    def give_back(self) -> None:
+        """A call that was just taken is not made now: another may be made instead, by whatever process."""
+        if self._ledger is not None:
+            self._ledger.give_back(self.category, self._grant.granted_ms, 1)
+
     def _ask(self, waiting: int) -> None:
         """One ask is under way at a time: those of all processes take turns in the log."""
         if self._asked or self._ledger is None:
@@ -120,10 +135,64 @@ class Quota:
 
 
 class Quotas:
-    """The quota of each category: of analyses, and of uploads."""
+    """The quota of each category: of analyses, of uploads, and of what an analysis needs."""
 
     def __init__(self, settings: QuotaSettings, ledger: Ledger | None, clock: Clock, metrics: Metrics) -> None:
         analyze = (settings.requests_per_minute, settings.requests_per_day)
         upload = (settings.uploads_per_minute, settings.uploads_per_day)
         self.analyze = Quota("analyze", analyze[0], ledger if any(analyze) else None, clock, metrics)
         self.upload = Quota("upload", upload[0], ledger if any(upload) else None, clock, metrics)
+        self.video = AmountQuota("video_seconds", settings, ledger, clock, metrics)
+        self.tokens = AmountQuota("output_tokens", settings, ledger, clock, metrics)
+        self._clock = clock
+
+    @property
+    def amounts_limited(self) -> bool:
+        """Whether an analysis has to ask for what it needs."""
+        return self.video.limited or self.tokens.limited
+
+    def used_up(self) -> str | None:
+        """The category of which so much is gone that no new request should be taken on; None if there is none."""
+        for one, long_seconds in (
+            (self.analyze, _LONG_SECONDS),
+            (self.upload, _LONG_SECONDS),
+            (self.tokens, _LONG_SECONDS),
+            (self.video, _LONG_OF_HOUR_SECONDS),
+        ):
+            if one.left() > long_seconds:
+                return one.category
+        return None
+
+    async def take_amounts(self, line: Line, seconds: int, tokens: int) -> tuple[Taken, ...]:
+        """Wait until so many seconds of video may be analysed, and so many tokens generated."""
+        while True:
+            video = await self.video.take(seconds, line)
+            since = self._clock.monotonic()
+            generated: Taken | None = None
+            try:
+                generated = await self.tokens.take(tokens, line)
+            finally:
+                late = self._clock.monotonic() - since > GOOD_SECONDS
+                if video is not None and (late or (generated is None and self.tokens.limited and tokens > 0)):
+                    self.give_back((video,))
+            if video is None or not late:
+                return tuple(one for one in (video, generated) if one is not None)
+            if generated is not None:
+                self.give_back((generated,))
+
+    def give_back(self, taken: Sequence[Taken]) -> None:
+        """Nothing of this was used."""
+        for one in taken:
+            (self.video if one.category == "video_seconds" else self.tokens).give_back(one)
+
+    def ended(self, taken: Sequence[Taken], completion: Event) -> None:
+        """A job has ended: what its last attempt did not use is given back, as far as that is known."""
+        if not taken:
+            return
+        usage, error = completion.members.get("usage"), completion.members.get("error")
+        if error is not None and error["code"] in COST_NOTHING:
+            self.give_back(taken)
+        for one in taken:
+            used = None if usage is None else usage[one.category]
+            if used is not None:
+                (self.video if one.category == "video_seconds" else self.tokens).give_back(one, ceil(used))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import structlog
 
-from service.domain.shares.quota import Account, Ask
+from service.domain.shares.quota import Account, Ask, GiveBack
 from service.kafka.ledger.records import (
     ASK_KEY,
+    GIVE_BACK_KEY,
     SNAPSHOT_KEY,
     UnreadableLedgerRecord,
     read_ask,
+    read_give_back,
     read_snapshot,
 )
 from service.kafka.ports import InRecord
@@ -27,9 +29,9 @@ class LedgerBook:
 
     def __init__(self) -> None:
         self.account = Account()
-        self.next = 0  # the offset behind the last ask that is in the account
-        self._unfounded: list[tuple[int, Ask, int]] | None = []
-        """The asks since the beginning, until the first snapshot: others before them may have been compacted away."""
+        self.next = 0  # the offset behind the last record that is in the account
+        self._unfounded: list[tuple[int, Ask | GiveBack, int]] | None = []
+        """The records since the beginning, until the first snapshot: others before them may have been compacted."""
         self._since_snapshot = 0
         self._snapshot_ms = 0
 
@@ -45,24 +47,34 @@ class LedgerBook:
             elif record.key == ASK_KEY and record.offset >= self.next:
                 ask = read_ask(record.value)
                 granted_ms = self.account.ask(ask, record.timestamp_ms)
-                self.next = record.offset + 1
-                self._since_snapshot += 1
-                if self._unfounded is not None:
-                    self._unfounded.append((record.offset, ask, record.timestamp_ms))
+                self._folded(record, ask)
                 return ask.id, granted_ms
+            elif record.key == GIVE_BACK_KEY and record.offset >= self.next:
+                unused = read_give_back(record.value)
+                self.account.give_back(unused)
+                self._folded(record, unused)
         except UnreadableLedgerRecord as error:
             log.error(LogEvent.LEDGER_RECORD_UNREADABLE, offset=record.offset, reason=str(error))
         return None
+
+    def _folded(self, record: InRecord, what: Ask | GiveBack) -> None:
+        self.next = record.offset + 1
+        self._since_snapshot += 1
+        if self._unfounded is not None:
+            self._unfounded.append((record.offset, what, record.timestamp_ms))
 
     def _begin_with(self, account: Account, before: int) -> None:
         """The first snapshot is the truth, and what was asked since then is folded once more; all others we know."""
         if self._unfounded is None:
             return
-        later = [(offset, ask, at_ms) for offset, ask, at_ms in self._unfounded if offset >= before]
+        later = [(offset, what, at_ms) for offset, what, at_ms in self._unfounded if offset >= before]
         self._unfounded = None
         self.account, self.next = account, before
-        for offset, ask, at_ms in later:
-            account.ask(ask, at_ms)
+        for offset, what, at_ms in later:
+            if isinstance(what, Ask):
+                account.ask(what, at_ms)
+            else:
+                account.give_back(what)
             self.next = offset + 1
 
     def snapshot_due(self, now_ms: int) -> bool:

@@ -10,10 +10,17 @@ from uuid import uuid4
 import structlog
 
 from service.clock import Clock
-from service.domain.shares.quota import WINDOW_MS, Ask
+from service.domain.shares.quota import HOUR_WINDOW_MS, WINDOW_MS, Ask, GiveBack
 from service.domain.shares.spending import Refused, Reservation
 from service.kafka.ledger.book import LedgerBook
-from service.kafka.ledger.records import PARTITION, UnreadableLedgerRecord, ask_record, snapshot_record
+from service.kafka.ledger.records import (
+    PARTITION,
+    UnreadableLedgerRecord,
+    ask_record,
+    give_back_record,
+    snapshot_record,
+)
+from service.kafka.ledger.running import RunningBook
 from service.kafka.ledger.spending_records import SPENDING_KEY, SpendingBook, reserve_record, settle_record
 from service.kafka.ledger_port import Grant, QuotaCategory
 from service.kafka.logs.asset_tail import AssetTail
@@ -72,6 +79,8 @@ class LedgerLog:
         )
         self.book = LedgerBook()
         """What the ledger says so far; read by others, folded here."""
+        self.running = RunningBook(self._topic, self._sender.send)
+        """Implements `RunningLedger`."""
         self._money = SpendingBook()
         self._reserved: dict[str, asyncio.Future[Refused | None]] = {}
         self._lags: deque[float] = deque(maxlen=_LAGS)
@@ -86,6 +95,10 @@ class LedgerLog:
         await self._sender.start()
         self._tail.start()
 
+    async def caught_up(self) -> None:
+        """Return when all has been read that was there at the start."""
+        await self._tail.ready.wait()
+
     async def close(self) -> None:
         """Stop reading and disconnect. Never raises."""
         await self._tail.close()
@@ -94,16 +107,15 @@ class LedgerLog:
     def ask(self, category: QuotaCategory, count: int) -> asyncio.Future[Grant]:
         future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
         consume(future)
-        quota = self._quota
-        per_window, per_day = (
-            (quota.requests_per_minute, quota.requests_per_day)
-            if category == "analyze"
-            else (quota.uploads_per_minute, quota.uploads_per_day)
-        )
-        ask = Ask(uuid4().hex, category, count, per_window, per_day, self._window_ms)
+        per_window, per_day = self._quota.of(category)
+        window_ms = HOUR_WINDOW_MS if category == "video_seconds" else self._window_ms
+        ask = Ask(uuid4().hex, category, count, per_window, per_day, window_ms)
         self._asked[ask.id] = future
         self._sender.send(ask_record(self._topic, ask)).add_done_callback(partial(self._sent, ask.id))
         return future
+
+    def give_back(self, category: QuotaCategory, granted_ms: int, count: int) -> None:
+        self._sender.send(give_back_record(self._topic, GiveBack(category, granted_ms, count))).add_done_callback(_seen)
 
     def reserve(self, wanted: Reservation) -> asyncio.Future[Refused | None]:
         future: asyncio.Future[Refused | None] = asyncio.get_running_loop().create_future()
@@ -127,7 +139,7 @@ class LedgerLog:
                 fail(future, DeliveryFailed("a record of the ledger was not delivered"))
 
     def _take(self, record: InRecord, _: float | None) -> None:
-        if record.partition != PARTITION:
+        if record.partition != PARTITION or self.running.take(record):
             return
         if record.key == SPENDING_KEY:
             self._take_spending(record)
@@ -141,7 +153,7 @@ class LedgerLog:
             return
         if not future.done():
             opens_at = granted_ms / 1000 + self._ahead(record)
-            future.set_result(Grant(opens_at, opens_at + GOOD_SECONDS))
+            future.set_result(Grant(opens_at, opens_at + GOOD_SECONDS, granted_ms))
         if self._tail.ready.is_set() and self.book.snapshot_due(record.timestamp_ms):
             self._sender.send(snapshot_record(self._topic, self.book.account, self.book.next)).add_done_callback(_seen)
 

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import orjson
 
-from service.domain.shares.quota import Account, Ask
+from service.domain.shares.quota import Account, Ask, GiveBack
 from service.kafka.ports import OutRecord
 
 ASK_KEY: Final = b"ask"
 """One key for all asks: compaction leaves what is younger than `min.compaction.lag.ms`, which is all that is needed."""
+GIVE_BACK_KEY: Final = b"give-back"
+"""One key for all of them, as for asks. Programs that do not know it count too much, never too little."""
 SNAPSHOT_KEY: Final = b"snapshot"
 PARTITION: Final = 0
 _VERSION: Final = 1
@@ -35,6 +37,12 @@ def ask_record(topic: str, ask: Ask) -> OutRecord:
     return OutRecord(topic, PARTITION, ASK_KEY, orjson.dumps(members))
 
 
+def give_back_record(topic: str, unused: GiveBack) -> OutRecord:
+    """What was granted and not used."""
+    members = {"v": _VERSION, "category": unused.category, "granted": unused.granted_ms, "count": unused.count}
+    return OutRecord(topic, PARTITION, GIVE_BACK_KEY, orjson.dumps(members))
+
+
 def snapshot_record(topic: str, account: Account, before: int) -> OutRecord:
     """The account as all asks in front of offset `before` make it."""
     value = orjson.dumps({"v": _VERSION, "before": before, "account": account.snapshot()})
@@ -55,6 +63,19 @@ def read_ask(value: bytes | None) -> Ask:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableLedgerRecord("an ask of the ledger has not the members that it should have") from error
+
+
+def read_give_back(value: bytes | None) -> GiveBack:
+    """Raises `UnreadableLedgerRecord`."""
+    members = _members(value)
+    try:
+        unused = GiveBack(str(members["category"]), int(members["granted"]), int(members["count"]))
+        if unused.count < 0:
+            raise ValueError("less than nothing")
+    except (KeyError, TypeError, ValueError) as error:
+        message = "a record of unused quota in the ledger has not the members that it should have"
+        raise UnreadableLedgerRecord(message) from error
+    return unused
 
 
 def read_snapshot(value: bytes | None) -> tuple[Account, int]:

@@ -45,6 +45,8 @@ class TopicPlan:
     partitions: int
     replication: int
     configs: Mapping[str, str]
+    needed: frozenset[str] = frozenset()
+    """Configurations without which what the settings promise would not be kept."""
 
     @property
     def max_message_bytes(self) -> int:
@@ -117,6 +119,7 @@ def findings(
         found.extend(_policy_findings(plan, state.configs))
         found.extend(_size_findings(plan, state, measure))
         found.extend(_retention_findings(plan, state.configs))
+        found.extend(_ledger_findings(plan, state.configs))
     return found
 
 
@@ -139,7 +142,10 @@ def limits_of(states: Mapping[str, TopicState]) -> dict[str, int]:
 def _plan(settings: Settings, topic: Topic) -> TopicPlan:
     configs = {"cleanup.policy": topic.cleanup_policy.value, **_own_configs(settings, topic.role)}
     shape = settings.topics
-    return TopicPlan(getattr(shape, topic.role.value), topic, shape.partitions, shape.replication, configs)
+    name, needed = getattr(shape, topic.role.value), frozenset[str]()
+    if topic.role is Role.LEDGER and settings.cost.limited:
+        needed = frozenset({"min.compaction.lag.ms", "message.timestamp.type"})
+    return TopicPlan(name, topic, shape.partitions, shape.replication, configs, needed)
 
 
 def _own_configs(settings: Settings, role: Role) -> dict[str, str]:
@@ -213,6 +219,30 @@ def _retention_findings(plan: TopicPlan, configs: Mapping[str, str]) -> list[Fin
         return []
     problem = f"retention.ms is {has_ms}, less than the {wanted_ms} that the settings ask for"
     return [Finding("warning", plan.name, problem, f"set retention.ms={wanted_ms} on the topic")]
+
+
+def _ledger_findings(plan: TopicPlan, configs: Mapping[str, str]) -> list[Finding]:
+    """A ledger made by an earlier version, or by hand, forgets what was reserved, or has the clocks of its writers."""
+    if plan.topic.role is not Role.LEDGER:
+        return []
+    lag, times = "min.compaction.lag.ms", "message.timestamp.type"
+    short = lag in plan.needed and int(configs.get(lag, plan.configs[lag])) < int(plan.configs[lag])
+    wrong = {
+        lag: "what was reserved today may be compacted away, and a limit of spending be exceeded" if short else "",
+        times: "its days and minutes are those of the clocks of its writers"
+        if configs.get(times, plan.configs[times]) != plan.configs[times]
+        else "",
+    }
+    return [
+        Finding(
+            "error" if name in plan.needed else "warning",
+            plan.name,
+            f"{name} is {configs[name]}, not {plan.configs[name]}: {harm}",
+            f"set {name}={plan.configs[name]} on the topic",
+        )
+        for name, harm in wrong.items()
+        if harm
+    ]
 
 
 def _partition_advice(plan: TopicPlan, state: TopicState, wanted: int) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.shares.quota import DAY_MS, WINDOW_MS, Account, Ask
+from service.domain.shares.quota import DAY_MS, HOUR_WINDOW_MS, WINDOW_MS, Account, Ask, GiveBack
 
 pytestmark = pytest.mark.unit
 
@@ -91,3 +91,57 @@ def test_a_quiet_account_grants_a_quarter_at_once() -> None:
     account = Account()
     assert [account.ask(ask(number), 0) for number in range(15)] == [0] * 15
     assert account.ask(ask(15), 0) > 0
+
+
+def hourly(number: int, count: int, limit: int) -> Ask:
+    return Ask(str(number), "video_seconds", count, limit, None, HOUR_WINDOW_MS)
+
+
+@given(st.lists(st.tuples(st.integers(0, 600_000), st.integers(1, 900)), max_size=60), st.integers(300, 3_600))
+def test_no_hour_holds_more_than_the_quota(steps: list[tuple[int, int]], limit: int) -> None:
+    account, now, grants = Account(), 0, []
+    for number, (later, count) in enumerate(steps):
+        now += later
+        grants.append((account.ask(hourly(number, count, limit), now), min(count, limit)))
+    assert most_in_a_window(grants, HOUR_WINDOW_MS) <= limit
+
+
+def test_of_an_hour_a_bounded_number_of_grants_is_kept() -> None:
+    account = Account()
+    for number in range(5_000):
+        account.ask(hourly(number, 1, 10**6), number * 500)
+    assert len(account.snapshot()["categories"]["video_seconds"]["window"]) <= 361
+
+
+def test_what_was_not_used_may_be_granted_once_more() -> None:
+    account = Account()
+    at = account.ask(ask(1, 60, limit=60, day=100), 0)
+    assert account.ask(ask(2, 40, limit=60, day=100), 0) >= WINDOW_MS
+    account = Account()
+    at = account.ask(ask(1, 60, limit=60, day=100), 0)
+    account.give_back(GiveBack("analyze", at, 55))
+    assert account.used_today("analyze", 0) == 5
+    assert account.ask(ask(2, 40, limit=60, day=100), 0) == 0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 9), st.integers(0, 12)), max_size=60), st.integers(5, 40)
+)
+def test_no_window_holds_more_than_the_quota_of_what_was_used(steps: list[tuple[int, int, int]], limit: int) -> None:
+    account, now, used = Account(), 0, []
+    for number, (later, count, unused) in enumerate(steps):
+        now += later
+        at, granted = account.ask(ask(number, count, limit=limit), now), min(count, limit)
+        account.give_back(GiveBack("analyze", at, min(unused, granted)))
+        used.append((at, granted - min(unused, granted)))
+    assert most_in_a_window(used, WINDOW_MS) <= limit
+
+
+def test_more_is_never_given_back_than_was_granted() -> None:
+    account = Account()
+    at = account.ask(ask(1, 5), 0)
+    account.give_back(GiveBack("analyze", at, 50))
+    account.give_back(GiveBack("upload", at, 50))
+    assert account.used_today("analyze", 0) == 0
+    grants = [account.ask(ask(number, 60), 1) for number in range(2, 4)]
+    assert grants[1] - grants[0] >= WINDOW_MS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from service.domain.shares.quota import Ask
+from service.domain.shares.quota import Ask, GiveBack
 from service.kafka.ledger.book import SNAPSHOT_EVERY, SNAPSHOT_EVERY_MS, LedgerBook
-from service.kafka.ledger.records import PARTITION, ask_record, snapshot_record
+from service.kafka.ledger.records import PARTITION, ask_record, give_back_record, snapshot_record
 from service.kafka.ports import InRecord, OutRecord
 
 pytestmark = pytest.mark.unit
@@ -65,7 +65,7 @@ def test_a_snapshot_that_was_overtaken_changes_nothing() -> None:
 @pytest.mark.parametrize(
     "value", [None, b"", b"[]", b'{"v": 2}', b'{"v": 1}', b'{"v": 1, "before": 3, "account": []}', b"\xff"]
 )
-@pytest.mark.parametrize("key", [b"ask", b"snapshot"])
+@pytest.mark.parametrize("key", [b"ask", b"snapshot", b"give-back"])
 def test_a_damaged_record_counts_for_nothing(key: bytes, value: bytes | None) -> None:
     log, book = Log(), LedgerBook()
     book.fold(log.append(ask(0), 0))
@@ -84,3 +84,23 @@ def test_a_snapshot_is_due_after_many_asks_or_a_minute() -> None:
     for number in range(SNAPSHOT_EVERY):
         book.fold(log.append(ask(number), SNAPSHOT_EVERY_MS + 1))
     assert book.snapshot_due(SNAPSHOT_EVERY_MS + 1)
+
+
+@pytest.mark.parametrize("after_snapshot", [False, True])
+def test_what_is_given_back_is_known_to_a_process_that_begins_later(after_snapshot: bool) -> None:
+    log, first = Log(), LedgerBook()
+    first.fold(log.append(ask(0, 40), 0))
+    unused = give_back_record(TOPIC, GiveBack("analyze", 0, 30))
+    if not after_snapshot:
+        first.fold(log.append(unused, 5))
+    snapshot = snapshot_record(TOPIC, first.account, first.next)
+    if after_snapshot:
+        first.fold(log.append(unused, 5))
+    first.fold(log.append(snapshot, 6))
+    later = LedgerBook()
+    for record in log.records[1:]:  # the beginning was compacted away
+        later.fold(record)
+    assert later.account.used_today("analyze", 0) == first.account.used_today("analyze", 0) == 10
+    for number in range(1, 20):
+        record = log.append(ask(number, 20), 10 + number)
+        assert first.fold(record) == later.fold(record)

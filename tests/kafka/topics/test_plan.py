@@ -6,7 +6,7 @@ import pytest
 
 from contracts.topics import Role
 from service.kafka.topics.plan import Finding, TopicState, findings, limits_of, plan_topics
-from service.settings import AssetSettings, JobSettings, Settings, TopicSettings, load_settings
+from service.settings import AssetSettings, CostSettings, JobSettings, Settings, TopicSettings, load_settings
 
 pytestmark = pytest.mark.unit
 
@@ -160,3 +160,23 @@ def test_a_shorter_retention_is_a_warning_and_an_endless_one_is_fine(settings: S
     (finding,) = found(settings, with_config(settings, settings.topics.finished, "retention.ms", "1000"))
     assert finding.severity == "warning"
     assert found(settings, with_config(settings, settings.topics.finished, "retention.ms", "-1")) == []
+
+
+def test_a_ledger_that_forgets_what_was_reserved_is_an_error_where_spending_is_limited(settings: Settings) -> None:
+    name = settings.topics.ledger
+    assert found(settings, with_config(settings, name, "min.compaction.lag.ms", "600000")) == []
+    limited = settings.model_copy(update={"cost": CostSettings(per_minute=1, daily_limit=1)})
+    [finding] = found(limited, with_config(limited, name, "min.compaction.lag.ms", "600000"))
+    assert finding.severity == "error"
+    assert "min.compaction.lag.ms=172800000" in finding.advice
+
+
+def test_a_ledger_with_the_times_of_its_writers_is_a_warning_and_an_error_where_spending_is_limited(
+    settings: Settings,
+) -> None:
+    name = settings.topics.ledger
+    limited = settings.model_copy(update={"cost": CostSettings(per_minute=1, daily_limit=1)})
+    for one, severity in ((settings, "warning"), (limited, "error")):
+        [finding] = found(one, with_config(one, name, "message.timestamp.type", "CreateTime"))
+        assert finding.severity == severity
+        assert "message.timestamp.type=LogAppendTime" in finding.advice

@@ -1,0 +1,126 @@
+"""Quotas of amounts: seconds of video and generated tokens, of which each analysis needs another number.
+
+Who waits takes turns, as for calls. The process asks the ledger for what one of them needs; when that is granted, it
+goes to whose turn it is then, and what is left of it is given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.clock import Clock
+from service.domain.shares.turns import Line, Turns
+from service.kafka.ledger_port import Grant, Ledger, QuotaCategory, Taken
+from service.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from service.settings import QuotaSettings
+
+_AGAIN_SECONDS = 1.0
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    count: int
+    taken: asyncio.Future[Taken]
+
+
+class AmountQuota:
+    """One category. Without a limit, or without a ledger, nobody waits."""
+
+    def __init__(
+        self, category: QuotaCategory, settings: QuotaSettings, ledger: Ledger | None, clock: Clock, metrics: Metrics
+    ) -> None:
+        self.category: QuotaCategory = category
+        self._ledger = ledger if any(settings.of(category)) else None
+        self._clock = clock
+        self._granted_total = metrics.quota_granted.labels(category)
+        self._wait_gauge = metrics.quota_wait_seconds.labels(category)
+        self._turns: Turns[_Waiting] = Turns()
+        self._counts: dict[_Waiting, None] = {}  # those who wait, in the order in which they came
+        self._head: _Waiting | None = None  # whose turn it was when there was too little
+        self._asked = False
+        self._opens_at = 0.0
+
+    def __repr__(self) -> str:
+        if self._ledger is None:
+            return f"<AmountQuota {self.category}: unlimited>"
+        return f"<AmountQuota {self.category}: {len(self._turns)} waiting, {self.left():.1f} s>"
+
+    @property
+    def limited(self) -> bool:
+        """Whether amounts have to be asked for."""
+        return self._ledger is not None
+
+    def left(self) -> float:
+        """Seconds until the next grant, as far as it is known; 0 when nobody waits for one."""
+        return max(0.0, self._opens_at - self._clock.monotonic())
+
+    async def take(self, count: int, line: Line) -> Taken | None:
+        """Wait for `count`, and take it. None, at once, where nothing is limited or needed."""
+        if self._ledger is None or count <= 0:
+            return None
+        waiting = _Waiting(count, asyncio.get_running_loop().create_future())
+        self._turns.add(waiting, line)
+        self._counts[waiting] = None
+        self._ask()
+        try:
+            return await waiting.taken
+        except asyncio.CancelledError:
+            if waiting.taken.done() and not waiting.taken.cancelled():
+                self.give_back(waiting.taken.result())  # granted and cancelled in the same round
+            raise
+        finally:
+            self._turns.remove(waiting)
+            self._counts.pop(waiting, None)
+            if self._head is waiting:
+                self._head = None
+
+    def give_back(self, taken: Taken, used: int = 0) -> None:
+        """Of what was taken only so much was used."""
+        if self._ledger is not None and taken.count > used:
+            self._ledger.give_back(taken.category, taken.granted_ms, taken.count - max(used, 0))
+
+    def _ask(self) -> None:
+        """One ask is under way at a time: those of all processes take turns in the log."""
+        wanted = self._head or next(iter(self._counts), None)
+        if self._asked or self._ledger is None or wanted is None:
+            return
+        self._asked, count = True, wanted.count
+        self._ledger.ask(self.category, count).add_done_callback(lambda answer: self._answered(answer, count))
+
+    def _answered(self, answer: asyncio.Future[Grant], count: int) -> None:
+        loop = asyncio.get_running_loop()
+        if answer.cancelled() or answer.exception() is not None:
+            loop.call_later(_AGAIN_SECONDS, self._over)
+            return
+        grant = answer.result()
+        self._opens_at = grant.opens_at
+        self._wait_gauge.set(self.left())
+        loop.call_later(self.left(), self._granted, grant.granted_ms, count)
+
+    def _granted(self, granted_ms: int, count: int) -> None:
+        left = count
+        while left:
+            who, self._head = self._head or self._turns.next(), None
+            if who is None:
+                break
+            if who.taken.done():
+                continue
+            if who.count > left:
+                self._head = who
+                break
+            left -= who.count
+            self._counts.pop(who, None)
+            self._granted_total.inc(who.count)
+            who.taken.set_result(Taken(self.category, granted_ms, who.count))
+        if left and self._ledger is not None:
+            self._ledger.give_back(self.category, granted_ms, left)
+        self._wait_gauge.set(0)
+        self._over()
+
+    def _over(self) -> None:
+        self._asked = False
+        self._ask()
