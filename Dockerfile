@@ -51,5 +51,5 @@ COPY --from=build /opt/reelwire /opt/reelwire
 ENV REELWIRE_HTTP__HOST=0.0.0.0 REELWIRE_HTTP__PORT=8080
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
-  CMD python -I -S /opt/probe.py "$REELWIRE_HTTP__PORT" /health/live
+  CMD ["sh", "-c", "exec python -I -S /opt/probe.py \"$REELWIRE_HTTP__PORT\" /health/live"]
 CMD ["run"]

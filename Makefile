@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format bench contracts docs soak fuzz coverage lock clean
+.PHONY: help setup demo test lint format bench contracts docs kits soak fuzz coverage lock clean
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,7 @@ lint: $(STAMP) ## formatting, linting, strict types, who may import whom, genera
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/reelwire contracts check
+	@$(BIN)/python -m kits.generate --check
 
 format: $(STAMP) ## rewrite the code in the project's format
 	@$(BIN)/ruff format .
@@ -51,15 +52,23 @@ format: $(STAMP) ## rewrite the code in the project's format
 bench: $(STAMP) ## Reelwire, the plain SDK loop and the floor in one run: table and plot
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-contracts: $(STAMP) ## write JSON Schemas and the AsyncAPI document from the models
+contracts: $(STAMP) ## write JSON Schemas, the AsyncAPI document and the types of the kits from the models
 	@$(BIN)/reelwire contracts export contracts/generated
+	@$(BIN)/python -m kits.generate
 
-docs: $(STAMP) ## generated pages: settings, metrics and log events
+docs: $(STAMP) ## generated pages (settings, messages, commands, metrics), then the whole site: build/site/index.html
 	@$(BIN)/python -m service.cli.reference docs/reference
+	@cp deploy/prometheus/alerts.yaml deploy/prometheus/slo.yaml deploy/helm/reelwire/files/
+	@cp deploy/grafana/dashboards/reelwire.json deploy/helm/reelwire/files/dashboard.json
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "the site is in build/site: open build/site/index.html"
+
+kits: $(STAMP) ## the consumer kits as packages in kits/dist: a wheel, and an npm package where Node is
+	@PYTHONPATH=kits/python $(BIN)/python -m kits.build
 
 lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --all-extras pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

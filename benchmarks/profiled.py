@@ -18,6 +18,7 @@ from types import FrameType
 from service import app
 from service.cli import main
 from service.settings import Settings
+from service.telemetry.status_line import StatusLine
 
 _EVERY_SECONDS = 0.002
 _AREAS = ("uvloop", "aiokafka", "aiohttp", "httpx", "httpx_aiohttp", "pydantic", "prometheus_client", "structlog")
@@ -63,9 +64,9 @@ def _area(filename: str) -> tuple[str, str]:
 def _sampled_from_its_start() -> None:
     serve = app.run
 
-    async def run(settings: Settings) -> None:
+    async def run(settings: Settings, status: StatusLine | None = None) -> None:
         signal.setitimer(signal.ITIMER_PROF, _EVERY_SECONDS, _EVERY_SECONDS)
-        await serve(settings)
+        await serve(settings, status)
 
     app.run = run
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts import schemas
 from contracts.cloudevents import SPEC_VERSION, event_type
-from contracts.examples import examples_of
+from contracts.examples import examples_of, headers_of, load
 from contracts.topics import PUBLIC_ROLES, TOPICS, CleanupPolicy, Role, Topic
 
 Document = dict[str, Any]
@@ -102,8 +102,9 @@ def _message(name: str) -> Document:
             "contentType": "application/octet-stream",
             "headers": {"$ref": f"#/components/schemas/{schemas.DEAD_LETTER}"},
             "payload": {"description": "The original value, byte for byte."},
+            "examples": [_dead_letter_example()],
         }
-    examples = [{"name": label, "payload": payload} for label, payload in examples_of(name).items()]
+    examples = [_example(name, label, payload) for label, payload in examples_of(name).items()]
     message |= {
         "summary": _summary(name),
         "correlationId": {"location": "$message.payload#/request_id"},
@@ -118,6 +119,16 @@ def _message(name: str) -> Document:
             ]
         }
     return message
+
+
+def _example(name: str, label: str, payload: Document) -> Document:
+    headers = {} if name in schemas.REQUESTS else {"headers": headers_of(payload)}
+    return {"name": label, **headers, "payload": payload}
+
+
+def _dead_letter_example() -> Document:
+    record = load("records")["dead_letter"]
+    return {"name": "dead_letter", "headers": record["headers"], "payload": record["value"]}
 
 
 def _key(name: str) -> Document:
@@ -157,13 +168,14 @@ def _event_headers() -> Document:
         "properties": {
             "content-type": {"const": "application/json"},
             "ce_specversion": {"const": SPEC_VERSION},
-            "ce_id": text | {"description": "Deterministic: together with ce_source it tells repetitions."},
-            "ce_source": text,
-            "ce_type": text,
+            "ce_id": text
+            | {"description": "Together with ce_source it tells repetitions: keep the first record of each pair."},
+            "ce_source": text | {"description": "Which service: `reelwire/` and the name of its requests topic."},
+            "ce_type": text | {"description": "com.reelwire.video.analysis., the member `type`, .v1"},
             "ce_subject": text | {"description": "The request id."},
-            "ce_time": {"type": "string", "format": "date-time"},
-            "traceparent": text,
-            "tracestate": text,
+            "ce_time": {"type": "string", "format": "date-time", "description": "The member `time`."},
+            "traceparent": text | {"description": "W3C trace context."},
+            "tracestate": text | {"description": "W3C trace context."},
         },
         "required": ["content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_subject", "ce_time"],
     }

@@ -20,6 +20,12 @@ MESSAGE = "dlq.error.message"
 FAILED_AT = "dlq.failed_at"
 SERVICE_VERSION = "dlq.service.version"
 REDRIVE_COUNT = "dlq.redrive.count"
+REDRIVE_OF = "dlq.redrive.of"
+"""On a request that was redriven: the place of the dead letter that it was sent from, `topic/partition:offset`."""
+DISCARD_OF = "dlq.discard.of"
+"""On a note in the dead-letter topic: the place of the dead letter that needs nothing more."""
+DISCARDED_AT = "dlq.discarded_at"
+DISCARD_REASON = "dlq.discard.reason"
 LAST_OFFSET = "dlq.original.last_offset"
 VALUE_SHA256 = "dlq.value.sha256"
 VALUE_SIZE = "dlq.value.size"
@@ -164,9 +170,28 @@ class DeadLetterInfo:
                 "a dlq header can't be read: it is not UTF-8, or no number where one is needed"
             ) from None
 
-    def redrive_headers(self) -> tuple[Header, ...]:
-        """The headers for sending the record again: the original ones, and the count one higher."""
-        return (*self.original_headers, (REDRIVE_COUNT, str(self.redrive_count + 1).encode()))
+    def redrive_headers(self, letter: str) -> tuple[Header, ...]:
+        """The headers for sending the record again: the original ones, the count one higher, and what it is sent from.
+
+        `letter` is the place of the dead letter (see `letter_place`). A record that fails again keeps that header, so
+        the next dead letter says which one it came from.
+        """
+        return (
+            *(header for header in self.original_headers if header[0] != REDRIVE_OF),
+            (REDRIVE_COUNT, str(self.redrive_count + 1).encode()),
+            (REDRIVE_OF, letter.encode()),
+        )
+
+
+def letter_place(topic: str, partition: int, offset: int) -> str:
+    """The place of a dead letter as `dlq.redrive.of` and `dlq.discard.of` hold it."""
+    return f"{topic}/{partition}:{offset}"
+
+
+def discard_headers(letter: str, *, at: float, reason: str | None) -> tuple[Header, ...]:
+    """The headers of a note that a dead letter needs nothing more. `at` is seconds since the epoch."""
+    given = () if reason is None else ((DISCARD_REASON, _encoded(reason)),)
+    return ((DISCARD_OF, letter.encode()), (DISCARDED_AT, rfc3339(at).encode()), *given)
 
 
 def _number(text: str | None) -> int | None:

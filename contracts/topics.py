@@ -76,7 +76,8 @@ _ALL = (
         private=False,
         written_by=WrittenBy.SERVICE,
         same_partitions=True,
-        summary="The last word on each request, once.",
+        summary="The last word on each request. A repeated request has it published again, byte for byte: keep the "
+        "first of each ce_source and ce_id.",
     ),
     Topic(
         Role.PROGRESS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ from service.engine.host import Engine
 from service.engine.housekeeping.sweep import AssetSweep
 from service.errors import PartitionError, ProcessError, RetryLater, SettingsError
 from service.health_watch import HealthWatch
+from service.kafka.connecting.connection import AccessRefused
+from service.kafka.control.pause_log import PauseLog
 from service.kafka.handover.log import HandoverLog
 from service.kafka.ledger.log import LedgerLog
 from service.kafka.logs.asset_log import AssetLog
@@ -41,11 +44,14 @@ from service.ops.server import OpsServer
 from service.ops.webhooks.receiver import WebhookReceiver
 from service.ops.webhooks.secrets import WebhookSecrets
 from service.platform.client import PlatformClient
+from service.rights_watch import RightsMissing, RightsWatch
 from service.settings import Settings
 from service.supervision import Supervisor, end_all
+from service.telemetry.beginnings import begin_at_zero
 from service.telemetry.events import LogEvent
 from service.telemetry.log import configure_logging
 from service.telemetry.metrics import Metrics
+from service.telemetry.status_line import StatusLine, as_stream, keep_status, status_line
 from service.version import VERSION
 
 log = structlog.get_logger()
@@ -57,7 +63,7 @@ _AGAIN_SECONDS = 2.0
 class Service:
     """One process of the service. `run` returns when it was asked to stop and everything is closed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, status: StatusLine | None = None) -> None:
         key = settings.platform_api_key()
         if not key:
             raise SettingsError(
@@ -66,8 +72,10 @@ class Service:
             )
         self._key = key
         self._settings = settings
+        self._status = status
         self._clock = SystemClock()
         self._metrics = Metrics()
+        begin_at_zero(self._metrics)
         self._health = Health(self._clock)
         self._webhooks = WebhookReceiver(WebhookSecrets(settings), self._metrics, self._clock)
         self._pace = TransactionPace(self._clock)
@@ -77,6 +85,7 @@ class Service:
             session_timeout_ms=settings.kafka.session_timeout_ms, clock=self._clock, confirmed=self._table.confirmed
         )
         self._right = CarriersFirst(self._lease)
+        self._rights = RightsWatch(settings, self._health)
         self._ownership: Ownership | None = None
         self._stop = asyncio.Event()
 
@@ -105,8 +114,12 @@ class Service:
             supervisor = Supervisor(self._metrics, self._health.set)
             closing.push_async_callback(supervisor.close)
             supervisor.keep("heartbeat", lambda: heartbeat(self._health, self._metrics, self._clock))
+            if (line := self._status) is not None:
+                supervisor.keep("status line", lambda: keep_status(line, self._metrics))
+            closing.push_async_callback(self._rights.close)
             if not await self._until_stopped(self._topics_fit()):
                 return
+            supervisor.keep("rights", self._rights.run)
             try:
                 await self._serve(closing, supervisor)
             except ProcessError as error:
@@ -165,6 +178,12 @@ class Service:
             ledger=ledger,
             running=None if ledger is None else ledger.running,
         )
+        pauses = PauseLog(settings, clock, supervisor, context.pauses.set)
+        pauses.start()
+        self._health.set("pauses", ok=False, detail=f"{settings.topics.ledger} is being read for pauses")
+        closing.push_async_callback(pauses.close)
+        if not await self._until_stopped(pauses.ready.wait()):
+            return
         engine = Engine(context)
         self._right.carrier = engine.carrier
         engine.start(supervisor)
@@ -189,7 +208,16 @@ class Service:
         closing.push_async_callback(ownership.stop)
         supervisor.keep(
             "health",
-            HealthWatch(self._health, ownership, lease, platform, engine.carrier, context.quotas, context.spending).run,
+            HealthWatch(
+                self._health,
+                ownership,
+                lease,
+                platform,
+                engine.carrier,
+                context.quotas,
+                context.spending,
+                context.pauses,
+            ).run,
         )
         supervisor.keep("key", KeyWatch(settings, platform, self._key).run)
         if settings.assets.delete_after_hours is not None:
@@ -247,9 +275,13 @@ class Service:
         )
 
     async def _topics_fit(self) -> None:
-        """Wait for the broker, then hold the topics against the settings. Raises `ProcessError` if they differ."""
+        """Wait for the broker and our rights, then hold the topics against the settings.
+
+        Raises `ProcessError` if the topics differ.
+        """
         if self._settings.topics.create:
             await self._patiently(lambda: create_topics(self._settings))
+        await self._patiently(self._rights.look)
         report = await self._patiently(lambda: examine_topics(self._settings))
         self._limits.learn(report.limits)
         wrong = [finding for finding in report.findings if finding.severity == "error"]
@@ -260,16 +292,18 @@ class Service:
             raise ProcessError("the topics do not fit:\n" + "\n".join(f"- {finding}" for finding in wrong))
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call until a broker answers: a dead one is waited for, visibly."""
-        told = False
+        """Repeat a call until a broker answers: a dead one is waited for, visibly; so is one that refuses us."""
+        told: object = None
         while True:
             try:
                 result = await call()
             except (RetryLater, PartitionError) as error:
                 self._health.set("kafka", ok=False, detail=str(error))
-                if not told:
+                # An outage has many texts, and one line is enough; each refusal is a thing of its own.
+                new = str(error) if isinstance(error, AccessRefused | RightsMissing) else "nobody answers"
+                if new != told:
                     log.warning(LogEvent.BROKER_WAITED_FOR, reason=str(error))
-                    told = True
+                    told = new
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
                 self._health.set("kafka", ok=True)
@@ -289,9 +323,9 @@ class Service:
             await end_all((working, stopping))
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, status: StatusLine | None = None) -> None:
     """Run the service until SIGTERM or SIGINT."""
-    service = Service(settings)
+    service = Service(settings, status)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, service.stop)
@@ -300,8 +334,9 @@ async def run(settings: Settings) -> None:
 
 def main(settings: Settings) -> int:
     """Configure the process and run; the exit code. Errors pass through: the command line words them."""
-    configure_logging(settings)
-    spare_full_collections()
-    give_memory_back()
-    uvloop.run(run(settings))
+    with status_line(sys.stderr) as status:
+        configure_logging(settings, None if status is None else as_stream(status))
+        spare_full_collections()
+        give_memory_back()
+        uvloop.run(run(settings, status))
     return 0

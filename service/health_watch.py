@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from service.engine.handover.carrier import Carrier
+from service.engine.turns.pauses import PauseGate
 from service.engine.turns.quota import Quotas
 from service.engine.turns.spending import Spending
 from service.kafka.membership.lease import GroupLease
@@ -36,6 +37,7 @@ class HealthWatch:
         carrier: Carrier,
         quotas: Quotas | None = None,
         spending: Spending | None = None,
+        pauses: PauseGate | None = None,
     ) -> None:
         self._health = health
         self._ownership = ownership
@@ -43,6 +45,7 @@ class HealthWatch:
         self._platform = platform
         self._carrier = carrier
         self._quotas = quotas
+        self._pauses = pauses
         self._spending = spending
         self._ready = False
 
@@ -63,6 +66,7 @@ class HealthWatch:
         self._input()
         self._carried()
         self._quota()
+        self._paused()
         self._money()
         states = set(self._ownership.partitions().values())
         if joined and states <= {State.SERVING, State.HELD}:
@@ -108,6 +112,11 @@ class HealthWatch:
             if left > _QUOTA_TOLD_SECONDS
         ]
         self._health.set("quota", not told, "; ".join(told), blocking=False)
+
+    def _paused(self) -> None:
+        """What the operator has paused."""
+        told = [] if self._pauses is None else self._pauses.told()
+        self._health.set("pauses", not told, "; ".join(told) or "nothing is paused", blocking=False)
 
     def _money(self) -> None:
         """What is spent today, where there is a limit."""

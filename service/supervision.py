@@ -113,6 +113,8 @@ class Supervisor:
             await one.stop()
 
     def _start(self, name: str, work: Work, rule: _Rule) -> Supervised:
+        if rule is not _Rule.ONCE:  # those have names without end, such as one for each partition
+            self._metrics.task_failures.labels(task=name)  # begins at 0: see telemetry/beginnings.py
         one = Supervised(name, work, rule, self._metrics, self._report, self.fail)
         self._running.add(one)
         one.task.add_done_callback(lambda _: self._running.discard(one))

@@ -7,6 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from service.clock import SystemClock
+from service.domain.shares.pauses import Pause, Scope
+from service.engine.turns.pauses import PauseGate
 from service.health_watch import HealthWatch
 from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.partition_table import PartitionTable
@@ -108,3 +111,25 @@ def test_hidden_requests_and_lapsed_offsets_are_shown_and_do_not_make_it_unready
 def test_a_refused_key_makes_it_unready(parts: Parts) -> None:
     parts.platform.unauthorized = True
     assert parts.wrong() == ["platform"]
+
+
+async def test_what_is_paused_is_shown_and_does_not_make_it_unready(parts: Parts) -> None:
+    gate = PauseGate(SystemClock(), Metrics())
+    parts.watch = HealthWatch(
+        parts.health,
+        parts.watch._ownership,
+        parts.watch._lease,
+        parts.watch._platform,
+        parts.watch._carrier,
+        pauses=gate,
+    )
+    assert parts.wrong() == []
+    assert parts.detail("pauses") == "nothing is paused"
+    gate.set([Pause(Scope(tenant="acme"), 1_772_600_400_000), Pause(Scope(intake=True), 0, 4_102_444_800_000)])
+    assert parts.wrong() == []
+    assert parts.health.ready().ok
+    assert parts.detail("pauses") == (
+        "work of tenant acme since 2026-03-04T05:00:00.000Z; the intake of requests since 1970-01-01T00:00:00.000Z "
+        "until 2100-01-01T00:00:00.000Z"
+    )
+    gate.close()

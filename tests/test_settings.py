@@ -56,6 +56,15 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert settings.platform_api_key() is None
 
 
+OAUTH = {
+    "REELWIRE_KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+    "REELWIRE_KAFKA__SASL_MECHANISM": "OAUTHBEARER",
+    "REELWIRE_KAFKA__SASL_OAUTH_TOKEN_URL": "https://idp.example.com/token",
+    "REELWIRE_KAFKA__SASL_OAUTH_CLIENT_ID": "cams",
+    "REELWIRE_KAFKA__SASL_OAUTH_CLIENT_SECRET": "an-oauth-secret",
+}
+
+
 @pytest.mark.parametrize(
     ("variables", "line"),
     [
@@ -72,6 +81,33 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         (
             SASL | {"REELWIRE_KAFKA__SECURITY_PROTOCOL": "PLAINTEXT"},
             "REELWIRE_KAFKA__SASL_USERNAME: has no effect with REELWIRE_KAFKA__SECURITY_PROTOCOL=PLAINTEXT",
+        ),
+        (
+            SASL | {"REELWIRE_KAFKA__SASL_MECHANISM": "OAUTHBEARER"},
+            "REELWIRE_KAFKA__SASL_USERNAME: has no effect with REELWIRE_KAFKA__SASL_MECHANISM=OAUTHBEARER",
+        ),
+        (
+            SASL | {"REELWIRE_KAFKA__SASL_OAUTH_SCOPE": "kafka"},
+            "REELWIRE_KAFKA__SASL_OAUTH_SCOPE: has no effect with REELWIRE_KAFKA__SASL_MECHANISM=",
+        ),
+        (
+            OAUTH | {"REELWIRE_KAFKA__SASL_OAUTH_CLIENT_SECRET": ""},
+            "REELWIRE_KAFKA__SASL_OAUTH_CLIENT_SECRET: is needed (or REELWIRE_KAFKA__SASL_OAUTH_CLIENT_SECRET_FILE)",
+        ),
+        (
+            OAUTH | {"REELWIRE_KAFKA__SASL_OAUTH_CLIENT_SECRET_FILE": __file__},
+            "REELWIRE_KAFKA__SASL_OAUTH_CLIENT_SECRET_FILE: has no effect with",
+        ),
+        (
+            OAUTH | {"REELWIRE_KAFKA__SASL_OAUTH_TOKEN_URL": "idp.example.com/token"},
+            "REELWIRE_KAFKA__SASL_OAUTH_TOKEN_URL: 'idp.example.com/token'",
+        ),
+        (
+            {
+                "REELWIRE_KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+                "REELWIRE_KAFKA__SASL_MECHANISM": "AWS_MSK_IAM",
+            },
+            "REELWIRE_KAFKA__SECURITY_PROTOCOL: must be SASL_SSL with REELWIRE_KAFKA__SASL_MECHANISM=AWS_MSK_IAM",
         ),
         (SASL | {"REELWIRE_KAFKA__SSL_CAFILE": "/ca.pem"}, "REELWIRE_KAFKA__SSL_CAFILE: has no effect"),
         (

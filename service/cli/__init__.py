@@ -21,7 +21,10 @@ def main() -> None:
     try:
         code = reelwire.main(prog_name="reelwire", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        if context is not None:
+            click.echo(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
+        _tell(error.format_message())
         sys.exit(Exit.USAGE)
     except BrokenPipeError:  # the program that read our output has ended, as `head` does
         silence_stdout()
@@ -31,7 +34,12 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 -- the outermost place: any error must become a line
         if debug:
             click.echo(clean(traceback.format_exc()), err=True)
-        lines = visible(message_of(error)).splitlines() or ["failed without a message"]
-        click.echo("\n".join(["reelwire: " + lines[0], *("          " + line for line in lines[1:])]), err=True)
+        _tell(message_of(error))
         sys.exit(exit_of(error))
     sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+def _tell(message: str) -> None:
+    """The error's line on stderr; further lines are indented below it."""
+    lines = visible(clean(message)).splitlines() or ["failed without a message"]
+    click.echo("\n".join(["reelwire: " + lines[0], *("          " + line for line in lines[1:])]), err=True)

@@ -7,7 +7,7 @@ import os
 
 import click
 
-from service.cli.manual import EPILOG
+from service.cli.manual import epilog
 from service.settings import CONFIG_VARIABLE
 from service.version import VERSION
 
@@ -17,12 +17,16 @@ COMMANDS = {
     "demo": ("service.cli.commands.demo", "Broker, emulator, service and requests on this machine."),
     "submit": ("service.cli.commands.submit", "Submit a video for analysis."),
     "cancel": ("service.cli.commands.cancel", "Cancel a request."),
+    "rerun": ("service.cli.commands.control.rerun", "Begin ended requests again."),
+    "pause": ("service.cli.commands.control.pause", "Begin nothing new, in all processes."),
+    "resume": ("service.cli.commands.control.resume", "End a pause."),
     "jobs": ("service.cli.commands.jobs", "Show the requests that have not ended."),
     "watch": ("service.cli.commands.watch", "Follow events as they are published."),
-    "dlq": ("service.cli.commands.dlq", "List, show and redrive dead letters."),
+    "dlq": ("service.cli.commands.dead_letters.group", "List, show, redrive and discard dead letters."),
     "doctor": ("service.cli.commands.doctor", "Check broker, topics, platform and file roots."),
     "topics": ("service.cli.commands.topics", "Create or check the topics."),
     "contracts": ("service.cli.commands.contracts", "Export or check schemas and the AsyncAPI document."),
+    "completion": ("service.cli.commands.completion", "Print a script that completes commands in a shell."),
     "config": ("service.cli.commands.config", "Show the effective settings and where they come from."),
 }
 
@@ -45,7 +49,15 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    epilog=epilog(
+        "reelwire demo",
+        'reelwire submit https://media.example.com/a.mp4 --prompt "Any incident?" --wait',
+        "reelwire --config reelwire.toml doctor",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--config", type=click.Path(dir_okay=False), help=f"TOML file of settings (as {CONFIG_VARIABLE}).")
 @click.option("--debug", is_flag=True, help="Show tracebacks and the logs of libraries.")
 @click.version_option(VERSION, prog_name="reelwire", message="%(prog)s %(version)s")

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from service.cli.emulator_page import behaviours_page
 from service.cli.group import reelwire
+from service.cli.messages_page import messages_page
 from service.cli.request_page import requests_page
 from service.settings import Settings
 from service.settings.sources import is_secret, members
@@ -32,6 +33,7 @@ def pages() -> dict[str, str]:
         "log-events.md": log_events_page(),
         "commands.md": commands_page(),
         "requests.md": requests_page(_GENERATED, _table),
+        "messages.md": messages_page(_GENERATED, _table),
         "emulator-behaviours.md": behaviours_page(_GENERATED, _table),
     }
 
@@ -41,8 +43,8 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-def settings_page() -> str:
-    """The page of settings: variables by section, with type, default and meaning."""
+def settings_page(model: type[BaseModel] = Settings) -> str:
+    """The page of settings: variables by section, with type, default and meaning. `ValueError` for one without."""
     parts = [
         f"# Settings\n\n{_GENERATED}\n"
         "Environment variables, or members of the TOML file that `REELWIRE_CONFIG` names (`[kafka]`, "
@@ -50,19 +52,21 @@ def settings_page() -> str:
         "Lists are JSON or separated by commas. `reelwire config` shows what is in effect.\n"
     ]
     by_section: dict[str, list[Sequence[str]]] = {}
-    for variable, (section, _name, field) in members(Settings).items():
+    for variable, (section, _name, field) in members(model).items():
         default = field.default
         if default is None or default == () or isinstance(default, SecretStr) or default is PydanticUndefined:
             shown = "-"
         else:
             shown = f"`{str(default).lower() if isinstance(default, bool) else default}`"
         meaning = field.description or ""
+        if not meaning.strip():
+            raise ValueError(f"{variable} has no description: say in its field what it does")
         if is_secret(field):
             meaning = f"{meaning} (secret)".strip()
         by_section.setdefault(section, []).append((f"`{variable}`", _values(field.annotation), shown, meaning))
     for section, rows in by_section.items():
-        model = Settings.model_fields[section].annotation
-        about = inspect.getdoc(model) if isinstance(model, type) and issubclass(model, BaseModel) else ""
+        kind = model.model_fields[section].annotation
+        about = inspect.getdoc(kind) if isinstance(kind, type) and issubclass(kind, BaseModel) else ""
         parts.append(f"\n## {section}\n\n{about}\n\n{_table(('variable', 'type', 'default', 'meaning'), rows)}")
     return "".join(parts)
 

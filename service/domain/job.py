@@ -151,8 +151,12 @@ def decode_job(value: bytes) -> Job:
         )
     except UnreadableJobRecord:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UnreadableJobRecord(f"{type(error).__name__}: {error}") from error
+    except orjson.JSONDecodeError as error:
+        raise UnreadableJobRecord("it is not JSON") from error
+    except KeyError as error:
+        raise UnreadableJobRecord(f"the member {error.args[0]} is missing") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UnreadableJobRecord("a member has a value that this program does not write") from error
 
 
 def _stored_body(value: bytes, parsed: object) -> bytes:

@@ -11,9 +11,11 @@ from service.domain.result.cost import Prices
 from service.engine.batches.gatherer import Gatherer
 from service.engine.records import RecordBuilder
 from service.engine.turns.gate import TurnGate
+from service.engine.turns.pauses import PauseGate
 from service.engine.turns.quota import Quotas
 from service.engine.turns.running import RunningCap
 from service.engine.turns.spending import Spending
+from service.engine.turns.waits import WaitWatch
 from service.kafka.asset_port import AssetNotes
 from service.kafka.handover_port import Handovers
 from service.kafka.ledger_port import Ledger
@@ -42,6 +44,8 @@ class Context:
     uploads: TurnGate
     quotas: Quotas
     batches: Gatherer
+    pauses: PauseGate
+    waits: WaitWatch
     spending: Spending
     running: RunningCap
 
@@ -81,6 +85,8 @@ class Context:
             uploads=TurnGate(2 * settings.platform.max_uploads),
             quotas=Quotas(settings.quota, ledger, clock, metrics),
             batches=Gatherer(settings.batch, platform, metrics, clock),
+            pauses=PauseGate(clock, metrics),
+            waits=WaitWatch(),
             spending=Spending(settings.cost, ledger, clock, metrics),
             running=RunningCap(settings.quota, running, metrics),
         )

@@ -14,9 +14,11 @@ from service.engine.handover.watch import HandoverWatch
 from service.engine.job.actions import Actions
 from service.engine.job.admission import AdmissionSlots
 from service.engine.job.job_book import JobBook
+from service.engine.live_job import LiveJob
 from service.engine.polling.list_reader import TaskListReader
 from service.engine.polling.looks import TaskLooks
 from service.engine.polling.poller import Poller
+from service.engine.work.held import holds_back
 from service.kafka.ports import FinishedLog, Writer
 from service.supervision import Supervisor
 from service.telemetry.events import LogEvent
@@ -38,7 +40,9 @@ class Engine:
         self._context = context
         jobs, platform = context.settings.jobs, context.settings.platform
         self.slots = AdmissionSlots(
-            {Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates}, context.quotas.analyze
+            {Slot.STREAM: jobs.max_streams, Slot.CREATE: jobs.max_creates},
+            context.quotas.analyze,
+            lambda who, _: isinstance(who, LiveJob) and holds_back(who, context.pauses),
         )
         self._looks = TaskLooks(context)
         # Polls share their connections with creations and uploads, which must not wait behind thousands of them.
@@ -49,6 +53,7 @@ class Engine:
             lists=TaskListReader(context),
         )
         self._actions = Actions(context, self.slots, self.poller)
+        context.pauses.on_change = self._actions.pauses_changed
         self.carrier = Carrier(context, self._actions)
         self._watch = HandoverWatch(self._awaits, self._look)
         self._books: set[JobBook] = set()
@@ -74,6 +79,7 @@ class Engine:
 
     async def close(self) -> None:
         """Stop polling, and gathering."""
+        self._context.pauses.close()
         await self.poller.close()
         await self._context.batches.close()
 
@@ -112,6 +118,8 @@ class Engine:
         """
         if self._draining:
             return "draining"
+        if self._context.pauses.intake:
+            return "paused"
         jobs = self._context.settings.jobs
         share = max(self.held() / jobs.max_in_flight, self.held_bytes() / jobs.max_held_bytes)
         self._full = share >= 1 or (self._full and share > _REOPEN_SHARE)

@@ -43,6 +43,7 @@ from service.footage.real_path import real_path
 from service.settings import SourceSettings
 
 _mounts = Mounts()
+_NOT_BELOW = "the path is not below an allowed root; the operator allows roots with REELWIRE_SOURCES__FILE_ROOTS"
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -121,7 +122,7 @@ async def _looked_at(path: str, sources: SourceSettings) -> tuple[_Place, _Versi
         real_roots = await _real_roots(roots, seconds)
         named = [root for root, real in real_roots.items() if _below(path, real)]
     if not named:
-        raise SourceNotAllowed("the path is not below an allowed root")
+        raise SourceNotAllowed(_NOT_BELOW)
     root = max(named, key=len)
     named_in = os.path.dirname(path)  # noqa: PTH120 - text only, the disk is not asked
     real = await real_path(path, root, _mounts, directory=named_in, seconds=seconds)
@@ -130,7 +131,7 @@ async def _looked_at(path: str, sources: SourceSettings) -> tuple[_Place, _Versi
     if place is None:  # a link that leads to another root, or out of all of them
         place = _placed(real, tuple((await _real_roots(roots, seconds)).values()))
     if place is None:
-        raise SourceNotAllowed("the path is not below an allowed root")
+        raise SourceNotAllowed(_NOT_BELOW)
     reach = _Reach(threads_of(_mounts.keeper(real, root)), os.path.dirname(real), seconds)  # noqa: PTH120
     found = place
     version = await reach.threads.run(reach.directory, seconds, lambda: _version_of(found))

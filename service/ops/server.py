@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 from typing import Self
 
 import orjson
@@ -11,7 +10,6 @@ from aiohttp import web
 from prometheus_client import ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from service.errors import ProcessError, SettingsError
 from service.ops.connections import MAX_BODY_BYTES, Connections, listen, note_served
 from service.ops.health import Health, Verdict
 from service.ops.webhooks.receiver import WebhookReceiver
@@ -20,6 +18,7 @@ from service.telemetry.events import LogEvent
 from service.telemetry.log import get_logger
 from service.telemetry.metrics import Metrics
 from service.telemetry.redaction import clean_members
+from service.unbindable import unbindable
 from service.version import VERSION
 
 log = get_logger()
@@ -88,7 +87,7 @@ class OpsServer:
         except OSError as error:
             await self._runner.cleanup()
             self._runner = None
-            raise _unbindable(error, host, port) from None
+            raise unbindable(error, host, port, host_setting=_HOST, port_setting=_PORT) from None
         self.port = self._listener.sockets[0].getsockname()[1]
         log.info(LogEvent.HTTP_LISTENING, host=host, port=self.port)
 
@@ -125,13 +124,3 @@ class OpsServer:
         if self._webhooks is None:
             return _json({"error": "not_configured", "message": "no webhooks are taken here"}, 404)
         return await self._webhooks.handle(request)
-
-
-def _unbindable(error: OSError, host: str, port: int) -> ProcessError:
-    if error.errno == errno.EADDRINUSE:
-        return SettingsError(
-            f"{_PORT}: port {port} of {host} is in use; stop its owner or choose another (0: any free one)"
-        )
-    if error.errno == errno.EACCES:
-        return SettingsError(f"{_PORT}: no permission to listen on port {port}; choose one above 1023")
-    return SettingsError(f"{_HOST}: can't listen on {host}: {error.strerror or error}; {_PORT} is {port}")

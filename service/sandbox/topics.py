@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.errors import for_code
 
-from service.kafka.connecting.connection import client_options
+from service.kafka.connecting.connection import new_admin
 from service.settings import KafkaSettings
 
 _LEADER_SECONDS = 20.0
@@ -27,7 +27,7 @@ class TopicMaker:
 
         Raises aiokafka's error for a topic that can't be created, also for one that exists.
         """
-        admin = AIOKafkaAdminClient(**client_options(self._settings))
+        admin = new_admin(self._settings)
         await admin.start()
         try:
             wanted = [NewTopic(name, partitions, 1, topic_configs=dict(configs or {})) for name in names]

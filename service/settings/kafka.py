@@ -13,6 +13,13 @@ from contracts.deadletters import ROOM_BYTES
 from service.settings.section import Section
 from service.settings.sources import shown, variable_of
 
+_TLS_FILES = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
+_LOGIN_SECRETS = (
+    ("sasl_password", "sasl_password_file"),
+    ("sasl_oauth_client_secret", "sasl_oauth_client_secret_file"),
+)
+_PASSWORD_LOGIN = ("sasl_username", "sasl_password")
+_TOKEN_LOGIN = ("sasl_oauth_token_url", "sasl_oauth_client_id", "sasl_oauth_client_secret")
 _SERVER = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
 
 
@@ -31,14 +38,29 @@ class KafkaSettings(Section):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to connect: with or without TLS (SSL) and login (SASL)."
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "PLAIN", description="How to log in, with a SASL protocol."
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"] = Field(
+        "PLAIN",
+        description="How to log in, with a SASL protocol. AWS_MSK_IAM needs the msk extra and AWS credentials; the "
+        "region is AWS_REGION, or told by the names of the brokers.",
     )
-    sasl_username: str | None = Field(None, description="User of the login; needed with a SASL protocol.")
-    sasl_password: SecretStr | None = Field(None, description="Password of the login; needed with a SASL protocol.")
+    sasl_username: str | None = Field(None, description="User of the login; needed with PLAIN and SCRAM.")
+    sasl_password: SecretStr | None = Field(None, description="Password of the login; needed with PLAIN and SCRAM.")
     sasl_password_file: Path | None = Field(
         None, description="File that holds the password, instead of sasl_password; read again when it changes."
     )
+    sasl_oauth_token_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+",
+        description="Where tokens are fetched, with the client credentials grant; needed with OAUTHBEARER.",
+    )
+    sasl_oauth_client_id: str | None = Field(None, description="Our name at the token server; needed with OAUTHBEARER.")
+    sasl_oauth_client_secret: SecretStr | None = Field(
+        None, description="Our secret at the token server; needed with OAUTHBEARER."
+    )
+    sasl_oauth_client_secret_file: Path | None = Field(
+        None, description="File that holds it, instead of sasl_oauth_client_secret; read again when it changes."
+    )
+    sasl_oauth_scope: str | None = Field(None, description="Scope to ask for with a token, where one is wanted.")
     ssl_cafile: Path | None = Field(
         None,
         description="PEM file of the authorities that sign the brokers' certificates; unset: those of the system.",
@@ -78,6 +100,9 @@ class KafkaSettings(Section):
         30_000, ge=1_000, description="The broker aborts a transaction that is open for longer."
     )
     call_timeout_seconds: float = Field(30, gt=0, description="Limit for every call of a producer.")
+    rights_check_seconds: float = Field(
+        5, ge=0.1, description="How often it is looked whether our principal still has its rights."
+    )
     max_message_bytes: int = Field(
         8 * 1024 * 1024 - ROOM_BYTES,
         ge=1024,
@@ -103,18 +128,11 @@ class KafkaSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         protocol = f"REELWIRE_KAFKA__SECURITY_PROTOCOL={self.security_protocol}"
-        if self.sasl_password is not None and self.sasl_password_file is not None:
-            raise ValueError("REELWIRE_KAFKA__SASL_PASSWORD_FILE: has no effect with REELWIRE_KAFKA__SASL_PASSWORD")
-        password = "sasl_password" if self.sasl_password_file is None else "sasl_password_file"
-        for name in ("sasl_username", password):
-            given = getattr(self, name) is not None
-            if given != self.security_protocol.startswith("SASL"):
-                what = "has no effect" if given else "is needed"
-                raise ValueError(f"{variable_of(('kafka', name))}: {what} with {protocol}")
+        self._check_login()
         for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_key_password"):
             if getattr(self, name) is not None and not self.security_protocol.endswith("SSL"):
                 raise ValueError(f"{variable_of(('kafka', name))}: has no effect with {protocol}")
-        for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "sasl_password_file"):
+        for name in (*_TLS_FILES, *(file for _, file in _LOGIN_SECRETS)):
             path = getattr(self, name)
             if path is not None and (not path.is_file() or not os.access(path, os.R_OK)):
                 raise ValueError(f"{variable_of(('kafka', name))}: {path} is no file that can be read")
@@ -126,3 +144,26 @@ class KafkaSettings(Section):
                 "REELWIRE_KAFKA__HEARTBEAT_INTERVAL_MS: must be at most a third of REELWIRE_KAFKA__SESSION_TIMEOUT_MS"
             )
         return self
+
+    def _check_login(self) -> None:
+        """What a mechanism needs is there, and nothing that it does not use. Raises `ValueError`."""
+        with_login = self.security_protocol.startswith("SASL")
+        mode = f"REELWIRE_KAFKA__SECURITY_PROTOCOL={self.security_protocol}"
+        if with_login:
+            mode = f"REELWIRE_KAFKA__SASL_MECHANISM={self.sasl_mechanism}"
+        if with_login and self.sasl_mechanism == "AWS_MSK_IAM" and self.security_protocol != "SASL_SSL":
+            raise ValueError(f"REELWIRE_KAFKA__SECURITY_PROTOCOL: must be SASL_SSL with {mode}")
+        needed: tuple[str, ...] = ()
+        if with_login and self.sasl_mechanism != "AWS_MSK_IAM":
+            needed = _TOKEN_LOGIN if self.sasl_mechanism == "OAUTHBEARER" else _PASSWORD_LOGIN
+        files = dict(_LOGIN_SECRETS)
+        for name, file in _LOGIN_SECRETS:
+            if getattr(self, name) is not None and getattr(self, file) is not None:
+                raise ValueError(f"{variable_of(('kafka', file))}: has no effect with {variable_of(('kafka', name))}")
+        for name in (*_PASSWORD_LOGIN, *_TOKEN_LOGIN, "sasl_oauth_scope"):
+            given = [one for one in (name, files.get(name)) if one is not None and getattr(self, one) is not None]
+            if given and name not in needed and not (name == "sasl_oauth_scope" and needed is _TOKEN_LOGIN):
+                raise ValueError(f"{variable_of(('kafka', given[0]))}: has no effect with {mode}")
+            if not given and name in needed:
+                or_file = f" (or {variable_of(('kafka', files[name]))})" if name in files else ""
+                raise ValueError(f"{variable_of(('kafka', name))}: is needed{or_file} with {mode}")

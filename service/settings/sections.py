@@ -332,7 +332,9 @@ class LogSettings(Section):
     """Structured logs."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is written.")
-    format: Literal["json", "console"] = Field("json", description="json for programs, console for people.")
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json for programs, console for people; auto: console on a terminal, else json."
+    )
 
 
 class SandboxSettings(Section):

@@ -81,6 +81,9 @@ class LogEvent(StrEnum):
     METADATA_FAILED = "metadata_failed"  # a fault in the service; the brokers are asked for metadata again
     CREDENTIALS_RENEWED = "credentials_renewed"  # certificates or password changed on disk and are in use
     CREDENTIALS_UNUSABLE = "credentials_unusable"  # the files changed and can't be used; the old ones stay in use
+    READING_REFUSED = "reading_refused"  # a right that reading the requests takes was taken away; it goes on with it
+    RIGHT_MISSING = "right_missing"  # our principal lacks a right at Kafka; its `operation` and `resource` are named
+    RIGHT_BACK = "right_back"  # a right that was missing is there
     BROKER_BACK = "broker_back"  # a broker answers again; with the seconds it was away
     INPUT_OFFSET_LAPSED = "input_offset_lapsed"  # the committed offset is not in the requests topic; see reason
     PARTITION_HELD = "partition_held"  # a partition is not read until an operator has decided; its jobs go on
@@ -122,6 +125,11 @@ class LogEvent(StrEnum):
 
     # Ledger
     LEDGER_RECORD_UNREADABLE = "ledger_record_unreadable"  # a record of the ledger can't be read, it counts for nothing
+
+    # Pauses
+    PAUSED = "paused"  # the operator has paused `what`, perhaps with an end: nothing of it is begun or paid for
+    RESUMED = "resumed"  # a pause is over, by the operator or by its end
+    PAUSES_UNKNOWN = "pauses_unknown"  # pauses can't be read at the moment; those known stay in force, see reason
 
     # Watchdog
     LOOP_BLOCKED = "loop_blocked"  # the event loop does not run; the process ends

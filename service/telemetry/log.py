@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on stderr, ours and those of the libraries alike.
+"""Structured logs: one JSON object a line on stderr, ours and those of the libraries alike; for people on a terminal.
 
 Callers bind `request_id`, `partition`, `attempt` and `task_id` with `structlog.contextvars` (or `log.bind`).
 Members: `timestamp` (RFC 3339, UTC), `level`, `event` (a name of the catalogue, or a library's message).
@@ -19,6 +19,7 @@ from service.settings import LogSettings, Settings
 from service.settings.secrets import remember_secrets
 from service.telemetry.redaction import clean_value
 from service.telemetry.repetition import EventFolding, Folding
+from service.words import in_words
 
 # Libraries that log what is none of the operator's business below a warning.
 _LIBRARIES_LEVEL = logging.WARNING
@@ -37,6 +38,26 @@ def without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any])
     return event
 
 
+class Worded(logging.Filter):
+    """Puts a library's errors into words: aiokafka logs them as they are, or by their `repr`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and any(isinstance(arg, BaseException) for arg in record.args):
+            told = tuple(in_words(arg) if isinstance(arg, BaseException) else arg for arg in record.args)
+            if isinstance(record.msg, str):
+                record.msg = record.msg.replace("%r", "%s")
+            record.args = told
+        return True
+
+
+def in_plain_words(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The processor that puts an error that is a member of a line into words."""
+    for name, value in event.items():
+        if isinstance(value, BaseException) and name != "exc_info":
+            event[name] = in_words(value)
+    return event
+
+
 def _json(event: MutableMapping[str, Any], **_options: object) -> str:
     first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
     return orjson.dumps(first | dict(event), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
@@ -49,9 +70,10 @@ def processors(settings: LogSettings, stream: TextIO) -> tuple[list[Processor], 
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        in_plain_words,
     ]
     renderer: Processor
-    if settings.format == "json":
+    if settings.format == "json" or (settings.format == "auto" and not stream.isatty()):
         chain.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer(serializer=_json)
     else:
@@ -80,6 +102,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(Worded())
     handler.addFilter(Folding())
     root = logging.getLogger()
     for old in list(root.handlers):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+# All of those above, and narrower ones around an hour: a video of an hour takes about that long.
+_JOB_SECONDS = tuple(sorted({*_SECONDS, 120, 600, 900, 2700, 3600, 4500, 5400, 14_400, 28_800, 86_400}))
 
 
 class Metrics:
@@ -17,6 +19,12 @@ class Metrics:
             "reelwire_requests_total",
             "Records read from the requests topic, by what became of them",
             ["outcome"],
+            registry=r,
+        )
+        self.accept_seconds = Histogram(
+            "reelwire_accept_seconds",
+            "Seconds from the timestamp of a request to its acceptance",
+            buckets=_SECONDS,
             registry=r,
         )
         self.dead_letters = Counter(
@@ -47,6 +55,12 @@ class Metrics:
             "reelwire_job_seconds",
             "Seconds from the timestamp of a request to its completion",
             ["mode"],
+            buckets=_JOB_SECONDS,
+            registry=r,
+        )
+        self.first_fragment_seconds = Histogram(
+            "reelwire_first_fragment_seconds",
+            "Seconds from the timestamp of a request to its first fragment, of streams that completed",
             buckets=_SECONDS,
             registry=r,
         )
@@ -55,6 +69,12 @@ class Metrics:
         )
         self.output_tokens = Counter(
             "reelwire_output_tokens_total", "Tokens that the platform generated, by mode", ["mode"], registry=r
+        )
+        self.tenant_minutes = Counter(
+            "reelwire_tenant_billed_minutes_total",
+            "Minutes of video that the platform bills, by tenant (the first 50, then `other`)",
+            ["tenant"],
+            registry=r,
         )
         self.estimated_cost = Counter(
             "reelwire_estimated_cost_total",
@@ -133,9 +153,18 @@ class Metrics:
         self.transaction_records = Counter(
             "reelwire_transaction_records_total", "Records written in transactions", registry=r
         )
+        self.work = Gauge(
+            "reelwire_work",
+            "Live jobs and unaccepted requests of a partition of this process; the sum over all is what to scale by",
+            ["partition"],
+            registry=r,
+        )
+        self.input_partitions = Gauge(
+            "reelwire_input_partitions", "Partitions that the requests topic has, whoever owns them", registry=r
+        )
         self.input_lag = Gauge(
             "reelwire_input_lag",
-            "Records of the requests topic that are not accepted yet, hidden ones included",
+            "Records of the requests topic that are not accepted yet, hidden ones included, without Kafka's markers",
             ["partition"],
             registry=r,
         )
@@ -230,6 +259,12 @@ class Metrics:
             registry=r,
         )
         # Quota
+        self.paused = Gauge(
+            "reelwire_paused",
+            "Pauses in force that the operator has asked for: of work, all or a part of it, and of the intake",
+            ["what"],
+            registry=r,
+        )
         self.quota_granted = Counter(
             "reelwire_quota_granted_total",
             "Calls, seconds of video and tokens that the account's quota let this process have, by category",

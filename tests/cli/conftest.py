@@ -15,7 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts.cloudevents import encode
-from contracts.deadletters import dead_letter_headers
+from contracts.deadletters import dead_letter_headers, redrive_count_of
 from service.kafka.connecting.connection import client_options, producer_options
 from service.settings import KafkaSettings, TopicSettings
 
@@ -152,7 +152,7 @@ class FakeService:
             message=message,
             failed_at=1_700_000_000.0,
             service_version="0.1.0",
-            redrive_count=0,
+            redrive_count=redrive_count_of(record.headers),
         )
         await self._producer.send_and_wait(
             self._topics.dead_letters, record.value, key=record.key, partition=record.partition, headers=list(headers)

@@ -103,7 +103,7 @@ async def test_config_check_prints_nothing_to_stdout(command: Command) -> None:
 
 async def test_config_changed_leaves_out_the_defaults(command: Command) -> None:
     result = await command("config", "--changed", environment={"REELWIRE_HTTP__PORT": "9999"})
-    assert result.out == "REELWIRE_HTTP__PORT\t9999\tenv\n"
+    assert result.out == "variable\tvalue\torigin\nREELWIRE_HTTP__PORT\t9999\tenv\n"
 
 
 async def test_contracts_are_exported_and_checked(command: Command, tmp_path: Path) -> None:

@@ -1,17 +1,22 @@
-"""`dlq list|show|redrive` against a real broker."""
+"""`dlq list|show|redrive|discard` against a real broker."""
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from contracts.deadletters import dead_letter_headers, redrive_count_of
+from service.kafka.connecting.connection import client_options
 from service.settings import KafkaSettings, TopicSettings
-from tests.cli.conftest import Command, FakeService, base_environment
+from tests.cli.conftest import DEADLINE, Command, FakeService, base_environment, finish, start
 from tests.fuzz.batch import decode_batches, encode_batch
 from tests.fuzz.case import Case
 from tests.fuzz.wire import Connection
@@ -34,7 +39,8 @@ async def test_list_shows_dead_letters_and_counts_codes(reelwire: Command, fake:
     await dead(fake, b"{", b"c", "not_json")
     result = await reelwire("dlq", "list")
     assert result.code == 0, result.err
-    assert len(result.out.splitlines()) == 3
+    assert len(result.out.splitlines()) == 4
+    assert result.out.startswith("place\tfailed at\tcode\tkey\tredrives\tmessage\n")
     assert "not_json: 2, not_utf8: 1" in result.err
 
 
@@ -79,7 +85,9 @@ async def test_show_of_a_place_that_is_empty_fails(reelwire: Command, fake: Fake
     assert "there is no dead letter at 0:99" in result.err
 
 
-async def test_redrive_sends_the_original_again_with_the_count_one_higher(reelwire: Command, fake: FakeService) -> None:
+async def test_redrive_sends_the_original_again_with_the_count_one_higher(
+    reelwire: Command, fake: FakeService, topic_settings: TopicSettings
+) -> None:
     place = f"{await dead(fake, RAW, b'a', 'not_utf8')}:0"
     result = await reelwire("dlq", "redrive", "--place", place)
     assert result.code == 0, result.err
@@ -88,7 +96,8 @@ async def test_redrive_sends_the_original_again_with_the_count_one_higher(reelwi
     assert str(record.partition) == place.partition(":")[0]
     assert list(record.headers)[:2] == [("trace", b"abc"), ("odd", b"\xff")]
     assert redrive_count_of(record.headers) == 1
-    assert [name for name, _ in record.headers] == ["trace", "odd", "dlq.redrive.count"]
+    assert [name for name, _ in record.headers] == ["trace", "odd", "dlq.redrive.count", "dlq.redrive.of"]
+    assert dict(record.headers)["dlq.redrive.of"] == f"{topic_settings.dead_letters}/{place}".encode()
 
 
 async def test_redrive_leaves_out_what_was_redriven_too_often(reelwire: Command, fake: FakeService) -> None:
@@ -106,8 +115,113 @@ async def test_a_dry_run_sends_nothing(reelwire: Command, fake: FakeService) -> 
     assert marker.value == b"marker"
 
 
-async def test_redrive_needs_to_be_told_which(command: Command) -> None:
-    result = await command("dlq", "redrive")
+async def nothing_more(fake: FakeService) -> None:
+    """Nothing was sent to the requests topic that the test has not read."""
+    for key in (b"a", b"b", b"c", b"d"):  # in every partition
+        marker = await fake.produce(b"marker", key)
+        assert marker.value == b"marker"
+
+
+async def test_of_a_hundred_letters_each_is_sent_once_and_only_those_that_came_back_again(
+    reelwire: Command, fake: FakeService
+) -> None:
+    for number in range(100):
+        await dead(fake, b"{}", b"key-%d" % number, "invalid")
+    first = await reelwire("dlq", "redrive", "--all")
+    assert (first.code, first.err.splitlines()[-1]) == (0, "100 sent"), first.err
+    sent = [await fake.request() for _ in range(100)]
+    assert {record.key for record in sent} == {b"key-%d" % number for number in range(100)}
+    for record in sent[:20]:
+        await fake.refuse(record, "invalid", "still")
+
+    listed = await reelwire("dlq", "list", "--open", "--json")
+    assert {line["key"] for line in listed.json} == {record.key.decode() for record in sent[:20]}
+    none = await reelwire("dlq", "redrive", "--all", "--max-redrives", "0")
+    assert none.err.splitlines()[-1] == "0 sent; left out: 100 redriven before"
+    second = await reelwire("dlq", "redrive", "--all", "--json")
+    assert second.err.splitlines()[-1] == "20 sent; left out: 100 redriven before"
+    assert len([line for line in second.json if line["sent_to"]]) == 20
+    assert {(await fake.request()).key for _ in range(20)} == {record.key for record in sent[:20]}
+    third = await reelwire("dlq", "redrive", "--all")
+    assert third.err.splitlines()[-1] == "0 sent; left out: 120 redriven before"
+    await nothing_more(fake)
+    again = await reelwire("dlq", "redrive", "--key", "key-3", "--again", "--max-redrives", "0")
+    assert again.err.splitlines()[-1] == "1 sent"
+
+
+async def test_after_ctrl_c_the_rest_is_sent_and_nothing_twice(
+    environment: dict[str, str], reelwire: Command, fake: FakeService
+) -> None:
+    for number in range(8):
+        await dead(fake, b"{}", b"key-%d" % number, "invalid")
+    process = await start("dlq", "redrive", "--all", "--rate", "2", environment=environment)
+    assert process.stdout is not None
+    for _ in range(2):
+        await asyncio.wait_for(process.stdout.readline(), DEADLINE)
+    process.send_signal(signal.SIGINT)
+    cut = await finish(process)
+    assert cut.code == 130
+    assert "interrupted: " in cut.err
+    assert "the same command goes on with the rest" in cut.err
+    rest = await reelwire("dlq", "redrive", "--all")
+    assert rest.code == 0, rest.err
+    assert "redriven before" in rest.err
+    assert sorted([(await fake.request()).key for _ in range(8)]) == [b"key-%d" % number for number in range(8)]
+    await nothing_more(fake)
+
+
+async def test_a_rate_is_kept(reelwire: Command, fake: FakeService) -> None:
+    for _ in range(4):
+        await dead(fake, b"{}", b"a", "invalid")
+    result = await reelwire("dlq", "redrive", "--all", "--rate", "2")
+    assert result.code == 0, result.err
+    times = [(await fake.request()).timestamp for _ in range(4)]
+    assert times[-1] - times[0] >= 1_400
+
+
+async def test_what_may_have_been_redriven_before_the_topic_forgot_it_is_left_out(
+    reelwire: Command, fake: FakeService, kafka: KafkaSettings, topic_settings: TopicSettings
+) -> None:
+    place = f"{await dead(fake, b'{}', b'a', 'invalid')}:0"
+    newer = await fake.produce(b"another", b"a")
+    admin = AIOKafkaAdminClient(**client_options(kafka))
+    await admin.start()
+    await admin.delete_records(
+        {TopicPartition(topic_settings.requests, newer.partition): RecordsToDelete(newer.offset + 1)}
+    )
+    await admin.close()
+    result = await reelwire("dlq", "redrive", "--place", place)
+    assert "0 sent; left out: 1 so old that nobody knows" in result.err
+    result = await reelwire("dlq", "redrive", "--place", place, "--again")
+    assert result.err.splitlines()[-1] == "1 sent"
+
+
+async def test_what_is_discarded_is_neither_listed_nor_redriven(
+    reelwire: Command, fake: FakeService, topic_settings: TopicSettings
+) -> None:
+    place = f"{await dead(fake, b'{', b'a', 'not_json')}:0"
+    await dead(fake, b"{}", b"b", "invalid")
+    dry = await reelwire("dlq", "discard", "--place", place, "--dry-run")
+    assert dry.err.splitlines()[-1] == "1 would be discarded"
+    done = await reelwire("dlq", "discard", "--place", place, "--reason", "no longer needed")
+    assert (done.code, done.err.splitlines()[-1]) == (0, "1 discarded"), done.err
+    assert [line["key"] for line in (await reelwire("dlq", "list", "--json")).json] == ["b"]
+    everything = await reelwire("dlq", "list", "--discarded", "--json")
+    assert {line["key"] for line in everything.json} == {"a", "b"}
+    once_more = await reelwire("dlq", "discard", "--place", place)
+    assert once_more.err.splitlines()[-1] == "0 discarded; left out: 1 discarded before"
+    sent = await reelwire("dlq", "redrive", "--all", "--again")
+    assert sent.err.splitlines()[-1] == "1 sent; left out: 1 discarded before"
+    assert (await fake.request()).key == b"b"
+    await nothing_more(fake)
+    watched = await reelwire("watch", "--from-beginning", "--until-now", "--json")
+    kinds = [("discarded" in line, "dead_letter" in line) for line in watched.json if line["role"] == "dead_letters"]
+    assert sorted(kinds) == [(False, True), (False, True), (True, False)]
+
+
+@pytest.mark.parametrize("name", ["redrive", "discard"])
+async def test_redrive_and_discard_need_to_be_told_which(command: Command, name: str) -> None:
+    result = await command("dlq", name)
     assert result.code == 2
     assert "say which ones" in result.err
 
@@ -153,4 +267,8 @@ async def test_dead_letters_of_strangers_are_listed_shown_and_sent_again_whateve
         (answer,) = broker.fetch(requests, {0: 0}, wait_ms=1000, max_bytes=1_000_000)
     (record,) = [record for batch in decode_batches(answer.data) for record in batch.records()]
     assert (record.key, record.value) == (HOSTILE.key, HOSTILE.value)
-    assert record.headers == (*HOSTILE.headers, (b"dlq.redrive.count", b"1"))
+    assert record.headers == (
+        *HOSTILE.headers,
+        (b"dlq.redrive.count", b"1"),
+        (b"dlq.redrive.of", f"{dead_letters}/0:0".encode()),
+    )

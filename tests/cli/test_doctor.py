@@ -40,7 +40,8 @@ async def test_everything_there_is_ok_but_for_the_missing_member(
     result = await reelwire("doctor", "--json", REELWIRE_SOURCES__FILE_ROOTS=str(tmp_path), **platform)
     grades = {line["about"].split(" ")[0]: line["grade"] for line in result.json}
     assert grades == {
-        "settings": "ok", "broker": "ok", "topics": "ok", "group": "warn", "platform": "ok", "file": "ok"
+        "settings": "ok", "broker": "ok", "rights": "ok", "topics": "ok", "group": "warn", "platform": "ok",
+        "file": "ok"
     }, result.out  # fmt: skip
     assert result.code == 0
     assert "start the service: reelwire run" in result.out, result.out
@@ -103,7 +104,7 @@ async def test_creating_over_topics_that_do_not_fit_says_so(
 async def test_topics_that_are_missing_fail_the_check(reelwire: Command) -> None:
     result = await reelwire("topics", "check")
     assert result.code == 1
-    assert "error: " in result.out
+    assert result.out.startswith("severity\ttopic\tproblem\twhat to do\nerror\t")
 
 
 async def test_with_a_limit_of_spending_what_is_left_today_is_told(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, Field
 
 from service.cli.group import COMMANDS
-from service.cli.reference import pages, write
+from service.cli.reference import pages, settings_page, write
 from service.settings import Settings
 from service.settings.sources import members
 from service.telemetry.events import LogEvent
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.unit
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 
-@pytest.mark.parametrize("name", ["settings.md", "metrics.md", "log-events.md", "commands.md"])
+@pytest.mark.parametrize("name", ["settings.md", "metrics.md", "log-events.md", "commands.md", "messages.md"])
 def test_the_committed_pages_are_current(name: str) -> None:
     committed = (REFERENCE / name).read_text(encoding="utf-8")
     assert committed == pages()[name], "run `make docs`"
@@ -28,6 +29,18 @@ def test_every_setting_log_event_and_command_has_its_place() -> None:
     assert all(f"`{variable}`" in found["settings.md"] for variable in members(Settings))
     assert all(f"`{event}`" in found["log-events.md"] for event in LogEvent)
     assert all(f"## reelwire {command}\n" in found["commands.md"] for command in COMMANDS)
+
+
+def test_a_setting_without_words_fails_the_build() -> None:
+    class Section(BaseModel):
+        said: int = Field(default=1, description="What it does.")
+        unsaid: int = 2
+
+    class Whole(BaseModel):
+        part: Section = Section()
+
+    with pytest.raises(ValueError, match="REELWIRE_PART__UNSAID has no description"):
+        settings_page(Whole)
 
 
 def test_the_pages_are_written_where_one_says(tmp_path: Path) -> None:

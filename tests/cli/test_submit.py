@@ -169,6 +169,30 @@ async def test_wait_gives_up_after_its_timeout_and_says_how_to_go_on(reelwire: C
     assert "reelwire cancel slow1`" in result.err
 
 
+async def test_wait_says_after_five_seconds_that_nobody_is_there_and_how_long_it_has_been(
+    reelwire: Command, fake: FakeService, environment: dict[str, str]
+) -> None:
+    result = await reelwire("submit", URL, "--wait", "--timeout", "11.5", "--request-id", "alone1")
+    assert (result.code, result.out) == (5, "")
+    assert result.err.count("has no member") == 1
+    assert f"the group {environment['REELWIRE_KAFKA__GROUP_ID']} has no member" in result.err
+    assert "reelwire run" in result.err
+    assert "alone1: submitted, 10 s" in result.err
+
+
+async def test_wait_does_not_say_that_nobody_is_there_when_somebody_took_the_request(
+    reelwire: Command, fake: FakeService
+) -> None:
+    async def accept() -> None:
+        record = await fake.request()
+        await fake.publish("progress", Accepted(request_id="taken1", attempt=1, time=NOW), record)
+
+    submitting = reelwire("submit", URL, "--wait", "--timeout", "7", "--request-id", "taken1")
+    result, _ = await asyncio.gather(submitting, accept())
+    assert result.code == 5
+    assert "no member" not in result.err
+
+
 async def test_ctrl_c_leaves_the_job_running_and_says_how_to_follow_it(
     environment: dict[str, str], fake: FakeService
 ) -> None:

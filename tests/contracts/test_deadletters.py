@@ -69,17 +69,20 @@ def test_what_is_written_is_read_again(original: list[Header], message: str, cou
     assert (info.topic, info.partition, info.offset) == ("video.analysis.requests.v1", 3, 918_273)
     assert info.message.encode() == message.encode("utf-8", "backslashreplace")
     assert info.redrive_count == count
-    assert redrive_count_of(info.redrive_headers()) == count + 1
-    assert info.redrive_headers()[:-1] == info.original_headers
+    assert redrive_count_of(info.redrive_headers("t/0:7")) == count + 1
+    assert info.redrive_headers("t/0:7")[:-2] == info.original_headers
 
 
 def test_a_redriven_record_that_fails_again_carries_the_new_reason_only() -> None:
     first = DeadLetterInfo.from_headers(letter((("a", b"1"),)))
-    again = letter(first.redrive_headers(), "prompt: is required", redrive_count_of(first.redrive_headers()))
+    sent = first.redrive_headers("t/0:7")
+    again = letter(sent, "prompt: is required", redrive_count_of(sent))
 
-    assert [name for name, _ in again] == ["a", *HEADER_NAMES]
+    assert [name for name, _ in again] == ["a", "dlq.redrive.of", *HEADER_NAMES]
     info = DeadLetterInfo.from_headers(again)
     assert (info.message, info.redrive_count) == ("prompt: is required", 1)
+    # Only where it was sent from last is told when it is sent once more.
+    assert [value for name, value in info.redrive_headers("t/0:9") if name == "dlq.redrive.of"] == [b"t/0:9"]
 
 
 @pytest.mark.parametrize("value", [None, b"", b"-1", b"two", b"9" * 10, "²".encode()])

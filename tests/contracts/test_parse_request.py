@@ -1,6 +1,7 @@
 """Reading records: whatever comes, it is a request or a rejection."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -254,3 +255,21 @@ def test_a_schema_of_too_many_schemas_is_refused_by_name() -> None:
     assert rejected.code is DeadLetterCode.INVALID
     assert rejected.message.startswith("response_format.json_schema")
     assert f"more than {MAX_SCHEMAS} schemas" in rejected.message
+
+
+NOTATION = re.compile(r"\w+\(.*=|<\w+[ .]|Error\b:")
+WRONG: list[bytes | None] = [
+    None, b"", b"\xff\xfe", b"{", b"[]", b"null", b'{"request_id": NaN}', b"[" * 10_000, b'{"type": "nosuch"}', b"{}",
+    b'{"request_id": 5, "video": []}', b'{"request_id": "a", "video": {"type": "nosuch"}}',
+    b'{"request_id": "a", "video": {"type": "base64_string", "base64_string": "*"}, "prompt": ["x"]}',
+    b'{"request_id": "a", "deadline": "soon", "temperature": "hot", "mode": {}, "response_format": {"type": 1}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", WRONG)
+def test_the_message_of_a_dead_letter_is_words(value: bytes | None) -> None:
+    rejected = outcome(value)
+
+    assert isinstance(rejected, RejectedRecord)
+    assert str(rejected)
+    assert not NOTATION.search(str(rejected)), str(rejected)

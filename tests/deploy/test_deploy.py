@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import socket
 import subprocess
@@ -14,44 +13,23 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry, ProcessCollector
 
 from service.sandbox.broker.node import VERSION as KAFKA_VERSION
 from service.settings import Settings
 from service.settings.sources import OTHER_VARIABLES, members
-from service.telemetry.metrics import Metrics
+from tests.deploy.schemas import check_compose
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-YAMLS = sorted([*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("*.yml")])
-NOT_OURS = {"up"}
+TEMPLATES = DEPLOY / "helm/reelwire/templates"
+YAMLS = sorted({*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("*.yml")} - set(TEMPLATES.iterdir()))
 
 
 def load(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def catalogue() -> dict[str, tuple[str, ...]]:
-    """Every series that `/metrics` may show, with its labels."""
-    found: dict[str, tuple[str, ...]] = {}
-    for metric in vars(Metrics()).values():
-        if isinstance(metric, CollectorRegistry):
-            continue
-        labels, [family] = metric._labelnames, list(metric.describe())
-        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
-        found |= {family.name + suffix: (*labels, "le") if suffix == "_bucket" else labels for suffix in suffixes}
-    process = CollectorRegistry()
-    ProcessCollector(registry=process)
-    found |= {sample.name: () for family in process.collect() for sample in family.samples}
-    return found
-
-
-def expressions() -> list[str]:
-    rules = [rule["expr"] for group in load(DEPLOY / "prometheus/alerts.yaml")["groups"] for rule in group["rules"]]
-    board = json.loads((DEPLOY / "grafana/dashboards/reelwire.json").read_text(encoding="utf-8"))
-    return rules + [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    [content, *_] = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    return content
 
 
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.name)
@@ -59,26 +37,7 @@ def test_every_yaml_file_can_be_read(path: Path) -> None:
     assert load(path)
 
 
-@pytest.mark.parametrize("expression", expressions())
-def test_alerts_and_dashboards_use_metrics_and_labels_of_the_catalogue(expression: str) -> None:
-    known = catalogue()
-    names = set(re.findall(r"\b(?:reelwire|process)_[a-z_]+\b", re.sub(r'"[^"]*"', '""', expression)))
-    assert names or expression.startswith("up{")
-    assert names <= known.keys()
-    allowed = {"instance", "job"} | {label for name in names for label in known[name]}
-    grouped = [label.strip() for labels in re.findall(r"\bby \(([^)]*)\)", expression) for label in labels.split(",")]
-    selected = re.findall(r"[{,]\s*(\w+)\s*(?:=~|!=|!~|=)", expression)
-    assert {*grouped, *selected} <= allowed
-
-
-def test_every_alert_says_what_to_do() -> None:
-    for group in load(DEPLOY / "prometheus/alerts.yaml")["groups"]:
-        for rule in group["rules"]:
-            assert {"summary", "action"} <= rule["annotations"].keys(), rule["alert"]
-            assert rule["labels"]["severity"] in {"warning", "critical"}
-
-
-@pytest.mark.parametrize("path", [ROOT / "Dockerfile", *YAMLS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [ROOT / "Dockerfile", *YAMLS, *TEMPLATES.iterdir()], ids=lambda path: path.name)
 def test_every_variable_is_a_setting(path: Path) -> None:
     used = set(re.findall(r"\bREELWIRE_[A-Z0-9_]+", path.read_text(encoding="utf-8")))
     assert used <= members(Settings).keys() | OTHER_VARIABLES
@@ -116,6 +75,45 @@ def test_compose_waits_for_what_it_needs_and_mounts_what_is_there() -> None:
             source = str(volume).split(":")[0]
             if source.startswith("./"):
                 assert (DEPLOY / source).exists(), source
+
+
+def test_compose_keeps_to_its_specification() -> None:
+    content = load(DEPLOY / "compose.yaml")
+    check_compose(content)
+
+    content["services"]["service"]["depends-on"] = {}
+    with pytest.raises(ValueError, match=r"not in the schema: \.services\.service\.depends-on"):
+        check_compose(content)
+
+
+def test_compose_is_complete_and_the_page_for_kafka_is_asked_for() -> None:
+    services = load(DEPLOY / "compose.yaml")["services"]
+
+    assert services.keys() == {"kafka", "topics", "emulator", "service", "prometheus", "grafana", "kafka-ui"}
+    assert {name for name, service in services.items() if "profiles" in service} == {"kafka-ui"}
+    for name, service in services.items():
+        assert "build" in service or re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
+        assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", [])), name
+        if name != "kafka":  # its image prepares the volume
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_prometheus_scrapes_the_service_and_reads_every_rule_file() -> None:
+    content = load(DEPLOY / "prometheus/prometheus.yml")
+
+    assert content["scrape_configs"][0]["static_configs"] == [{"targets": ["service:8080"]}]
+    assert {DEPLOY / "prometheus" / name for name in content["rule_files"]} == set(
+        (DEPLOY / "prometheus").glob("*.yaml")
+    )
+
+
+def test_the_dockerfile_is_clean() -> None:
+    hadolint = Path(sys.executable).parent / "hadolint"
+    assert hadolint.exists(), "`make setup` installs it"
+    checked = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, timeout=60, check=False)
+
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_compose_gives_the_service_longer_than_its_drain() -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
@@ -18,7 +20,9 @@ from aiokafka.producer.sender import Sender, SendProduceReqHandler
 from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.record.memory_records import MemoryRecords
 
+from service.kafka.connecting.broker_connection import BrokerConnection
 from service.kafka.connecting.connection import producer_options
+from service.kafka.connecting.reconnection import Reconnection
 from service.settings import KafkaSettings
 
 
@@ -136,12 +140,33 @@ async def test_further_batches_of_one_partition_queue_behind_the_first(
 
 
 def test_a_client_connects_and_asks_for_metadata_by_the_names_that_reconnection_replaces() -> None:
-    """reconnection.py replaces both on the instance, and sets the credentials that each new connection is given."""
+    """reconnection.py replaces four methods on the instance, and opens connections with the client's own options."""
     source = inspect.getsource(AIOKafkaClient)
     assert "await self._metadata_update(self.cluster, topics)" in source
     assert source.count("await self._get_conn(") == 2
-    for name in ("ssl_context", "sasl_plain_username", "sasl_plain_password"):
-        assert f"{name}=self._{name}" in inspect.getsource(AIOKafkaClient._get_conn)
+    assert source.count("create_conn(") == 2, "in the two methods that are replaced, and nowhere else"
+    ours = inspect.signature(BrokerConnection).parameters
+    options = set(re.findall(r"(\w+)=self\._\w+", inspect.getsource(AIOKafkaClient._get_conn)))
+    kerberos = {"sasl_kerberos_service_name", "sasl_kerberos_domain_name"}
+    assert options - kerberos <= ours.keys()
+    assert all(f"{name}=client._" in inspect.getsource(Reconnection._connect) for name in options - kerberos)
+    for owner in (AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient):
+        assert "client.bootstrap()" in inspect.getsource(owner.start)
+
+
+def test_a_connection_is_closed_and_logged_in_by_the_names_that_ours_replaces() -> None:
+    """broker_connection.py adds to `send`, `close` and `authenticator_oauth`."""
+    source = inspect.getsource(AIOKafkaConnection)
+    assert "resp = await self.send(SaslAuthenticateRequest(payload))" in source
+    assert "authenticator = self.authenticator_oauth()" in source
+    assert "self._writer.close()" in inspect.getsource(AIOKafkaConnection.close)
+    assert "if self._token_sent:" in inspect.getsource(OAuthAuthenticator.step)
+
+
+def test_an_error_of_a_transaction_is_set_on_a_waiter_that_another_one_replaces() -> None:
+    """producer.py marks it as seen when the transaction begins."""
+    assert "self._transaction_waiter.set_exception(exc)" in inspect.getsource(TransactionManager.error_transaction)
+    assert "self._transaction_waiter = create_future()" in inspect.getsource(TransactionManager.aborting_transaction)
 
 
 def test_results_are_read_by_the_methods_that_we_replace() -> None:

@@ -153,3 +153,16 @@ def test_a_stream_of_rejected_records_does_not_fill_the_log(stream: io.StringIO)
         log.warning(LogEvent.RECORD_REJECTED, partition=0, offset=offset, reason="no good")
 
     assert len(lines(stream)) == EVENTS_IN_WINDOW
+
+
+def test_logs_are_for_people_on_a_terminal_and_json_elsewhere(stream: io.StringIO) -> None:
+    configure(stream)
+    get_logger().info(LogEvent.SERVICE_READY, detail="fine")
+    assert lines(stream)[0]["event"] == "service_ready"
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    structlog.reset_defaults()
+    configure(terminal)
+    get_logger().info(LogEvent.SERVICE_READY, detail="fine")
+    assert "service_ready" in terminal.getvalue()
+    assert not terminal.getvalue().startswith("{")

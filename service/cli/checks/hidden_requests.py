@@ -13,6 +13,7 @@ from service.kafka.connecting.connection import new_consumer
 from service.kafka.membership.hidden_input import explain
 from service.kafka.other_clients.open_transactions import Ends, OpenTransaction, ends_of, open_transactions
 from service.settings import Settings
+from service.words import in_words
 
 HIDDEN_SECONDS = 2.0
 """What is still hidden after this time counts: a transaction in use ends or grows, and committed readers move on."""
@@ -53,6 +54,6 @@ async def _finding(client: object, where: TopicPartition, ends: Ends) -> Finding
     try:
         found = await open_transactions(client, where.topic, where.partition)
     except (KafkaError, NotImplementedError) as error:
-        todo = f"{_TODO}; whose it is can't be read: {error}"
+        todo = f"{_TODO}; whose it is can't be read: {in_words(error)}"
     detail = explain(ends, found[0] if found else None)
     return Finding("warn", f"partition {where.partition} of {where.topic}", detail, todo)

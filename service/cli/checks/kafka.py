@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.cli.checks.finding import Finding
+from service.cli.checks.finding import Finding, Grade
 from service.cli.checks.hidden_requests import examine_hidden
 from service.cli.checks.spending import check_spending
 from service.cli.exits import CommandError
@@ -15,11 +15,11 @@ from service.cli.reading.cluster import admin, coordinator_of, reachable
 from service.cli.reading.topic_reader import TopicReader
 from service.cli.words import in_words
 from service.kafka.connecting.connection import BrokerUnavailable
-from service.kafka.topics.admin import check_topics
+from service.kafka.rights.look import RightsLook
+from service.kafka.topics.admin import TopicRefused, check_topics
 from service.settings import Settings
 
 _PAUSE_SECONDS = 0.2
-_WHERE = "REELWIRE_KAFKA__BOOTSTRAP_SERVERS"
 
 
 async def check_kafka(settings: Settings) -> list[Finding]:
@@ -29,11 +29,12 @@ async def check_kafka(settings: Settings) -> list[Finding]:
         async with admin(settings) as client, reachable(settings):
             cluster = await client.describe_cluster()
     except BrokerUnavailable as error:
-        return [Finding("unreachable", "broker", str(error), f"start Kafka, or correct {_WHERE}; check the network")]
+        return [Finding("unreachable", "broker", error.problem, error.todo)]
     except CommandError as error:
         todo = "check REELWIRE_KAFKA__SECURITY_PROTOCOL, REELWIRE_KAFKA__SASL_* and REELWIRE_KAFKA__SSL_*"
         return [Finding("unreachable", "broker", str(error), todo)]
     found = [Finding("ok", "broker", f"{servers} answers, {len(cluster['brokers'])} broker(s)")]
+    found += await _rights(settings)
     topics = await _topics(settings)
     found += topics
     if not any(finding.grade == "fail" for finding in topics):
@@ -43,10 +44,26 @@ async def check_kafka(settings: Settings) -> list[Finding]:
     return found
 
 
+async def _rights(settings: Settings) -> list[Finding]:
+    """The rights that are missing. They are those of whoever runs this, with the credentials of the service."""
+    look = RightsLook(settings)
+    try:
+        missing = await look.missing()
+    except BrokerUnavailable as error:
+        return [Finding("unreachable", "rights", str(error), "look at the broker's log")]
+    finally:
+        await look.close()
+    if not missing:
+        return [Finding("ok", "rights", "all that the service needs are there")]
+    todo = "grant it: `reelwire topics acls` prints the command"
+    grade: dict[bool, Grade] = {True: "fail", False: "warn"}
+    return [Finding(grade[right.required], "rights", f"the right {right} is missing", todo) for right in missing]
+
+
 async def _topics(settings: Settings) -> list[Finding]:
     try:
         differences = await check_topics(settings)
-    except (BrokerUnavailable, KafkaError) as error:
+    except (BrokerUnavailable, TopicRefused, KafkaError) as error:
         return [Finding("unreachable", "topics", in_words(error), "look at the broker's log")]
     if not differences:
         return [Finding("ok", "topics", "all are there, with partitions and sizes as they should be")]

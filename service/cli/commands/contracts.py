@@ -10,11 +10,11 @@ from contracts.generate import GENERATED
 from contracts.generate import check as drifted
 from contracts.generate import export as write
 from service.cli.exits import Exit
-from service.cli.manual import EPILOG, epilog
+from service.cli.manual import epilog
 from service.cli.views.output import note
 
 
-@click.group("contracts", epilog=EPILOG)
+@click.group("contracts", epilog=epilog("reelwire contracts check"))
 def command() -> None:
     """Export or check the schemas of requests and events, and the AsyncAPI document."""
 

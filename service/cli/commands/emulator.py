@@ -15,6 +15,7 @@ from service.cli.request_body import extra_member
 from service.cli.views.output import emit, json_option, note, table
 from service.settings import LogSettings, load_settings
 from service.telemetry.log import configure_logging
+from service.unbindable import unbindable
 
 DEFAULT_PORT = 8081
 
@@ -122,9 +123,8 @@ def command(
     try:
         asyncio.run(serve(options, address_file))
     except OSError as error:
-        raise CommandError(
-            f"can't listen on {options.host}:{options.port}: {error.strerror or error}; choose another with --port"
-        ) from None
+        where = (options.host, options.port)
+        raise unbindable(error, *where, host_setting="--host", port_setting="--port") from None
     return Exit.OK
 
 

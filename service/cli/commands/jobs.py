@@ -10,10 +10,12 @@ import click
 
 from service.cli.exits import CommandError, Exit
 from service.cli.manual import epilog
-from service.cli.reading.request_search import live_jobs, request_of, tenant_of
-from service.cli.views.output import emit, json_option, note, say, table
+from service.cli.reading.pauses import pauses_in_force
+from service.cli.reading.request_search import live_jobs, priority_of, request_of, tenant_of
+from service.cli.views.output import elapsed, emit, json_option, note, say, table
 from service.domain.job import Job, Phase
-from service.settings import load_settings
+from service.domain.shares.pauses import Pause
+from service.settings import Settings, load_settings
 
 _WAITS_FOR = {
     Phase.ACCEPTED: "its video",
@@ -25,6 +27,7 @@ _WAITS_FOR = {
     Phase.CANCELING: "the cancel",
     Phase.ENDED: "its completion",
 }
+_MAY_PAUSE = frozenset({Phase.ACCEPTED, Phase.READY, Phase.CREATING})
 _COLUMNS = {
     "request_id": "request",
     "phase": "phase",
@@ -60,17 +63,17 @@ def command() -> None:
 @json_option
 def list_jobs(phase: str | None, tenant: str | None, limit: int, as_json: bool) -> int:
     """List them, the oldest first: phase, attempt, age, task, partition, key, tenant, and what they wait for."""
-    jobs = asyncio.run(live_jobs(load_settings()))
+    jobs, pauses = asyncio.run(_read(load_settings()))
     chosen = [job for job in jobs if phase in (None, job.phase) and tenant in (None, tenant_of(job))]
     shown = chosen[:limit]
     if as_json:
         for job in shown:
-            emit(_row(job))
+            emit(_row(job, pauses))
         return Exit.OK
     rows = []
     for job in shown:
-        row = _row(job)
-        row["age_seconds"] = _age(row["age_seconds"])
+        row = _row(job, pauses)
+        row["age_seconds"] = elapsed(row["age_seconds"])
         rows.append([row[name] for name in _COLUMNS])
     table(list(_COLUMNS.values()), rows)
     if len(shown) < len(chosen):
@@ -85,31 +88,42 @@ def list_jobs(phase: str | None, tenant: str | None, limit: int, as_json: bool) 
 @json_option
 def show(request_id: str, as_json: bool) -> int:
     """Show one of them, with its request. Exit code 4 when it is not in flight."""
-    jobs = asyncio.run(live_jobs(load_settings(), request_id))
+    jobs, pauses = asyncio.run(_read(load_settings(), request_id))
     if not jobs:
         message = f"{request_id} is not in flight; where it is says: reelwire doctor --request {request_id}"
         raise CommandError(message, Exit.REQUEST_FAILED)
     for job in jobs:
-        details = _row(job) | _details(job)
+        details = _row(job, pauses) | _details(job)
         if as_json:
             emit(details | {"request": request_of(job)})
             continue
         for name, value in details.items():
             if value is not None:
-                say(f"{name.replace('_', ' ')}: {_age(value) if name == 'age_seconds' else value}")
+                say(f"{name.replace('_', ' ')}: {elapsed(value) if name == 'age_seconds' else value}")
         for name, value in request_of(job).items():
             say(f"request {name}: {value}")
     return Exit.OK
 
 
-def _row(job: Job) -> dict[str, Any]:
+async def _read(settings: Settings, request_id: str | None = None) -> tuple[list[Job], list[Pause]]:
+    return await live_jobs(settings, request_id), await pauses_in_force(settings)
+
+
+def _waits_for(job: Job, pauses: list[Pause]) -> str:
+    tenant, priority = tenant_of(job), priority_of(job)
+    if job.phase in _MAY_PAUSE and any(pause.scope.covers(tenant, priority) for pause in pauses):
+        return "paused"
+    return _WAITS_FOR[job.phase]
+
+
+def _row(job: Job, pauses: list[Pause]) -> dict[str, Any]:
     return {
         "request_id": job.request_id,
         "run": job.run,
         "phase": job.phase.value,
         "attempt": job.attempt,
         "age_seconds": max(0, round(time.time() - job.accepted_ms / 1000)),
-        "waits_for": _WAITS_FOR[job.phase],
+        "waits_for": _waits_for(job, pauses),
         "task_id": job.task_id,
         "partition": job.partition,
         "key": None if job.key is None else job.key.decode("utf-8", "replace"),
@@ -128,9 +142,3 @@ def _details(job: Job) -> dict[str, Any]:
         "failures": job.failures or None,
         "ending": None if job.ending is None else job.ending.reason,
     }
-
-
-def _age(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -13,6 +13,7 @@ from service.cli.manual import epilog
 from service.cli.reading.cluster import partition_counts, producer, send
 from service.cli.reading.event_reader import event_reader
 from service.cli.reading.output_record import OutputRecord
+from service.cli.reading.waiting import company
 from service.cli.request_body import (
     DEFAULT_PROMPT,
     checked,
@@ -152,8 +153,14 @@ async def produce_and_wait(settings: Settings, submission: Submission, screen: S
         view = RequestView(submission.request_id, partition, offset)
         screen.submitted(view, _submitted(submission, settings, partition, offset))
         reader.begin(positions, partition)
+        told = company(
+            settings,
+            untouched=lambda: view.phase == "submitted",
+            tick=lambda seconds: screen.tick(view, seconds),
+            warn=screen.warn,
+        )
         try:
-            async with asyncio.timeout(submission.timeout_seconds):
+            async with asyncio.timeout(submission.timeout_seconds), told:
                 async for event in reader.follow():
                     _refuse_other_answers(submission, event)
                     changes = view.apply(event)

@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import Sequence
 
 import click
+import orjson
 
 from service.cli.exits import Exit
-from service.cli.manual import EPILOG, epilog
-from service.cli.views.output import emit, json_option, note, table
+from service.cli.manual import epilog
+from service.cli.views.output import emit, json_option, note, result, table
+from service.kafka.rights.least import as_commands, as_strimzi, default_principal, least_rights, rights_with_checks
 from service.kafka.topics.admin import TopicOutcome, check_topics, create_topics
 from service.kafka.topics.plan import Finding
 from service.settings import Settings, load_settings
 
 
-@click.group("topics", epilog=EPILOG)
+@click.group("topics", epilog=epilog("reelwire topics create", "reelwire topics check"))
 def command() -> None:
-    """Create or check the topics; names, partitions, replication and retention are settings (REELWIRE_TOPICS__…)."""
+    """Create or check the topics, or print the rights to them; names and sizes are settings (REELWIRE_TOPICS__…)."""
 
 
 @command.command(
@@ -65,11 +67,50 @@ def check(as_json: bool) -> int:
                 "problem": finding.problem,
                 "advice": finding.advice,
             })  # fmt: skip
-        else:
-            click.echo(_line(finding))
+    if found and not as_json:
+        rows = [(finding.severity, finding.topic, finding.problem, finding.advice) for finding in found]
+        table(("severity", "topic", "problem", "what to do"), rows)
     if not found and not as_json:
         note("all topics are as the service needs them")
     return _verdict(found)
+
+
+@command.command(
+    "acls",
+    epilog=epilog(
+        "reelwire topics acls",
+        "reelwire topics acls --principal User:CN=reelwire | sh",
+        "reelwire topics acls --strimzi > acls.json",
+    ),
+)
+@click.option("--principal", metavar="USER", help="Whom to allow, such as User:reelwire; else as the settings log in.")
+@click.option("--with-checks", is_flag=True, help="DESCRIBE_CONFIGS as well: for checks and warnings, not required.")
+@click.option("--strimzi", is_flag=True, help="The `acls` of a Strimzi KafkaUser, as JSON.")
+@json_option
+def acls(principal: str | None, with_checks: bool, strimzi: bool, as_json: bool) -> int:
+    """Print the least rights of the service, as commands of Apache Kafka that grant them.
+
+    They follow from the topics, the group and the delivery in the settings; no broker is asked. `reelwire doctor` says
+    which of them are missing.
+    """
+    settings = load_settings()
+    rights = rights_with_checks(settings) if with_checks else least_rights(settings)
+    if strimzi:
+        result(orjson.dumps({"acls": as_strimzi(rights)}, option=orjson.OPT_INDENT_2).decode())
+    elif as_json:
+        for right in rights:
+            emit({
+                "operation": right.operation,
+                "resource_type": right.kind,
+                "resource": right.name,
+                "pattern": "prefixed" if right.prefix else "literal",
+                "required": right.required,
+            })  # fmt: skip
+    else:
+        whom = principal or default_principal(settings)
+        for line in as_commands(rights, settings.kafka.bootstrap_servers, whom):
+            result(line)
+    return Exit.OK
 
 
 async def _created_and_checked(settings: Settings) -> tuple[list[TopicOutcome], list[Finding]]:

@@ -19,7 +19,7 @@ from service.cli.views.output import console, emit, json_option, note
 from service.cli.words import visible
 from service.settings import Settings, load_settings
 
-_TYPES = frozenset({*event_types(), "dead_letter"})
+_TYPES = frozenset({*event_types(), "dead_letter", "discarded"})
 _COLOURS = {"completed": "green", "failed": "red", "canceled": "yellow", "dead_letter": "red", "fragment": "cyan"}
 
 

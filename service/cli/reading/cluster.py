@@ -14,7 +14,14 @@ from aiokafka.errors import KafkaError
 from contracts.deadletters import Header
 from service.cli.exits import CommandError, Exit
 from service.cli.words import in_words
-from service.kafka.connecting.connection import broker_unavailable, client_options, is_unreachable, producer_options
+from service.kafka.connecting.connection import (
+    broker_unavailable,
+    is_unreachable,
+    new_admin,
+    new_producer,
+    producer_options,
+)
+from service.kafka.connecting.refusals import missing_right
 from service.kafka.ports import OutRecord
 from service.kafka.writing.raw_batch import send_record
 from service.settings import Settings
@@ -22,6 +29,7 @@ from service.settings import Settings
 CONNECT_SECONDS = 10.0
 SEND_SECONDS = 30.0
 _PAUSE_SECONDS = 0.1
+_DENIED = 29  # topic authorization failed
 
 
 @asynccontextmanager
@@ -32,15 +40,21 @@ async def reachable(settings: Settings, seconds: float = CONNECT_SECONDS) -> Asy
             yield
     except (KafkaError, TimeoutError, OSError) as error:
         if is_unreachable(error):
-            raise broker_unavailable(settings.kafka, error) from None
+            raise await broker_unavailable(settings.kafka, error) from None
         where = f"Kafka at {settings.kafka.bootstrap_servers}"
-        raise CommandError(f"{where} refused: {in_words(error)}", Exit.UNREACHABLE) from error
+        raise CommandError(f"{where} refused: {_denied(error) or in_words(error)}", Exit.UNREACHABLE) from error
+
+
+def _denied(error: BaseException) -> str | None:
+    """Which right is missing. What was done to a topic is not known here: both are told."""
+    denied = missing_right(error, "READ")
+    return denied and denied.replace("READ on topic", "READ or WRITE on topic")
 
 
 @asynccontextmanager
 async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client. Raises `BrokerUnavailable`."""
-    client = AIOKafkaAdminClient(**client_options(settings.kafka))
+    client = new_admin(settings.kafka)
     try:
         async with reachable(settings):
             await client.start()
@@ -55,6 +69,13 @@ async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[st
     async with admin(settings) as client, reachable(settings):
         described = await client.describe_topics(names)
     counts = {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
+    denied = [topic["topic"] for topic in described if topic["error_code"] == _DENIED]
+    if denied:
+        raise CommandError(
+            f"the right DESCRIBE on topic {', '.join(denied)} is missing, which is a part of READ and WRITE; "
+            "grant it to the user of this command",
+            Exit.UNREACHABLE,
+        )
     missing = [name for name in names if not counts.get(name)]
     if missing:
         raise CommandError(f"there is no topic {', '.join(missing)}; create it with: reelwire topics create")
@@ -77,7 +98,7 @@ async def coordinator_of(client: AIOKafkaAdminClient, group: str) -> int:
 @asynccontextmanager
 async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     """A connected idempotent producer. Raises `BrokerUnavailable`."""
-    client = AIOKafkaProducer(**producer_options(settings.kafka))
+    client = new_producer(settings.kafka, producer_options(settings.kafka))
     try:
         async with reachable(settings):
             await client.start()

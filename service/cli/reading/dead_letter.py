@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from contracts.deadletters import DeadLetterInfo, NotADeadLetter
+from contracts.deadletters import DISCARD_OF, DeadLetterInfo, NotADeadLetter
 from service.cli.exits import CommandError
 from service.cli.reading.topic_reader import TopicReader
 from service.kafka.header_names import name_bytes
@@ -22,6 +22,8 @@ class DeadLetter:
     key: bytes | None
     value: bytes | None
     info: DeadLetterInfo | None
+    is_note: bool = False
+    """Whether it is no dead letter, but a note that one was discarded."""
 
     @property
     def place(self) -> str:
@@ -61,7 +63,8 @@ def _decode(record: InRecord) -> DeadLetter:
         info = DeadLetterInfo.from_headers(record.headers)
     except NotADeadLetter:
         info = None
-    return DeadLetter(record.partition, record.offset, record.key, record.value, info)
+    is_note = info is None and any(name == DISCARD_OF for name, _ in record.headers)
+    return DeadLetter(record.partition, record.offset, record.key, record.value, info, is_note)
 
 
 def place_of(text: str) -> tuple[int, int]:
@@ -109,7 +112,7 @@ async def held(settings: Settings, wanted: Filter) -> AsyncIterator[DeadLetter]:
         ends = await letters.ends()
         letters.begin(await letters.beginnings())
         async for letter in letters.until(ends):
-            if wanted.matches(letter):
+            if not letter.is_note and wanted.matches(letter):
                 yield letter
 
 

@@ -8,12 +8,20 @@ from typing import Any
 
 import orjson
 
-from contracts.deadletters import CODE, HEADER_NAMES, MESSAGE, Header
+from contracts.deadletters import CODE, DISCARD_OF, DISCARD_REASON, HEADER_NAMES, MESSAGE, Header
 from contracts.topics import Role
 from service.cli.reading.dead_letter import readable_name
 
 PUBLISHED = (Role.FRAGMENTS, Role.PROGRESS, Role.COMPLETIONS, Role.DEAD_LETTERS)
 """The output topics, in the order in which records of the same time are shown."""
+
+_WAITS = {
+    "quota": "the account's quota is used up for now",
+    "turn": "others are first",
+    "order": "an earlier request of the same key runs",
+    "batch": "for more requests to send together",
+    "paused": "the operator has paused this work",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,9 @@ class OutputRecord:
 
     @property
     def type(self) -> str:
-        return "dead_letter" if self.role is Role.DEAD_LETTERS else str(self.body.get("type"))
+        if self.role is not Role.DEAD_LETTERS:
+            return str(self.body.get("type"))
+        return "discarded" if CODE not in self.headers and DISCARD_OF in self.headers else "dead_letter"
 
     @property
     def request_id(self) -> str | None:
@@ -45,6 +55,8 @@ class OutputRecord:
     def as_json(self) -> dict[str, object]:
         """The object that `--json` prints."""
         place = {"role": self.role.value, "partition": self.partition, "offset": self.offset, "key": self.key}
+        if self.type == "discarded":
+            return place | {"discarded": {name: self.headers.get(name) for name in (DISCARD_OF, DISCARD_REASON)}}
         if self.role is Role.DEAD_LETTERS:
             return place | {
                 "dead_letter": {name: value for name, value in self.headers.items() if name in HEADER_NAMES}
@@ -85,6 +97,8 @@ def describe(event: OutputRecord) -> str:
     match event.type:
         case "dead_letter":
             return f"dead letter: {event.headers.get(CODE)}: {event.headers.get(MESSAGE)}"
+        case "discarded":
+            return f"the dead letter {event.headers.get(DISCARD_OF)} was discarded"
         case "fragment":
             return str(body.get("text", ""))
         case "uploading":
@@ -102,6 +116,8 @@ def describe(event: OutputRecord) -> str:
             return "stream started"
         case "retrying":
             return f"retrying in {body.get('delay_seconds')} s: {body.get('reason')}"
+        case "waiting":
+            return f"waiting: {_WAITS.get(str(body.get('reason')), body.get('reason'))}"
         case "interrupted":
             return f"attempt {event.attempt} was interrupted"
         case "duplicate":

@@ -140,6 +140,11 @@ def tenant_of(job: Job) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def priority_of(job: Job) -> str:
+    """Its priority."""
+    return str(_body(job).get("priority") or "normal")
+
+
 def request_of(job: Job) -> dict[str, Any]:
     """The request as it was sent, without the bytes of a video inside it."""
     body = _body(job)

@@ -1,4 +1,4 @@
-"""Reads topics without a consumer group: existing records, then new ones. Committed records only."""
+"""Reads topics without a consumer group: existing records, then new ones. Committed records only, as a rule."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ class TopicReader(Generic[T]):
     """`async with TopicReader(settings, topics, decode) as reader`, then `begin` and iterate.
 
     `decode` turns a record into the item to return. Within one batch, items are sorted by timestamp, then by the order
-    of `topics`. What can't be read at all, such as a damaged batch, is left out and told on stderr.
+    of `topics`. What can't be read at all, such as a damaged batch, is left out and told on stderr. With `committed`
+    false, records of open and aborted transactions are returned as well.
     """
 
-    def __init__(self, settings: Settings, topics: Sequence[str], decode: Callable[[InRecord], T]) -> None:
+    def __init__(
+        self, settings: Settings, topics: Sequence[str], decode: Callable[[InRecord], T], *, committed: bool = True
+    ) -> None:
         self._settings = settings
         self._topics = list(topics)
         self._decode = decode
@@ -40,7 +43,7 @@ class TopicReader(Generic[T]):
         self._consumer = new_consumer(
             settings.kafka,
             group_id=None,
-            isolation_level="read_committed",
+            isolation_level="read_committed" if committed else "read_uncommitted",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             max_partition_fetch_bytes=largest_record_bytes(settings.kafka),
@@ -74,6 +77,13 @@ class TopicReader(Generic[T]):
         async with reachable(self._settings):
             found: dict[TopicPartition, int] = await self._consumer.beginning_offsets(self._partitions)
         return found
+
+    async def since(self, seconds: float) -> dict[TopicPartition, int]:
+        """The first offset of each partition with a record of this time (since the epoch) or later, else its end."""
+        found = await self.ends()
+        async with reachable(self._settings):
+            at = await self._consumer.offsets_for_times(dict.fromkeys(self._partitions, int(seconds * 1000)))
+        return found | {tp: place.offset for tp, place in at.items() if place is not None}
 
     def begin(self, positions: Positions, partition: int | None = None) -> None:
         """Set the offsets to read from: of all partitions, or only of this partition number."""

@@ -13,6 +13,8 @@ from rich.table import Table
 
 from service.cli.words import visible
 
+_WHOLE_CHARS = 12
+
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs, one object a line.")
 
 
@@ -45,13 +47,28 @@ def result(text: str) -> None:
     sys.stdout.flush()
 
 
+def elapsed(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table to stdout: aligned on a terminal, else separated by tabs."""
+    """Write a table to stdout: aligned and within the width of a terminal, else its lines separated by tabs.
+
+    On a terminal columns that hold nothing are left out, short ones stay whole, and long ones are folded.
+    """
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        for row in rows:
-            say("\t".join("" if cell is None else str(cell).replace("\t", " ") for cell in row))
+        for line in ([*headings], *cells):
+            say("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in line))
         return
-    drawn = Table(*headings, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        drawn.add_row(*("" if cell is None else escape(visible(str(cell))) for cell in row))
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    kept = [column for column in range(len(headings)) if any(row[column] for row in cells)]
+    for column in kept:
+        short = max(len(row[column]) for row in cells) <= _WHOLE_CHARS
+        drawn.add_column(headings[column], no_wrap=short, overflow="fold")
+    for row in cells:
+        drawn.add_row(*(escape(visible(row[column])) for column in kept))
     console().print(drawn)

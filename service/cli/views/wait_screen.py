@@ -15,9 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.reading.output_record import OutputRecord, megabytes
-from service.cli.views.output import console, emit, note, result
+from service.cli.views.output import console, elapsed, emit, note, result
 from service.cli.views.request_view import Change, RequestView, summary
 from service.cli.words import visible
+
+_SAID_EVERY_SECONDS = 10
 
 
 class Screen(Protocol):
@@ -36,6 +38,14 @@ class Screen(Protocol):
         """Called for each event that changed the view."""
         ...
 
+    def tick(self, view: RequestView, seconds: float) -> None:
+        """Called every second with the time since the request was sent."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Something that the user may want to do something about."""
+        ...
+
 
 def screen_for(*, as_json: bool) -> Screen:
     """The screen for this kind of stdout."""
@@ -52,6 +62,13 @@ class _Open:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+    def tick(self, view: RequestView, seconds: float) -> None:
+        if round(seconds) % _SAID_EVERY_SECONDS == 0:
+            note(f"{view.request_id}: {view.phase}, {elapsed(seconds)}")
+
+    def warn(self, text: str) -> None:
+        note(text)
 
 
 class JsonScreen(_Open):
@@ -91,6 +108,7 @@ class LiveScreen:
         self._console = console()
         self._live = Live(console=self._console, refresh_per_second=12, transient=True)
         self._spinner = Spinner("dots")
+        self._seconds = 0.0
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -115,8 +133,18 @@ class LiveScreen:
         else:
             self._live.update(self._draw(view))
 
+    def tick(self, view: RequestView, seconds: float) -> None:
+        self._seconds = seconds
+        if not view.ended:
+            self._live.update(self._draw(view))
+
+    def warn(self, text: str) -> None:
+        self._live.console.print(Text(visible(text), style="yellow"))
+
     def _draw(self, view: RequestView) -> RenderableType:
-        self._spinner.update(text=Text.assemble((view.request_id, "bold"), f"  {view.phase}"))
+        self._spinner.update(
+            text=Text.assemble((view.request_id, "bold"), f"  {view.phase}  ", (elapsed(self._seconds), "dim"))
+        )
         parts: list[RenderableType] = [self._spinner]
         if view.phase == "uploading" and view.upload is not None:
             sent, total = view.upload

@@ -94,6 +94,10 @@ class Turns(Generic[W]):
         if line is not None:
             self._flows[line.priority].remove(line.flow, who)
 
+    def waiting(self) -> list[tuple[W, Line]]:
+        """All who wait, in the order in which they came."""
+        return list(self._lines.items())
+
     def next(self) -> W | None:
         """Take the one whose turn it is out of the line. None when nobody waits."""
         priority = self._priority()

@@ -7,7 +7,7 @@ of the call, each job finds its task by that name, as it does for a task that it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -51,6 +51,7 @@ class Waiting:
 
     item: BatchItem
     made: asyncio.Future[BatchTask | None]
+    paused: Callable[[], bool]
     sent: bool = False
     unwanted: bool = False
 
@@ -88,15 +89,18 @@ class Gatherer:
         self._groups: dict[str, _Group] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
-    def add(self, item: BatchItem, analysis_mode: str) -> Waiting:
-        """Gather a task. `made` tells its ids, None when it was taken back, or raises `PlatformError` or `Alone`."""
+    def add(self, item: BatchItem, analysis_mode: str, paused: Callable[[], bool] = lambda: False) -> Waiting:
+        """Gather a task. `made` tells its ids, None when it was taken back, or raises `PlatformError` or `Alone`.
+
+        One that is `paused` when its batch is about to be created is taken back.
+        """
         size = len(item.content)
         group = self._groups.setdefault(analysis_mode, _Group())
         if group.waiting and group.size + size > _MOST_BYTES:
             self._close(analysis_mode)
             group = self._groups.setdefault(analysis_mode, _Group())
         loop = asyncio.get_running_loop()
-        one = Waiting(item, loop.create_future())
+        one = Waiting(item, loop.create_future(), paused)
         group.waiting.append(one)
         group.size += size
         if group.timer is None:
@@ -136,6 +140,9 @@ class Gatherer:
         pause = _BUSY_SECONDS
         unreached_since: float | None = None
         while True:
+            for one in waiting:
+                if not one.made.done() and one.paused():
+                    one.withdraw()
             left = [one for one in waiting if not one.made.done()]
             if len(left) <= 1:
                 _fail(left, Alone())

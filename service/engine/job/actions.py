@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import structlog
@@ -25,6 +26,8 @@ from service.domain.change import (
 )
 from service.domain.facts import RetryDue, SlotGranted
 from service.domain.job import Phase
+from service.engine.live_job import LiveJob
+from service.engine.work.held import holds_back
 from service.engine.work.reserved import must_ask, reserve
 from service.engine.work.stream import run_stream
 from service.engine.work.sync import run_sync
@@ -37,8 +40,8 @@ from service.telemetry.events import LogEvent
 if TYPE_CHECKING:
     from service.engine.context import Context
     from service.engine.job.admission import AdmissionSlots
-    from service.engine.live_job import LiveJob
     from service.engine.polling.poller import Poller
+    from service.engine.turns.waits import Reason
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -95,6 +98,7 @@ class Actions:
         if work is not None and work is not asyncio.current_task():
             work.cancel()
         self._poller.forget(live)
+        self._context.waits.end(live)
         if live.waits_for is not None:
             self._slots.leave(live.waits_for, live)
             live.waits_for = None
@@ -135,15 +139,18 @@ class Actions:
 
         def granted() -> None:
             live.waits_for = None
+            self._context.waits.end(live)
             self._hold(live, slot)
             again.set()
 
         live.waits_for = slot
+        self._context.waits.begin(live, partial(self._reason, live, slot))
         try:
             self._slots.wait(slot, live, live.line, granted)
             await again.wait()
         finally:
             live.cut_short = None
+            self._context.waits.end(live)
             if live.waits_for is not None:
                 self._slots.leave(slot, live)
                 live.waits_for = None
@@ -179,6 +186,7 @@ class Actions:
     def _wait_slot(self, live: LiveJob, slot: Slot) -> None:
         def granted() -> None:
             live.waits_for = None
+            self._context.waits.end(live)
             self._hold(live, slot)
             if live.job.phase is Phase.READY and must_ask(self._context):
                 self._work(live, reserve(live, self._context))
@@ -187,7 +195,20 @@ class Actions:
             live.report(SlotGranted())
 
         live.waits_for = slot
+        self._context.waits.begin(live, partial(self._reason, live, slot))
         self._slots.wait(slot, live, live.line, granted)
+
+    def _reason(self, live: LiveJob, slot: Slot) -> Reason:
+        """What a job that waits for a slot waits for."""
+        if holds_back(live, self._context.pauses):
+            return "paused"
+        return "quota" if self._slots.lacks_quota(slot) else "turn"
+
+    def pauses_changed(self) -> None:
+        """Other work than before is paused."""
+        for live in self._slots.sort_again():
+            if isinstance(live, LiveJob) and live.waits_for is not None:
+                self._context.waits.begin(live, partial(self._reason, live, live.waits_for))
 
     def _claimed(self, live: LiveJob) -> None:
         failpoint(Point.AFTER_CLAIM)

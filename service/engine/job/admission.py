@@ -12,14 +12,21 @@ from service.engine.turns.quota import Quota
 class AdmissionSlots:
     """Counts the slots that are taken. One per process; every call is on the event loop."""
 
-    def __init__(self, limits: dict[Slot, int], quota: Quota | None = None) -> None:
-        """A slot is given with one call of `quota`."""
+    def __init__(
+        self,
+        limits: dict[Slot, int],
+        quota: Quota | None = None,
+        holds: Callable[[Hashable, Line], bool] = lambda _who, _line: False,
+    ) -> None:
+        """A slot is given with one call of `quota`, and not while `holds` says that this one is paused."""
+        self._holds = holds
         self._limits = limits
         self._quota = quota
         if quota is not None and quota.limited:
             quota.on_grant = self._serve_all
         self._taken = dict.fromkeys(limits, 0)
         self._turns: dict[Slot, Turns[Hashable]] = {slot: Turns() for slot in limits}
+        self._held: dict[Slot, dict[Hashable, Line]] = {slot: {} for slot in limits}
         self._granted: dict[Slot, dict[Hashable, Callable[[], None]]] = {slot: {} for slot in limits}
         self._closed = False
         self._paused = False
@@ -54,12 +61,38 @@ class AdmissionSlots:
     def wait(self, slot: Slot, who: Hashable, line: Line, granted: Callable[[], None]) -> None:
         """Wait for a turn. `granted` is called once, perhaps at once, with the slot already taken."""
         self._granted[slot][who] = granted
+        if self._holds(who, line):
+            self._held[slot][who] = line
+            return
         self._turns[slot].add(who, line)
         self._serve(slot)
+
+    def lacks_quota(self, slot: Slot) -> bool:
+        """Whether a slot of this kind is free, so that whoever waits does so for the quota."""
+        limited = self._quota is not None and self._quota.limited
+        return limited and not self.closed and self._taken[slot] < self._limits[slot]
+
+    def sort_again(self) -> list[Hashable]:
+        """Other work than before is paused. Returns those that wait for the end of a pause from now on."""
+        begin: list[Hashable] = []
+        for slot, held in self._held.items():
+            turns = self._turns[slot]
+            for who, line in turns.waiting():
+                if self._holds(who, line):
+                    turns.remove(who)
+                    held[who] = line
+                    begin.append(who)
+            for who, line in list(held.items()):
+                if not self._holds(who, line):
+                    del held[who]
+                    turns.add(who, line)
+        self._serve_all()
+        return begin
 
     def leave(self, slot: Slot, who: Hashable) -> None:
         """Stop waiting."""
         self._turns[slot].remove(who)
+        self._held[slot].pop(who, None)
         self._granted[slot].pop(who, None)
 
     def give_back(self, slot: Slot) -> None:

@@ -35,6 +35,7 @@ from service.kafka.ports import (
 from service.slices import Slices
 from service.supervision import end_all
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 if TYPE_CHECKING:
     from service.engine.context import Context
@@ -105,7 +106,7 @@ class JobBook:
             try:
                 live.line  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
             except (ValueError, TypeError) as error:
-                raise UnreadableJob(str(error)) from error
+                raise UnreadableJob(in_words(error)) from error
             live.forget_request()
         self._hold(live)
         if self._resumed:
@@ -294,6 +295,7 @@ class JobBook:
             live.report(self._beginning(live))
         else:
             live.forget_request()
+            self._context.waits.begin(live, lambda: "order")
 
     def _go_on(self, live: LiveJob) -> None:
         ended, live.unsaved = live.unsaved, None
@@ -327,6 +329,7 @@ class JobBook:
             live.deadline_timer.cancel()
         following = self._queues.leave(live)
         if following is not None and following not in self._entering:  # else it begins when its turn comes
+            self._context.waits.end(following)
             following.report(self._beginning(following))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import structlog
 
 from service.domain.change import Change, Event, WaitRetry
@@ -46,11 +49,13 @@ def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int, tena
     metrics.completions.labels(completion.type, mode, code).inc()
     seconds = max(now_ms - job.received_ms, 0) / 1000
     metrics.job_seconds.labels(mode).observe(seconds)
+    first_seconds = (completion.members.get("timings") or {}).get("first_fragment")
+    if first_seconds is not None and job.attempt_started_ms is not None:  # it counts from the attempt
+        waited_seconds = max(job.attempt_started_ms - job.received_ms, 0) / 1000
+        metrics.first_fragment_seconds.observe(waited_seconds + first_seconds)
     usage = completion.members.get("usage")
     if usage:
-        metrics.billed_minutes.labels(mode).inc(usage["billed_minutes"] or 0)
-        metrics.output_tokens.labels(mode).inc(usage["output_tokens"] or 0)
-        metrics.estimated_cost.labels(mode, tenant).inc(usage["estimated_cost"] or 0)
+        _count_usage(metrics, mode, usage, tenant)
     log.info(
         LogEvent.JOB_ENDED,
         request_id=job.request_id,
@@ -62,3 +67,11 @@ def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int, tena
         code=code or None,
         seconds=round(seconds, 3),
     )
+
+
+def _count_usage(metrics: Metrics, mode: str, usage: Mapping[str, Any], tenant: str) -> None:
+    minutes = usage["billed_minutes"] or 0
+    metrics.billed_minutes.labels(mode).inc(minutes)
+    metrics.tenant_minutes.labels(tenant).inc(minutes)
+    metrics.output_tokens.labels(mode).inc(usage["output_tokens"] or 0)
+    metrics.estimated_cost.labels(mode, tenant).inc(usage["estimated_cost"] or 0)

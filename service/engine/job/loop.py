@@ -36,6 +36,7 @@ from service.engine.handover.carrier import ENDS, RUNNING
 from service.engine.job.fitting import completion_record, progress_record
 from service.engine.job.job_metrics import count_ended, count_setbacks, log_event
 from service.engine.live_job import claim_of
+from service.engine.work.held import held_back
 from service.failpoints import Point, failpoint
 from service.kafka.ports import (
     FinishedLog,
@@ -48,6 +49,7 @@ from service.kafka.ports import (
     WriteUnit,
 )
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 if TYPE_CHECKING:
     from service.domain.handover import Claim
@@ -97,7 +99,7 @@ class JobLoop:
             # It would be the same again for ever: a fact that can't be applied ends the job.
             log.error(LogEvent.WORK_FAILED, request_id=live.job.request_id, phase=live.job.phase, exc_info=error)
             too_large = isinstance(error, RecordTooLarge)
-            message = f"the state of this request can't be written: {error}" if too_large else describe(error)
+            message = f"the state of this request can't be written: {in_words(error)}" if too_large else describe(error)
             change = internal_error(live.job, message)
             completion, records = self._records(live, change, ())
         if live.job.phase in RUNNING and isinstance(fact, ENDS):
@@ -126,7 +128,9 @@ class JobLoop:
         policy, now_ms = self._context.policy, self._context.now_ms()
         change = transition(live.job, live.request, fact, policy, now_ms)
         slot = wanted_slot(change)
-        if slot is None or not self._actions.take_free_slot(live, slot):
+        if slot is None or held_back(change.job, live, self._context.pauses):
+            return change
+        if not self._actions.take_free_slot(live, slot):
             return change
         failpoint(Point.BEFORE_CLAIM)
         return granted_at_once(change, live.request, policy, now_ms)
@@ -222,21 +226,22 @@ class JobLoop:
         """Write a completion: the first of `records`, whose position is noted for the dedup window."""
         live.completion = completion
         live.completion_bytes = self._context.limits.size(records[0])
-        job, now_ms, finished = live.job, self._context.now_ms(), self._finished
+        job, now_ms, finished, tenant = live.job, self._context.now_ms(), self._finished, live.request.tenant
 
         def then(positions: Sequence[RecordPosition]) -> tuple[OutRecord]:
             ended = FinishedRecord(job.request_id, job.digest, positions[0], now_ms, job.offset, job.run)
             return (finished.record(ended),)
 
         unit = WriteUnit(records, then=then)
-        return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms))
+        return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms, tenant))
 
-    def _end_durable(self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int) -> None:
+    def _end_durable(
+        self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int, tenant: str | None
+    ) -> None:
         failpoint(Point.AFTER_COMPLETION)
-        usage = completion.members.get("usage")
         spending = self._context.spending
-        tenant = live.request.tenant if usage and usage["estimated_cost"] else None
-        count_ended(self._context.metrics, live.job, completion, now_ms, spending.tenants.label(tenant))
+        label = spending.tenants.label(tenant if completion.members.get("usage") else None)
+        count_ended(self._context.metrics, live.job, completion, now_ms, label)
         spending.ended(live.job, completion, live.reserved)
         self._context.quotas.ended(live.taken, completion)
         self._ended(live, positions)

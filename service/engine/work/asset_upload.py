@@ -15,6 +15,7 @@ from service.domain.identity import asset_token
 from service.engine.work.asset_ready import VideoRefused, ready_asset
 from service.engine.work.call_retry import CallRetry, lease_held
 from service.engine.work.failures import platform_error
+from service.engine.work.held import paused
 from service.engine.work.sessions.round import ClaimOver
 from service.engine.work.sessions.session_upload import SessionUpload
 from service.failpoints import Point, failpoint
@@ -109,15 +110,20 @@ class AssetUpload:
         its answer and our note, an answer that got lost, and a claim whose holder died.
         """
         patience = CallRetry(self._live, self._context, "upload")
+        waits = self._context.waits
         while True:
             try:
+                waits.begin(self._live, lambda: "turn")
                 async with self._context.uploads.turn(self._live.line):
+                    waits.end(self._live)
                     found = await self._find()
                     if found is not None:
                         return found, True
                     await lease_held(self._live, self._context)
+                    waits.begin(self._live, lambda: "quota")
                     await self._context.quotas.upload.wait(self._live.line)
-                    if not self.claim.held():
+                    waits.end(self._live)
+                    if not self.claim.held() or paused(self._live, self._context):
                         raise ClaimOver
                     failpoint(Point.BEFORE_UPLOAD)
                     asset = await self._upload()

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from service.domain.facts import BeginsToWait
 from service.engine.batches.gatherer import MODEL, BatchTask, Waiting
+from service.engine.work.held import paused
 from service.platform.batches.calls import BatchItem
 from service.platform.call import AnalysisCall
 
 if TYPE_CHECKING:
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
-
-_TOLD_AFTER_SECONDS = 5.0  # the contract's: shorter waits are not told
 
 
 def may_be_batched(live: LiveJob, call: AnalysisCall) -> bool:
@@ -30,27 +28,27 @@ def may_be_batched(live: LiveJob, call: AnalysisCall) -> bool:
 
 
 async def create_in_batch(live: LiveJob, context: Context, call: AnalysisCall, name: str) -> BatchTask | None:
-    """Wait for a batch, without a slot, and for its creation. None when the job is to be canceled meanwhile.
+    """Wait for a batch, without a slot, and for its creation. None when the job is canceled or paused meanwhile.
 
     Raises `PlatformError`, and `Alone` when the task is to be created by itself.
     """
-    waiting = context.batches.add(BatchItem.of(name, call), live.request.analysis_mode)
+    item = BatchItem.of(name, call)
+    waiting = context.batches.add(item, live.request.analysis_mode, lambda: paused(live, context))
     wake = live.cut_short = asyncio.Event()
     try:
-        return await live.without_slot(_made(live, waiting, wake), take_again=False)
+        context.waits.begin(live, lambda: "batch")
+        return await live.without_slot(_made(waiting, wake), take_again=False)
     finally:
+        context.waits.end(live)
         live.cut_short = None
         if not waiting.made.done():
             waiting.made.cancel()
 
 
-async def _made(live: LiveJob, waiting: Waiting, wake: asyncio.Event) -> BatchTask | None:
+async def _made(waiting: Waiting, wake: asyncio.Event) -> BatchTask | None:
     made, woken = waiting.made, asyncio.create_task(wake.wait())
     try:
-        done, _ = await asyncio.wait((made, woken), timeout=_TOLD_AFTER_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            live.report(BeginsToWait("batch"))
-            await asyncio.wait((made, woken), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((made, woken), return_when=asyncio.FIRST_COMPLETED)
         if not made.done():
             waiting.withdraw()
         return await made

@@ -99,10 +99,12 @@ async def _granted(live: LiveJob, context: Context) -> None:
     wake = live.cut_short = asyncio.Event()
     canceled = asyncio.create_task(wake.wait())
     granted = asyncio.create_task(context.quotas.analyze.wait(live.line))
+    context.waits.begin(live, lambda: "quota")
     try:
         await asyncio.wait((canceled, granted), return_when=asyncio.FIRST_COMPLETED)
     finally:
         live.cut_short = None
+        context.waits.end(live)
         canceled.cancel()
         granted.cancel()
 

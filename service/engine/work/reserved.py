@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from service.domain.facts import BeginsToWait, BudgetExceeded, SlotGranted
+from service.domain.facts import BudgetExceeded, SlotGranted
 from service.domain.result.most import most_seconds, most_tokens
 from service.engine.turns.quota import GOOD_SECONDS
 from service.engine.turns.spending import next_attempt
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _AT_ONCE_SECONDS = 0.3
-_TOLD_AFTER_SECONDS = 5.0  # the contract's: shorter waits are not told
 
 
 def must_ask(context: Context) -> bool:
@@ -90,14 +89,11 @@ async def _without_slot(live: LiveJob, context: Context, wait: Coroutine[Any, An
             if context.clock.monotonic() <= live.good_until:
                 context.quotas.analyze.give_back()  # others may make their call meanwhile
             live.good_until = 0.0
-            await live.without_slot(_told(live, waiting))
+            context.waits.begin(live, lambda: "quota")
+            try:
+                await live.without_slot(asyncio.wait({waiting}))
+            finally:
+                context.waits.end(live)
         return waiting.result()
     finally:
         waiting.cancel()
-
-
-async def _told(live: LiveJob, waiting: asyncio.Task[Any]) -> None:
-    done, _ = await asyncio.wait({waiting}, timeout=_TOLD_AFTER_SECONDS)
-    if not done:
-        live.report(BeginsToWait("quota"))
-        await asyncio.wait({waiting})

@@ -11,6 +11,7 @@ from service.domain.facts import (
     AnalysisEnded,
     AnalysisFailed,
     AttemptCut,
+    AttemptUnused,
     Failure,
     FailureKind,
     Outcome,
@@ -21,6 +22,7 @@ from service.engine.work.analysis import analysis_call, gate_closed
 from service.engine.work.call_retry import lease_held, quota_held
 from service.engine.work.failures import failure_of
 from service.engine.work.fragments import Fragments, TooMuchText, Undelivered
+from service.engine.work.held import paused
 from service.kafka.ports import LeaseLost
 from service.platform.errors import PlatformError
 from service.platform.values import StreamEnded, StreamStarted, StreamText
@@ -42,6 +44,9 @@ async def run_stream(live: LiveJob, context: Context) -> None:
             live.report(AnalysisFailed(closed))
             return
         await quota_held(live, context)
+        if paused(live, context):
+            live.report(AttemptUnused())
+            return
         live.begun = True  # from here on there may be a fragment
         await fragments.prove()
         with context.metrics.streams.track_inprogress():

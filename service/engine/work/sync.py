@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.domain.facts import AnalysisEnded, AnalysisFailed
+from service.domain.facts import AnalysisEnded, AnalysisFailed, AttemptUnused
 from service.engine.work.analysis import analysis_call, gate_closed, outcome_of
 from service.engine.work.call_retry import lease_held, quota_held
 from service.engine.work.failures import failure_of
+from service.engine.work.held import paused
 from service.platform.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ async def run_sync(live: LiveJob, context: Context) -> None:
         live.report(AnalysisFailed(closed))
         return
     await quota_held(live, context)
+    if paused(live, context):
+        live.report(AttemptUnused())
+        return
     live.begun = True
     try:
         with context.metrics.streams.track_inprogress():

@@ -12,6 +12,7 @@ from service.engine.work.analysis import analysis_call, gate_closed
 from service.engine.work.batched import create_in_batch, may_be_batched
 from service.engine.work.call_retry import CallRetry, lease_held, pause, quota_held
 from service.engine.work.failures import failure_of
+from service.engine.work.held import pause_held, paused
 from service.failpoints import Point, failpoint
 from service.platform.errors import Conflict, PlatformError, Rejected, SearchIncomplete
 from service.platform.values import Task
@@ -69,8 +70,10 @@ async def make_task(live: LiveJob, context: Context, *, find_first: bool) -> Non
                     return
                 continue
             await lease_held(live, context)
+            if await pause_held(live, context):
+                continue
             await quota_held(live, context)
-            if live.canceling():
+            if live.canceling() or paused(live, context):
                 continue
             posted = True
             if batched:

@@ -13,6 +13,7 @@ from service.domain.identity import reference_assets
 from service.engine.work.asset_ready import VideoRefused, ready_asset
 from service.engine.work.asset_upload import AssetUpload
 from service.engine.work.failures import platform_error
+from service.engine.work.held import pause_held
 from service.engine.work.sessions.round import ClaimOver
 from service.footage.errors import SourceError, SourceNotAllowed, SourceNotFound
 from service.footage.footage import Footage, content_replaced, tenant_identity
@@ -128,6 +129,7 @@ async def _own_asset(live: LiveJob, context: Context, video: Video, footage: Foo
         log.warning(LogEvent.ASSET_GONE, request_id=live.job.request_id, asset_id=lost)
         context.metrics.assets.labels("gone").inc()
     while True:
+        await pause_held(live, context)
         had = await _note_or_claim(context, mark.identity)
         if isinstance(had, AssetNote) and content_replaced(had.stamp, footage.stamp):
             # The file has a `key`, and another content than the one that was uploaded under it. Which of the two is

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaTimeoutError,
@@ -18,35 +19,59 @@ from contracts.deadletters import ROOM_BYTES
 from service.errors import RetryLater
 from service.kafka.connecting.credentials import fingerprint, security_options
 from service.kafka.connecting.encoding import encode_in_one_piece
+from service.kafka.connecting.listener import misfit
 from service.kafka.connecting.reconnection import keep_connected
+from service.kafka.connecting.refusals import login_not_taken, refusal
 from service.settings import KafkaSettings, TopicSettings
+from service.words import in_words
 
 _STOP_AGAIN_SECONDS = 1.0
 _BATCH_BYTES = 256 * 1024
+_CHECK = "check REELWIRE_KAFKA__BOOTSTRAP_SERVERS and REELWIRE_KAFKA__SECURITY_PROTOCOL, and that a broker runs there"
 _UNREACHABLE = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError, TimeoutError, OSError)
 
 
 class BrokerUnavailable(RetryLater):
-    """No Kafka broker answers."""
+    """No Kafka broker answers, or none that our settings suit. `problem` and `todo` are the halves of the message."""
+
+    def __init__(self, problem: str = "no Kafka broker answers", todo: str = _CHECK) -> None:
+        self.problem, self.todo = problem, todo
+        super().__init__(f"{problem}; {todo}" if todo else problem)
 
 
-def broker_unavailable(settings: KafkaSettings, error: BaseException) -> BrokerUnavailable:
-    """What to raise when nobody answers at the configured addresses; `error` gives the last reason."""
-    return BrokerUnavailable(
-        f"no Kafka broker answers at {settings.bootstrap_servers}: {_why_unreachable(error)}; "
-        "check REELWIRE_KAFKA__BOOTSTRAP_SERVERS and REELWIRE_KAFKA__SECURITY_PROTOCOL, and that a broker runs there"
-    )
+class AccessRefused(BrokerUnavailable):
+    """A broker answers, and refuses our login or certificate, or we refuse the broker's."""
+
+
+async def broker_unavailable(settings: KafkaSettings, error: BaseException) -> BrokerUnavailable:
+    """What to raise when nobody answers at the configured addresses; `error` gives the last reason.
+
+    Where that says little the listeners are asked, for at most two seconds: the client may only know that its
+    connection was closed.
+    """
+    refused = refusal(settings, error)
+    if refused is not None and login_not_taken(error):  # the listener may be one without any login
+        found = await misfit(settings)
+        if found is not None:
+            return AccessRefused(found.problem, found.todo)
+    if refused is not None:
+        said, parted, todo = refused.rpartition("; ")
+        return AccessRefused(
+            f"no access to Kafka at {settings.bootstrap_servers}: {said if parted else refused}", todo if parted else ""
+        )
+    found = await misfit(settings)
+    if found is not None:
+        return BrokerUnavailable(found.problem, found.todo)
+    return BrokerUnavailable(f"no Kafka broker answers at {settings.bootstrap_servers}: {_why_unreachable(error)}")
 
 
 def _why_unreachable(error: BaseException) -> str:
     """In words of ours: the client's texts hold its classes, and a `repr` of all addresses."""
     if isinstance(error, TimeoutError | KafkaTimeoutError | RequestTimedOutError):
         return "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
     if isinstance(error, NodeNotReadyError):
         return "the broker is not ready"
-    return "no connection could be made"
+    return in_words(error)
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -78,6 +103,14 @@ def new_consumer(settings: KafkaSettings, **options: Any) -> AIOKafkaConsumer:
     consumer = AIOKafkaConsumer(**{**client_options(settings), **options})
     keep_connected(consumer._client, settings, read)  # noqa: SLF001
     return consumer
+
+
+def new_admin(settings: KafkaSettings, **options: Any) -> AIOKafkaAdminClient:
+    """An admin client, not yet started, that finds its brokers again wherever they are. `options` come before ours."""
+    read = fingerprint(settings)
+    admin = AIOKafkaAdminClient(**{**client_options(settings), **options})
+    keep_connected(admin._client, settings, read)  # noqa: SLF001
+    return admin
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:

@@ -2,28 +2,33 @@
 
 aiokafka asks the bootstrap servers once, at its start, and keeps the secrets of that moment. When all brokers come
 back under new addresses (a cluster that was moved, pods that were all replaced), or a certificate is renewed, such a
-client tries the old ones for ever. Here it is healed in place, so consumers keep their membership and producers
-their epoch. This leans on the inside of aiokafka 0.14; `tests/kafka/test_aiokafka_internals.py` holds what it leans on.
+client tries the old ones for ever. It also tries again without a pause what fails at once, as a refused login does,
+and does not tell why. Here it is healed in place, so consumers keep their membership and producers their epoch. This
+leans on the inside of aiokafka 0.14; `tests/kafka/test_aiokafka_internals.py` holds what it leans on.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import structlog
 from aiokafka.client import ConnectionGroup
-from aiokafka.conn import CloseReason, create_conn
-from aiokafka.errors import KafkaError
+from aiokafka.conn import CloseReason
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import BrokerMetadata
 
 from service.errors import SettingsError
+from service.kafka.connecting.broker_connection import BrokerConnection
 from service.kafka.connecting.credentials import Fingerprint, fingerprint, security_options
+from service.kafka.connecting.refusals import refusal
 from service.settings import KafkaSettings
 from service.supervision import end_all
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -32,6 +37,14 @@ UNREACHABLE_SECONDS = 2.0
 
 ROUND_SECONDS = 5.0
 """Longest search for a known broker that answers. aiokafka asks one after another, and waits long for each."""
+
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 1.0
+_LOOK_SECONDS = 0.05
+_PUT_OFF_SECONDS = 1.0
+_FAILURES = (KafkaError, OSError, TimeoutError)
+
+ConnId = tuple[Any, ConnectionGroup]
 
 
 def keep_connected(client: Any, settings: KafkaSettings, read: Fingerprint) -> None:
@@ -42,52 +55,193 @@ def keep_connected(client: Any, settings: KafkaSettings, read: Fingerprint) -> N
     Reconnection(client, settings, read).attach()
 
 
+def trouble_of(client: Any) -> BaseException | None:
+    """Why the last attempt of a client to connect has failed; None when it did not, or is no client of ours."""
+    owner = getattr(client._get_conn, "__self__", None)  # noqa: SLF001
+    return owner.trouble if isinstance(owner, Reconnection) else None
+
+
 class Reconnection:
-    """Belongs to one `AIOKafkaClient` and replaces two of its methods on the instance."""
+    """Belongs to one `AIOKafkaClient` and replaces four of its methods on the instance."""
 
     def __init__(self, client: Any, settings: KafkaSettings, read: Fingerprint) -> None:
         self._client = client
         self._settings = settings
         self._limit_seconds = settings.connect_timeout_ms / 1000
         self._read = read
-        self._connect = client._get_conn  # noqa: SLF001
         self._update = client._metadata_update  # noqa: SLF001
+        self._close = client.close
         self._unreachable_since: float | None = None
         self._told = False
+        self._locks: dict[ConnId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._failures: dict[ConnId, tuple[int, float]] = {}  # how often in a row, and when the last time
+        self._renewing: dict[ConnId, asyncio.Task[None]] = {}
+        self.trouble: BaseException | None = None
 
     def attach(self) -> None:
         """Begin. Called once."""
+        self._client.bootstrap = self._bootstrap
+        self._client.close = self._closed
         self._client._get_conn = self._get_conn  # noqa: SLF001
         self._client._metadata_update = self._metadata_update  # noqa: SLF001
 
-    async def _get_conn(self, node_id: Any, **options: Any) -> Any:
+    async def _closed(self) -> None:
+        """In place of the client's `close`."""
+        await end_all(list(self._renewing.values()))
+        await self._close()
+
+    # Connections
+
+    async def _get_conn(self, node_id: Any, *, group: Any = ConnectionGroup.DEFAULT, no_hint: bool = False) -> Any:
         """In place of the client's: the connection to a broker, None if it can't be had within the limit.
 
         aiokafka would wait for the request timeout at an address that swallows packets, which for the group's
         consumer is longer than a whole rebalance.
         """
-        client = self._client
-        conn = client._conns.get((node_id, options.get("group", ConnectionGroup.DEFAULT)))  # noqa: SLF001
-        if conn is not None and conn.connected():
+        where = (node_id, group)
+        conn = self._usable(where)
+        if conn is not None:
             return conn
-        self._renew_credentials()
-        try:
-            async with asyncio.timeout(self._limit_seconds):
-                return await self._connect(node_id, **options)
-        except TimeoutError:
+        failures = self._failures.get(where)
+        async with self._locks[where]:
+            conn = self._usable(where)
+            if conn is not None or self._failures.get(where) != failures:
+                return conn  # somebody else has tried while we waited
+            return await self._open(where)
+
+    def _usable(self, where: ConnId) -> Any:
+        """The connection, if it is open; another one is opened beside it before its login ends."""
+        conns = self._client._conns  # noqa: SLF001
+        conn = conns.get(where)
+        if conn is None:
+            return None
+        if not conn.connected():
+            del conns[where]
+            return None
+        if not isinstance(conn, BrokerConnection):
+            return conn
+        if conn.expired:
+            del conns[where]
+            conn.close(reason=CloseReason.SHUTDOWN)
+            return None
+        if conn.due and where not in self._renewing:
+            task = self._renewing[where] = asyncio.create_task(self._renew(where, conn))
+            task.add_done_callback(lambda _: self._renewing.pop(where, None))
+        return conn
+
+    async def _open(self, where: ConnId) -> Any:
+        client, loop = self._client, asyncio.get_running_loop()
+        count, failed_at = self._failures.get(where, (0, 0.0))
+        if count:
+            pause = min(_FIRST_PAUSE_SECONDS * 2 ** min(count, 10), _LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(max(0.0, failed_at + pause - loop.time()))
+        broker = client.cluster.broker_metadata(where[0])
+        conn = None
+        if broker is not None:
+            self._renew_credentials()
+            try:
+                conn = await self._connect(broker.host, broker.port)
+            except _FAILURES as error:
+                self.trouble = error
+        if conn is None:
+            self._failures[where] = count + 1, loop.time()
             client.force_metadata_update()
             return None
+        self._failures.pop(where, None)
+        self.trouble = None
+        client._conns[where] = conn  # noqa: SLF001
+        return conn
+
+    async def _renew(self, where: ConnId, old: BrokerConnection) -> None:
+        """Put another connection in the place of one whose login ends soon, and close that when nothing is open."""
+        conns = self._client._conns  # noqa: SLF001
+        self._renew_credentials()
+        try:
+            new = await self._connect(old.host, old.port)
+        except _FAILURES as error:
+            self.trouble = error
+            old.put_off(_PUT_OFF_SECONDS)
+            return
+        if conns.get(where) is not old:
+            new.close(reason=CloseReason.SHUTDOWN)
+            return
+        conns[where] = new
+        try:
+            async with asyncio.timeout(self._client._request_timeout_ms / 1000):  # noqa: SLF001
+                while old.busy:
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            pass
+        finally:
+            old.close(reason=CloseReason.SHUTDOWN)
+
+    async def _connect(self, host: str, port: int) -> BrokerConnection:
+        """A connection that is logged in. Bounded in time."""
+        client = self._client
+        conn = BrokerConnection(
+            host,
+            port,
+            client_id=client._client_id,  # noqa: SLF001
+            request_timeout_ms=client._request_timeout_ms,  # noqa: SLF001
+            ssl_context=client._ssl_context,  # noqa: SLF001
+            security_protocol=client._security_protocol,  # noqa: SLF001
+            on_close=client._on_connection_closed,  # noqa: SLF001
+            max_idle_ms=client._connections_max_idle_ms,  # noqa: SLF001
+            sasl_mechanism=client._sasl_mechanism,  # noqa: SLF001
+            sasl_plain_username=client._sasl_plain_username,  # noqa: SLF001
+            sasl_plain_password=client._sasl_plain_password,  # noqa: SLF001
+            sasl_oauth_token_provider=client._sasl_oauth_token_provider,  # noqa: SLF001
+        )
+        async with asyncio.timeout(self._limit_seconds):
+            await conn.connect()
+        return conn
+
+    # Metadata
+
+    async def _bootstrap(self) -> None:
+        """In place of the client's: ask the bootstrap servers one by one. Raises the most telling of their errors."""
+        client = self._client
+        self._renew_credentials()
+        failed: BaseException | None = None
+        for host, port, _ in client.hosts:
+            try:
+                conn = await self._connect(host, port)
+            except _FAILURES as error:
+                failed = _more_telling(self._settings, failed, error)
+                continue
+            try:
+                metadata = await conn.send(MetadataRequest([]))
+            except _FAILURES as error:
+                failed = _more_telling(self._settings, failed, error)
+                conn.close()
+                continue
+            client.cluster.update_metadata(metadata)
+            if client.cluster.brokers():
+                conn.close()
+            else:
+                # A new cluster may tell no broker yet: the connection is kept until it does.
+                client._conns[("bootstrap", ConnectionGroup.DEFAULT)] = conn  # noqa: SLF001
+            break
+        else:
+            self.trouble = failed
+            raise KafkaConnectionError(f"no bootstrap server answers: {self._settings.bootstrap_servers}") from failed
+        self.trouble = None
+        if client._sync_task is None:  # noqa: SLF001
+            client._sync_task = asyncio.create_task(client._md_synchronizer())  # noqa: SLF001
 
     async def _metadata_update(self, cluster: Any, topics: Iterable[str]) -> bool:
         """In place of the client's: ask the known brokers, and the bootstrap servers when none answers.
 
-        Never raises: the task of aiokafka that calls it would end, and every wait for metadata last for ever.
+        Never raises: the task of aiokafka that calls it would end, and every wait for metadata last for ever. A
+        failure takes a moment: some callers ask again at once.
         """
         try:
-            return await self._asked_known(cluster, topics) or await self._asked_bootstrap(cluster, topics)
+            if await self._asked_known(cluster, topics) or await self._asked_bootstrap(cluster, topics):
+                return True
         except Exception as error:
-            log.error(LogEvent.METADATA_FAILED, reason=repr(error), exc_info=error)
-            return False
+            log.error(LogEvent.METADATA_FAILED, reason=in_words(error), exc_info=error)
+        await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+        return False
 
     async def _asked_known(self, cluster: Any, topics: Iterable[str]) -> bool:
         """Let aiokafka ask the known brokers, for some seconds."""
@@ -126,7 +280,8 @@ class Reconnection:
         for known in (cluster, self._client.cluster):
             known.update_metadata(metadata)
         self._drop_strangers()
-        self._unreachable_since, self._told = None, False
+        self._unreachable_since, self._told, self.trouble = None, False, None
+        self._failures.clear()
         brokers = sorted(f"{broker.host}:{broker.port}" for broker in self._client.cluster.brokers())
         log.warning(LogEvent.BOOTSTRAPPED_AGAIN, server=server, brokers=brokers)
 
@@ -134,33 +289,19 @@ class Reconnection:
         """The server asked, and what it says; None when it does not answer or knows no broker."""
         server = f"{host}:{port}"
         try:
-            async with asyncio.timeout(self._limit_seconds):
-                metadata = await self._ask(host, port, request)
-        except (KafkaError, OSError, TimeoutError) as error:
+            conn = await self._connect(host, port)
+            try:
+                metadata = await conn.send(request)
+            finally:
+                conn.close()
+        except _FAILURES as error:
+            self.trouble = _more_telling(self._settings, self.trouble, error)
             if not self._told:
                 self._told = True
-                log.warning(LogEvent.BOOTSTRAP_UNREACHABLE, server=server, reason=repr(error))
+                reason = refusal(self._settings, error) or in_words(error)
+                log.warning(LogEvent.BOOTSTRAP_UNREACHABLE, server=server, reason=reason)
             return server, None
         return server, metadata if metadata.brokers else None
-
-    async def _ask(self, host: str, port: int, request: MetadataRequest) -> Any:
-        client = self._client
-        conn = await create_conn(
-            host,
-            port,
-            client_id=client._client_id,  # noqa: SLF001
-            request_timeout_ms=self._settings.connect_timeout_ms,
-            ssl_context=client._ssl_context,  # noqa: SLF001
-            security_protocol=client._security_protocol,  # noqa: SLF001
-            sasl_mechanism=client._sasl_mechanism,  # noqa: SLF001
-            sasl_plain_username=client._sasl_plain_username,  # noqa: SLF001
-            sasl_plain_password=client._sasl_plain_password,  # noqa: SLF001
-            sasl_oauth_token_provider=client._sasl_oauth_token_provider,  # noqa: SLF001
-        )
-        try:
-            return await conn.send(request)
-        finally:
-            conn.close()
 
     def _drop_strangers(self) -> None:
         """Close connections to addresses at which their brokers are no longer: nobody there will answer."""
@@ -183,4 +324,8 @@ class Reconnection:
         self._read = now
         for name, value in options.items():
             setattr(self._client, f"_{name}", value)
-        log.info(LogEvent.CREDENTIALS_RENEWED)
+
+
+def _more_telling(settings: KafkaSettings, last: BaseException | None, new: BaseException) -> BaseException:
+    """Of two errors the one that names a refusal, else the newer one."""
+    return last if last is not None and refusal(settings, last) and not refusal(settings, new) else new

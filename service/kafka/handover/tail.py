@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.kafka.connecting.connection import new_consumer, stop_consumer
+from service.kafka.connecting.refusals import reading_words
 from service.kafka.handover.records import NoteReader
 from service.kafka.handover_port import Followed, OnNote
 from service.kafka.reading.fetched import Fetched, next_offset
@@ -17,7 +18,6 @@ from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 from service.supervision import Supervised, Supervisor
 from service.telemetry.events import LogEvent
-from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -157,7 +157,7 @@ class HandoverTail:
             except (KafkaError, TimeoutError, OSError) as error:
                 if not self._told:
                     self._told = True
-                    log.warning(LogEvent.HANDOVER_TAIL_WAITS, reason=in_words(error))
+                    log.warning(LogEvent.HANDOVER_TAIL_WAITS, reason=reading_words(error))
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _read(self) -> None:

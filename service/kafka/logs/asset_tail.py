@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from service.clock import Clock
 from service.errors import PartitionError
 from service.kafka.connecting.connection import new_consumer, stop_consumer
+from service.kafka.connecting.refusals import reading_words
 from service.kafka.marker import MARKER_KEY, Marker
 from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender
 from service.kafka.reading.fetched import Fetched, UnreadableRange, next_offset
@@ -21,7 +22,6 @@ from service.kafka.reading.fetching import decode_with
 from service.settings import Settings
 from service.supervision import Supervised, Supervisor
 from service.telemetry.events import LogEvent
-from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -104,7 +104,7 @@ class AssetTail:
                 await self._follow()
             except (KafkaError, TimeoutError, OSError, _Stalled) as error:
                 if not told:
-                    log.warning(LogEvent.ASSET_LOG_WAITS, reason=in_words(error))
+                    log.warning(LogEvent.ASSET_LOG_WAITS, reason=reading_words(error))
                     told = True
                 await asyncio.sleep(_AGAIN_SECONDS)
 

@@ -11,10 +11,10 @@ from aiokafka.errors import KafkaError
 
 from service.errors import RetryLater
 from service.kafka.connecting.connection import new_consumer, stop_consumer
+from service.kafka.connecting.refusals import reading_words
 from service.kafka.reading.fetched import Fetched, next_offset
 from service.kafka.reading.fetching import decode_with
 from service.settings import KafkaSettings
-from service.words import in_words
 
 _FETCH_BYTES = 64 * 1024  # a batch larger than this is still sent whole
 
@@ -54,7 +54,7 @@ class PointReader:
                     found = await self._first(consumer, where)
             except (KafkaError, TimeoutError) as error:
                 await self._drop()
-                raise ReadFailed(f"{self.topic}/{partition}@{offset} can't be read: {in_words(error)}") from error
+                raise ReadFailed(f"{self.topic}/{partition}@{offset} can't be read: {reading_words(error)}") from error
         if found is None or not found.offset <= offset < next_offset(found):
             return None
         return found
@@ -69,7 +69,7 @@ class PointReader:
                     found: dict[TopicPartition, int] = await consumer.beginning_offsets(places)
             except (KafkaError, TimeoutError) as error:
                 await self._drop()
-                raise ReadFailed(f"the beginning of {self.topic} is unknown: {in_words(error)}") from error
+                raise ReadFailed(f"the beginning of {self.topic} is unknown: {reading_words(error)}") from error
         return {where.partition: offset for where, offset in found.items()}
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from service.clock import Clock
+from service.kafka.connecting.listener import misfit
 from service.settings import KafkaSettings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
@@ -17,18 +18,28 @@ log = structlog.get_logger()
 
 _EVERY_SECONDS = 2.0
 LIMIT_SECONDS = 4.0
-"""A broker that does not answer within this time counts as away. With the pause between two questions, an outage is
-known within 6 s."""
+"""A broker that does not answer within this time counts as away. With the pause between two questions, and the search
+for a reason, an outage is known within 8 s."""
 
 
 class BrokerReach:
     """One per process. `ask` must raise or return False when no broker answers; it is bounded in time here."""
 
-    def __init__(self, settings: KafkaSettings, metrics: Metrics, clock: Clock, ask: Callable[[], Awaitable[bool]]):
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        metrics: Metrics,
+        clock: Clock,
+        ask: Callable[[], Awaitable[bool]],
+        refused: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`refused` says why brokers that answer want nothing to do with us; None when that is not so."""
+        self._settings = settings
         self._servers = settings.bootstrap_servers
         self._metrics = metrics
         self._clock = clock
         self._ask = ask
+        self._refused = refused
         self._away: tuple[float, str] | None = None
 
     def away(self) -> str | None:
@@ -37,6 +48,8 @@ class BrokerReach:
             return None
         since, reason = self._away
         seconds = self._clock.monotonic() - since
+        if reason == self._refused():
+            return f"no access to Kafka at {self._servers} for {seconds:.0f} s: {reason}"
         return f"no Kafka broker has answered for {seconds:.0f} s (bootstrap servers: {self._servers}): {reason}"
 
     async def run(self) -> None:
@@ -58,14 +71,20 @@ class BrokerReach:
         if answered:
             self.mark_back()
         else:
+            if self._away is None and self._refused() is None:
+                found = await misfit(self._settings)
+                reason = f"{found.problem}; {found.todo}" if found is not None else reason
             self.mark_away(reason)
         return answered
 
     def mark_away(self, reason: str) -> None:
         """A call has found no broker."""
         self._metrics.broker_reachable.set(0)
-        if self._away is None:
-            self._away = self._clock.monotonic(), reason
+        refused = self._refused()
+        reason = refused or reason
+        since = self._clock.monotonic() if self._away is None else self._away[0]
+        if self._away is None or (refused is not None and refused != self._away[1]):
+            self._away = since, reason
             log.warning(LogEvent.BROKER_UNREACHABLE, reason=reason, servers=self._servers)
 
     def mark_back(self) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
-    AuthenticationFailedError,
-    ClusterAuthorizationFailedError,
     ConsumerStoppedError,
     GroupAuthorizationFailedError,
     InconsistentGroupProtocolError,
@@ -17,8 +15,6 @@ from aiokafka.errors import (
     InvalidSessionTimeoutError,
     KafkaError,
     OffsetOutOfRangeError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
     UnsupportedVersionError,
 )
 
@@ -26,6 +22,8 @@ from contracts.limits import MAX_READ_HEADERS
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError, RetryLater
 from service.kafka.connecting.connection import new_consumer, stop_consumer
+from service.kafka.connecting.reconnection import trouble_of
+from service.kafka.connecting.refusals import DENIED, missing_right, reading_words, refusal
 from service.kafka.membership.assignment import Assignment
 from service.kafka.membership.assignor import private_sticky_assignor
 from service.kafka.membership.broker_reach import LIMIT_SECONDS, BrokerReach
@@ -49,14 +47,9 @@ _STOP_SECONDS = 10.0
 _PLACEHOLDER = 0
 
 _HOPELESS = (
-    AuthenticationFailedError,
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
     InconsistentGroupProtocolError,
     InvalidGroupIdError,
     InvalidSessionTimeoutError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
     UnsupportedVersionError,
 )
 
@@ -82,7 +75,7 @@ class Group:
         `on_revoked` is awaited at the beginning of each, before the group is told that our partitions are free.
         """
         self.assignment = assignment
-        self.reach = BrokerReach(settings.kafka, metrics, clock, self._ask)
+        self.reach = BrokerReach(settings.kafka, metrics, clock, self._ask, self._why_refused)
         self._settings = settings
         self._lease = lease
         self._topic = settings.topics.requests
@@ -90,6 +83,8 @@ class Group:
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
         self._consumer: AIOKafkaConsumer | None = None
+        self._denied: str | None = None
+        self._start_refused: str | None = None
         self._assignor = private_sticky_assignor(TopicNames.of(settings.topics))
         self._listener = _Listener(self)
 
@@ -121,12 +116,13 @@ class Group:
             except _HOPELESS as error:
                 raise _refused(error) from error
             except (KafkaError, TimeoutError, OSError, RetryLater) as error:
-                self.reach.mark_away(in_words(error))
+                self._start_refused = refusal(self._settings.kafka, error)
+                self.reach.mark_away(reading_words(error))
             finally:
                 if not ready:  # also when the start is cancelled
                     await stop_consumer(consumer)
             if ready:
-                self._consumer = consumer
+                self._consumer, self._start_refused = consumer, None
                 self.reach.mark_back()
                 if self._lease is not None:
                     self._lease.attach(consumer)
@@ -209,13 +205,28 @@ class Group:
             return {}
         except _HOPELESS as error:
             raise _refused(error) from error
+        except DENIED as error:
+            await self._wait_for_rights(error)
+            return {}
         except KafkaError as error:
             # aiokafka may have ended its heartbeats with this: only joining again starts them.
             self.reach.mark_away(in_words(error))
             await asyncio.sleep(_AGAIN_SECONDS)
             self.rejoin(in_words(error))
             return {}
+        if records:
+            self._denied = None
         return records
+
+    async def _wait_for_rights(self, error: KafkaError) -> None:
+        """A right was taken away. It may come back, and what runs may go on until then: nothing is given up."""
+        denied = missing_right(error, "READ") or in_words(error)
+        if denied != self._denied:
+            self._denied = denied
+            log.error(LogEvent.READING_REFUSED, reason=denied)
+        await asyncio.sleep(_AGAIN_SECONDS)
+        if isinstance(error, GroupAuthorizationFailedError):
+            self.rejoin(denied)  # its heartbeats have ended with this
 
     def pause(self, partition: int) -> None:
         where = self._where(partition)
@@ -252,7 +263,7 @@ class Group:
                 offset: int | None = await self.consumer.committed(TopicPartition(self._topic, partition))
         except (KafkaError, TimeoutError) as error:
             raise PartitionError(
-                f"the committed offset of partition {partition} is unknown: {in_words(error)}"
+                f"the committed offset of partition {partition} is unknown: {reading_words(error)}"
             ) from error
         return offset
 
@@ -264,6 +275,10 @@ class Group:
                 return await ends_of(client, self._topic, partitions, limit_seconds=LIMIT_SECONDS / 3)
         except (KafkaError, TimeoutError, OSError, PartitionError):
             return None
+
+    def input_partitions(self) -> int:
+        """How many partitions the requests topic has, as far as it is known; else 0."""
+        return 0 if self._consumer is None else len(self._consumer.partitions_for_topic(self._topic) or ())
 
     async def transactions_in(self, partition: int) -> list[OpenTransaction] | None:
         """The open transactions with records in a partition; None when they can't be found out now."""
@@ -283,6 +298,13 @@ class Group:
         answered: bool = await self.consumer._client.force_metadata_update()  # noqa: SLF001
         return answered
 
+    def _why_refused(self) -> str | None:
+        """Why brokers that answer refuse our connections; None while they do not."""
+        if self._consumer is None:
+            return self._start_refused
+        trouble = trouble_of(self._consumer._client)  # noqa: SLF001
+        return None if trouble is None else refusal(self._settings.kafka, trouble)
+
     def position(self, partition: int) -> int | None:
         """The next offset to fetch, as far as it is known without asking."""
         where = self._where(partition)
@@ -298,7 +320,8 @@ class Group:
 def _refused(error: KafkaError) -> ProcessError:
     reason = in_words(error)
     return ProcessError(
-        f"Kafka refuses us: {reason}; check REELWIRE_KAFKA__SECURITY_PROTOCOL, its credentials, and our rights"
+        f"the group does not take us: {reason}; check REELWIRE_KAFKA__GROUP_ID, "
+        "REELWIRE_KAFKA__SESSION_TIMEOUT_MS, and who else is in the group"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from service.errors import PartitionError, RetryLater
+from service.kafka.connecting.refusals import tells_of_missing_right
 from service.kafka.membership.group import Group
 from service.kafka.membership.partition_table import PartitionTable
 from service.kafka.membership.standing import Standing, Step, Trouble, next_step
@@ -26,6 +27,8 @@ from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
+
+_RIGHTS_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,10 @@ class PartitionTender:
         await self._let_go()
         self._table.enter(self._partition, State.TAKING_OVER)
         log.warning(LogEvent.PARTITION_FAILED, partition=self._partition, reason=str(error))
+        if tells_of_missing_right(str(error)):
+            # It may be given again any time, and the process that ends for it would cut what runs.
+            await self._assignment.wait_or_change(_RIGHTS_SECONDS)
+            return
         await self._group.until_reachable(lambda: not self._assignment.may_be_ours(self._partition))
         await self._assignment.wait_or_change(self._budget.failed(self._partition, str(error)))
 

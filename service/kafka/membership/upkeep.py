@@ -56,6 +56,7 @@ class Upkeep:
                 self._progress.clear()  # nothing moves without a broker
             else:
                 self.look(ends)
+                self._metrics.input_partitions.set(self._group.input_partitions())
                 await self._hidden.look(ends)
             if self._clock.monotonic() - trimmed > _TRIM_SECONDS:
                 trimmed = self._clock.monotonic()
@@ -70,14 +71,16 @@ class Upkeep:
             runtime = self._runtimes.get(partition)
             if runtime is None:
                 continue
-            durable = runtime.position - runtime.backlog
-            self._metrics.input_lag.labels(partition=str(partition)).set(max(0, end.last - durable))
+            position = self._group.position(partition) if self._fetching(partition) else None
+            unaccepted = runtime.unaccepted(end.stable, position)
+            self._metrics.input_lag.labels(partition=str(partition)).set(unaccepted + end.hidden)
+            self._metrics.work.labels(partition=str(partition)).set(unaccepted + runtime.held)
             progress = self._progress[partition] = Progress.following(
                 self._progress.get(partition),
                 now,
-                position=self._group.position(partition) if self._fetching(partition) else None,
+                position=position,
                 end=end.stable,
-                durable=durable,
+                durable=runtime.position - runtime.backlog,
                 backlog=runtime.backlog,
             )
             reason = progress.stalled(now, self._settings)
@@ -92,7 +95,8 @@ class Upkeep:
         """The partition is no longer ours."""
         self._progress.pop(partition, None)
         self._hidden.forget(partition)
-        for gauge in (self._metrics.input_lag, self._metrics.dedup_entries, self._metrics.quarantined):
+        metrics = self._metrics
+        for gauge in (metrics.input_lag, metrics.work, metrics.dedup_entries, metrics.quarantined):
             with suppress(KeyError):
                 gauge.remove(str(partition))
 

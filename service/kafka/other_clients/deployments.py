@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from service.errors import ProcessError
+from service.errors import ProcessError, RetryLater
 from service.kafka.other_clients.group_members import GroupHidden, GroupMember, members_of
 from service.kafka.other_clients.topic_names import TopicNames
 from service.settings import Settings
@@ -69,6 +69,10 @@ class DeploymentNote:
             return None
 
 
+class GroupUnknown(RetryLater):
+    """We may not look at our own group now: the right to it has been taken away."""
+
+
 class DeploymentRefused(ProcessError):
     """Another deployment that is running has these topics or this group."""
 
@@ -90,7 +94,7 @@ async def refuse_strangers(settings: Settings) -> None:
         try:
             members = await members_of(settings.kafka, own.group)
         except GroupHidden as error:
-            raise ProcessError(f"{error}: grant READ on group {own.group}, which contains it") from None
+            raise GroupUnknown(f"{error}: grant READ on group {own.group}, which contains it") from None
         for member in members:
             if member.topics is not None and own.requests not in member.topics:
                 raise DeploymentRefused(

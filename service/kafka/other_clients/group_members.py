@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
@@ -16,7 +15,7 @@ from aiokafka.errors import (
 )
 
 from service.errors import ReelwireError
-from service.kafka.connecting.connection import broker_unavailable, client_options
+from service.kafka.connecting.connection import broker_unavailable, new_admin
 from service.kafka.other_clients.topic_names import TopicNames
 from service.settings import KafkaSettings
 
@@ -69,7 +68,7 @@ async def members_of(settings: KafkaSettings, group: str) -> list[GroupMember]:
 
 async def _patiently(settings: KafkaSettings, ask: Callable[[Any], Awaitable[_T]]) -> _T:
     """Ask with a client of its own until Kafka answers. Raises `BrokerUnavailable`."""
-    admin = AIOKafkaAdminClient(**client_options(settings))
+    admin = new_admin(settings)
     try:
         async with asyncio.timeout(settings.call_timeout_seconds):
             await admin.start()
@@ -81,7 +80,7 @@ async def _patiently(settings: KafkaSettings, ask: Callable[[Any], Awaitable[_T]
                         raise
                 await asyncio.sleep(_PAUSE_SECONDS)
     except (KafkaError, TimeoutError, OSError) as error:
-        raise broker_unavailable(settings, error) from None
+        raise await broker_unavailable(settings, error) from None
     finally:
         await admin.close()
 

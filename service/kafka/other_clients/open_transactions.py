@@ -70,9 +70,11 @@ async def ends_of(
     """
     if not partitions:
         return {}
-    stable = await _offsets(client, topic, partitions, _COMMITTED, limit_seconds)
-    last = await _offsets(client, topic, list(stable), _UNCOMMITTED, limit_seconds)
-    return {partition: Ends(stable[partition], last[partition]) for partition in last}
+    # In this order: what arrives between the two answers would look hidden otherwise. A connection answers one request
+    # after the other, so there may be half a second of a fetch between them.
+    last = await _offsets(client, topic, partitions, _UNCOMMITTED, limit_seconds)
+    stable = await _offsets(client, topic, list(last), _COMMITTED, limit_seconds)
+    return {partition: Ends(stable[partition], max(last[partition], stable[partition])) for partition in stable}
 
 
 async def open_transactions(client: Any, topic: str, partition: int) -> list[OpenTransaction]:

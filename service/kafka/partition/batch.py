@@ -25,6 +25,7 @@ class Batch:
     bytes: int
     outcomes: tuple[str, ...]
     on_durable: Callable[[Batch], None]
+    accepted_ms: tuple[int, ...] = ()  # Kafka's timestamps of the requests that become jobs
 
     async def durable(self) -> None:
         """Called once the unit is durable: the jobs go on, in the order of their records."""
@@ -45,6 +46,7 @@ class Draft:
         self._on_durable = on_durable
         self._records: list[OutRecord] = []
         self._steps: list[Step] = []
+        self._accepted_ms: list[int] = []
         self._outcomes: list[str] = []
         self._consumed_bytes = 0
         self._next_offset = 0
@@ -53,6 +55,11 @@ class Draft:
         """Write the records of a job's change; the change goes on when they are durable."""
         self._steps.append(step)
         self._add(step.records, outcome)
+
+    def accept(self, step: Step, timestamp_ms: int) -> None:
+        """Take the first change of a new job, whose request has this timestamp."""
+        self._accepted_ms.append(timestamp_ms)
+        self.take(step, "accepted")
 
     def write(self, outcome: str, *records: OutRecord) -> None:
         """Write records that no job waits for. One that its topic does not take is left out, and logged.
@@ -83,7 +90,8 @@ class Draft:
         """The finished batch; the draft is not used afterwards."""
         unit = WriteUnit(self._records, input_offset=self._next_offset)
         steps, outcomes = tuple(self._steps), tuple(self._outcomes)
-        return Batch(unit, steps, self.count, self._consumed_bytes, outcomes, self._on_durable)
+        accepted = tuple(self._accepted_ms)
+        return Batch(unit, steps, self.count, self._consumed_bytes, outcomes, self._on_durable, accepted)
 
     def _add(self, records: Sequence[OutRecord], outcome: str) -> None:
         self._records.extend(records)

@@ -150,7 +150,7 @@ class Intake:
             log.error(LogEvent.ACCEPT_FAILED, partition=record.partition, offset=record.offset, exc_info=error)
             message = f"could not be accepted ({kind_of(error)}); report this record"
         else:
-            draft.take(step, "accepted")
+            draft.accept(step, record.timestamp_ms)
             return
         self._reject(draft, record, code, message, parsed.request.request_id)
 
@@ -257,6 +257,10 @@ class Intake:
     def _count(self, batch: Batch) -> None:
         for outcome in batch.outcomes:
             self._metrics.requests.labels(outcome=outcome).inc()
+        now_ms = self._clock.time() * 1000
+        for sent_ms in batch.accepted_ms:
+            if sent_ms >= 0:  # a record may have none
+                self._metrics.accept_seconds.observe(max(0.0, now_ms - sent_ms) / 1000)
 
     async def _patiently(self, read: Callable[[], Awaitable[_T]]) -> _T:
         """Repeat a read until Kafka answers: the next record can't be decided on before this one."""

@@ -146,8 +146,10 @@ class ParkedJobs:
             if isinstance(record, InRecord):
                 try:
                     self._jobs.restore(job.key, record.value or b"")
+                except UnreadableJob as error:
+                    reason = str(error)
                 except Exception as error:  # noqa: BLE001 — whatever it was, it concerns this record alone
-                    reason = str(error) if isinstance(error, UnreadableJob) else in_words(error)
+                    reason = in_words(error)
             elif record is not None:
                 reason = record.reason
             del self._parked[job.key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import aclosing
 from enum import StrEnum
@@ -20,6 +21,7 @@ from service.kafka.reading.fetched import Fetched, fetched_bytes, next_offset
 from service.kafka.writing.group_commit import WriterDeath
 from service.supervision import end_all
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -85,6 +87,8 @@ class PartitionRuntime:
         self.jobs = jobs
         self.finished = finished
         self.position = position  # of the input: the next record to hand to intake
+        self._begun_at = position
+        self._offered_records = 0
         self.marked_at = marked_at  # the offset of our last marker in the jobs partition
         self.backlog = 0  # records handed to intake and not yet durable
         self.backlog_bytes = 0
@@ -116,9 +120,26 @@ class PartitionRuntime:
             return
         self.position = next_offset(fresh[-1])
         self.backlog += len(fresh)
+        self._offered_records += len(fresh)
         self.backlog_bytes += sum(map(fetched_bytes, fresh))
         self._idle.clear()
         self._offered.put_nowait(fresh)
+
+    def unaccepted(self, end: int, fetched_to: int | None) -> int:
+        """Records in front of `end` that are not durable yet. The markers of transactions are no records.
+
+        `fetched_to`: how far fetching has come, past markers too; None when that is not known. How many of the offsets
+        behind it are markers can't be known without reading them, so as many are taken to be as until now.
+        """
+        offsets = max(0, end - max(self.position, fetched_to or 0))
+        passed = self.position - self._begun_at
+        records = offsets if passed <= 0 else math.ceil(offsets * self._offered_records / passed)
+        return self.backlog + min(offsets, max(records, 1))
+
+    @property
+    def held(self) -> int:
+        """Live jobs of the partition, those that are left in the log included."""
+        return len(self.jobs) + len(self._parked)
 
     def too_far_ahead(self) -> bool:
         """Whether intake should pause: above a high mark, until below both low ones."""
@@ -189,7 +210,7 @@ class PartitionRuntime:
             # Shielded: `close` cancels this task, and the unit may be half written.
             await asyncio.shield(self.writer.submit(unit))
         except (PartitionError, ValueError) as error:
-            cause = error if isinstance(error, PartitionError) else PartitionError(str(error))
+            cause = error if isinstance(error, PartitionError) else PartitionError(in_words(error))
             # Later: when the writer died, `_writer_died` gives the better reason, and the first reason counts.
             asyncio.get_running_loop().call_soon(self.fail, cause)
             return False
@@ -207,8 +228,8 @@ class PartitionRuntime:
         # Nobody but `close` cancels it: otherwise a future that it awaited was cancelled by others.
         error = RuntimeError("canceled from elsewhere") if task.cancelled() else task.exception()
         if error is not None:
-            log.error(LogEvent.INTAKE_FAILED, partition=self.partition, error=repr(error), exc_info=error)
-            self.fail(PartitionError(f"intake failed: {error!r}"))
+            log.error(LogEvent.INTAKE_FAILED, partition=self.partition, error=in_words(error), exc_info=error)
+            self.fail(PartitionError(f"intake failed: {in_words(error)}"))
 
 
 async def close_jobs(jobs: PartitionJobs, partition: int) -> None:
@@ -217,4 +238,4 @@ async def close_jobs(jobs: PartitionJobs, partition: int) -> None:
         async with asyncio.timeout(CLOSE_SECONDS):
             await jobs.close(carry=True)
     except Exception as error:
-        log.error(LogEvent.JOBS_NOT_CLOSED, partition=partition, error=repr(error), exc_info=error)
+        log.error(LogEvent.JOBS_NOT_CLOSED, partition=partition, error=in_words(error), exc_info=error)

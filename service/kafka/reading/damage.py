@@ -18,6 +18,7 @@ from service.kafka.reading.batches import Fetch, Piece, gap_piece, next_sound, p
 from service.kafka.reading.fetched import UnreadableRange
 from service.kafka.reading.response import take_bytes
 from service.telemetry.events import LogEvent
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -44,7 +45,9 @@ class DamageSearch:
             found = self._prepare(first) or await self._from_before(fetch, end)
             return found or [await self._gap(fetch, first, end)]
         except (KafkaError, TimeoutError) as error:
-            log.warning(LogEvent.DAMAGE_SEARCH_FAILED, topic=fetch.topic, partition=fetch.partition, reason=str(error))
+            log.warning(
+                LogEvent.DAMAGE_SEARCH_FAILED, topic=fetch.topic, partition=fetch.partition, reason=in_words(error)
+            )
             return []
 
     def _prepare(self, fetch: Fetch) -> list[Piece]:

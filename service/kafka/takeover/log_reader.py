@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from service.errors import PartitionError
 from service.kafka.connecting.connection import new_consumer, stop_consumer
+from service.kafka.connecting.refusals import reading_words
 from service.kafka.logs.index import IndexBuilder
 from service.kafka.marker import PRIVATE_PREFIX, Marker
 from service.kafka.other_clients.open_transactions import open_transactions
@@ -21,7 +22,6 @@ from service.kafka.reading.fetching import decode_with
 from service.settings import KafkaSettings
 from service.slices import Slices
 from service.telemetry.events import LogEvent
-from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class LogReader:
                 await self._consumer.start()
         except (KafkaError, TimeoutError) as error:
             await stop_consumer(self._consumer)
-            raise RestoreFailed(f"a reader can't connect: {in_words(error)}") from error
+            raise RestoreFailed(f"a reader can't connect: {reading_words(error)}") from error
         decode_with(self._consumer, max_batch_bytes=self._settings.max_batch_bytes)
 
     def rest(self) -> None:
@@ -120,7 +120,7 @@ class LogReader:
                     raise await self._stands_still(where, position, "our marker")
                 await asyncio.sleep(0)
         except (KafkaError, TimeoutError) as error:
-            raise RestoreFailed(f"{topic}/{partition} can't be read: {in_words(error)}") from error
+            raise RestoreFailed(f"{topic}/{partition} can't be read: {reading_words(error)}") from error
 
     async def since(
         self, topic: str, partition: int, offset: int, wanted: StillWanted
@@ -151,7 +151,7 @@ class LogReader:
                     for records in (await consumer.getmany(where, timeout_ms=_POLL_MS, max_records=_BATCH)).values():
                         yield records
         except (KafkaError, TimeoutError) as error:
-            raise RestoreFailed(f"{topic}/{partition} can't be read: {in_words(error)}") from error
+            raise RestoreFailed(f"{topic}/{partition} can't be read: {reading_words(error)}") from error
 
     async def _stands_still(self, where: TopicPartition, position: int, target: str) -> RestoreFailed:
         """Most likely another client's open transaction is in the way: it is named, if Kafka says whose it is."""
@@ -174,7 +174,7 @@ class LogReader:
                 while (numbers := self._consumer.partitions_for_topic(topic)) is None:
                     await asyncio.sleep(_METADATA_SECONDS)
         except (KafkaError, TimeoutError) as error:
-            raise RestoreFailed(f"the partitions of {topic} are unknown: {in_words(error)}") from error
+            raise RestoreFailed(f"the partitions of {topic} are unknown: {reading_words(error)}") from error
         return sorted(numbers)
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
@@ -186,7 +186,7 @@ class LogReader:
                     self._consumer.beginning_offsets([where]), self._consumer.end_offsets([where])
                 )
         except (KafkaError, TimeoutError) as error:
-            raise RestoreFailed(f"the bounds of {topic}/{partition} are unknown: {in_words(error)}") from error
+            raise RestoreFailed(f"the bounds of {topic}/{partition} are unknown: {reading_words(error)}") from error
         return beginnings[where], ends[where]
 
     async def first_since(self, topic: str, partition: int, at_ms: int) -> int | None:
@@ -196,7 +196,9 @@ class LogReader:
             async with asyncio.timeout(self._settings.call_timeout_seconds):
                 found = await self._consumer.offsets_for_times({where: at_ms})
         except (KafkaError, TimeoutError) as error:
-            raise RestoreFailed(f"the records of {topic}/{partition} by time are unknown: {in_words(error)}") from error
+            raise RestoreFailed(
+                f"the records of {topic}/{partition} by time are unknown: {reading_words(error)}"
+            ) from error
         return None if found[where] is None else int(found[where].offset)
 
     async def index_of_keys(self, marker: Marker, topic: str, partition: int, wanted: StillWanted) -> IndexBuilder:

@@ -13,12 +13,14 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NotControllerError, for_code
 
 from service.errors import ProcessError
-from service.kafka.connecting.connection import broker_unavailable, client_options, is_unreachable
+from service.kafka.connecting.connection import broker_unavailable, is_unreachable, new_admin
+from service.kafka.connecting.refusals import reading_words
 from service.kafka.topics.plan import Finding, TopicPlan, TopicState, findings, limits_of, plan_topics
 from service.settings import Settings
 
 _NOT_YET = frozenset({3, 5, 6, 41})  # unknown topic, leader not available, not leader, not controller
 _EXISTS = 36
+_DENIED = frozenset({29, 31})  # topic authorization failed, cluster authorization failed
 _PAUSE_SECONDS = 0.1
 
 
@@ -42,7 +44,10 @@ async def create_topics(settings: Settings) -> list[TopicOutcome]:
     """
     plans = plan_topics(settings)
     async with _admin(settings) as admin:
-        outcomes = {plan.name: await _create(admin, plan) for plan in plans}
+        # What exists is left alone: to ask for it takes the right to create it.
+        described = await admin.describe_topics([plan.name for plan in plans])
+        there = {topic["topic"] for topic in described if topic["error_code"] == 0}
+        outcomes = {plan.name: "exists" if plan.name in there else await _create(admin, plan) for plan in plans}
         states = await _led(admin, [plan.name for plan in plans])
     return [TopicOutcome(p.name, outcomes[p.name], states[p.name]) for p in plans]
 
@@ -62,8 +67,8 @@ async def examine_topics(settings: Settings) -> TopicReport:
     """
     plans = plan_topics(settings)
     async with _admin(settings) as admin:
-        states = await _states(admin, [plan.name for plan in plans])
-    return TopicReport(tuple(findings(plans, states, settings.topics.requests)), limits_of(states))
+        states, denied = await _states(admin, [plan.name for plan in plans])
+    return TopicReport(tuple(findings(plans, states, settings.topics.requests, denied)), limits_of(states))
 
 
 async def check_topics(settings: Settings) -> list[Finding]:
@@ -73,15 +78,15 @@ async def check_topics(settings: Settings) -> list[Finding]:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**client_options(settings.kafka))
+    admin = new_admin(settings.kafka)
     try:
         async with asyncio.timeout(settings.kafka.call_timeout_seconds):
             await admin.start()
             yield admin
     except (KafkaError, TimeoutError, OSError) as error:
         if is_unreachable(error):
-            raise broker_unavailable(settings.kafka, error) from None
-        raise TopicRefused(f"the broker refused: {error}") from error
+            raise await broker_unavailable(settings.kafka, error) from None
+        raise TopicRefused(f"the broker refused: {reading_words(error)}") from error
     finally:
         await admin.close()
 
@@ -99,6 +104,11 @@ async def _create(admin: AIOKafkaAdminClient, plan: TopicPlan) -> Literal["creat
             return "created"
         if code == _EXISTS:
             return "exists"
+        if code in _DENIED:
+            raise TopicRefused(
+                f"the right CREATE on topic {plan.name} is missing, or on the cluster: grant it, or let somebody who "
+                "has it run `reelwire topics create`"
+            )
         if code not in _NOT_YET:
             raise TopicRefused(f"{plan.name}: {message or for_code(code).description}")
         await asyncio.sleep(_PAUSE_SECONDS)
@@ -119,16 +129,17 @@ def _has_leaders(topic: Mapping[str, Any]) -> bool:
     return all(part["error_code"] == 0 and part["leader"] >= 0 for part in topic["partitions"])
 
 
-async def _states(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, TopicState]:
-    """The topics that exist. A configuration that we may not read is None."""
+async def _states(admin: AIOKafkaAdminClient, names: Sequence[str]) -> tuple[dict[str, TopicState], frozenset[str]]:
+    """The topics that exist, and those that we may not see. A configuration that we may not read is None."""
     described = await admin.describe_topics(list(names))
     counts = {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
+    denied = frozenset(topic["topic"] for topic in described if topic["error_code"] in _DENIED)
     if not counts:
-        return {}
+        return {}, denied
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in counts]
     configs: dict[str, dict[str, str]] = {}
     for response in await admin.describe_configs(resources):
         for code, _message, _kind, name, entries in response.resources:
             if code == 0:
                 configs[name] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
-    return {name: TopicState(name, count, configs.get(name)) for name, count in counts.items()}
+    return {name: TopicState(name, count, configs.get(name)) for name, count in counts.items()}, denied

@@ -86,12 +86,24 @@ def plan_topics(settings: Settings) -> tuple[TopicPlan, ...]:
     return tuple(_plan(settings, topic) for topic in TOPICS.values())
 
 
-def findings(plans: tuple[TopicPlan, ...], states: Mapping[str, TopicState], requests: str) -> list[Finding]:
-    """Compare the plan with the cluster. What the requests topic (its name is `requests`) has is the measure."""
+def findings(
+    plans: tuple[TopicPlan, ...],
+    states: Mapping[str, TopicState],
+    requests: str,
+    denied: frozenset[str] = frozenset(),
+) -> list[Finding]:
+    """Compare the plan with the cluster. What the requests topic (its name is `requests`) has is the measure.
+
+    `denied` are topics that we have no right to see, whether they exist or not.
+    """
     found: list[Finding] = []
     measure = states.get(requests)
     for plan in plans:
         state = states.get(plan.name)
+        if plan.name in denied:
+            problem = f"we may not see it: the right DESCRIBE on topic {plan.name} is missing, a part of READ and WRITE"
+            found.append(Finding("error", plan.name, problem, "grant what `reelwire topics acls` prints"))
+            continue
         if state is None:
             advice = "run `reelwire topics create`, or set REELWIRE_TOPICS__CREATE=true"
             found.append(Finding("error", plan.name, "the topic does not exist", advice))

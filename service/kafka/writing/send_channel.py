@@ -23,13 +23,13 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from service.kafka.connecting.refusals import writing_words
 from service.kafka.ports import DeliveryFailed, Lease, LeaseLost, OutRecord, RecordPosition, SendRight
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.futures import consume, fail
 from service.kafka.writing.producer import TOO_LARGE, BoundedProducer
 from service.kafka.writing.too_large import too_large
 from service.telemetry.events import LogEvent
-from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -271,7 +271,7 @@ class SendChannel:
             self._owner.undelivered(topic, partition)
             # A batch that was sent before may have been written then, whatever the last answer was.
             certain = isinstance(error, _NOT_WRITTEN) and batch.batch.retry_count == 1
-            reason = f"{topic} does not take the record: {in_words(error)}"
+            reason = f"{topic} does not take the record: {writing_words(error)}"
             self.give_up(Refused(reason) if certain else DeliveryFailed(reason))
             return
         self.under_way_bytes -= batch.size

@@ -26,6 +26,7 @@ from service.kafka.writing.pace import TransactionPace
 from service.kafka.writing.producer import NO_HEARTBEAT, BoundedProducer, MakeProducer, ProducerFailed
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
+from service.words import in_words
 
 
 class OffsetCommitter(Protocol):
@@ -52,7 +53,7 @@ class ConsumerOffsets:
         except (CommitFailedError, IllegalStateError) as error:
             raise ProducerFailed("commit offset", "the partition is no longer ours", fenced=True) from error
         except KafkaError as error:
-            raise ProducerFailed("commit offset", str(error), unreachable=is_unreachable(error)) from error
+            raise ProducerFailed("commit offset", in_words(error), unreachable=is_unreachable(error)) from error
 
 
 class AtLeastOnceWriter(GroupCommitWriter):

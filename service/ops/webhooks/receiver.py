@@ -19,6 +19,7 @@ from service.ops.webhooks.secrets import WebhookSecrets
 from service.ops.webhooks.signature import WebhookRefused, verify
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
+from service.words import in_words
 
 log = structlog.get_logger()
 
@@ -74,10 +75,12 @@ class WebhookReceiver:
     async def _pass_on(self, task_id: str) -> str:
         try:
             if self.deliver is None:
-                raise ConnectionError("this process is starting or ending")
+                raise WebhookRefused(503, "unavailable", "this process is starting or ending; send it again later")
             return "accepted" if await self.deliver(task_id) else "passed_on"
         except ConnectionError as error:
-            raise WebhookRefused(503, "unavailable", f"the owner of the task can't be told: {error}") from None
+            raise WebhookRefused(
+                503, "unavailable", f"the owner of the task can't be told: {in_words(error)}"
+            ) from None
 
 
 async def _body(request: web.Request) -> bytes:

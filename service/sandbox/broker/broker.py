@@ -36,6 +36,10 @@ class Broker(Startable, Protocol):
         """What it is and where, for people."""
         ...
 
+    def leaves(self) -> str | None:
+        """What is still there after `stop`, and where, for people; None for nothing."""
+        ...
+
     async def start(self) -> None:
         """Return when it answers clients; does nothing while it runs. Raises `BrokerError`."""
         ...

@@ -115,6 +115,10 @@ class DockerBroker(Startable):
     def describe(self) -> str:
         return f"Apache Kafka {VERSION} in Docker at {self.bootstrap_servers}"
 
+    def leaves(self) -> str | None:
+        """The image, which is large."""
+        return f"the image {IMAGE} in Docker"
+
     async def start(self) -> None:
         """Return when the broker answers clients; the first start may pull the image. Raises `BrokerError`."""
         if self._container is None:

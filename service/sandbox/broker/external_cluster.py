@@ -23,6 +23,10 @@ class ExternalCluster(Startable):
     def describe(self) -> str:
         return f"the given cluster at {self.bootstrap_servers}"
 
+    def leaves(self) -> str | None:
+        """Topics, their records and the group's offsets: the cluster is the user's."""
+        return f"the topics and the group's offsets on {self.bootstrap_servers}"
+
     async def start(self) -> None:
         """Return when it answers; raises `BrokerError` after fifteen seconds without an answer."""
         await wait_until_it_answers(self._settings, timeout_seconds=_ANSWER_SECONDS)

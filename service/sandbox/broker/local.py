@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from service.sandbox.addresses import HOST, free_ports, is_free
-from service.sandbox.broker.jars import Progress, class_path
-from service.sandbox.broker.java import Java
+from service.sandbox.broker.jars import MavenSource, Progress, class_path
+from service.sandbox.broker.java import Java, cache_folder
 from service.sandbox.broker.node import VERSION, Listeners, as_properties, node_settings
 from service.sandbox.broker.readiness import wait_until_it_answers
 from service.sandbox.errors import BrokerError, PortError
@@ -39,8 +40,15 @@ class LocalBroker(Startable):
     """
 
     def __init__(
-        self, *, data_dir: Path | None = None, port: int | None = None, progress: Progress | None = None
+        self,
+        *,
+        data_dir: Path | None = None,
+        port: int | None = None,
+        progress: Progress | None = None,
+        amend: Callable[[dict[str, str]], Mapping[str, str]] = lambda node: node,
     ) -> None:
+        """`amend` is given the node's configuration before every start and returns the one to use."""
+        self._amend = amend
         self._temporary = data_dir is None
         self._data_dir = data_dir
         self._demanded_port = port
@@ -75,6 +83,11 @@ class LocalBroker(Startable):
 
     def describe(self) -> str:
         return f"local Apache Kafka {VERSION} at {self.bootstrap_servers} (data and log in {self.data_dir})"
+
+    def leaves(self) -> str | None:
+        """What makes the next start faster, and the data if it was given a folder of its own."""
+        kept = f"Kafka's jars in {MavenSource().root} and its start cache in {cache_folder()}"
+        return kept if self._temporary else f"{kept}, and its data in {self.data_dir}"
 
     async def start(self) -> None:
         """Return when the broker answers clients; does nothing while it runs. Raises `BrokerError`."""
@@ -132,7 +145,7 @@ class LocalBroker(Startable):
         logs = self.data_dir / "logs"
         self.data_dir.mkdir(parents=True, exist_ok=True)
         properties = self.data_dir / "server.properties"
-        properties.write_text(as_properties(node_settings(listeners, str(logs))), encoding="utf-8")
+        properties.write_text(as_properties(self._amend(node_settings(listeners, str(logs)))), encoding="utf-8")
         if not (logs / "meta.properties").exists():
             await asyncio.to_thread(self._format, java, properties)
         recording = None if java.has_cache else self.data_dir / "start.aot"

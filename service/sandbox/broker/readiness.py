@@ -7,10 +7,9 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from service.kafka.connecting.connection import client_options
+from service.kafka.connecting.connection import new_admin
 from service.sandbox.errors import BrokerError
 from service.settings import KafkaSettings
 from service.words import in_words
@@ -67,7 +66,7 @@ async def _listens(bootstrap_servers: str) -> bool:
 
 
 async def _answers(settings: KafkaSettings) -> bool:
-    admin = AIOKafkaAdminClient(**{**client_options(settings), "request_timeout_ms": _PATIENCE_MS})
+    admin = new_admin(settings, request_timeout_ms=_PATIENCE_MS)
     try:
         await admin.start()
         cluster = await admin.describe_cluster()

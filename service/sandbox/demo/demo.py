@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from aiokafka import AIOKafkaProducer
 
 from service.cli.reading.event_reader import event_reader
 from service.cli.reading.output_record import OutputRecord
 from service.cli.reading.topic_reader import TopicReader
 from service.cli.views.request_view import RequestView
-from service.kafka.connecting.connection import producer_options
+from service.kafka.connecting.connection import new_producer, producer_options
 from service.sandbox.broker.broker import Broker, open_broker
 from service.sandbox.demo.demo_requests import DemoRequest, demo_requests, killed_request, restarted_request
 from service.sandbox.demo.demo_screen import DemoScreen
@@ -66,9 +66,14 @@ async def _demo(*, keep: bool, as_json: bool) -> int:
                     await _kept(system, broker, screen)
             finally:
                 await system.stop()
+    screen.say("")
+    leaves = broker.leaves()
+    nothing = "" if leaves else " and nothing is left"
+    screen.say(f"Everything that was started is stopped{nothing}; its logs and files are deleted.", "bold")
+    if leaves:
+        screen.say(f"Kept: {leaves}")
     if not keep:
-        screen.say("")
-        screen.say("Everything is stopped and nothing is left. Where to look next:", "bold")
+        screen.say("Where to look next:", "bold")
         for line in (
             "make demo ARGS=--keep          the same, left up to play with",
             "docs/architecture.md           the path of a request",
@@ -126,7 +131,7 @@ class DemoRun:
 
     async def _send(self, requests: tuple[DemoRequest, ...]) -> None:
         settings = self._system.settings()
-        producer = AIOKafkaProducer(**producer_options(settings.kafka))
+        producer = new_producer(settings.kafka, producer_options(settings.kafka))
         await producer.start()
         try:
             for request in requests:
@@ -186,9 +191,17 @@ def _paid(stats: dict[str, Any]) -> str:
     return f"{len(videos)} videos in {uploads} uploads, {len(tasks)} task created; costs are estimates"
 
 
+def write_environment(path: Path, variables: Mapping[str, str]) -> None:
+    """Write a file that a shell can source. Only its owner can read it, since it holds the emulator's key."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    path.touch(mode=0o600)
+    path.write_text("".join(lines), encoding="utf-8")
+
+
 async def _kept(system: System, broker: Broker, screen: DemoScreen) -> None:
     """Print addresses and commands to try, and wait for Ctrl-C. The other processes end with this one."""
-    variables = " ".join(f"{name}={value}" for name, value in system.environment.items() if "ROOTS" not in name)
+    path = system.folder / "env"
+    await asyncio.to_thread(write_environment, path, system.environment)
     screen.say("")
     screen.say("Everything is up until Ctrl-C:", "bold")
     for line in (
@@ -198,7 +211,7 @@ async def _kept(system: System, broker: Broker, screen: DemoScreen) -> None:
         f"logs      {system.folder}",
         "",
         "In another terminal:",
-        f"export {variables}",
+        f"source {shlex.quote(str(path))}",
         f".venv/bin/reelwire submit {sample_video()} --prompt 'What happens?' --wait",
         ".venv/bin/reelwire watch --from-beginning",
         ".venv/bin/reelwire dlq list",

@@ -37,7 +37,8 @@ class DemoScreen:
         if self._as_json:
             emit({"demo": text})
         elif self._live is not None:
-            self._live.console.print(Text(text, style=style))
+            # Left to the terminal to wrap: a line that is to be copied must stay one.
+            self._live.console.print(Text(text, style=style), soft_wrap=True)
         else:
             print(text, flush=True)  # noqa: T201
 

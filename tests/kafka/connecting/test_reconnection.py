@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import ssl
 import subprocess
@@ -12,11 +13,14 @@ from typing import Any
 
 import pytest
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import SaslAuthenticationFailed
+from aiokafka.protocol.metadata import MetadataResponse_v0
 
 from service.errors import SettingsError
+from service.kafka.connecting.broker_connection import BrokerConnection
 from service.kafka.connecting.connection import client_options, new_consumer
 from service.kafka.connecting.credentials import fingerprint, security_options
-from service.kafka.connecting.reconnection import keep_connected
+from service.kafka.connecting.reconnection import Reconnection, keep_connected, trouble_of
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.broker.local import LocalBroker
 from service.settings import KafkaSettings
@@ -163,3 +167,31 @@ def test_a_key_that_wants_a_password_never_asks_for_it_on_the_terminal(tmp_path:
     with pytest.raises(SettingsError, match="SSL"):
         security_options(KafkaSettings.model_validate(options))
     security_options(KafkaSettings.model_validate(options | {"ssl_key_password": "swordfish"}))
+
+
+@pytest.mark.unit
+async def test_what_fails_at_once_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some callers in aiokafka ask again without a pause. A refused login then kept a core busy for ever."""
+    tried: list[str] = []
+
+    async def refuse(self: Reconnection, host: str, port: int) -> BrokerConnection:
+        tried.append(f"{host}:{port}")
+        raise SaslAuthenticationFailed("no such user")
+
+    monkeypatch.setattr(Reconnection, "_connect", refuse)
+    client: Any = AIOKafkaClient(**client_options(KafkaSettings()))
+    keep_connected(client, KafkaSettings(), ())
+
+    client.cluster.update_metadata(MetadataResponse_v0([(0, "a", 1)], []))
+    asked = 0
+    asks: list[Callable[[], Any]] = [lambda: client._get_conn(0), lambda: client._metadata_update(client.cluster, ())]
+    for ask in asks:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                while True:
+                    assert not await ask()
+                    asked += 1
+    assert 4 <= len(tried) <= 20
+    assert 4 <= asked <= 60
+    assert isinstance(trouble_of(client), SaslAuthenticationFailed)
+    await client.close()

@@ -68,18 +68,22 @@ async def written(settings: Settings, *records: OutRecord) -> None:
         await writer.close()
 
 
-async def test_tokens_that_one_process_did_not_use_are_known_to_all(open_ledger: Open) -> None:
-    first, other = await open_ledger(), await open_ledger()
-    quotas = Quotas(QUOTA, first, SystemClock(), Metrics())
+async def test_tokens_that_one_process_did_not_use_are_there_for_another(open_ledger: Open) -> None:
+    ledgers = [await open_ledger() for _ in range(2)]
+    quotas = [Quotas(QUOTA, ledger, SystemClock(), Metrics()) for ledger in ledgers]
     line, day = Line("normal", 0), int(SystemClock().time() * 1000)
+
+    def used(number: int) -> Callable[[], bool]:
+        return lambda: all(one.book.account.used_today("output_tokens", day) == number * 500 for one in ledgers)
+
     async with asyncio.timeout(30):
-        for _ in range(8):  # each may have 4,096 of the day's 10,000, and has 500
-            [taken] = await quotas.take_amounts(line, 0, 4_096)
-            quotas.tokens.give_back(taken, 500)
-    ledgers = (first, other, await open_ledger())
-    await until(
-        lambda: [one.book.account.used_today("output_tokens", day) for one in ledgers] == [8 * 500] * 3, seconds=10
-    )
+        for number in range(12):  # each may have 4,096 of the day's 10,000, and has 500
+            mine = quotas[number % 2]
+            taken = await mine.take_amounts(line, 0, 4_096)
+            mine.tokens.give_back(taken[0], 500)
+            await until(used(number + 1), seconds=10)  # who asks before that is given its tokens of tomorrow
+    ledgers.append(await open_ledger())
+    await until(used(12), seconds=10)
 
 
 async def test_three_processes_share_a_cap_and_a_place_is_free_when_its_transaction_is_written(

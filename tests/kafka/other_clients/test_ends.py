@@ -51,3 +51,17 @@ async def test_a_partition_that_cant_be_asked_does_not_hide_the_others(bad: Any)
 async def test_when_nobody_answers_there_is_an_error() -> None:
     with pytest.raises(KafkaError):
         await ends_of(Brokers({1: "silence", 2: (_NOT_LEADER, -1)}), "requests", [0, 1, 2], limit_seconds=0.05)
+
+
+async def test_what_arrives_between_the_two_questions_is_not_taken_for_hidden() -> None:
+    class Busy(Brokers):
+        """A record arrives with every question."""
+
+        async def send(self, node: int, _request: Any) -> Any:
+            self._answers[node] = (0, self._answers[node][1] + 1)
+            return await super().send(node, _request)
+
+    [ends] = (await ends_of(Busy({1: (0, 5)}), "requests", [1])).values()
+
+    assert ends.hidden == 0
+    assert ends.last == 7

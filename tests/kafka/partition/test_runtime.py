@@ -146,3 +146,43 @@ async def test_closing_is_no_failure() -> None:
     await runtime.close()
     await _turns()
     assert not runtime.failed.done()
+
+
+def _read_by(offsets: Sequence[int], position: int = 0) -> PartitionRuntime:
+    runtime = _runtime(HeldWriter(), ScriptedIntake())
+    runtime.position = position
+    runtime.offer([_record(offset) for offset in offsets])
+    runtime.backlog = 0  # as if all of it were durable
+    return runtime
+
+
+async def test_markers_at_the_end_of_a_partition_are_no_lag() -> None:
+    runtime = _read_by([0, 1, 2])
+
+    assert runtime.unaccepted(4, None) == 1  # may be a record
+    assert runtime.unaccepted(4, 4) == 0  # fetching has passed it, and nothing came
+    assert runtime.unaccepted(3, 3) == 0
+    await runtime.close()
+
+
+async def test_what_is_not_read_is_taken_to_have_as_many_markers_as_what_was() -> None:
+    runtime = _read_by([0, 2, 4, 6])  # a transaction for each record: 4 of 7 offsets
+
+    assert runtime.unaccepted(7 + 70, None) == 40
+    assert runtime.unaccepted(8, None) == 1  # never rounded down to nothing
+    await runtime.close()
+
+
+async def test_records_under_way_count_until_they_are_durable() -> None:
+    writer = HeldWriter()
+    runtime = _runtime(writer, ScriptedIntake())
+
+    assert runtime.unaccepted(5, None) == 5
+    runtime.offer([_record(0), _record(1)])
+    assert runtime.unaccepted(5, None) == 5
+    assert runtime.unaccepted(2, 2) == 2
+    await _turns()
+    writer.units[0].set_result([])
+    await runtime.settled()
+    assert runtime.unaccepted(2, 2) == 0
+    await runtime.close()
