@@ -68,7 +68,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     kept = [column for column in range(len(headings)) if any(row[column] for row in cells)]
     for column in kept:
         short = max(len(row[column]) for row in cells) <= _WHOLE_CHARS
-        drawn.add_column(headings[column], no_wrap=short, overflow="fold")
+        drawn.add_column(headings[column], no_wrap=short, overflow="fold", min_width=len(headings[column]))
     for row in cells:
         drawn.add_row(*(escape(visible(row[column])) for column in kept))
     console().print(drawn)

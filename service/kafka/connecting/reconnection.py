@@ -224,7 +224,7 @@ class Reconnection:
             break
         else:
             self.trouble = failed
-            raise KafkaConnectionError(f"no bootstrap server answers: {self._settings.bootstrap_servers}") from failed
+            raise KafkaConnectionError("no connection could be made") from failed
         self.trouble = None
         if client._sync_task is None:  # noqa: SLF001
             client._sync_task = asyncio.create_task(client._md_synchronizer())  # noqa: SLF001
