@@ -35,7 +35,9 @@ async def told_by_all(stage: Stage, words: str, seconds: float = 60) -> float:
     """Wait until every process says this in its health. How long that took."""
     began = time.monotonic()
     for name in NAMES:
-        status, _ = await stage.until_page("health/ready", lambda page: words in page[1], name, seconds=seconds)
+        status, _ = await stage.until_page(
+            "health/ready", lambda page: page[0] == 200 and words in page[1], name, seconds=seconds
+        )
         assert status == 200, "a paused process is ready"
     return time.monotonic() - began
 

@@ -117,6 +117,7 @@ class Reconnection:
             return None
         if not conn.connected():
             del conns[where]
+            conn.close(reason=CloseReason.CONNECTION_BROKEN)  # its own reader might not live to do it
             return None
         if not isinstance(conn, BrokerConnection):
             return conn
@@ -211,9 +212,11 @@ class Reconnection:
                 continue
             try:
                 metadata = await conn.send(MetadataRequest([]))
-            except _FAILURES as error:
+            except BaseException as error:
+                conn.close()  # also when this is cancelled: nobody else has it
+                if not isinstance(error, _FAILURES):
+                    raise
                 failed = _more_telling(self._settings, failed, error)
-                conn.close()
                 continue
             client.cluster.update_metadata(metadata)
             if client.cluster.brokers():
