@@ -7,7 +7,7 @@ from service.kafka.membership.partition_table import PartitionTable
 from service.kafka.ports import JobHost
 from service.telemetry.metrics import Metrics
 
-PROCESS_BACKLOG_BYTES = 40 * 1024 * 1024
+PROCESS_BACKLOG_BYTES = 32 * 1024 * 1024
 """Records of all partitions that were read and are not durable, above which none is read from."""
 
 
