@@ -54,6 +54,12 @@ def check_npm() -> str:
         return _run(TYPESCRIPT, "npm", "test")
 
 
+def prepare_npm() -> None:
+    """Install what the npm package is built and tested with. Raises `BuildFailed` when that can't be had."""
+    with _one_at_a_time():
+        install_npm()
+
+
 def install_npm() -> None:
     """The compiler and the clients, as the lock file has them, unless they are there."""
     lock, done = TYPESCRIPT / "package-lock.json", TYPESCRIPT / "node_modules" / ".package-lock.json"

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from kits import build
-from kits.build import build_npm, build_wheel, check_npm, missing_tools
+from kits.build import build_npm, build_wheel, check_npm
 from kits.generate import ROOT
 
 pytestmark = pytest.mark.integration
 
-needs_node = pytest.mark.skipif(bool(missing_tools()), reason=f"not installed here: {', '.join(missing_tools())}")
+needs_node = pytest.mark.usefixtures("npm")
 
 IN_PYTHON = """
 import asyncio, pathlib, sys
