@@ -2,7 +2,7 @@
 
 There is no topic for this. A request that is redriven carries the place of its dead letter in a header, so sending it
 and remembering it are one write: nothing can come between them. What is discarded is noted in the dead-letter topic
-itself, behind the letter, so the note lives as long. See docs/decisions/0035-what-was-redriven-says-so-itself.md.
+itself, behind the letter, so the note lives as long. See docs/decisions/0042.
 """
 
 from __future__ import annotations
