@@ -23,7 +23,6 @@ from aiokafka.errors import (
     RecordListTooLargeError,
     RequestTimedOutError,
 )
-from aiokafka.producer import sender
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.structs import OffsetAndMetadata
 
@@ -39,10 +38,6 @@ from service.settings import KafkaSettings
 T = TypeVar("T")
 
 _KILL_SECONDS = 5.0
-
-sender.BACKOFF_OVERRIDE = 0.004
-"""How long aiokafka waits before it asks again for a transaction that follows another at once: the broker is still
-writing the markers of the one before, which takes it 3 to 7 ms. Its own pause is 20 ms, on top of each of ours."""
 
 NO_HEARTBEAT = "no heartbeat for as long as the session timeout"
 """Why a process that may have been taken for dead writes nothing."""
