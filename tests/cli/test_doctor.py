@@ -115,7 +115,7 @@ async def test_with_a_limit_of_spending_what_is_left_today_is_told(
     [found] = [line for line in result.json if line["about"] == "spending"]
     assert (found["grade"], found["detail"]) == (
         "ok",
-        "0.00 EUR spent or reserved today (UTC), 2.50 of 2.50 EUR left",
+        "0.00 EUR spent or reserved today (UTC), 2.50 EUR of 2.50 EUR left",
     )
     result = await reelwire("doctor", "--json", **platform)
     assert not [line for line in result.json if line["about"] == "spending"]

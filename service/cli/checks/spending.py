@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.cli.checks.finding import Finding
 from service.cli.reading.topic_reader import TopicReader
 from service.clock import SystemClock
+from service.domain.result.cost import cost_words
 from service.domain.shares.spending import MICRO, Spending
 from service.kafka.ledger.records import PARTITION, UnreadableLedgerRecord
 from service.kafka.ledger.spending_records import SPENDING_KEY, SpendingBook
@@ -38,10 +39,10 @@ async def check_spending(settings: Settings) -> list[Finding]:
 
 def _finding(cost: CostSettings, spending: Spending, unreadable: int) -> Finding:
     spent = spending.spent(int(SystemClock().time() * 1000)) / MICRO
-    currency = f" {cost.currency}" if cost.currency else ""
-    detail = f"{spent:.2f}{currency} spent or reserved today (UTC)"
+    detail = f"{cost_words(spent, cost.currency)} spent or reserved today (UTC)"
     if cost.daily_limit is not None:
-        detail += f", {max(cost.daily_limit - spent, 0):.2f} of {cost.daily_limit:.2f}{currency} left"
+        left, limit = max(cost.daily_limit - spent, 0), cost_words(cost.daily_limit, cost.currency)
+        detail += f", {cost_words(left, cost.currency)} of {limit} left"
     if unreadable:
         detail += f"; {unreadable} record(s) of the ledger can't be read and are not counted"
     if cost.daily_limit is not None and spent >= cost.daily_limit:

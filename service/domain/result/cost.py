@@ -31,3 +31,9 @@ def estimated_cost(prices: Prices, minutes: float | None, output_tokens: int | N
 
 def _thousands(tokens: int | None) -> float | None:
     return None if tokens is None else tokens / 1000
+
+
+def cost_words(amount: float, currency: str | None) -> str:
+    """An amount of money for people: to the cent, or to a hundredth of one where it is a small fraction."""
+    digits = 2 if amount >= 1 or round(amount, 2) == round(amount, 4) else 4
+    return f"{amount:.{digits}f}" + (f" {currency}" if currency is not None else "")

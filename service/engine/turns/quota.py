@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from service.clock import Clock
 from service.domain.change import Event
+from service.domain.endings import NOTHING_BILLED
 from service.domain.shares.turns import Line, Turns
 from service.engine.turns.amounts import AmountQuota
 from service.kafka.ledger_port import Grant, Ledger, QuotaCategory, Taken
@@ -25,8 +26,6 @@ _CLAIM_SECONDS = 0.3
 """By so much a call may come later than its grant was taken: its claim is made durable first."""
 GOOD_SECONDS = 30.0
 """So long a grant of an amount may be held before it is used: the window of an hour has a minute more."""
-COST_NOTHING = frozenset({"rejected", "platform_unavailable", "budget_exceeded"})
-"""Codes of jobs whose last attempt certainly used nothing."""
 # A longer wait is no limit of minutes, or of an hour: a quota of the day is gone.
 _LONG_SECONDS = 300.0
 _LONG_OF_HOUR_SECONDS = 3_700.0
@@ -190,7 +189,7 @@ class Quotas:
         if not taken:
             return
         usage, error = completion.members.get("usage"), completion.members.get("error")
-        if error is not None and error["code"] in COST_NOTHING:
+        if error is not None and error["code"] in NOTHING_BILLED:
             self.give_back(taken)
         for one in taken:
             used = None if usage is None else usage[one.category]

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from service.clock import Clock
 from service.domain.change import Change, Event
+from service.domain.endings import NOTHING_BILLED
 from service.domain.facts import AnalysisFailed, Fact, FailureKind, TaskNotMade
 from service.domain.job import Job
-from service.domain.result.cost import Prices
+from service.domain.result.cost import Prices, cost_words
 from service.domain.result.most import most_cost
 from service.domain.shares.spending import MICRO, Refused, Reservation
 from service.engine.turns.tenant_labels import TenantLabels
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _AGAIN_SECONDS = 1.0
 _TURNED_AWAY = frozenset({FailureKind.BUSY, FailureKind.REJECTED})
-_COST_NOTHING = frozenset({"rejected", "platform_unavailable"})
-"""Codes of an attempt that certainly cost nothing. Of any other that failed it is not known: its reservation stays."""
 
 
 class Spending:
@@ -91,7 +90,7 @@ class Spending:
             cost = completion.members["usage"]["estimated_cost"]
             if cost is not None:
                 self._ledger.settle(claimed, ceil(cost * MICRO))
-        elif job.attempt_unused or (error is not None and error["code"] in _COST_NOTHING):
+        elif job.attempt_unused or (error is not None and error["code"] in NOTHING_BILLED):
             self._ledger.settle(claimed, 0)
 
     def words(self) -> str | None:
@@ -115,8 +114,7 @@ class Spending:
         )
 
     def _amount(self, micro: float) -> str:
-        currency = self._settings.currency
-        return f"{micro / MICRO:.2f}" + (f" {currency}" if currency is not None else "")
+        return cost_words(micro / MICRO, self._settings.currency)
 
 
 def _micro(amount: float | None) -> int | None:

@@ -21,7 +21,7 @@ from service.kafka.connecting.credentials import fingerprint, security_options
 from service.kafka.connecting.encoding import encode_in_one_piece
 from service.kafka.connecting.listener import misfit
 from service.kafka.connecting.reconnection import keep_connected
-from service.kafka.connecting.refusals import login_not_taken, refusal
+from service.kafka.connecting.refusals import login_not_taken, refusal_and_advice
 from service.settings import KafkaSettings, TopicSettings
 from service.words import in_words
 
@@ -49,16 +49,14 @@ async def broker_unavailable(settings: KafkaSettings, error: BaseException) -> B
     Where that says little the listeners are asked, for at most two seconds: the client may only know that its
     connection was closed.
     """
-    refused = refusal(settings, error)
+    refused = refusal_and_advice(settings, error)
     if refused is not None and login_not_taken(error):  # the listener may be one without any login
         found = await misfit(settings)
         if found is not None:
             return AccessRefused(found.problem, found.todo)
     if refused is not None:
-        said, parted, todo = refused.rpartition("; ")
-        return AccessRefused(
-            f"no access to Kafka at {settings.bootstrap_servers}: {said if parted else refused}", todo if parted else ""
-        )
+        why, todo = refused
+        return AccessRefused(f"no access to Kafka at {settings.bootstrap_servers}: {why}", todo)
     found = await misfit(settings)
     if found is not None:
         return BrokerUnavailable(found.problem, found.todo)

@@ -15,6 +15,7 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 
 from service.kafka.connecting.credentials import security_options
+from service.kafka.connecting.refusals import refusal_and_advice
 from service.settings import KafkaSettings
 from service.supervision import end_all
 from service.words import in_words
@@ -37,6 +38,9 @@ class Misfit:
 
     problem: str
     todo: str
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.todo}" if self.todo else self.problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +105,15 @@ async def _refusal(settings: KafkaSettings, server: str, host: str, port: int) -
         conn = await create_conn(
             host, port, client_id=settings.client_id, request_timeout_ms=int(_ONE_SECONDS * 1000), **options
         )
-    except ssl.SSLCertVerificationError as error:
-        return Misfit(
-            f"the certificate of the listener at {server} is not trusted: {in_words(error)}",
-            "set REELWIRE_KAFKA__SSL_CAFILE to the authorities that signed it, or use the name that it is for",
-        )
-    except ssl.SSLError as error:
-        return Misfit(f"no TLS connection to {server} could be made: {in_words(error)}", "check REELWIRE_KAFKA__SSL_*")
-    except KafkaError as error:
-        if not settings.security_protocol.startswith("SASL"):
-            return None
-        return Misfit(f"the listener at {server} refuses our login: {in_words(error)}", f"check {_LOGIN}")
-    except OSError:
+    except (KafkaError, OSError) as error:
+        refused = refusal_and_advice(settings, error)
+        if refused is not None:
+            return Misfit(f"no access to Kafka at {server}: {refused[0]}", refused[1])
+        if isinstance(error, ssl.SSLError):
+            why = f"no TLS connection to {server} could be made: {in_words(error)}"
+            return Misfit(why, "check REELWIRE_KAFKA__SSL_*")
+        if isinstance(error, KafkaError) and settings.security_protocol.startswith("SASL"):
+            return Misfit(f"the listener at {server} refuses our login: {in_words(error)}", f"check {_LOGIN}")
         return None
     conn.close()
     return None

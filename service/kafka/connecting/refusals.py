@@ -78,6 +78,15 @@ def refusal(settings: KafkaSettings, error: BaseException) -> str | None:
     return None
 
 
+def refusal_and_advice(settings: KafkaSettings, error: BaseException) -> tuple[str, str] | None:
+    """The same in two parts: why, and what to do, which may be empty."""
+    said = refusal(settings, error)
+    if said is None:
+        return None
+    why, parted, advice = said.rpartition("; ")
+    return (why, advice) if parted else (said, "")
+
+
 def login_not_taken(error: BaseException) -> bool:
     """Whether the broker does not take our kind of login at all, whoever we are."""
     return any(isinstance(cause, _NO_SUCH_LOGIN) for cause in _chain(error))

@@ -73,7 +73,7 @@ class BrokerReach:
         else:
             if self._away is None and self._refused() is None:
                 found = await misfit(self._settings)
-                reason = f"{found.problem}; {found.todo}" if found is not None else reason
+                reason = str(found) if found is not None else reason
             self.mark_away(reason)
         return answered
 

@@ -120,7 +120,7 @@ async def test_a_certificate_that_is_not_trusted_names_the_setting_of_the_author
     told = await misfit(settings(tls_listener, "SSL"))
 
     assert told is not None
-    assert "is not trusted: self-signed certificate" in told.problem
+    assert "is not signed by an authority that this system trusts (self-signed certificate)" in told.problem
     assert "REELWIRE_KAFKA__SSL_CAFILE" in told.todo
 
 
