@@ -95,6 +95,11 @@ def read_list(text: str | None = None) -> tuple[Jar, ...]:
     return tuple(jars)
 
 
+def kafka_version(jars: Iterable[Jar]) -> str:
+    """The version of Apache Kafka on this class path."""
+    return next(jar.version for jar in jars if jar.artifact.startswith("kafka_"))
+
+
 def class_path(
     progress: Progress | None = None, *, jars: Iterable[Jar] | None = None, source: JarSource | None = None
 ) -> tuple[Path, ...]:
@@ -113,7 +118,7 @@ def class_path(
                 lacking = _lacking(lacking, source, pool)
                 for done, jar in enumerate(pool.map(lambda jar: _fetch_checked(jar, source), lacking), 1):
                     if progress is not None:
-                        progress(f"fetching Apache Kafka {VERSION}: {done} of {len(lacking)} jars ({jar.artifact})")
+                        progress(f"fetching Apache Kafka: {done} of {len(lacking)} jars ({jar.artifact})")
     finally:
         pool.shutdown(cancel_futures=True)
     return tuple(source.path(jar) for jar in wanted)

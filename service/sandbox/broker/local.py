@@ -12,13 +12,13 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from service.sandbox.addresses import HOST, free_ports, is_free
-from service.sandbox.broker.jars import MavenSource, Progress, class_path
+from service.sandbox.broker.jars import Jar, MavenSource, Progress, class_path, kafka_version, read_list
 from service.sandbox.broker.java import Java, cache_folder
-from service.sandbox.broker.node import VERSION, Listeners, as_properties, node_settings
+from service.sandbox.broker.node import Listeners, as_properties, node_settings
 from service.sandbox.broker.readiness import wait_until_it_answers
 from service.sandbox.errors import BrokerError, PortError
 from service.sandbox.lifetime import Startable
@@ -46,9 +46,14 @@ class LocalBroker(Startable):
         port: int | None = None,
         progress: Progress | None = None,
         amend: Callable[[dict[str, str]], Mapping[str, str]] = lambda node: node,
+        jars: Iterable[Jar] | None = None,
     ) -> None:
-        """`amend` is given the node's configuration before every start and returns the one to use."""
+        """`amend` is given the node's configuration before every start and returns the one to use.
+
+        `jars`: the class path of another version of Apache Kafka; default is the committed list.
+        """
         self._amend = amend
+        self._jars = read_list() if jars is None else tuple(jars)
         self._temporary = data_dir is None
         self._data_dir = data_dir
         self._demanded_port = port
@@ -82,7 +87,8 @@ class LocalBroker(Startable):
         return self._data_dir
 
     def describe(self) -> str:
-        return f"local Apache Kafka {VERSION} at {self.bootstrap_servers} (data and log in {self.data_dir})"
+        version = kafka_version(self._jars)
+        return f"local Apache Kafka {version} at {self.bootstrap_servers} (data and log in {self.data_dir})"
 
     def leaves(self) -> str | None:
         """What makes the next start faster, and the data if it was given a folder of its own."""
@@ -95,8 +101,8 @@ class LocalBroker(Startable):
             return
         self._end_group()
         if self._java is None:
-            self._java = await asyncio.to_thread(lambda: Java(class_path(self._progress)))
-        self._progress(f"starting Apache Kafka {VERSION}")
+            self._java = await asyncio.to_thread(lambda: Java(class_path(self._progress, jars=self._jars)))
+        self._progress(f"starting Apache Kafka {kafka_version(self._jars)}")
         for attempt in range(1, _START_ATTEMPTS + 1):
             first = self._ports is None
             ports = self._ports = self._ports or self._choose_ports()
@@ -122,6 +128,12 @@ class LocalBroker(Startable):
     async def restart(self) -> None:
         """Stop in order and start again, with the same address and data."""
         await self._end_process()
+        await self.start()
+
+    async def upgrade(self, jars: Iterable[Jar] | None = None) -> None:
+        """Stop in order and start another version, with the same address and data. Default: the committed list."""
+        await self._end_process()
+        self._jars, self._java = read_list() if jars is None else tuple(jars), None
         await self.start()
 
     def kill(self) -> None:
