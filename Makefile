@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format bench contracts docs kits soak fuzz coverage lock clean
+.PHONY: help setup demo test lint format bench contracts docs kits soak fuzz endurance coverage lock clean
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ soak: $(STAMP) ## long runs of 500 requests: ten seeds, and ten with brokers kil
 
 fuzz: $(STAMP) ## 100,000 mutated records into the running service (ARGS="--records 2000 --seed 7")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+endurance: $(STAMP) ## a day of traffic in an hour: memory, descriptors, topics and takeovers stay flat (ARGS="--minutes 20")
+	@$(BIN)/python -m tests.endurance $(ARGS)
 
 coverage: $(STAMP) ## the test suite once more, with a report of what it runs through (ARGS as for test)
 	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml $(ARGS)

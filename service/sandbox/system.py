@@ -117,6 +117,14 @@ class System(Startable):
         """The counters of the emulator."""
         return await self._admin("GET", "stats")
 
+    async def task(self, task_id: str) -> dict[str, Any]:
+        """A task as the platform shows it."""
+        url, headers = f"{self.emulator_url}/v1.3/analyze/tasks/{task_id}", {"x-api-key": API_KEY}
+        async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as response:
+            response.raise_for_status()
+            shown: dict[str, Any] = await response.json()
+            return shown
+
     async def fault(self, *rules: dict[str, Any]) -> None:
         """Add rules for faults to the emulator."""
         await self._admin("POST", "faults", {"rules": list(rules)})
