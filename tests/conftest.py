@@ -13,10 +13,13 @@ from typing import Any, TypeVar
 import pytest
 
 from service.sandbox.broker.broker import Broker, open_broker
+from service.sandbox.broker.local import record_start_cache
+from service.sandbox.errors import BrokerError
 from service.sandbox.system import System, own_names
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings, TopicSettings, load_settings
 from tests.harness.stage import BRISK, QUICK, Stage
+from tests.support.order import waiting_first
 
 T = TypeVar("T")
 
@@ -27,10 +30,30 @@ def _run_apart(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
+def _tell(message: str) -> None:
+    print(message, file=sys.__stderr__)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before workers start: one broker records what makes the starts of all others fast."""
+    if not session.config.getoption("numprocesses", None) or hasattr(session.config, "workerinput"):
+        return
+    try:
+        _run_apart(record_start_cache(_tell))
+    except BrokerError as error:  # the tests that need a broker say so themselves, or find another one
+        _tell(str(error))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers begin with what waits the longest; without workers the quick tests go first, as they are found."""
+    if hasattr(config, "workerinput"):
+        items[:] = waiting_first(items)
+
+
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """The session's broker, shared by all tests: never restart or kill this one, open another."""
-    opened = _run_apart(open_broker(load_settings(), progress=lambda message: print(message, file=sys.__stderr__)))
+    opened = _run_apart(open_broker(load_settings(), progress=_tell))
     yield opened
     _run_apart(opened.stop())
 
