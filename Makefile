@@ -6,6 +6,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Most tests wait for brokers and processes, so four workers suit two cores. Python's compiled files are kept, because
+# the tests start hundreds of processes of it.
+WORKERS ?= 4
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
+IN_WORKERS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test lint format bench contracts docs kits soak fuzz endurance coverage lock clean
 
@@ -25,11 +30,11 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP) ## a real video through local Kafka, the emulator and the service (ARGS=--keep leaves it up)
 	@$(BIN)/reelwire demo $(ARGS)
 
-test: $(STAMP) ## the whole test suite, on a real Apache Kafka, in two workers (ARGS="tests/domain -n0" for a part)
-	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
+test: $(STAMP) ## the whole test suite, on a real Apache Kafka, in four workers (ARGS="tests/domain -n0" for a part)
+	@$(PYTEST) -m "not soak" $(IN_WORKERS) $(ARGS)
 
 soak: $(STAMP) ## long runs of 500 requests: ten seeds, and ten with brokers killed (SOAK_DELIVERY=at_least_once)
-	@$(BIN)/python -m pytest -m soak --timeout=3600 $(ARGS)
+	@$(PYTEST) -m soak --timeout=3600 $(ARGS)
 
 fuzz: $(STAMP) ## 100,000 mutated records into the running service (ARGS="--records 2000 --seed 7")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
@@ -38,7 +43,7 @@ endurance: $(STAMP) ## a day of traffic in an hour: memory, descriptors, topics 
 	@$(BIN)/python -m tests.endurance $(ARGS)
 
 coverage: $(STAMP) ## the test suite once more, with a report of what it runs through (ARGS as for test)
-	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml $(ARGS)
+	@$(PYTEST) -m "not soak" $(IN_WORKERS) --cov --cov-report=term-missing:skip-covered --cov-report=xml $(ARGS)
 
 lint: $(STAMP) ## formatting, linting, strict types, who may import whom, generated contracts
 	@$(BIN)/ruff format --check .

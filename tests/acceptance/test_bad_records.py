@@ -91,8 +91,8 @@ def test_a_dead_letter_is_the_original_and_says_what_is_wrong(
     assert (letter.header("dlq.error.code"), bool(ours["dlq.error.message"])) == (code, True)
 
 
-async def test_a_job_record_of_an_unknown_version_is_shut_away_and_blocks_nothing(make_stage: MakeStage) -> None:
-    own = make_stage(serve=False, partitions=1)
+async def test_a_job_record_of_an_unknown_version_is_shut_away_and_blocks_nothing(make_own_stage: MakeStage) -> None:
+    own = make_own_stage(serve=False, partitions=1)
     jobs = own.system.settings().topics.jobs
     value, key = orjson.dumps({"v": 999, "what": "a later version wrote this"}), b"from-the-future"
     await own.request_producer.send(value, key=key, headers=[("h", b"1")], topic=jobs)

@@ -17,8 +17,8 @@ VIDEOS = 4
 
 
 @pytest.fixture
-def stage(make_stage: MakeStage) -> Stage:
-    return make_stage({"REELWIRE_BATCH__MAX_SECONDS": "2", "REELWIRE_BATCH__MAX_ITEMS": "60"}, serve=False)
+def stage(make_own_stage: MakeStage) -> Stage:
+    return make_own_stage({"REELWIRE_BATCH__MAX_SECONDS": "2", "REELWIRE_BATCH__MAX_ITEMS": "60"}, serve=False)
 
 
 def _has_items(least: int, stats: dict[str, Any]) -> bool:

@@ -28,12 +28,12 @@ async def moving_broker(tmp_path: Path) -> AsyncIterator[MovingBroker]:
 
 @pytest.mark.parametrize("bootstrap", ["stays", "vanishes"])
 async def test_a_dead_broker_is_told_within_ten_seconds_and_found_again_wherever_it_is(
-    moving_broker: MovingBroker, make_stage: Callable[..., Stage], bootstrap: str
+    moving_broker: MovingBroker, make_own_stage: Callable[..., Stage], bootstrap: str
 ) -> None:
     loop = asyncio.get_running_loop()
     servers = moving_broker.bootstrap_servers
     with ThreadPoolExecutor(1) as thread:
-        stage = await loop.run_in_executor(thread, lambda: make_stage(bootstrap_servers=servers))
+        stage = await loop.run_in_executor(thread, lambda: make_own_stage(bootstrap_servers=servers))
     await stage.until_page("health/ready", lambda page: page[0] == 200)
 
     killed = loop.time()
@@ -59,12 +59,12 @@ async def test_a_dead_broker_is_told_within_ten_seconds_and_found_again_wherever
 
 
 async def test_a_broker_that_keeps_its_connections_and_answers_nothing_is_told_as_well(
-    moving_broker: MovingBroker, make_stage: Callable[..., Stage]
+    moving_broker: MovingBroker, make_own_stage: Callable[..., Stage]
 ) -> None:
     loop = asyncio.get_running_loop()
     servers = moving_broker.bootstrap_servers
     with ThreadPoolExecutor(1) as thread:
-        stage = await loop.run_in_executor(thread, lambda: make_stage(bootstrap_servers=servers))
+        stage = await loop.run_in_executor(thread, lambda: make_own_stage(bootstrap_servers=servers))
     await stage.until_page("health/ready", lambda page: page[0] == 200)
     process = moving_broker.broker._process
     assert process is not None

@@ -19,9 +19,9 @@ NAMES = ("service", "second")
 
 
 @pytest.fixture
-def own(make_stage: Any) -> Stage:
+def own(make_own_stage: Any) -> Stage:
     """A stage of this test's own, since what is paused here concerns everybody."""
-    made: Stage = make_stage()
+    made: Stage = make_own_stage()
     return made
 
 

@@ -23,9 +23,9 @@ STREAMS = 6
 
 
 @pytest.fixture
-def own(make_stage: Any) -> Stage:
+def own(make_own_stage: Any) -> Stage:
     """A stage without a service yet."""
-    made: Stage = make_stage(DRAIN, serve=False, partitions=4)
+    made: Stage = make_own_stage(DRAIN, serve=False, partitions=4)
     return made
 
 
@@ -169,8 +169,8 @@ async def test_a_canceled_request_is_canceled_where_it_is_carried(own: Stage) ->
     assert await own.broken_promises() == []
 
 
-async def test_a_result_that_is_larger_than_a_record_is_handed_over_in_parts(make_stage: Any) -> None:
-    stage: Stage = make_stage(DRAIN, serve=False)
+async def test_a_result_that_is_larger_than_a_record_is_handed_over_in_parts(make_own_stage: Any) -> None:
+    stage: Stage = make_own_stage(DRAIN, serve=False)
     await stage.limit(Role.HANDOVERS, 8_192)
     await stage.system.serve("a")
     names = await _streams(stage, 2, how="[[emulate: fragments=160 interval_ms=50 characters=60000]]")
@@ -195,10 +195,10 @@ async def test_what_outlasts_the_drain_begins_again_at_once(own: Stage) -> None:
     assert await own.broken_promises() == []
 
 
-async def test_a_broker_that_is_away_costs_nothing(tmp_path: Any, make_stage: Any) -> None:
+async def test_a_broker_that_is_away_costs_nothing(tmp_path: Any, make_own_stage: Any) -> None:
     async with MovingBroker(tmp_path / "broker") as broker:
         stage: Stage = await asyncio.to_thread(
-            make_stage, {"REELWIRE_KAFKA__SESSION_TIMEOUT_MS": "6000"}, bootstrap_servers=broker.bootstrap_servers
+            make_own_stage, {"REELWIRE_KAFKA__SESSION_TIMEOUT_MS": "6000"}, bootstrap_servers=broker.bootstrap_servers
         )
         names = await _streams(stage, 8, how=SLOWER)
         async with stage.watching() as observer:

@@ -37,10 +37,10 @@ def _keys(store: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def reading(store: str, make_stage: Callable[..., Stage]) -> Callable[..., Stage]:
+def reading(store: str, make_own_stage: Callable[..., Stage]) -> Callable[..., Stage]:
     def make(**more: str) -> Stage:
         environment = {name.upper(): value for name, value in _keys(store).items()}
-        return make_stage(environment | {"REELWIRE_SOURCES__OBJECT_PREFIXES": "s3://archive"} | more)
+        return make_own_stage(environment | {"REELWIRE_SOURCES__OBJECT_PREFIXES": "s3://archive"} | more)
 
     return make
 

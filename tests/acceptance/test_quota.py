@@ -12,9 +12,9 @@ pytestmark = pytest.mark.acceptance
 
 
 @pytest.fixture
-def limited(make_stage: Any) -> Stage:
+def limited(make_own_stage: Any) -> Stage:
     """A stage whose account may begin two analyses a day."""
-    made: Stage = make_stage({"REELWIRE_QUOTA__REQUESTS_PER_DAY": "2"})
+    made: Stage = make_own_stage({"REELWIRE_QUOTA__REQUESTS_PER_DAY": "2"})
     return made
 
 

@@ -16,9 +16,9 @@ SLOW = "[[emulate: fragments=240 interval_ms=50]]"  # 12 s
 
 
 @pytest.fixture
-def own(make_stage: Any) -> Stage:
+def own(make_own_stage: Any) -> Stage:
     """A stage without a service yet."""
-    made: Stage = make_stage({"REELWIRE_SHUTDOWN__DRAIN_SECONDS": "60"}, serve=False, partitions=4)
+    made: Stage = make_own_stage({"REELWIRE_SHUTDOWN__DRAIN_SECONDS": "60"}, serve=False, partitions=4)
     return made
 
 

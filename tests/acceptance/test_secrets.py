@@ -75,11 +75,11 @@ async def talkative_proxy() -> AsyncIterator[tuple[int, list[bytes]]]:
         yield listener.port, heard
 
 
-async def test_no_secret_leaves_the_service(make_stage: Callable[..., Stage], tmp_path: Path) -> None:
+async def test_no_secret_leaves_the_service(make_own_stage: Callable[..., Stage], tmp_path: Path) -> None:
     secret_file = tmp_path / "secret"
     secret_file.write_text(WEBHOOK_SECRET)
     async with talkative_proxy() as (port, heard):
-        stage = make_stage(
+        stage = make_own_stage(
             {
                 "REELWIRE_PLATFORM__API_KEY": API_KEY,
                 "REELWIRE_WEBHOOKS__SECRET_FILE": str(secret_file),

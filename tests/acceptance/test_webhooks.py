@@ -24,9 +24,9 @@ HOOKED = {
 
 
 @pytest.fixture
-def own(make_stage: Any) -> Stage:
+def own(make_own_stage: Any) -> Stage:
     """A stage without a service yet."""
-    made: Stage = make_stage(HOOKED, serve=False, partitions=2)
+    made: Stage = make_own_stage(HOOKED, serve=False, partitions=2)
     return made
 
 
@@ -96,8 +96,8 @@ async def test_a_webhook_that_comes_twice_costs_one_look_and_a_forged_one_none(o
     assert await own.broken_promises() == []
 
 
-async def test_without_a_secret_webhooks_have_no_place(make_stage: Any) -> None:
-    stage: Stage = await asyncio.to_thread(make_stage)
+async def test_without_a_secret_webhooks_have_no_place(make_own_stage: Any) -> None:
+    stage: Stage = await asyncio.to_thread(make_own_stage)
     url = f"{stage.system.url()}/webhooks/twelvelabs"
     async with aiohttp.ClientSession() as session, session.post(url, json={}) as response:
         assert response.status == 404

@@ -253,8 +253,8 @@ async def test_watch_shows_the_chosen_types_until_now(reelwire: Command, fake: F
     assert result.code == 0, result.err
     lines = result.out.splitlines()
     assert len(lines) == 2
-    assert "w2 1 uploading uploading 0.5 MB of 1.0 MB" in lines[0]
-    assert "w2 2 completed" in lines[1]
+    assert "w2 1 1 uploading uploading 0.5 MB of 1.0 MB" in lines[0]
+    assert "w2 1 2 completed" in lines[1]
 
 
 async def test_watch_sees_no_more_than_what_is_committed_and_ends_with_4_for_a_failure(

@@ -42,10 +42,13 @@ class Hostile:
 
 def filled(before: str, unit: str | Callable[[int], str], after: str, *, size: int = SIZE, joint: str = ",") -> bytes:
     """`before`, as many units as fit into `size` bytes, `after`."""
-    parts: list[str] = []
     room = size - len(before.encode()) - len(after.encode())
+    if isinstance(unit, str):
+        count = room // (len(unit.encode()) + len(joint))
+        return (before + joint.join([unit] * count) + after).encode()
+    parts: list[str] = []
     while True:
-        part = unit if isinstance(unit, str) else unit(len(parts))
+        part = unit(len(parts))
         room -= len(part.encode()) + len(joint)
         if room < 0:
             return (before + joint.join(parts) + after).encode()

@@ -35,12 +35,12 @@ async def _away(stage: Stage) -> None:
 
 
 async def test_a_broker_that_goes_away_and_comes_back_costs_no_job(
-    broker_of_its_own: LocalBroker, make_stage: Callable[..., Stage]
+    broker_of_its_own: LocalBroker, make_own_stage: Callable[..., Stage]
 ) -> None:
     broker = broker_of_its_own
     options: dict[str, Any] = {"bootstrap_servers": broker.bootstrap_servers}
     with ThreadPoolExecutor(1) as thread:
-        stage = await asyncio.get_running_loop().run_in_executor(thread, lambda: make_stage(**options))
+        stage = await asyncio.get_running_loop().run_in_executor(thread, lambda: make_own_stage(**options))
     clip = stage.clip()
     streams, tasks = [stage.name("stream") for _ in range(4)], [stage.name("task") for _ in range(4)]
     await stage.request_producer.send_all(

@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from cloudcoil.models.keda import v1alpha1 as keda
-from cloudcoil.models.kubernetes.apps import v1 as apps
-from cloudcoil.models.kubernetes.batch import v1 as batch
-from cloudcoil.models.kubernetes.core import v1 as core
-from cloudcoil.models.kubernetes.networking import v1 as networking
-from cloudcoil.models.kubernetes.policy import v1 as policy
-from cloudcoil.models.prometheus_operator import v1 as monitoring
-from compose_spec.models import ComposeSpecification
 from pydantic import BaseModel
-
-KINDS: dict[tuple[str, str], type[BaseModel]] = {
-    ("v1", "ConfigMap"): core.ConfigMap,
-    ("v1", "Secret"): core.Secret,
-    ("v1", "Service"): core.Service,
-    ("v1", "ServiceAccount"): core.ServiceAccount,
-    ("apps/v1", "Deployment"): apps.Deployment,
-    ("batch/v1", "Job"): batch.Job,
-    ("policy/v1", "PodDisruptionBudget"): policy.PodDisruptionBudget,
-    ("networking.k8s.io/v1", "NetworkPolicy"): networking.NetworkPolicy,
-    ("networking.k8s.io/v1", "Ingress"): networking.Ingress,
-    ("monitoring.coreos.com/v1", "PodMonitor"): monitoring.PodMonitor,
-    ("monitoring.coreos.com/v1", "PrometheusRule"): monitoring.PrometheusRule,
-    ("keda.sh/v1alpha1", "ScaledObject"): keda.ScaledObject,
-}
 
 LATER = {("ScaledObject", ".spec.fallback.behavior")}
 """Members that KEDA has by 2.20 and the models of Python 3.11 to 3.13, which are of KEDA 2.16, do not know."""
 
 
+@cache
+def kinds() -> dict[tuple[str, str], type[BaseModel]]:
+    """The model of each kind. They take seconds to import, and most workers of a test run need none of them."""
+    from cloudcoil.models.keda import v1alpha1 as keda
+    from cloudcoil.models.kubernetes.apps import v1 as apps
+    from cloudcoil.models.kubernetes.batch import v1 as batch
+    from cloudcoil.models.kubernetes.core import v1 as core
+    from cloudcoil.models.kubernetes.networking import v1 as networking
+    from cloudcoil.models.kubernetes.policy import v1 as policy
+    from cloudcoil.models.prometheus_operator import v1 as monitoring
+
+    return {
+        ("v1", "ConfigMap"): core.ConfigMap,
+        ("v1", "Secret"): core.Secret,
+        ("v1", "Service"): core.Service,
+        ("v1", "ServiceAccount"): core.ServiceAccount,
+        ("apps/v1", "Deployment"): apps.Deployment,
+        ("batch/v1", "Job"): batch.Job,
+        ("policy/v1", "PodDisruptionBudget"): policy.PodDisruptionBudget,
+        ("networking.k8s.io/v1", "NetworkPolicy"): networking.NetworkPolicy,
+        ("networking.k8s.io/v1", "Ingress"): networking.Ingress,
+        ("monitoring.coreos.com/v1", "PodMonitor"): monitoring.PodMonitor,
+        ("monitoring.coreos.com/v1", "PrometheusRule"): monitoring.PrometheusRule,
+        ("keda.sh/v1alpha1", "ScaledObject"): keda.ScaledObject,
+    }
+
+
 def check_manifest(manifest: dict[str, Any]) -> None:
     """Raise `ValueError` for an object of Kubernetes that its schema does not allow."""
-    _check(KINDS[manifest["apiVersion"], manifest["kind"]], manifest)
+    _check(kinds()[manifest["apiVersion"], manifest["kind"]], manifest)
 
 
 def check_compose(content: dict[str, Any]) -> None:
     """Raise `ValueError` for a compose file that the specification does not allow."""
+    from compose_spec.models import ComposeSpecification
+
     _check(ComposeSpecification, {name: part for name, part in content.items() if not name.startswith("x-")})
 
 

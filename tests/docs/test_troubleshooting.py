@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -14,7 +15,8 @@ pytestmark = pytest.mark.unit
 HEADINGS = re.findall(r"^### (.+)$", page("troubleshooting.md"), re.MULTILINE)
 
 
-def _texts() -> set[str]:
+@cache
+def texts() -> set[str]:
     """Every text of the program; what is put into one at run time is `…`."""
     found: set[str] = set()
     for path in (ROOT / "service").rglob("*.py"):
@@ -26,14 +28,11 @@ def _texts() -> set[str]:
     return found
 
 
-TEXTS = _texts()
-
-
 @pytest.mark.parametrize("heading", HEADINGS)
 def test_the_program_has_this_message(heading: str) -> None:
     wanted = re.compile(".*".join(re.escape(part.strip()) for part in heading.split("…")), re.DOTALL)
 
-    assert any(wanted.search(text) for text in TEXTS)
+    assert any(wanted.search(text) for text in texts())
 
 
 def test_every_section_says_what_to_do() -> None:

@@ -20,6 +20,8 @@ from service.cli.words import visible
 from service.settings import Settings, load_settings
 
 _TYPES = frozenset({*event_types(), "dead_letter", "discarded"})
+_ENDS = frozenset({"completed", "failed", "canceled"})
+_BEGIN_NOTHING = frozenset({"duplicate", "cancel_ignored"})
 _COLOURS = {"completed": "green", "failed": "red", "canceled": "yellow", "dead_letter": "red", "fragment": "cyan"}
 
 
@@ -48,7 +50,7 @@ class Wanted:
         "reelwire watch --from-beginning --until-now --json > events.jsonl",
     ),
 )
-@click.option("--request", metavar="ID", help="Only this request; ends with its completion.")
+@click.option("--request", metavar="ID", help="Only this request; ends with the completion of its latest run.")
 @click.option("--from-beginning", is_flag=True, help="Everything the topics still hold, then what comes.")
 @click.option("--types", metavar="LIST", help="Only these types, separated by commas: fragment,completed,dead_letter,…")
 @click.option("--until-now", is_flag=True, help="Stop at what is the end now; with --from-beginning.")
@@ -56,7 +58,8 @@ class Wanted:
 def command(request: str | None, from_beginning: bool, types: str | None, until_now: bool, as_json: bool) -> int:
     """Show fragments, progress, completions and dead letters until Ctrl-C. Only committed records are shown.
 
-    With --request it ends with the completion: exit code 0 for completed, 4 for failed, canceled or a dead letter.
+    With --request it ends with the completion of the latest run that is known: exit code 0 for completed, 4 for
+    failed, canceled or a dead letter. A line is: time, partition, request, run, attempt, type, words.
     """
     if until_now and not from_beginning:
         raise click.UsageError("--until-now shows nothing without --from-beginning; give both")
@@ -71,22 +74,60 @@ def command(request: str | None, from_beginning: bool, types: str | None, until_
 
 async def watch(settings: Settings, wanted: Wanted, from_beginning: bool, until_now: bool, as_json: bool) -> str | None:
     """Show events. Returns the type of the event that ended the wanted request; None without one."""
+    last = LatestRun(wanted)
     async with event_reader(settings) as reader:
         ends = await reader.ends()
         reader.begin(await reader.beginnings() if from_beginning else ends)
         if not as_json:
             note("watching; Ctrl-C ends it")
-        async for event in reader.until(ends) if until_now else reader.follow():
-            if wanted.matches(event):
-                _show(event, as_json=as_json)
-            if wanted.request is not None and _ends(wanted, event):
-                return event.type
-    return None
+        if from_beginning:
+            # What the topics hold is read to its end: behind the end of one run there may be another run.
+            async for event in reader.until(ends):
+                _shown(event, wanted, last, as_json=as_json)
+        if until_now or last.ended_as() is not None:
+            return last.ended_as()
+        async for event in reader.follow():
+            _shown(event, wanted, last, as_json=as_json)
+            if last.ended_as() is not None:
+                break
+    return last.ended_as()
 
 
-def _ends(wanted: Wanted, event: OutputRecord) -> bool:
-    final = event.type in {"completed", "failed", "canceled", "dead_letter"}
-    return final and Wanted(wanted.request, frozenset()).matches(event)
+class LatestRun:
+    """How the latest run of one request has ended, by what was read so far; without a request nothing ends.
+
+    Topics are read side by side, so the events of two runs may come in any order: numbers of runs and times decide.
+    """
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = Wanted(wanted.request, frozenset()) if wanted.request is not None else None
+        self._run = 0
+        self._end: str | None = None
+        self._event_ms = self._letter_ms = -1
+
+    def ended_as(self) -> str | None:
+        """The type of its end; None while it is under way. A dead letter is one until something later is published."""
+        return "dead_letter" if self._letter_ms > self._event_ms else self._end
+
+    def see(self, event: OutputRecord) -> None:
+        """Note an event."""
+        # What was told of a record that began nothing may name a run that never is.
+        if self._wanted is None or event.type in _BEGIN_NOTHING or not self._wanted.matches(event):
+            return
+        if event.type == "dead_letter":
+            self._letter_ms = max(self._letter_ms, event.timestamp_ms)
+            return
+        self._event_ms = max(self._event_ms, event.timestamp_ms)
+        if event.run > self._run:
+            self._run, self._end = event.run, None
+        if event.type in _ENDS and event.run == self._run:
+            self._end = event.type
+
+
+def _shown(event: OutputRecord, wanted: Wanted, last: LatestRun, *, as_json: bool) -> None:
+    last.see(event)
+    if wanted.matches(event):
+        _show(event, as_json=as_json)
 
 
 def _show(event: OutputRecord, *, as_json: bool) -> None:
@@ -97,13 +138,13 @@ def _show(event: OutputRecord, *, as_json: bool) -> None:
     who = visible(event.request_id or event.key or "-")
     words = visible(describe(event).replace("\n", "⏎"))
     if not sys.stdout.isatty():
-        click.echo(f"{at} {event.partition} {who} {event.attempt} {event.type} {words}")
+        click.echo(f"{at} {event.partition} {who} {event.run} {event.attempt} {event.type} {words}")
         return
     line = Text.assemble(
         (at, "dim"),
         f" {event.partition} ",
         (who, "bold"),
-        f" {event.attempt or ' '} ",
+        f" {event.run or ' '} {event.attempt or ' '} ",
         (f"{event.type:<14}", _COLOURS.get(event.type, "")),
         words,
     )

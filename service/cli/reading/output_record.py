@@ -48,6 +48,13 @@ class OutputRecord:
         return found if isinstance(found, str) else None
 
     @property
+    def run(self) -> int:
+        """Which run of the request it is about; 0 for a dead letter, which does not say it."""
+        # Events of the first version have no run: they are of run 1.
+        found = self.body.get("run", 0 if self.role is Role.DEAD_LETTERS else 1)
+        return found if isinstance(found, int) else 0
+
+    @property
     def attempt(self) -> int:
         found = self.body.get("attempt")
         return found if isinstance(found, int) else 0

@@ -224,3 +224,14 @@ class LocalBroker(Startable):
     def _log_tail(self) -> str:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(lines[-_TAIL_LINES:])
+
+
+async def record_start_cache(progress: Progress | None = None) -> None:
+    """Make what later starts need to be fast, unless it is there; takes some seconds. Raises `BrokerError`.
+
+    Brokers that are started at the same time would else each record it, which makes all of them slow.
+    """
+    java = await asyncio.to_thread(lambda: Java(class_path(progress)))
+    if not java.has_cache:
+        async with LocalBroker(progress=progress):
+            pass
