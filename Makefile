@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format bench contracts docs kits soak fuzz coverage lock clean
+.PHONY: help setup demo test lint format bench contracts docs kits soak fuzz coverage sbom audit lock clean
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,12 +37,13 @@ fuzz: $(STAMP) ## 100,000 mutated records into the running service (ARGS="--reco
 coverage: $(STAMP) ## the test suite once more, with a report of what it runs through (ARGS as for test)
 	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml $(ARGS)
 
-lint: $(STAMP) ## formatting, linting, strict types, who may import whom, generated contracts
+lint: $(STAMP) ## formatting, linting, strict types, who may import whom, generated contracts, releases kept
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/reelwire contracts check
+	@$(BIN)/python -m tests.evolution.gate
 	@$(BIN)/python -m kits.generate --check
 
 format: $(STAMP) ## rewrite the code in the project's format

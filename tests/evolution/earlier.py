@@ -30,9 +30,13 @@ class Earlier:
         await self.command("topics", "create")
         return (await self.command("--version")).strip()
 
+    def knows(self, variable: str) -> bool:
+        """Whether it has this setting. To be asked after `begin`."""
+        return variable not in self._unknown
+
     async def command(self, *arguments: str) -> str:
         """Run a command of it to its end, and return its output. Raises `ProgramError` when it fails."""
-        name = f"earlier-{'-'.join(arguments).strip('-')}"
+        name = "earlier" + "".join(f"-{one.strip('-')}" for one in arguments)
         program = self._program(name, arguments, {})
         program.log_file.unlink(missing_ok=True)
         await program.start()

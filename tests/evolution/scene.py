@@ -54,7 +54,7 @@ _FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "canceling": ("task_create", _LONG_TASK),
     "canceled": ("task_create", _LONG_TASK),
 }
-_MODES = {name: "stream" for name in ("ready", "streaming", "cut", "streamed")} | {"calling": "sync", "called": "sync"}
+_MODES = dict.fromkeys(("ready", "streaming", "cut", "streamed"), "stream") | {"calling": "sync", "called": "sync"}
 _TRACE = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
 _PATIENCE_SECONDS = 60.0
 _CHECK_SECONDS = 0.1
