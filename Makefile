@@ -67,9 +67,17 @@ docs: $(STAMP) ## generated pages (settings, messages, commands, metrics), then 
 kits: $(STAMP) ## the consumer kits as packages in kits/dist: a wheel, and an npm package where Node is
 	@PYTHONPATH=kits/python $(BIN)/python -m kits.build
 
+sbom: $(STAMP) ## what the image is made of, as CycloneDX: build/sbom.json
+	@mkdir -p build
+	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
+	@echo "build/sbom.json lists what requirements/run.txt pins"
+
+audit: $(STAMP) ## look up known weaknesses of all that is pinned; fails when the service can't be reached (AUDIT_OSV_URL=)
+	@$(BIN)/python deploy/audit.py $(ARGS)
+
 lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --all-extras pyproject.toml -o requirements/dev.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra msk --extra traces -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

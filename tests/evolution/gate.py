@@ -17,7 +17,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jsoncompat
 
@@ -127,7 +127,7 @@ def _broken(name: str, old: Schema, new: Schema, judged: Sequence[Accepted]) -> 
             return
     for place in _unseen(old, new) if request else _unseen(new, old):
         yield f"{name}{place}: is not what it was, and whether it fits can't be computed"
-    role = "deserializer" if request else "serializer"
+    role: Literal["deserializer", "serializer"] = "deserializer" if request else "serializer"
     if jsoncompat.check_compat(json.dumps(old), json.dumps(new), role):
         return
     places = ", ".join(_places(old, new, role)) or "the whole of it"
@@ -208,7 +208,7 @@ def _parent(schema: Any, way: Sequence[str]) -> dict[str, Any] | None:
     return schema if isinstance(schema, dict) else None
 
 
-def _places(old: Schema, new: Schema, role: str) -> Iterator[str]:
+def _places(old: Schema, new: Schema, role: Literal["deserializer", "serializer"]) -> Iterator[str]:
     """The members that alone would be incompatible, for people who look for the reason."""
     definitions = {"$defs": old.get("$defs", {})}, {"$defs": new.get("$defs", {})}
     for name, member in old.get("properties", {}).items():

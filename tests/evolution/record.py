@@ -35,6 +35,8 @@ NAMES = "recorded"
 
 MORE = {
     "REELWIRE_QUOTA__REQUESTS_PER_MINUTE": "100000",
+    "REELWIRE_QUOTA__VIDEO_MINUTES_PER_HOUR": "100000",
+    "REELWIRE_QUOTA__OUTPUT_TOKENS_PER_DAY": "100000000",
     "REELWIRE_QUOTA__MAX_RUNNING": "1000",
     "REELWIRE_COST__PER_MINUTE": "0.05",
     "REELWIRE_COST__DAILY_LIMIT": "100000",
@@ -112,7 +114,7 @@ async def _session_and_pause(stage: Stage, earlier: Earlier, scene: Scene) -> No
     os.truncate(large, _LARGE_BYTES)
     await stage.system.fault({"operation": "chunk_put", "skip": 1, "do": {"delay_seconds": HELD_SECONDS}})
     await stage.request_producer.send(stage.analyze(scene.id("session"), large, mode="async"), partition=0)
-    await stage.until_stats(lambda stats: stats["uploads"])
+    await stage.until_stats(lambda stats: any(one["reported"] for one in stats["uploads"]))
 
 
 def _packed(folder: Path) -> bytes:
