@@ -17,12 +17,14 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from contracts.topics import Role
+from service.kafka.logs.session_note import SESSION_PREFIX
 from service.sandbox.broker.broker import open_broker
 from service.sandbox.program import Program
 from service.sandbox.system import System, own_names
 from service.settings import load_settings
 from tests.evolution.earlier import Earlier
-from tests.evolution.recording import read_topics, save
+from tests.evolution.recording import latest, read_topics, save
 from tests.evolution.scene import HELD_SECONDS, SETTINGS, Scene
 from tests.harness.stage import BRISK, QUICK, Stage
 
@@ -46,6 +48,7 @@ MORE = {
 
 _LARGE_BYTES = 300_000
 _CHUNK_BYTES = 65_536
+_CHECK_SECONDS = 0.5
 
 
 async def record(python: Path, folder: Path) -> str:
@@ -114,7 +117,10 @@ async def _session_and_pause(stage: Stage, earlier: Earlier, scene: Scene) -> No
     os.truncate(large, _LARGE_BYTES)
     await stage.system.fault({"operation": "chunk_put", "skip": 1, "do": {"delay_seconds": HELD_SECONDS}})
     await stage.request_producer.send(stage.analyze(scene.id("session"), large, mode="async"), partition=0)
-    await stage.until_stats(lambda stats: any(one["reported"] for one in stats["uploads"]))
+    settings = stage.system.settings()
+    async with asyncio.timeout(60):
+        while not any(key.startswith(SESSION_PREFIX) for key in latest(await read_topics(settings), Role.ASSETS)):
+            await asyncio.sleep(_CHECK_SECONDS)
 
 
 def _packed(folder: Path) -> bytes:
