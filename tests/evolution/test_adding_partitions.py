@@ -14,6 +14,7 @@ from contracts.topics import TOPICS, Role
 from service.kafka.topics.admin import check_topics
 from service.sandbox.program import Program
 from tests.conftest import MakeStage
+from tests.harness.request_producer import RequestProducer
 from tests.harness.stage import Stage
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
@@ -71,6 +72,7 @@ async def test_partitions_are_added_under_a_service_that_works(make_stage: MakeS
     assert await system.service("first").stop() == 0
     await stage.until_said("partition_taken", AFTER, "second")
     system.environment["REELWIRE_TOPICS__PARTITIONS"] = str(AFTER)
+    send = RequestProducer(system.settings()).send  # a producer of before does not know them yet
 
     # What is sent from now on by its key comes to another partition, which does not know the requests of before.
     await send({"type": "cancel", "request_id": "runs-moved"}, key="cam-7", partition=new)
