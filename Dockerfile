@@ -9,7 +9,7 @@ WORKDIR /build
 # What changes rarely comes first: the dependencies are a layer of their own.
 COPY requirements/ requirements/
 COPY deploy/pick_requirements.py deploy/
-# What runs has no pip: the builder's own installs into it.
+# What runs has no pip: the builder's own installs into it. `run.txt` has the extras msk and traces.
 RUN python -m venv --without-pip /opt/reelwire \
  && pip --python /opt/reelwire install --require-hashes --no-deps --only-binary :all: -r requirements/run.txt
 RUN python deploy/pick_requirements.py requirements/dev.txt hatchling packaging pathspec pluggy tomlkit trove-classifiers \

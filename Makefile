@@ -12,7 +12,7 @@ WORKERS ?= 4
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 IN_WORKERS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test lint format bench contracts docs kits soak fuzz endurance coverage lock clean
+.PHONY: help setup demo test lint format bench contracts docs kits soak fuzz endurance coverage sbom audit lock clean
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,12 +45,13 @@ endurance: $(STAMP) ## a day of traffic in an hour: memory, descriptors, topics 
 coverage: $(STAMP) ## the test suite once more, with a report of what it runs through (ARGS as for test)
 	@$(PYTEST) -m "not soak" $(IN_WORKERS) --cov --cov-report=term-missing:skip-covered --cov-report=xml $(ARGS)
 
-lint: $(STAMP) ## formatting, linting, strict types, who may import whom, generated contracts
+lint: $(STAMP) ## formatting, linting, strict types, who may import whom, generated contracts, releases kept
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/reelwire contracts check
+	@$(BIN)/python -m tests.evolution.gate
 	@$(BIN)/python -m kits.generate --check
 
 format: $(STAMP) ## rewrite the code in the project's format
@@ -74,9 +75,17 @@ docs: $(STAMP) ## generated pages (settings, messages, commands, metrics), then 
 kits: $(STAMP) ## the consumer kits as packages in kits/dist: a wheel, and an npm package where Node is
 	@PYTHONPATH=kits/python $(BIN)/python -m kits.build
 
+sbom: $(STAMP) ## what the image is made of, as CycloneDX: build/sbom.json
+	@mkdir -p build
+	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
+	@echo "build/sbom.json lists what requirements/run.txt pins"
+
+audit: $(STAMP) ## look up known weaknesses of all that is pinned; fails when the service can't be reached (AUDIT_OSV_URL=)
+	@$(BIN)/python deploy/audit.py $(ARGS)
+
 lock: $(STAMP) ## resolve the requirements anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade --all-extras pyproject.toml -o requirements/dev.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra msk --extra traces -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import to_json
 
 from contracts.images import ImageInput, PromptV2
@@ -14,7 +23,7 @@ from contracts.limits import MAX_INSTANT_CHARS, MAX_METADATA_BYTES, MAX_RUN
 from contracts.model import Message
 from contracts.patterns import REQUEST_ID, TENANT
 from contracts.rejection import rule
-from contracts.response_format import ResponseFormat, SegmentFormat
+from contracts.response_format import STORED, ResponseFormat, SegmentFormat
 from contracts.rule_table import (
     END_TIME,
     IMAGES,
@@ -28,7 +37,14 @@ from contracts.rule_table import (
 from contracts.video import UrlVideo, Video
 
 Tenant = Annotated[str, StringConstraints(pattern=TENANT.regex)]
-RequestId = Annotated[str, StringConstraints(pattern=REQUEST_ID.regex)]
+
+
+def _as_taken(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """The id of a request that was taken before is as it is: the first version took others than this one."""
+    return value if info.context is STORED and isinstance(value, str) else handler(value)
+
+
+RequestId = Annotated[str, StringConstraints(pattern=REQUEST_ID.regex), WrapValidator(_as_taken)]
 Mode = Literal["stream", "sync", "async", "auto"]
 Upload = Literal["auto", "inline"]
 OnInterrupt = Literal["restart", "async", "fail"]

@@ -28,7 +28,8 @@ _TAIL_LINES = 20
 class Program(Startable):
     """`reelwire ARGUMENTS`, with `environment` added to this process's own. It ends with the process that started it.
 
-    With `module` it is `python -m MODULE ARGUMENTS` instead; benchmarks use this.
+    With `module` it is `python -m MODULE ARGUMENTS` instead; benchmarks use this. With `python` it is run by another
+    interpreter, that of an earlier version; its package is then the one installed there, wherever we were started.
 
     Signals go to the command itself, not to its guard.
     """
@@ -41,9 +42,11 @@ class Program(Startable):
         log_file: Path,
         *,
         module: str = "service.cli",
+        python: Path | None = None,
     ) -> None:
         self.name = name
         self.log_file = log_file
+        self._python = [sys.executable] if python is None else [str(python), "-P"]
         self._command = ["-m", module, *arguments]
         self._environment = dict(environment)
         self._guard: subprocess.Popen[bytes] | None = None
@@ -78,7 +81,7 @@ class Program(Startable):
             pid_file = self.log_file.with_suffix(".pid")
             pid_file.unlink(missing_ok=True)
             self._guard = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_GUARD), sys.executable, *self._command],
+                [sys.executable, "-I", "-S", str(_GUARD), *self._python, *self._command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import struct
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -17,6 +18,8 @@ from urllib.parse import quote
 import pytest
 
 from contracts.topics import TOPICS, Role
+from service.settings import Settings
+from service.settings.sources import members
 from tests.harness.observer import Observer
 from tests.harness.stage import Stage
 from tests.support.listeners import Listener, listening
@@ -42,7 +45,15 @@ def spellings(secret: str) -> set[bytes]:
     return {raw, quote(secret, safe="").encode(), repr(secret)[1:-1].encode(), repr(raw)[2:-1].encode(), basic}
 
 
+EVERY_SETTING = {
+    variable: f"planted-{variable.lower().replace('_', '-')}"
+    for variable, (_, _, field) in members(Settings).items()
+    if "SecretStr" in str(field.annotation)
+}
+"""A secret of its own for each setting that is one."""
+
 PLANTED = {
+    **{variable: spellings(secret) for variable, secret in EVERY_SETTING.items()},
     "API key": spellings(API_KEY),
     "proxy password": spellings(PROXY_PASSWORD),
     "SASL password": spellings(SASL_PASSWORD),
@@ -210,6 +221,8 @@ class LoginOnly:
     [
         ["--debug", "topics", "check"],
         ["--debug", "doctor", "--no-platform"],
+        ["--debug", "jobs", "list"],
+        ["--debug", "submit", PRESIGNED, "--prompt", "p"],
         ["--debug", "run"],
         ["run"],
         ["--debug", "jobs-that-do-not-exist"],
@@ -236,7 +249,7 @@ async def test_no_command_prints_a_secret(arguments: list[str], tmp_path: Path) 
             stderr=sink,
         )
     try:
-        if "run" in arguments or "topics" in arguments or "doctor" in arguments:
+        if {"run", "topics", "doctor", "jobs", "submit"} & {*arguments}:
             login = await asyncio.wait_for(kafka.logins.get(), 60)
             assert SASL_PASSWORD.encode() in login
         if "run" in arguments:
@@ -254,3 +267,19 @@ async def test_no_command_prints_a_secret(arguments: list[str], tmp_path: Path) 
     if arguments == ["--debug", "topics", "check"]:
         assert b"SaslAuthenticateRequest" in written, "the handshake was logged"
         assert b"Traceback" in written
+
+
+@pytest.mark.parametrize("arguments", [["config"], ["--debug", "run"], ["topics", "acls"]])
+def test_no_setting_that_is_a_secret_is_printed_where_settings_are_wrong(arguments: list[str]) -> None:
+    """Several of them exclude each other, which stops the start: the message names the settings and no value."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REELWIRE_", "TWELVELABS_"))}
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "reelwire"), *arguments],
+        env={**kept, **EVERY_SETTING},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert b"REELWIRE_" in done.stderr
+    assert found_in(done.stdout + done.stderr) == []

@@ -126,12 +126,18 @@ class KafkaFinishedLog:
         self._entries.set(len(self._index))
 
     async def completion(self, record: FinishedRecord) -> OutRecord | None:
-        """The completion, byte for byte; None when it is gone. Raises `ReadFailed`."""
+        """The completion, byte for byte; None when it is gone. Raises `ReadFailed`.
+
+        What stands at its place must be of this request: in topics that were copied to another cluster, places of
+        records are others, and nobody may get another one's answer.
+        """
         place = record.completion
         if place.offset == NO_OFFSET:
             return None
         found = await self._completions.at(place.partition, place.offset)
         if found is None or isinstance(found, UnreadableRange) or found.value is None:
+            return None
+        if ("ce_subject", record.request_id.encode()) not in found.headers:
             return None
         return OutRecord(place.topic, place.partition, found.key, found.value, found.headers)
 
