@@ -102,7 +102,7 @@ class JobBook:
         if live is not None:
             live.loop = self._loop
         else:
-            live = LiveJob(job, self._loop, restored=True)
+            live = LiveJob(job, self._loop, restored=True, trace=self._context.traces.of(job))
             try:
                 live.line  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
             except (ValueError, TypeError) as error:
@@ -170,7 +170,7 @@ class JobBook:
             tracestate=request.tracestate,
             run=analyze.run,
         )
-        live = LiveJob(job, self._loop, analyze)
+        live = LiveJob(job, self._loop, analyze, trace=self._context.traces.of(job))
         live.fresh = True
         records = (self._context.records.job(job), self._accepted_record(live))
         self._check_sizes(job, records)
@@ -281,6 +281,8 @@ class JobBook:
 
     def _accepted(self, live: LiveJob) -> None:
         live.fresh = False
+        if live.trace is not None:
+            live.trace.accepted(live.job, self._context.now_ms())
         self._start_deadline(live)
         self._enter(live)
 
@@ -316,6 +318,7 @@ class JobBook:
                 partition=self.partition,
                 attempt=job.attempt,
                 carrier=carriage.instance,
+                **live.trace_ids,
             )
             self._awaited.wait_for(live, carriage)
         return fact
