@@ -57,6 +57,10 @@ class Export:
         self.tracer = Tracer(self._provider.get_tracer("reelwire", VERSION), ids, self._samples)
         log.info(LogEvent.TRACING, endpoint=endpoint, sampler=self._provider.sampler.get_description())
 
+    def flush(self) -> None:
+        """Send what is there now. Blocks; for programs without an event loop."""
+        self._batches.force_flush()
+
     async def close(self) -> None:
         """Send what is left, for at most `FLUSH_SECONDS`. Never raises."""
         done = asyncio.Event()
@@ -117,10 +121,10 @@ def _remember_secrets(environment: Mapping[str, str]) -> None:
     """Headers for the collector usually hold its key: their values stay out of every log."""
     for variable in _HEADERS:
         for pair in environment.get(variable, "").split(","):
-            value = pair.partition("=")[2].strip()
-            for part in (value, *value.split()):
-                remember(part)
-                remember(unquote(part))
+            value = unquote(pair.partition("=")[2].strip())
+            remember(value)
+            for word in value.split()[1:]:  # behind the name of a scheme, as in `Basic ...`
+                remember(word)
     for variable in _ENDPOINTS:
         credentials, at, _ = environment.get(variable, "").partition("://")[2].rpartition("@")
         if at:
