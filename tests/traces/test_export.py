@@ -68,6 +68,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             "OTEL_TRACES_EXPORTER: zipkin is not known here; set otlp, console or none",
         ),
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL: grpc is not spoken here"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"}, "OTEL_*: OpenTelemetry's SDK can't be set up"),
     ],
 )
 def test_what_can_not_be_had_stops_the_start(environment: dict[str, str], words: str) -> None:

@@ -57,6 +57,11 @@ class Exports(SpanExporter):
         self._endpoint = endpoint
         self._failing = 0
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last batch was not taken."""
+        return self._failing > 0
+
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch. What can't be sent is lost, and counted."""
         self._words.text = ""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import unquote, urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -26,11 +27,14 @@ from service.telemetry.tracing.exports import Exports, LastWords
 from service.telemetry.tracing.next_ids import ChosenIds
 from service.telemetry.tracing.tracer import Place, Tracer
 from service.version import VERSION
+from service.words import in_words
 
 log = structlog.get_logger()
 
 FLUSH_SECONDS = 5.0
 """Longest wait for the collector when the process ends."""
+_FLUSH_IN_OUTAGE_SECONDS = 1.0
+"""The same for one that took nothing lately."""
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
@@ -44,15 +48,18 @@ class Export:
     def __init__(self, metrics: Metrics, environment: Mapping[str, str] = os.environ) -> None:
         """Begins a thread; connects to nothing yet. Raises `SettingsError` for what `OTEL_*` asks and can't be had."""
         _remember_secrets(environment)
-        exporter = _exporter(environment)
-        endpoint = _endpoint(environment) if isinstance(exporter, OTLPSpanExporter) else "console"
         ids = ChosenIds()
-        named = "OTEL_SERVICE_NAME" in environment or "service.name" in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
-        known = {"service.version": VERSION, "service.instance.id": str(uuid4())}
-        resource = Resource.create(known if named else {"service.name": "reelwire", **known})
-        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=ids)
-        words = LastWords.listening()
-        self._batches = BatchSpanProcessor(Exports(exporter, metrics, words, endpoint))
+        try:
+            exporter = _exporter(environment)
+            endpoint = _endpoint(environment) if isinstance(exporter, OTLPSpanExporter) else "console"
+            resource = _resource(environment)
+            self._provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=ids)
+            self._exports = Exports(exporter, metrics, LastWords.listening(), endpoint)
+            self._batches = BatchSpanProcessor(self._exports)
+        except (ValueError, TypeError, OSError) as error:
+            raise SettingsError(
+                f"OTEL_*: OpenTelemetry's SDK can't be set up with these variables: {in_words(error)}"
+            ) from None
         self._provider.add_span_processor(self._batches)
         self.tracer = Tracer(self._provider.get_tracer("reelwire", VERSION), ids, self._samples)
         log.info(LogEvent.TRACING, endpoint=endpoint, sampler=self._provider.sampler.get_description())
@@ -70,17 +77,17 @@ class Export:
             try:
                 self._batches.shutdown()  # type: ignore[no-untyped-call]
             finally:
-                # The loop is gone when the collector took longer than we waited.
-                if not loop.is_closed():
+                with suppress(RuntimeError):  # the loop is gone: the collector took longer than we waited
                     loop.call_soon_threadsafe(done.set)
 
         # A thread of its own that nobody joins: a collector that does not answer must not keep the process.
         threading.Thread(target=shut_down, name="traces flush", daemon=True).start()
+        seconds = _FLUSH_IN_OUTAGE_SECONDS if self._exports.failing else FLUSH_SECONDS
         try:
-            async with asyncio.timeout(FLUSH_SECONDS):
+            async with asyncio.timeout(seconds):
                 await done.wait()
         except TimeoutError:
-            log.warning(LogEvent.TRACES_CUT, seconds=FLUSH_SECONDS)
+            log.warning(LogEvent.TRACES_CUT, seconds=seconds)
 
     def _samples(self, parent: Place | None, trace_id: int, name: str) -> bool:
         context = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
@@ -102,12 +109,14 @@ def _exporter(environment: Mapping[str, str]) -> SpanExporter:
                     "OTLP over HTTP, usually 4318"
                 )
             break
-    try:
-        return OTLPSpanExporter()
-    except (ValueError, TypeError, OSError) as error:
-        raise SettingsError(
-            f"OTEL_EXPORTER_OTLP_*: the exporter can't be set up with these variables: {error}"
-        ) from None
+    return OTLPSpanExporter()
+
+
+def _resource(environment: Mapping[str, str]) -> Resource:
+    """Who sends these spans. A name that the operator has given counts."""
+    named = "OTEL_SERVICE_NAME" in environment or "service.name" in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    known = {"service.version": VERSION, "service.instance.id": str(uuid4())}
+    return Resource.create(known if named else {"service.name": "reelwire", **known})
 
 
 def _endpoint(environment: Mapping[str, str]) -> str:
