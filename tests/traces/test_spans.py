@@ -7,12 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
-from service.clock import SystemClock
 from service.domain.change import Event
 from service.domain.facts import (
     AnalysisEnded,
@@ -38,14 +34,11 @@ from service.domain.facts import (
 from service.domain.handover import Claim
 from service.domain.job import Ending, Job, Mode, Phase
 from service.engine.tracing.attempt_end import attempt_end, attempt_over
-from service.engine.tracing.job_trace import JobTrace
-from service.engine.tracing.job_traces import JobTraces
 from service.platform.errors import OutcomeUnknown
-from service.settings import load_settings
 from service.telemetry.redaction import remember
 from service.telemetry.tracing.calls import CallSpan, called, calls_belong_to, calls_held, calls_polled
-from service.telemetry.tracing.next_ids import ChosenIds
-from service.telemetry.tracing.tracer import Place, Tracer, place_of_parent
+from service.telemetry.tracing.tracer import place_of_parent
+from tests.traces.written import Written, id_of
 
 pytestmark = pytest.mark.unit
 
@@ -53,38 +46,6 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 BASE_URL = "https://user:planted-password@api.example.com:8443/v1.3"
 FAILURE = Failure(FailureKind.BROKEN, "cut", PlatformErrorDetail(502, None, "PROMPT"))
-
-
-class Written:
-    """A process with traces: what it has written, by name."""
-
-    def __init__(self, sampler: Sampler | None = None) -> None:
-        self._exporter = InMemorySpanExporter()
-        ids = ChosenIds()
-        provider = TracerProvider(sampler=sampler, id_generator=ids, shutdown_on_exit=False)
-        provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-
-        def samples(parent: Place | None, trace_id: int, name: str) -> bool:
-            decided = provider.sampler.should_sample(None, trace_id, name)
-            return decided.decision is Decision.RECORD_AND_SAMPLE
-
-        self.tracer = Tracer(provider.get_tracer("test"), ids, samples)
-        self.traces = JobTraces(load_settings(), self.tracer, SystemClock())
-
-    def of(self, job: Job) -> JobTrace:
-        trace = self.traces.of(job)
-        assert trace is not None
-        return trace
-
-    def spans(self, name: str) -> list[ReadableSpan]:
-        return [span for span in self._exporter.get_finished_spans() if span.name == name]
-
-    def span(self, name: str) -> ReadableSpan:
-        (found,) = self.spans(name)
-        return found
-
-    def told(self, name: str) -> dict[str, Any]:
-        return dict(self.span(name).attributes or {})
 
 
 @pytest.fixture
@@ -105,12 +66,6 @@ def job(**members: Any) -> Job:
 
 def running(**members: Any) -> Job:
     return job(phase=Phase.STREAMING, mode=Mode.STREAM, attempt=1, attempt_started_ms=2_000, **members)
-
-
-def id_of(span: ReadableSpan) -> int:
-    context = span.get_span_context()
-    assert context is not None
-    return context.span_id
 
 
 def test_every_process_computes_the_same_ids(written: Written) -> None:

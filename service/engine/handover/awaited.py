@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from service.domain.facts import AttemptCut, Fact
+from service.domain.facts import AttemptCut, Fact, HandedOver
 from service.domain.handover import Carriage, Carrying, Claim, Owned, Stop, fold, heard
 from service.engine.live_job import claim_of
 from service.kafka.writing.futures import consume
@@ -59,7 +59,22 @@ class AwaitedAttempts:
         """Read the partition from `offset` on. Called once, before anything is waited for."""
         self._followed = self._context.handovers.follow(self._partition, offset, self._noted)
 
-    def wait_for(self, live: LiveJob, carriage: Carriage) -> None:
+    def found(self, live: LiveJob, carriage: Carriage, fact: Fact) -> None:
+        """A takeover has found what the notes say of the attempt of this job: it follows `fact`."""
+        if isinstance(fact, HandedOver):
+            log.info(
+                LogEvent.HANDED_OVER,
+                request_id=live.job.request_id,
+                partition=self._partition,
+                attempt=live.job.attempt,
+                carrier=carriage.instance,
+                **live.trace_ids,
+            )
+            self._wait_for(live, carriage)
+        elif carriage.result is not None and live.trace is not None:
+            live.trace.handed_over(claim_of(live.job), carriage.instance, "received", 0.0)
+
+    def _wait_for(self, live: LiveJob, carriage: Carriage) -> None:
         """Another process runs this attempt. Its end becomes a fact of the job."""
         live.awaited, now = self, self._now()
         self._awaited[live.job.request_id] = _Awaited(live, claim_of(live.job), carriage, now, now)

@@ -10,7 +10,7 @@ import structlog
 
 from contracts.requests import AnalyzeRequest, ParsedRequest
 from service.domain.change import Event
-from service.domain.facts import Begin, CancelAsked, DeadlinePassed, Fact, HandedOver
+from service.domain.facts import Begin, CancelAsked, DeadlinePassed, Fact
 from service.domain.handover import Carriage, Claim, carriages, taken_over
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
 from service.domain.shares.turns import PRIORITIES
@@ -34,7 +34,6 @@ from service.kafka.ports import (
 )
 from service.slices import Slices
 from service.supervision import end_all
-from service.telemetry.events import LogEvent
 from service.words import in_words
 
 if TYPE_CHECKING:
@@ -311,16 +310,7 @@ class JobBook:
             return Begin(restored=live.restored)
         carriage = self._carriages.pop((job.request_id, claim_of(job)), Carriage())
         fact = taken_over(carriage, self._context.handovers.instance)
-        if isinstance(fact, HandedOver):
-            log.info(
-                LogEvent.HANDED_OVER,
-                request_id=job.request_id,
-                partition=self.partition,
-                attempt=job.attempt,
-                carrier=carriage.instance,
-                **live.trace_ids,
-            )
-            self._awaited.wait_for(live, carriage)
+        self._awaited.found(live, carriage, fact)
         return fact
 
     def _ended(self, live: LiveJob, positions: list[RecordPosition]) -> None:
