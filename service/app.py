@@ -52,6 +52,7 @@ from service.telemetry.events import LogEvent
 from service.telemetry.log import configure_logging
 from service.telemetry.metrics import Metrics
 from service.telemetry.status_line import StatusLine, as_stream, keep_status, status_line
+from service.telemetry.tracing.start import Traces
 from service.version import VERSION
 
 log = structlog.get_logger()
@@ -76,6 +77,7 @@ class Service:
         self._clock = SystemClock()
         self._metrics = Metrics()
         begin_at_zero(self._metrics)
+        self._traces = Traces(settings.tracing, self._metrics)
         self._health = Health(self._clock)
         self._webhooks = WebhookReceiver(WebhookSecrets(settings), self._metrics, self._clock)
         self._pace = TransactionPace(self._clock)
@@ -111,6 +113,7 @@ class Service:
             ops = OpsServer(self._settings.http, self._health, self._metrics, self._webhooks)
             await ops.start()
             closing.push_async_callback(ops.stop)
+            closing.push_async_callback(self._traces.close)
             supervisor = Supervisor(self._metrics, self._health.set)
             closing.push_async_callback(supervisor.close)
             supervisor.keep("heartbeat", lambda: heartbeat(self._health, self._metrics, self._clock))
@@ -177,6 +180,7 @@ class Service:
             handovers=handovers,
             ledger=ledger,
             running=None if ledger is None else ledger.running,
+            tracer=self._traces.tracer,
         )
         pauses = PauseLog(settings, clock, supervisor, context.pauses.set)
         pauses.start()

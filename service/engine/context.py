@@ -10,6 +10,7 @@ from service.domain.policy import Policy
 from service.domain.result.cost import Prices
 from service.engine.batches.gatherer import Gatherer
 from service.engine.records import RecordBuilder
+from service.engine.tracing.job_traces import JobTraces
 from service.engine.turns.gate import TurnGate
 from service.engine.turns.pauses import PauseGate
 from service.engine.turns.quota import Quotas
@@ -24,6 +25,7 @@ from service.kafka.running_port import RunningLedger
 from service.platform.client import PlatformClient
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
+from service.telemetry.tracing.tracer import Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Context:
     waits: WaitWatch
     spending: Spending
     running: RunningCap
+    traces: JobTraces
 
     @classmethod
     def of(
@@ -64,10 +67,12 @@ class Context:
         handovers: Handovers,
         ledger: Ledger | None = None,
         running: RunningLedger | None = None,
+        tracer: Tracer | None = None,
     ) -> Self:
         """The context of these settings and clients; what follows from the settings is made here.
 
         `ledger` is needed where a quota or a limit of spending is set, `running` where what runs at once is limited.
+        Without `tracer` there are no traces.
         """
         return cls(
             settings=settings,
@@ -89,6 +94,7 @@ class Context:
             waits=WaitWatch(),
             spending=Spending(settings.cost, ledger, clock, metrics),
             running=RunningCap(settings.quota, running, metrics),
+            traces=JobTraces(settings, tracer, clock),
         )
 
     def now_ms(self) -> int:

@@ -13,6 +13,7 @@ from service.domain.handover import Claim
 from service.domain.job import Job, Phase
 from service.domain.polling.usual import Expected
 from service.domain.shares.turns import Line, line_of
+from service.engine.tracing.job_trace import JobTrace
 from service.kafka.ledger_port import Taken
 from service.kafka.ports import OutRecord, RecordPosition
 
@@ -96,12 +97,21 @@ class LiveJob:
         "retry_timer",
         "slot",
         "taken",
+        "trace",
         "unsaved",
         "waits_for",
         "work",
     )
 
-    def __init__(self, job: Job, loop: Loop, request: AnalyzeRequest | None = None, *, restored: bool = False) -> None:
+    def __init__(
+        self,
+        job: Job,
+        loop: Loop,
+        request: AnalyzeRequest | None = None,
+        *,
+        restored: bool = False,
+        trace: JobTrace | None = None,
+    ) -> None:
         self.job = job
         self.loop = loop
         self._request = request
@@ -129,10 +139,16 @@ class LiveJob:
         self.completion_bytes: int | None = None  # the size of its record
         self.begun = False  # set by work: the call of the attempt may have been sent, so it may be billed
         self.unsaved: tuple[Claim, Fact] | None = None  # an attempt and how it ended, until that is durable
+        self.trace = trace  # None while traces are off
         self.awaited: Awaited | None = None  # who waits for this attempt, which another process carries
 
     def __repr__(self) -> str:
         return f"<LiveJob {self.job.request_id} {self.job.phase} attempt {self.job.attempt}>"
+
+    @property
+    def trace_ids(self) -> dict[str, str]:
+        """`trace_id` and `span_id` of the job, for lines of the log that name it; empty while traces are off."""
+        return {} if self.trace is None else self.trace.ids
 
     @property
     def request(self) -> AnalyzeRequest:

@@ -40,6 +40,7 @@ from service.settings.sources import (
     unknown_names,
     variable_of,
 )
+from service.settings.tracing import TracingSettings
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -59,6 +60,7 @@ __all__ = [
     "ShutdownSettings",
     "SourceSettings",
     "TopicSettings",
+    "TracingSettings",
     "WebhookSettings",
     "WriterSettings",
     "load_settings",
@@ -88,6 +90,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     cost: CostSettings = CostSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     sandbox: SandboxSettings = SandboxSettings()
 
     @model_validator(mode="after")

@@ -131,6 +131,12 @@ class LogEvent(StrEnum):
     RESUMED = "resumed"  # a pause is over, by the operator or by its end
     PAUSES_UNKNOWN = "pauses_unknown"  # pauses can't be read at the moment; those known stay in force, see reason
 
+    # Traces
+    TRACING = "tracing"  # traces are on; where they are sent and which of them are sampled
+    TRACES_NOT_SENT = "traces_not_sent"  # the collector takes no spans; they are lost meanwhile. Logged once
+    TRACES_SENT_AGAIN = "traces_sent_again"  # it takes spans again; `lost` says how many it did not get
+    TRACES_CUT = "traces_cut"  # the process ends, and the collector took the last spans not within `seconds`
+
     # Watchdog
     LOOP_BLOCKED = "loop_blocked"  # the event loop does not run; the process ends
 

@@ -283,6 +283,12 @@ class Metrics:
             registry=r,
         )
         # Process
+        self.spans = Counter(
+            "reelwire_spans_total",
+            "Spans of traces, by what became of them: sent, or failed (the collector did not take them)",
+            ["outcome"],
+            registry=r,
+        )
         self.task_failures = Counter(
             "reelwire_background_task_failures_total",
             "Background tasks that ended without being asked to",

@@ -86,11 +86,11 @@ def test_compose_keeps_to_its_specification() -> None:
         check_compose(content)
 
 
-def test_compose_is_complete_and_the_page_for_kafka_is_asked_for() -> None:
+def test_compose_is_complete_and_the_pages_for_kafka_and_traces_are_asked_for() -> None:
     services = load(DEPLOY / "compose.yaml")["services"]
 
-    assert services.keys() == {"kafka", "topics", "emulator", "service", "prometheus", "grafana", "kafka-ui"}
-    assert {name for name, service in services.items() if "profiles" in service} == {"kafka-ui"}
+    assert services.keys() == {"kafka", "topics", "emulator", "service", "prometheus", "grafana", "kafka-ui", "jaeger"}
+    assert {name for name, service in services.items() if "profiles" in service} == {"kafka-ui", "jaeger"}
     for name, service in services.items():
         assert "build" in service or re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", [])), name

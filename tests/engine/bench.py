@@ -34,6 +34,7 @@ from service.platform.client import PlatformClient
 from service.settings import Settings, load_settings
 from service.supervision import Supervisor
 from service.telemetry.metrics import Metrics
+from service.telemetry.tracing.tracer import Tracer
 from tests.engine.fake_platform import FakePlatform
 from tests.support.clock import LoopClock
 from tests.support.waiting import settled, until
@@ -161,6 +162,7 @@ class Bench:
         instance: str = "here",
         ledger: Ledger | None = None,
         running: RunningLedger | None = None,
+        tracer: Tracer | None = None,
         **sections: Any,
     ) -> None:
         self.settings = load_settings(platform=platform_settings or {}, **sections)
@@ -185,6 +187,7 @@ class Bench:
             handovers=MemoryHandovers(self.notes, instance),
             ledger=ledger,
             running=running,
+            tracer=tracer,
         )
         self.engine = Engine(self.context)
         self.sender.right = right = CarriersFirst(self.lease)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from service.domain.facts import AttemptCut, Fact
+from service.domain.facts import AttemptCut, Fact, HandedOver
 from service.domain.handover import Carriage, Carrying, Claim, Owned, Stop, fold, heard
 from service.engine.live_job import claim_of
 from service.kafka.writing.futures import consume
@@ -31,6 +31,7 @@ class _Awaited:
     claim: Claim
     carriage: Carriage
     heard_at: float
+    since: float
 
     def over_at(self) -> float:
         return self.heard_at + self.carriage.good_for_ms / 1000
@@ -58,17 +59,32 @@ class AwaitedAttempts:
         """Read the partition from `offset` on. Called once, before anything is waited for."""
         self._followed = self._context.handovers.follow(self._partition, offset, self._noted)
 
-    def wait_for(self, live: LiveJob, carriage: Carriage) -> None:
+    def found(self, live: LiveJob, carriage: Carriage, fact: Fact) -> None:
+        """A takeover has found what the notes say of the attempt of this job: it follows `fact`."""
+        if isinstance(fact, HandedOver):
+            log.info(
+                LogEvent.HANDED_OVER,
+                request_id=live.job.request_id,
+                partition=self._partition,
+                attempt=live.job.attempt,
+                carrier=carriage.instance,
+                **live.trace_ids,
+            )
+            self._wait_for(live, carriage)
+        elif carriage.result is not None and live.trace is not None:
+            live.trace.handed_over(claim_of(live.job), carriage.instance, "received", 0.0)
+
+    def _wait_for(self, live: LiveJob, carriage: Carriage) -> None:
         """Another process runs this attempt. Its end becomes a fact of the job."""
-        live.awaited = self
-        self._awaited[live.job.request_id] = _Awaited(live, claim_of(live.job), carriage, self._now())
+        live.awaited, now = self, self._now()
+        self._awaited[live.job.request_id] = _Awaited(live, claim_of(live.job), carriage, now, now)
         self._on_awaiting()
 
     def dismiss(self, live: LiveJob) -> None:
         """The job goes on without that attempt: tell its carrier."""
         one = self._awaited.get(live.job.request_id)
         if one is not None and one.live is live:
-            self._forget(one)
+            self._forget(one, "dismissed")
             self._stop(one, "the job goes on without this attempt")
 
     async def look(self) -> None:
@@ -93,10 +109,11 @@ class AwaitedAttempts:
                 partition=self._partition,
                 attempt=one.claim.attempt,
                 carrier=one.carriage.instance,
+                **one.live.trace_ids,
             )
             self._context.metrics.handovers.labels("expired").inc()
             self._stop(one, "nothing was heard of the carrier for too long")
-            self._tell(one, AttemptCut())
+            self._tell(one, AttemptCut(), "expired")
 
     def settle(self) -> None:
         """All attempts that are waited for are known: read no further when there are none."""
@@ -108,6 +125,7 @@ class AwaitedAttempts:
         """The partition is let go of: whoever is next asks the topic itself."""
         for one in list(self._awaited.values()):
             one.live.awaited = None
+            self._traced(one, "let go")
         self._awaited.clear()
         if self._followed is not None:
             self._followed.close()
@@ -125,16 +143,21 @@ class AwaitedAttempts:
         fact = heard(one.carriage)
         if fact is not None:
             self._context.metrics.handovers.labels("received").inc()
-            self._tell(one, fact)
+            self._tell(one, fact, "received")
 
-    def _tell(self, one: _Awaited, fact: Fact) -> None:
-        self._forget(one)
+    def _tell(self, one: _Awaited, fact: Fact, outcome: str) -> None:
+        self._forget(one, outcome)
         one.live.report(fact)
 
-    def _forget(self, one: _Awaited) -> None:
+    def _forget(self, one: _Awaited, outcome: str) -> None:
         one.live.awaited = None
+        self._traced(one, outcome)
         self._awaited.pop(one.live.job.request_id, None)
         self.settle()
+
+    def _traced(self, one: _Awaited, outcome: str) -> None:
+        if one.live.trace is not None:
+            one.live.trace.handed_over(one.claim, one.carriage.instance, outcome, self._now() - one.since)
 
     def _stop(self, one: _Awaited, reason: str) -> None:
         note = Stop(one.live.job.request_id, one.claim.attempt, reason, begun_ms=one.claim.begun_ms, run=one.claim.run)

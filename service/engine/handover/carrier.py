@@ -319,6 +319,8 @@ class Carrier:
         metrics.carried.set(len(self._carried))
         metrics.handovers.labels(outcome).inc()
         metrics.carried_seconds.observe(self._now() - one.since)
+        if one.live.trace is not None:
+            one.live.trace.carried(one.claim, self._handovers.instance, outcome, self._now() - one.since)
         log.info(
             LogEvent.CARRIED_ENDED,
             request_id=one.live.job.request_id,
@@ -327,4 +329,5 @@ class Carrier:
             outcome=outcome,
             seconds=round(self._now() - one.since, 3),
             left=len(self._carried),
+            **one.live.trace_ids,
         )

@@ -184,8 +184,12 @@ class Actions:
             asyncio.get_running_loop().call_soon(self._slots.give_back, slot)
 
     def _wait_slot(self, live: LiveJob, slot: Slot) -> None:
+        begun = None if live.trace is None else (self._reason(live, slot), self._context.now_ms())
+
         def granted() -> None:
             live.waits_for = None
+            if live.trace is not None and begun is not None:
+                live.trace.waited(*begun, self._context.now_ms())
             self._context.waits.end(live)
             self._hold(live, slot)
             if live.job.phase is Phase.READY and must_ask(self._context):
@@ -225,10 +229,13 @@ class Actions:
             attempt=job.attempt,
             task_id=job.task_id,
         )
+        traced = None if live.trace is None else live.trace.enter(job, live, variables)
         task = asyncio.create_task(
             _in_turn(work, urgent=live.line.priority == "high"), name=job.request_id, context=variables
         )
         live.work = task
+        if traced is not None:
+            task.add_done_callback(traced)
         began = live.job.phase
         task.add_done_callback(lambda done: _work_done(live, done, began))
         task.add_done_callback(lambda done: work.close())  # it has not begun if the task was stopped in its first turn

@@ -10,7 +10,7 @@ import structlog
 
 from contracts.requests import AnalyzeRequest, ParsedRequest
 from service.domain.change import Event
-from service.domain.facts import Begin, CancelAsked, DeadlinePassed, Fact, HandedOver
+from service.domain.facts import Begin, CancelAsked, DeadlinePassed, Fact
 from service.domain.handover import Carriage, Claim, carriages, taken_over
 from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
 from service.domain.shares.turns import PRIORITIES
@@ -34,7 +34,6 @@ from service.kafka.ports import (
 )
 from service.slices import Slices
 from service.supervision import end_all
-from service.telemetry.events import LogEvent
 from service.words import in_words
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ class JobBook:
         if live is not None:
             live.loop = self._loop
         else:
-            live = LiveJob(job, self._loop, restored=True)
+            live = LiveJob(job, self._loop, restored=True, trace=self._context.traces.of(job))
             try:
                 live.line  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
             except (ValueError, TypeError) as error:
@@ -170,7 +169,7 @@ class JobBook:
             tracestate=request.tracestate,
             run=analyze.run,
         )
-        live = LiveJob(job, self._loop, analyze)
+        live = LiveJob(job, self._loop, analyze, trace=self._context.traces.of(job))
         live.fresh = True
         records = (self._context.records.job(job), self._accepted_record(live))
         self._check_sizes(job, records)
@@ -281,6 +280,8 @@ class JobBook:
 
     def _accepted(self, live: LiveJob) -> None:
         live.fresh = False
+        if live.trace is not None:
+            live.trace.accepted(live.job, self._context.now_ms())
         self._start_deadline(live)
         self._enter(live)
 
@@ -309,15 +310,7 @@ class JobBook:
             return Begin(restored=live.restored)
         carriage = self._carriages.pop((job.request_id, claim_of(job)), Carriage())
         fact = taken_over(carriage, self._context.handovers.instance)
-        if isinstance(fact, HandedOver):
-            log.info(
-                LogEvent.HANDED_OVER,
-                request_id=job.request_id,
-                partition=self.partition,
-                attempt=job.attempt,
-                carrier=carriage.instance,
-            )
-            self._awaited.wait_for(live, carriage)
+        self._awaited.found(live, carriage, fact)
         return fact
 
     def _ended(self, live: LiveJob, positions: list[RecordPosition]) -> None:

@@ -10,6 +10,7 @@ import structlog
 from service.domain.change import Change, Event, WaitRetry
 from service.domain.facts import AnalysisFailed, Fact
 from service.domain.job import Job
+from service.engine.tracing.job_trace import JobTrace
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 
@@ -18,7 +19,7 @@ log = structlog.get_logger()
 _SHOWN = frozenset({"reason", "delay_seconds", "status", "asset_id", "reused"})
 
 
-def log_event(job: Job, event: Event) -> None:
+def log_event(job: Job, event: Event, trace_ids: Mapping[str, str]) -> None:
     """Log what an operator wants to know of a job that goes on: at warning what went wrong, the rest at debug."""
     level = log.warning if event.type in ("retrying", "interrupted") else log.debug
     level(
@@ -29,6 +30,7 @@ def log_event(job: Job, event: Event) -> None:
         task_id=job.task_id,
         type=event.type,
         **{name: value for name, value in event.members.items() if name in _SHOWN},
+        **trace_ids,
     )
 
 
@@ -40,19 +42,22 @@ def count_setbacks(metrics: Metrics, fact: Fact, change: Change) -> None:
         metrics.retries.labels("analysis", fact.failure.kind).inc()
 
 
-def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int, tenant: str) -> None:
+def count_ended(
+    metrics: Metrics, job: Job, completion: Event, now_ms: int, tenant: str, trace: JobTrace | None = None
+) -> None:
     """Count a job whose completion is durable. `tenant` is the label of its cost."""
+    exemplar = None if trace is None else trace.exemplar
     mode = job.mode or "none"
     error = completion.members.get("error")
     code = error["code"] if error else ""
     metrics.jobs.labels(job.phase).dec()
     metrics.completions.labels(completion.type, mode, code).inc()
     seconds = max(now_ms - job.received_ms, 0) / 1000
-    metrics.job_seconds.labels(mode).observe(seconds)
+    metrics.job_seconds.labels(mode).observe(seconds, exemplar)
     first_seconds = (completion.members.get("timings") or {}).get("first_fragment")
     if first_seconds is not None and job.attempt_started_ms is not None:  # it counts from the attempt
         waited_seconds = max(job.attempt_started_ms - job.received_ms, 0) / 1000
-        metrics.first_fragment_seconds.observe(waited_seconds + first_seconds)
+        metrics.first_fragment_seconds.observe(waited_seconds + first_seconds, exemplar)
     usage = completion.members.get("usage")
     if usage:
         _count_usage(metrics, mode, usage, tenant)
@@ -66,6 +71,7 @@ def count_ended(metrics: Metrics, job: Job, completion: Event, now_ms: int, tena
         type=completion.type,
         code=code or None,
         seconds=round(seconds, 3),
+        **({} if trace is None else trace.ids),
     )
 
 

@@ -104,14 +104,21 @@ class JobLoop:
             completion, records = self._records(live, change, ())
         if live.job.phase in RUNNING and isinstance(fact, ENDS):
             live.unsaved = (claim_of(live.job), fact)  # until it is durable, a successor may need it
+        traced = self._attempt_ended(live, fact, change)
         self._keep(live, fact, change)
         if completion is not None:
             failpoint(Point.AFTER_RESULT)
-            return self._end(live, completion, records)
+            return self._end(live, completion, records, traced)
         if not records:
             self._begin(live, change)
             return None
-        return self._write(live, WriteUnit(records), lambda _: self._begin(live, change))
+
+        def durable(_: object) -> None:
+            if traced is not None:
+                traced()
+            self._begin(live, change)
+
+        return self._write(live, WriteUnit(records), durable)
 
     def work_failed(self, live: LiveJob, error: BaseException) -> None:
         self.step(live, WorkFailed(describe(error)))
@@ -167,7 +174,7 @@ class JobLoop:
         self._context.spending.failed(live.job, fact, change)
         live.job = job
         for event in change.events:
-            log_event(job, event)
+            log_event(job, event, live.trace_ids)
         count_setbacks(metrics, fact, change)
         if job.phase is not before:
             metrics.jobs.labels(before).dec()
@@ -176,6 +183,11 @@ class JobLoop:
             self._actions.stop(live)
         if gives_slot_back(change):
             self._actions.give_back_slot(live)
+
+    def _attempt_ended(self, live: LiveJob, fact: Fact, change: Change) -> Callable[[], None] | None:
+        if live.trace is None:
+            return None
+        return live.trace.attempt_ended(live.job, change.job, fact, self._context.now_ms())
 
     # 4 write
 
@@ -222,7 +234,9 @@ class JobLoop:
 
     # The end
 
-    def _end(self, live: LiveJob, completion: Event, records: list[OutRecord]) -> asyncio.Future[list[RecordPosition]]:
+    def _end(
+        self, live: LiveJob, completion: Event, records: list[OutRecord], traced: Callable[[], None] | None = None
+    ) -> asyncio.Future[list[RecordPosition]]:
         """Write a completion: the first of `records`, whose position is noted for the dedup window."""
         live.completion = completion
         live.completion_bytes = self._context.limits.size(records[0])
@@ -232,8 +246,15 @@ class JobLoop:
             ended = FinishedRecord(job.request_id, job.digest, positions[0], now_ms, job.offset, job.run)
             return (finished.record(ended),)
 
-        unit = WriteUnit(records, then=then)
-        return self._write(live, unit, lambda positions: self._end_durable(live, completion, positions, now_ms, tenant))
+        def durable(positions: list[RecordPosition]) -> None:
+            if traced is not None:
+                traced()
+            if live.trace is not None:
+                ended_ms, offset = self._context.now_ms(), positions[0].offset
+                live.trace.ended(job, completion, tenant, now_ms, offset, ended_ms)
+            self._end_durable(live, completion, positions, now_ms, tenant)
+
+        return self._write(live, WriteUnit(records, then=then), durable)
 
     def _end_durable(
         self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int, tenant: str | None
@@ -241,7 +262,7 @@ class JobLoop:
         failpoint(Point.AFTER_COMPLETION)
         spending = self._context.spending
         label = spending.tenants.label(tenant if completion.members.get("usage") else None)
-        count_ended(self._context.metrics, live.job, completion, now_ms, label)
+        count_ended(self._context.metrics, live.job, completion, now_ms, label, live.trace)
         spending.ended(live.job, completion, live.reserved)
         self._context.quotas.ended(live.taken, completion)
         self._ended(live, positions)

@@ -43,7 +43,20 @@ class TaskLooks:
             live.close_looks = _CLOSE_LOOKS
 
     async def look(self, live: LiveJob) -> float | None:
-        """Ask for the task and report what is new. Returns the seconds until the next look, None for no more."""
+        """Ask for the task and report what is new. Returns the seconds until the next look, None for no more.
+
+        A task of hours is looked at hundreds of times: only a look that shows something new is seen in the trace.
+        """
+        if live.trace is None:
+            return await self._look(live)
+        before = live.job
+        with live.trace.looking(before) as calls:
+            again = await self._look(live)
+            if live.job is not before:
+                calls.keep()
+            return again
+
+    async def _look(self, live: LiveJob) -> float | None:
         job, context = live.job, self._context
         if job.task_id is None or job.phase is not Phase.WATCHING:
             return None

@@ -12,6 +12,7 @@ from service.engine.work.call_retry import CallRetry
 from service.engine.work.failures import platform_error
 from service.platform.errors import PlatformError, Rejected
 from service.platform.values import Asset
+from service.telemetry.tracing.calls import calls_polled
 
 if TYPE_CHECKING:
     from service.engine.context import Context
@@ -47,7 +48,10 @@ async def ready_asset(
     patience = CallRetry(live, context, "upload")
     while True:
         try:
-            asset = await context.platform.get_asset(asset_id)
+            with calls_polled() as calls:
+                asset = await context.platform.get_asset(asset_id)
+                if asset.status in ("ready", "failed"):
+                    calls.keep()
         except Rejected:
             raise
         except PlatformError as error:

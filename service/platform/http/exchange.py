@@ -35,6 +35,7 @@ from service.platform.http.transport import FOREIGN_ERRORS, open_client, timeout
 from service.platform.reading import AnswerReader, decoded
 from service.settings import PlatformSettings
 from service.telemetry.metrics import Metrics
+from service.telemetry.tracing.calls import called
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Of one object. The longest text the platform generates (98,304 tokens) has well below 1 MiB."""
@@ -207,20 +208,22 @@ class Exchange:
             await gate.passed()  # it may have closed while we queued
             if call.category != "read" and not self._may_pay():
                 raise NotSent("nothing may be paid for: this process may be taken for dead, or is losing a partition")
-            sent_at = self._clock.monotonic()
-            response = await self._send(client, request, call.operation)
-            try:
-                self._count(call.operation, str(response.status_code), sent_at)
-                self._note_clock(response)
-                if response.is_success:
-                    self.unauthorized = False
-                    gate.succeeded()
-                    yield response
-                    return
-                error = await self._refused(response, gate, sent_at)
-            finally:
-                with suppress(*FOREIGN_ERRORS):
-                    await response.aclose()
+            with called(call.operation, call.method, self._settings.base_url, call.path) as span:
+                sent_at = self._clock.monotonic()
+                response = await self._send(client, request, call.operation)
+                try:
+                    span.answered(response.status_code)
+                    self._count(call.operation, str(response.status_code), sent_at, span.exemplar)
+                    self._note_clock(response)
+                    if response.is_success:
+                        self.unauthorized = False
+                        gate.succeeded()
+                        yield response
+                        return
+                    error = await self._refused(response, gate, sent_at)
+                finally:
+                    with suppress(*FOREIGN_ERRORS):
+                        await response.aclose()
         # The place among the connections is given back: what follows may need one of its own.
         if about_key_or_request(error.answer):
             error = await self._told_apart(error, call.operation)
@@ -253,10 +256,12 @@ class Exchange:
             self._count(operation, "no_answer" if failure.may_have_happened else "not_sent", None)
             raise failure from None
 
-    def _count(self, operation: str, status: str, sent_at: float | None) -> None:
+    def _count(
+        self, operation: str, status: str, sent_at: float | None, exemplar: dict[str, str] | None = None
+    ) -> None:
         self._metrics.platform_calls.labels(operation, status).inc()
         if sent_at is not None:
-            self._metrics.platform_seconds.labels(operation).observe(self._clock.monotonic() - sent_at)
+            self._metrics.platform_seconds.labels(operation).observe(self._clock.monotonic() - sent_at, exemplar)
 
     def _note_clock(self, response: httpx.Response) -> None:
         """How far the platform's clock is ahead of ours, from its `Date`."""
