@@ -40,6 +40,8 @@ _PATIENCE_SECONDS = 600.0
 _AGAIN_SECONDS = 2.0
 _GRACE_SECONDS = 10.0
 _NOTICE_SECONDS = 20.0
+_TOLD_AFTER_SECONDS = 1.0
+"""A wait of that length is told at once; many are shorter."""
 _WINDOW_SECONDS = 300.0
 """Over which the speed is measured."""
 
@@ -260,7 +262,7 @@ class Backfill:
 
     async def _turn(self, count: int) -> bool:
         """Wait until so many may be sent; False when it was stopped before."""
-        backlog = self._backlog
+        backlog, began, told = self._backlog, time.monotonic(), False
         while not self.stop.is_set():
             self._reason = reason_to_wait(
                 self._options.limits, count, self._state.waiting(), backlog.unread, backlog.members, backlog.trouble
@@ -268,6 +270,9 @@ class Backfill:
             wait = self._pace.may_begin(count) - time.monotonic()
             if self._reason is None and wait <= 0:
                 return True
+            if self._reason is not None and not told and time.monotonic() - began > _TOLD_AFTER_SECONDS:
+                told = True
+                self._show()
             await self._pause(max(wait, 0.0) if self._reason is None else _LOOK_SECONDS)
         return False
 

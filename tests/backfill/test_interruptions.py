@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -76,3 +77,43 @@ async def test_each_request_is_sent_once_whatever_interrupts_it(archive: Archive
 
     again = await archive.run("s3://archive/2019", *WORK, "--json")
     assert (again.json[-1]["sent_now"], again.json[-1]["sent"], again.json[-1]["total"]) == (0, OBJECTS, OBJECTS)
+
+
+async def test_it_holds_back_while_the_service_is_behind_and_a_second_one_takes_over(archive: Archive) -> None:
+    await archive.put({f"2021/{number:03}.mp4": b"film %d" % number for number in range(60)})
+    before = len(await archive.requests())
+    work = ("s3://archive/2021", "--prompt", "What happens?", "--no-wait")
+    settings = archive.stage.system.settings()
+    unread = before + 20
+
+    held = await archive.begin(*work, "--max-lag", str(unread), "--json")
+    assert held.stdout is not None
+    async with asyncio.timeout(60):
+        while b"requests to read first" not in (line := await held.stdout.readline()):
+            assert line
+    told = orjson.loads(line)
+    assert f"--max-lag {unread}" in told["reason"]
+    assert "no process of the service is running" in told["reason"]
+    assert before < len(await archive.requests()) <= unread + settings.topics.partitions
+
+    second = await archive.run(*work, "--max-lag", "1000000")
+    assert second.code == 0, second.err
+    held.send_signal(signal.SIGINT)
+    assert (await finish(held)).code == 130
+    found = Counter(ids(await archive.requests()))
+    assert (len(found), max(found.values())) == (before + 60, 1)
+
+
+async def test_one_that_is_overtaken_stops_and_says_so(archive: Archive) -> None:
+    await archive.put({f"2022/{number:03}.mp4": b"film %d" % number for number in range(30)})
+    before = len(await archive.requests())
+    work = ("s3://archive/2022", "--prompt", "What happens?", "--no-wait", "--max-lag", "1000000")
+
+    slow = await archive.begin(*work, "--rate", "4/s")
+    await archive.requests(at_least=before + 2)
+    fast = await archive.run(*work, "--rate", "100/s")
+    overtaken = await finish(slow)
+    assert fast.code == 0, fast.err
+    assert (overtaken.code, "Another backfill of the same archive" in overtaken.err) == (1, True), overtaken.err
+    found = Counter(ids(await archive.requests()))
+    assert (len(found), max(found.values())) == (before + 30, 1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, UnauthenticatedError
 
 from service.backfill.errors import ArchiveUnreadable
 from service.backfill.listing.selection import Found
@@ -21,6 +22,7 @@ _CHUNK = 1_000
 """Objects of one call, as many as the stores give. Only these are in memory."""
 _TRIES = 5
 _PAUSE_SECONDS = 2.0
+_BAD_NAME = re.compile(r'Path "([^"\n]{1,500})" contained')
 _FAILURES = (BaseError, OSError, ValueError)
 
 
@@ -96,19 +98,26 @@ class StoreArchive:
                 why = "access is denied; grant this command the right to list the bucket"
             case UnauthenticatedError():
                 why = "the store refuses the credentials; give others in the environment"
-            case FileNotFoundError():
+            case _ if _no_bucket(error):
                 why = "there is no such bucket"
+            case InvalidPathError():
+                named = _BAD_NAME.search(str(error))
+                which = f"the name {named[1]}" if named else "the name of an object in it"
+                why = (
+                    f"{which} has an empty part, '.' or '..' between slashes; no request may name such an object, and "
+                    "the listing does not go past it: rename it, or name a prefix that does not hold it"
+                )
             case _ if "redirect" in str(error).lower():
                 why = "the bucket is in another region; set AWS_REGION"
-            case _ if "path" in str(error).lower() and "segment" in str(error).lower():
-                why = (
-                    "it has an object whose name has an empty part, '.' or '..' between slashes, and can't be listed "
-                    "past it; name a prefix that does not hold it, or rename it"
-                )
             case _:
                 why = "the store can't be reached or gives no answer of use; check credentials and endpoint"
         return ArchiveUnreadable(f"{self.name} can't be listed: {why}")
 
 
 def _may_pass(error: Exception) -> bool:
-    return not isinstance(error, PermissionDeniedError | UnauthenticatedError | FileNotFoundError | ValueError)
+    refused = PermissionDeniedError | UnauthenticatedError | InvalidPathError | ValueError
+    return not isinstance(error, refused) and not _no_bucket(error)
+
+
+def _no_bucket(error: Exception) -> bool:
+    return isinstance(error, FileNotFoundError) or "404 Not Found" in str(error)
