@@ -6,7 +6,7 @@ from service.errors import ProcessError
 
 
 class ArchiveRefused(ProcessError):
-    """The archive can't be named like this, or must not be read; the message says what to change."""
+    """The archive or its objects can't be named like this, or must not be read; the message says what to change."""
 
 
 class ArchiveUnreadable(ProcessError):

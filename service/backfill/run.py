@@ -21,10 +21,11 @@ from service.backfill.follower import Follower, Reader
 from service.backfill.listing.archive import Archive
 from service.backfill.listing.selection import Found, Selection
 from service.backfill.pace import Pace
-from service.backfill.pressure import Limits, reason_to_wait
+from service.backfill.pressure import Limits
 from service.backfill.sender import Outgoing, Sender
 from service.backfill.state import Known, State
 from service.backfill.status import Phase, Plan, Screen, Status
+from service.backfill.turn import Turn, pause
 from service.backfill.work import Work
 from service.domain.result.cost import estimated_cost
 from service.errors import RetryLater
@@ -40,8 +41,6 @@ _PATIENCE_SECONDS = 600.0
 _AGAIN_SECONDS = 2.0
 _GRACE_SECONDS = 10.0
 _NOTICE_SECONDS = 20.0
-_TOLD_AFTER_SECONDS = 1.0
-"""A wait of that length is told at once; many are shorter."""
 _WINDOW_SECONDS = 300.0
 """Over which the speed is measured."""
 
@@ -89,14 +88,13 @@ class Backfill:
         self._pace = Pace(options.rate)
         self._screen = screen
         self._notices = notices
-        self._at_once = max(1, min(self._pace.at_once, options.limits.max_open, options.limits.max_lag))
         self._phase: Phase = "reading"
-        self._reason: str | None = None
         self._sent = 0
         self._total = self._total_bytes = 0
         self._counted = False
         self._ends: deque[tuple[float, int]] = deque()
         self.stop = asyncio.Event()
+        self._turn = Turn(self._pace, options.limits, state, self._backlog, self.stop, self._show)
 
     async def run(self) -> bool:
         """Send and wait; whether it came to its end, and was not stopped before.
@@ -172,7 +170,7 @@ class Backfill:
             seconds_left(
                 left, counts.ended - before, now - since, max(0, self._total - counts.sent), self._options.rate
             ),
-            self._reason,
+            self._turn.reason,
         )
 
     async def _catch_up(self) -> None:
@@ -210,9 +208,9 @@ class Backfill:
     async def _work_through(self) -> None:
         self._phase = "sending"
         await self._send_all()
-        self._phase, self._reason = "waiting", None
+        self._phase, self._turn.reason = "waiting", None
         while self._options.wait and self._state.waiting() and not self.stop.is_set():
-            await self._pause(_LOOK_SECONDS)
+            await pause(self.stop, _LOOK_SECONDS)
 
     async def _selected(self) -> AsyncIterator[Found]:
         async for found in self._archive.objects():
@@ -238,7 +236,7 @@ class Backfill:
                     chunk[request_id] = Outgoing(request_id, run, found.uri, self._work.value(found, run))
                 except SourceNotAllowed:
                     refused.append(request_id)
-            if len(chunk) >= self._at_once or len(listed) >= _LISTED_AT_ONCE:
+            if len(chunk) >= self._turn.at_once or len(listed) >= _LISTED_AT_ONCE:
                 await self._flush(listed, chunk, refused)
             if self.stop.is_set():
                 return
@@ -254,43 +252,26 @@ class Backfill:
         self._state.take_listed(listed)
         for request_id in refused:
             self._state.refuse(request_id, "source_not_allowed")
-        if chunk and await self._turn(len(chunk)):
+        if chunk and await self._turn.wait(len(chunk)):
             await self._deliver(list(chunk.values()))
         listed.clear()
         chunk.clear()
         refused.clear()
-
-    async def _turn(self, count: int) -> bool:
-        """Wait until so many may be sent; False when it was stopped before."""
-        backlog, began, told = self._backlog, time.monotonic(), False
-        while not self.stop.is_set():
-            self._reason = reason_to_wait(
-                self._options.limits, count, self._state.waiting(), backlog.unread, backlog.members, backlog.trouble
-            )
-            wait = self._pace.may_begin(count) - time.monotonic()
-            if self._reason is None and wait <= 0:
-                return True
-            if self._reason is not None and not told and time.monotonic() - began > _TOLD_AFTER_SECONDS:
-                told = True
-                self._show()
-            await self._pause(max(wait, 0.0) if self._reason is None else _LOOK_SECONDS)
-        return False
 
     async def _deliver(self, chunk: Sequence[Outgoing]) -> None:
         began = time.monotonic()
         try:
             sent = await self._sender.send(chunk)
         except ProducerFailed as error:
-            self._pace.sent(len(chunk), began, time.monotonic())
-            self._reason = f"Kafka does not take requests ({error}); trying again"
+            self._turn.lost(len(chunk), began)
+            self._turn.reason = f"Kafka does not take requests ({error}); trying again"
             await self._reach(self._sender.start)
             await self._follower.catch_up()
             missing = [one for one in chunk if not self._is_sent(one)]
-            if missing and await self._turn(len(missing)):
+            if missing and await self._turn.wait(len(missing)):
                 await self._deliver(missing)
             return
-        self._pace.sent(len(chunk), began, time.monotonic())
-        self._backlog.sent(len(sent))
+        self._turn.sent(len(sent), began)
         self._state.sent(sent)
         self._sent += len(sent)
 
@@ -308,12 +289,7 @@ class Backfill:
             except ProducerFailed as error:
                 if time.monotonic() >= end or self.stop.is_set() or not error.unreachable:
                     raise BrokerUnavailable(f"Kafka does not take requests: {error}", _GO_ON) from None
-            await self._pause(_AGAIN_SECONDS)
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.stop.wait()
+            await pause(self.stop, _AGAIN_SECONDS)
 
     def _show(self) -> float:
         began = time.monotonic()

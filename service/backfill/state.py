@@ -121,12 +121,13 @@ class State:
             database.execute("UPDATE request SET listed = NULL WHERE listed IS NOT NULL")
             database.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            if "locked" in str(error):
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 raise StateRefused(
                     f"{file} is in use by another backfill; wait for its end, or give another file with --state"
                 ) from None
             raise StateRefused(
-                f"{file} can't be used as the state file: {error}; give another one with --state"
+                f"{file} can't be opened as the state file, or not be written; check its folder, the rights and the room "
+                "on the disk, or give another file with --state"
             ) from None
         except sqlite3.DatabaseError:
             raise StateRefused(f"{file} is no state file of a backfill; give another one with --state") from None

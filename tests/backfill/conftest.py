@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import obstore
@@ -14,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from obstore.store import S3Store
 
 from service.kafka.connecting.connection import client_options
-from tests.cli.conftest import Result, start
+from tests.cli.conftest import ROOT, Result, start
 from tests.conftest import MakeStage
 from tests.footage.objects import servers
 from tests.harness.stage import Stage
@@ -56,13 +57,13 @@ class Archive:
                 *(obstore.put_async(self.store, name, objects[name]) for name in names[at : at + _AT_ONCE])
             )
 
-    async def begin(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    async def begin(self, *arguments: str, cwd: Path = ROOT) -> asyncio.subprocess.Process:
         """The command `backfill` with these arguments, running."""
-        return await start("backfill", *arguments, environment=self.stage.system.environment | environment)
+        return await start("backfill", *arguments, environment=self.stage.system.environment, cwd=cwd)
 
-    async def run(self, *arguments: str, **environment: str) -> Result:
+    async def run(self, *arguments: str, cwd: Path = ROOT) -> Result:
         """The same, ended."""
-        return await finish(await self.begin(*arguments, **environment))
+        return await finish(await self.begin(*arguments, cwd=cwd))
 
     async def requests(self, at_least: int = 0, *, seconds: float = 60) -> list[Any]:
         """The committed records of the requests topic, waiting until there are so many."""

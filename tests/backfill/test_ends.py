@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import orjson
 import pytest
 
 from tests.backfill.conftest import Archive, Make, ids
+from tests.docs.pages import blocks, commands
 
 pytestmark = pytest.mark.acceptance
 
@@ -18,7 +20,9 @@ CLIPS = 5
 
 @pytest.fixture(scope="module")
 def archive(make_archive: Make) -> Archive:
-    return make_archive(serve=True, REELWIRE_COST__PER_MINUTE="0.5", REELWIRE_COST__CURRENCY="EUR")
+    return make_archive(
+        serve=True, REELWIRE_COST__PER_MINUTE="0.5", REELWIRE_COST__CURRENCY="EUR", REELWIRE_BATCH__MAX_SECONDS="1"
+    )
 
 
 def lines(report: Path) -> list[dict[str, str]]:
@@ -89,3 +93,25 @@ async def test_a_folder_is_an_archive_too(archive: Archive) -> None:
     assert result.code == 0, result.err
     told: dict[str, Any] = result.json[-1]
     assert (told["listed"], told["completed"], told["whole"]) == (2, 2, True)
+
+
+async def test_the_commands_of_the_how_to_send_what_it_shows(archive: Archive, tmp_path: Path) -> None:
+    await archive.put({f"2019/{name}.mp4": archive.stage.clip().read_bytes() for name in ("0412", "0413")})
+    page = blocks("howto/archives.md")
+    typed = [shlex.split(one.text) for block in page if block.language == "console" for one in commands(block)]
+    backfills = [words[2:] for words in typed if words[:2] == ["reelwire", "backfill"]]
+    assert [words[-1] for words in backfills] == ["--dry-run", "2019.csv", "--retry-failed"]
+    for words in backfills:
+        result = await archive.run(*words, cwd=tmp_path)
+        assert result.code == 0, result.err
+
+    told = (tmp_path / "2019.csv").read_text()
+    assert told.startswith("object,id,status,code,minutes,cost,seconds\n")
+    assert told.count(",completed,") == 2
+    (shown,) = [orjson.loads(block.text) for block in page if block.language == "json"]
+    sent = [orjson.loads(record.value) for record in await archive.requests()]
+    (same,) = [body for body in sent if body["video"] == shown["video"]]
+    assert {name: same[name] for name in shown if name != "request_id"} == {
+        name: value for name, value in shown.items() if name != "request_id"
+    }
+    assert same["request_id"][:-32] == shown["request_id"][:-32]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from service.backfill.errors import ArchiveRefused
 from service.backfill.listing.selection import Found, Selection, expression_of
 
 pytestmark = pytest.mark.unit
@@ -51,5 +52,5 @@ def test_sizes_and_times_have_bounds() -> None:
 
 
 def test_a_bracket_without_an_end_is_refused_with_words() -> None:
-    with pytest.raises(ValueError, match="bracket has no end"):
+    with pytest.raises(ArchiveRefused, match="bracket has no end"):
         expression_of("cam[0-3.mp4")

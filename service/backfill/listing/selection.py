@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.backfill.errors import ArchiveRefused
 from service.footage.footage import content_type_of
 
 _UNKNOWN_TYPE = content_type_of("")
@@ -70,7 +71,7 @@ _COMPILED: dict[str, re.Pattern[str]] = {}
 
 
 def expression_of(pattern: str) -> re.Pattern[str]:
-    """A glob as a regular expression for the whole name. Raises `ValueError` with words for a bracket without an end.
+    """A glob as a regular expression for the whole name. Raises `ArchiveRefused` for a bracket without an end.
 
     `*` and `?` stop at `/`, `**/` is any number of folders, `[a-z]` and `[!a-z]` are one character. A pattern without
     `/` is meant for the last part of a name.
@@ -94,7 +95,7 @@ def _translated(pattern: str) -> str:
         elif pattern[at] == "[":
             end = pattern.find("]", at + 2)
             if end < 0:
-                raise ValueError(f"{pattern}: the bracket has no end")
+                raise ArchiveRefused(f"{pattern}: the bracket has no end")
             inside = pattern[at + 1 : end].replace("\\", "\\\\")
             parts.append(f"[^/{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
             at = end + 1

@@ -111,7 +111,7 @@ def command(
     try:
         archive = open_archive(prefix, settings.sources)
         selection = _selection(typed)
-    except (ArchiveRefused, ValueError) as error:
+    except ArchiveRefused as error:
         raise click.UsageError(str(error)) from None
     work = Work(_members(settings, typed))
     job = f"{work.job(archive.name)} {settings.topics.requests}"
