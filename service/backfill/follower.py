@@ -8,7 +8,7 @@ from typing import Protocol
 
 from aiokafka import TopicPartition
 
-from service.backfill.records import Read
+from service.backfill.records import Ended, Read
 from service.backfill.state import State
 
 _AT_ONCE = 500
@@ -47,6 +47,8 @@ class Follower:
         self._begun = False
         self._one_at_a_time = asyncio.Lock()
         self.read = 0
+        self.ended = 0
+        """Completions that have come since `follow` began: how fast the service is."""
 
     async def catch_up(self) -> None:
         """Read all that is in the topics now. May be called again, also while `follow` runs."""
@@ -78,7 +80,9 @@ class Follower:
         """Read what comes, without end."""
         while True:
             async with self._one_at_a_time:
-                self._take(await self._reader.batch())
+                batch = await self._reader.batch()
+                self.ended += sum(1 for one in batch if isinstance(one.said, Ended))
+                self._take(batch)
             await asyncio.sleep(0)
 
     def _take(self, batch: list[Read]) -> None:

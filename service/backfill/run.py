@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,9 +104,8 @@ class Backfill:
         try:
             await self._reach(self._sender.start)
             await self._catch_up()
-            work = asyncio.create_task(self._work_through())
-            beside = [asyncio.create_task(one) for one in (self._count(), *self._endless())]
-            await self._until_done(work, beside)
+            if not self.stop.is_set():
+                await self._until_done(self._work_through(), (self._count(), *self._endless()), _GRACE_SECONDS)
         finally:
             await self._sender.close()
         self._phase = "ended"
@@ -150,7 +149,7 @@ class Backfill:
         """How far it is now. Reads the state of every object."""
         counts = self._state.counts()
         now = time.monotonic()
-        self._ends.append((now, counts.ended))
+        self._ends.append((now, self._follower.ended))
         while now - self._ends[0][0] > _WINDOW_SECONDS:
             self._ends.popleft()
         since, before = self._ends[0]
@@ -166,19 +165,19 @@ class Backfill:
             self._follower.read,
             cost,
             self._settings.cost.currency,
-            need(left, max(0, self._total_bytes - counts.ended_bytes), counts, self._options.assumed),
+            need(left, max(0, self._total_bytes - counts.ended_bytes), counts, self._options.assumed)
+            if self._counted
+            else None,
             seconds_left(
-                left, counts.ended - before, now - since, max(0, self._total - counts.sent), self._options.rate
-            ),
+                left, self._follower.ended - before, now - since, max(0, self._total - counts.sent), self._options.rate
+            )
+            if self._counted
+            else None,
             self._turn.reason,
         )
 
     async def _catch_up(self) -> None:
-        showing = asyncio.create_task(self._show_always())
-        try:
-            await self._follower.catch_up()
-        finally:
-            showing.cancel()
+        await self._until_done(self._follower.catch_up(), (self._show_always(),), 0.0)
         now = time.time()
         self._state.forget_before(int((now - self._settings.topics.retention_hours * 3600) * 1000))
         last_ms = self._state.last_sent_ms()
@@ -188,7 +187,11 @@ class Backfill:
     def _endless(self) -> Sequence[Coroutine[Any, Any, None]]:
         return self._follower.follow(), self._backlog.watch(), self._show_always(), self._tell_always()
 
-    async def _until_done(self, work: asyncio.Task[None], beside: Sequence[asyncio.Task[None]]) -> None:
+    async def _until_done(
+        self, main: Coroutine[Any, Any, None], others: Iterable[Coroutine[Any, Any, None]], grace_seconds: float
+    ) -> None:
+        """Until `main` has ended, or it was stopped: then it may take so long. An error of any ends all."""
+        work, beside = asyncio.create_task(main), [asyncio.create_task(one) for one in others]
         stopped = asyncio.create_task(self.stop.wait())
         pending: set[asyncio.Task[Any]] = {work, stopped, *beside}
         try:
@@ -197,7 +200,7 @@ class Backfill:
                 for one in done:
                     one.result()
             if not work.done():
-                await asyncio.wait({work}, timeout=_GRACE_SECONDS)
+                await asyncio.wait({work}, timeout=grace_seconds)
             if work.done():
                 work.result()
         finally:

@@ -126,8 +126,8 @@ class State:
                     f"{file} is in use by another backfill; wait for its end, or give another file with --state"
                 ) from None
             raise StateRefused(
-                f"{file} can't be opened as the state file, or not be written; check its folder, the rights and the room "
-                "on the disk, or give another file with --state"
+                f"{file} can't be opened as the state file, or not be written; check its folder, the rights and the "
+                "room on the disk, or give another file with --state"
             ) from None
         except sqlite3.DatabaseError:
             raise StateRefused(f"{file} is no state file of a backfill; give another one with --state") from None

@@ -30,6 +30,7 @@ class Status:
     """Of what has ended; None without a price."""
     currency: str | None = None
     left: Need | None = None
+    """Of what has not ended; None before the archive was counted, as the time."""
     seconds_left: float | None = None
     reason: str | None = None
     """Why nothing is sent right now; None while nothing holds it up but the rate."""

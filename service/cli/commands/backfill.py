@@ -113,6 +113,8 @@ def command(
         selection = _selection(typed)
     except ArchiveRefused as error:
         raise click.UsageError(str(error)) from None
+    if report is not None and not report.absolute().parent.is_dir():
+        raise click.UsageError(f"--report {report}: there is no folder {report.absolute().parent}")
     work = Work(_members(settings, typed))
     job = f"{work.job(archive.name)} {settings.topics.requests}"
     try:
