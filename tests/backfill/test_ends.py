@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import orjson
 import pytest
 
 from tests.backfill.conftest import Archive, Make, ids
+from tests.cli.terminal import on_terminal, without_steering
 from tests.docs.pages import blocks, commands
 
 pytestmark = pytest.mark.acceptance
@@ -115,3 +117,16 @@ async def test_the_commands_of_the_how_to_send_what_it_shows(archive: Archive, t
         name: value for name, value in shown.items() if name != "request_id"
     }
     assert same["request_id"][:-32] == shown["request_id"][:-32]
+
+
+async def test_a_terminal_shows_how_far_it_is_and_what_is_to_come(archive: Archive) -> None:
+    await archive.put({f"bar/{number}.mp4": archive.stage.clip().read_bytes() for number in range(3)})
+    code, shown = await on_terminal(
+        "backfill", "s3://archive/bar", "--rate", "2/s", environment=archive.stage.system.environment
+    )
+    text = " ".join(without_steering(shown).split())
+    print(shown)
+    assert code == 0, text
+    assert re.search(r"sent [1-3] of 3, [0-3] completed, 0 failed", text)
+    assert re.search(r"EUR so far, to come: [0-9.]+ min, [0-9.]+ EUR \(25 min per GB, assumed", text)
+    assert "3 objects: 3 completed, 0 failed, 0 canceled or unknown, 0 under way; 3 sent now" in text

@@ -7,11 +7,16 @@ import os
 import signal
 import time
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import orjson
 import pytest
 
+from service.backfill.records import Sent
+from service.backfill.sender import Outgoing, Sender
+from service.cli.group import reelwire
+from service.kafka.writing.producer import ProducerFailed
 from tests.backfill.conftest import Archive, Make, finish, ids
 
 pytestmark = pytest.mark.acceptance
@@ -116,4 +121,34 @@ async def test_one_that_is_overtaken_stops_and_says_so(archive: Archive) -> None
     assert fast.code == 0, fast.err
     assert (overtaken.code, "Another backfill of the same archive" in overtaken.err) == (1, True), overtaken.err
     found = Counter(ids(await archive.requests()))
+    assert (len(found), max(found.values())) == (before + 30, 1)
+
+
+def test_a_transaction_whose_end_is_not_known_is_looked_up_in_the_topic(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The broker's answer is lost twice: once the requests are in the topic, once they are not."""
+
+    class Losing(Sender):
+        lost: ClassVar[list[str]] = []
+
+        async def send(self, requests: Sequence[Outgoing]) -> list[Sent]:
+            when = ("after", "before", "never")[len(self.lost)]
+            sent = await super().send(requests) if when != "before" else []
+            if when == "never":
+                return sent
+            self.lost.append(when)
+            await self._let_go(fenced=False)
+            raise ProducerFailed("commit", "no answer in time", unreachable=True)
+
+    asyncio.run(archive.put({f"2023/{number:03}.mp4": b"film %d" % number for number in range(30)}))
+    before = len(asyncio.run(archive.requests()))
+    for name, value in archive.stage.system.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("service.backfill.run.Sender", Losing)
+    work = ("--prompt", "What happens?", "--no-wait", "--max-lag", "1000000", "--rate", "100/s")
+    assert reelwire.main(["backfill", "s3://archive/2023", *work], standalone_mode=False) == 0
+    assert "30 objects" in capfd.readouterr().out
+    assert Losing.lost == ["after", "before"]
+    found = Counter(ids(asyncio.run(archive.requests())))
     assert (len(found), max(found.values())) == (before + 30, 1)
