@@ -16,6 +16,7 @@ COMMANDS = {
     "emulator": ("service.cli.commands.emulator", "Run a local platform for development and tests."),
     "demo": ("service.cli.commands.demo", "Broker, emulator, service and requests on this machine."),
     "submit": ("service.cli.commands.submit", "Submit a video for analysis."),
+    "backfill": ("service.cli.commands.backfill", "Send a request for each video of an archive."),
     "cancel": ("service.cli.commands.cancel", "Cancel a request."),
     "rerun": ("service.cli.commands.control.rerun", "Begin ended requests again."),
     "pause": ("service.cli.commands.control.pause", "Begin nothing new, in all processes."),

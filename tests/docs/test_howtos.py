@@ -1,18 +1,15 @@
-"""The requests that the how-tos show are answered, and their program for an archive sends valid ones."""
+"""The requests that the how-tos show are answered."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from tests.docs.pages import Block, blocks, snippet
+from tests.docs.pages import Block, blocks
 from tests.harness.stage import Stage
 
 pytestmark = pytest.mark.acceptance
@@ -60,19 +57,3 @@ async def test_segments_have_times_of_the_day(stage: Stage) -> None:
     assert (started - recorded).total_seconds() == pytest.approx(first["start_time"], abs=0.001)
     assert first["started_at"].endswith("Z")
     assert set(first["fields"]) == {"vehicle"}
-
-
-async def test_the_program_for_an_archive_sends_one_request_for_each_object(stage: Stage, tmp_path: Path) -> None:
-    settings = stage.system.settings()
-    program = tmp_path / "archive.py"
-    text = snippet("howto/archives.md", "archive.py").replace("localhost:9092", settings.kafka.bootstrap_servers)
-    program.write_text(text.replace("video.analysis.requests.v1", settings.topics.requests))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(program), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    _, errors = await process.communicate(b"s3://archive/2019/0412.mp4\ns3://archive/2019/0413.mp4\n")
-    assert process.returncode == 0, errors.decode()
-
-    names = ["archive:2019:0412.mp4", "archive:2019:0413.mp4"]
-    observer = await stage.ended(*names)  # the service of this test allows no object: it says so, and reads none
-    assert [(observer.completion(name) or {})["error"]["code"] for name in names] == ["source_not_allowed"] * 2

@@ -1,0 +1,105 @@
+"""Which objects of an archive are wanted: by name, size and time of change. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.backfill.errors import ArchiveRefused
+from service.footage.footage import content_type_of
+
+_UNKNOWN_TYPE = content_type_of("")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One object of an archive, or one file of a folder."""
+
+    uri: str
+    """As a request names it: `s3://bucket/key`, or the absolute path of a file."""
+    relative: str
+    """Its name below the prefix, with `/` between the parts."""
+    size: int
+    """Bytes."""
+    version: str
+    """Which content it is: the ETag; without one, and for files, time of change and size."""
+    changed: float
+    """Time of the last change, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What an object must satisfy. Without `globs` names are taken that end as a video's does."""
+
+    globs: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    min_bytes: int = 1
+    """An object of 0 bytes is one that is still to come."""
+    max_bytes: int | None = None
+    since: float | None = None
+    """Seconds since the epoch; changed then or later."""
+    until: float | None = None
+    """Seconds since the epoch; changed before then."""
+
+    def __post_init__(self) -> None:
+        for pattern in (*self.globs, *self.excluded):
+            expression_of(pattern)
+
+    def takes(self, found: Found) -> bool:
+        """Whether the object is wanted."""
+        if found.size < self.min_bytes or (self.max_bytes is not None and found.size > self.max_bytes):
+            return False
+        if self.since is not None and found.changed < self.since:
+            return False
+        if self.until is not None and found.changed >= self.until:
+            return False
+        if self.globs and not _any(self.globs, found.relative):
+            return False
+        if not self.globs and content_type_of(found.relative) == _UNKNOWN_TYPE:
+            return False
+        return not _any(self.excluded, found.relative)
+
+
+def _any(patterns: Sequence[str], name: str) -> bool:
+    return any(
+        expression_of(pattern).fullmatch(name if "/" in pattern else name.rpartition("/")[2]) for pattern in patterns
+    )
+
+
+_COMPILED: dict[str, re.Pattern[str]] = {}
+
+
+def expression_of(pattern: str) -> re.Pattern[str]:
+    """A glob as a regular expression for the whole name. Raises `ArchiveRefused` for a bracket without an end.
+
+    `*` and `?` stop at `/`, `**/` is any number of folders, `[a-z]` and `[!a-z]` are one character. A pattern without
+    `/` is meant for the last part of a name.
+    """
+    known = _COMPILED.get(pattern)
+    if known is None:
+        known = _COMPILED[pattern] = re.compile(_translated(pattern), re.DOTALL)
+    return known
+
+
+def _translated(pattern: str) -> str:
+    parts: list[str] = []
+    at = 0
+    while at < len(pattern):
+        if pattern.startswith("**/", at):
+            parts.append("(?:.*/)?")
+            at += 3
+        elif pattern.startswith("**", at):
+            parts.append(".*")
+            at += 2
+        elif pattern[at] == "[":
+            end = pattern.find("]", at + 2)
+            if end < 0:
+                raise ArchiveRefused(f"{pattern}: the bracket has no end")
+            inside = pattern[at + 1 : end].replace("\\", "\\\\")
+            parts.append(f"[^/{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
+            at = end + 1
+        else:
+            parts.append({"*": "[^/]*", "?": "[^/]"}.get(pattern[at], re.escape(pattern[at])))
+            at += 1
+    return "".join(parts)

@@ -1,0 +1,56 @@
+"""Which objects are wanted."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.backfill.errors import ArchiveRefused
+from service.backfill.listing.selection import Found, Selection, expression_of
+
+pytestmark = pytest.mark.unit
+
+
+def found(relative: str, size: int = 10, changed: float = 1_000.0) -> Found:
+    return Found(f"s3://archive/{relative}", relative, size, "v", changed)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "taken"),
+    [
+        ("*.mp4", "2019/a.mp4", True),
+        ("*.mp4", "2019/a.mp4.part", False),
+        ("2019/*.mp4", "2019/a.mp4", True),
+        ("2019/*.mp4", "2019/05/a.mp4", False),
+        ("**/cam7/*", "cam7/a.mp4", True),
+        ("**/cam7/*", "2019/05/cam7/a.mp4", True),
+        ("2019/**", "2019/05/a.mp4", True),
+        ("cam[0-3].mp4", "cam2.mp4", True),
+        ("cam[!0-3].mp4", "cam2.mp4", False),
+        ("a?.mp4", "ab.mp4", True),
+        ("a+(b).mp4", "a+(b).mp4", True),
+    ],
+)
+def test_a_glob_means_what_a_shell_means_by_it(pattern: str, name: str, taken: bool) -> None:
+    assert Selection(globs=(pattern,)).takes(found(name)) is taken
+
+
+def test_without_a_glob_only_videos_are_taken() -> None:
+    assert Selection().takes(found("a.MP4"))
+    assert not Selection().takes(found("a.json"))
+    assert Selection(globs=("*",)).takes(found("a.json"))
+    assert not Selection(excluded=("tmp/**",)).takes(found("tmp/a.mp4"))
+
+
+def test_sizes_and_times_have_bounds() -> None:
+    chosen = Selection(min_bytes=5, max_bytes=10, since=900, until=1_000)
+    assert chosen.takes(found("a.mp4", 5, 900))
+    assert not chosen.takes(found("a.mp4", 4, 900))
+    assert not chosen.takes(found("a.mp4", 11, 900))
+    assert not chosen.takes(found("a.mp4", 5, 899))
+    assert not chosen.takes(found("a.mp4", 5, 1_000))
+    assert not Selection().takes(found("still-to-come.mp4", 0))
+
+
+def test_a_bracket_without_an_end_is_refused_with_words() -> None:
+    with pytest.raises(ArchiveRefused, match="bracket has no end"):
+        expression_of("cam[0-3.mp4")
