@@ -146,7 +146,7 @@ def test_what_is_not_for_us_is_counted_and_nothing_is_written(tmp_path: Path) ->
 
 def test_what_can_not_be_read_is_a_dead_letter_of_its_record(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    judged = bench.take(record_of(s3_event("a.mp4"), {"eventName": 7}))  # type: ignore[dict-item]
+    judged = bench.take(record_of(s3_event("a.mp4"), {"eventName": 7}))
     request, letter = judged.records
 
     assert judged.outcomes == {"sent": 1, "rejected": 1}

@@ -113,7 +113,8 @@ class World:
         try:
             numbers = consumer.list_topics(topic, 10).topics[topic].partitions
             consumer.assign([TopicPartition(topic, number, 0) for number in numbers])
-            found, ended = [], set()
+            found: list[Any] = []
+            ended: set[int] = set()
             while len(ended) < len(numbers):
                 record = consumer.poll(10)
                 if record is None:

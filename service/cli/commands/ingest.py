@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Literal
 
@@ -104,7 +103,7 @@ def check(file: Path, event: Path | None, headers: tuple[str, ...], as_json: boo
                 f"{file}: {len(rules.rules)} rules, {len(rules.topics)} topics; give --event to see what becomes of one"
             )
         return Exit.OK
-    raw = sys.stdin.buffer.read() if str(event) == "-" else event.read_bytes()
+    raw = click.open_file("-", "rb").read() if str(event) == "-" else event.read_bytes()
     rejected = 0
     for notice in read_notification(raw, _headers(headers)):
         told = _told(rules, notice)
