@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from contracts.codes import DeadLetterCode
-from contracts.deadletters import Header
+from contracts.deadletters import NOTIFICATION, Header
 from service.ingest.memory import Memory, digest_of
 from service.ingest.notifications.arrival import Arrival, Notice, OtherEvent, Unreadable, later
 from service.ingest.notifications.reading import read_notification
@@ -148,7 +148,8 @@ class Judge:
             record, topic=self._dead_letters, code=code, message=message, failed_at=now, limits=self._limits
         )
         # The topics of notifications may have more partitions than the dead letters.
-        found.records.append(replace(letter, partition=letter.partition % self._letter_partitions))
+        partition = letter.partition % self._letter_partitions
+        found.records.append(replace(letter, partition=partition, headers=(*letter.headers, (NOTIFICATION, b"1"))))
         found.letters[code] += 1
         log.warning(
             LogEvent.NOTIFICATION_REJECTED,

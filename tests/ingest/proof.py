@@ -23,7 +23,7 @@ RULE = 'name = "cams"\nprefix = "cams/"\nprompt = "What happens?"\nmatch = "cams
 
 def notifications(count: int, rng: random.Random) -> tuple[list[bytes], set[tuple[str, str]]]:
     """So many records, of which nearly half are repetitions; and the versions that they name."""
-    entries = []
+    entries: list[dict[str, object]] = []
     versions: set[tuple[str, str]] = set()
     number = 0
     while len(entries) < count:

@@ -9,8 +9,8 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from service.cli.commands.ingest import command
 from service.cli.exits import CommandError
+from service.cli.group import reelwire
 from service.errors import SettingsError
 from service.ingest.process import Watch, check
 from service.ingest.rules.reading import read_rules, rules_for_folder
@@ -25,7 +25,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "ingest").glob("*.to
 
 def _run(*arguments: str, stdin: bytes = b"") -> tuple[Result, list[dict[str, Any]]]:
     """What the command has done, without a process of its own; and its lines of JSON."""
-    done = CliRunner().invoke(command, list(arguments), input=stdin)
+    done = CliRunner().invoke(reelwire, ["ingest", *arguments], input=stdin)
     lines = (
         [orjson.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         if "--json" in arguments

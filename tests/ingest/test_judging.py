@@ -153,6 +153,7 @@ def test_what_can_not_be_read_is_a_dead_letter_of_its_record(tmp_path: Path) -> 
     assert (letter.topic, letter.partition) == ("dlq", 5 % 2)
     assert dict(letter.headers)["dlq.original.topic"] == b"events"
     assert dict(letter.headers)["dlq.original.partition"] == b"5"
+    assert dict(letter.headers)["dlq.notification"] == b"1"  # a redrive leaves it out: it is no request
     assert request.topic == "requests"
     assert judged.letters == {"invalid": 1}
 

@@ -12,6 +12,7 @@ from service.cli.exits import CommandError, Exit
 from service.cli.manual import epilog
 from service.cli.request_body import DEFAULT_PROMPT
 from service.cli.views.output import emit, json_option, note
+from service.cli.words import in_words
 from service.ingest.notifications.arrival import Arrival, OtherEvent, Unreadable
 from service.ingest.notifications.reading import read_notification
 from service.ingest.rules.reading import Rules, read_rules, rules_for_folder
@@ -84,7 +85,7 @@ def _rules(settings: Settings, file: Path | None, watch: Path | None, prompt: st
 @click.option("--rules", "file", type=_RULES, required=True, help="TOML file of rules.")
 @click.option(
     "--event",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="A notification, as it is in the topic; - reads it from stdin.",
 )
 @click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header of its record.")
@@ -103,7 +104,11 @@ def check(file: Path, event: Path | None, headers: tuple[str, ...], as_json: boo
                 f"{file}: {len(rules.rules)} rules, {len(rules.topics)} topics; give --event to see what becomes of one"
             )
         return Exit.OK
-    raw = click.open_file("-", "rb").read() if str(event) == "-" else event.read_bytes()
+    try:
+        with click.open_file(str(event), "rb") as stream:
+            raw = stream.read()
+    except OSError as error:
+        raise click.UsageError(f"--event: {event} can't be read: {in_words(error)}") from None
     rejected = 0
     for notice in read_notification(raw, _headers(headers)):
         told = _told(rules, notice)

@@ -74,8 +74,8 @@ class Rule(BaseModel):
         if value is not None:
             try:
                 glob_pattern(value)
-            except (ValueError, re.error) as error:
-                raise rule(f"is no glob: {error}") from None
+            except (ValueError, re.error):
+                raise rule("is no glob: a set of characters in [ ] is not closed, or not a set") from None
         return value
 
     @field_validator("match")
