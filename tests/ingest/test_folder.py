@@ -112,7 +112,7 @@ async def test_a_file_that_a_program_holds_open_is_being_written(tmp_path: Path)
     with path.open("wb") as file:
         file.write(b"x")
         file.flush()
-        assert await is_being_written(str(path), seconds=5)
-    assert not await is_being_written(str(path), seconds=5)
+        assert await is_being_written(str(path), str(tmp_path), seconds=5)
+    assert not await is_being_written(str(path), str(tmp_path), seconds=5)
     with path.open("rb"):
-        assert not await is_being_written(str(path), seconds=5)
+        assert not await is_being_written(str(path), str(tmp_path), seconds=5)

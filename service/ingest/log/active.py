@@ -114,7 +114,7 @@ class Active:
         now_ms = int(self._clock.time() * 1000)
         self.note = decoded(committed[self._note_at].metadata if self._note_at in committed else None) or Note(now_ms)
         if reads:
-            await self._find_positions(group, committed)
+            await self._find_positions(group, group.ours, committed)
         else:
             # The group reads nothing: the offset only carries the note.
             self.positions[self._note_at] = (await group.bounds([self._note_at]))[1][self._note_at]
@@ -133,9 +133,14 @@ class Active:
         )
         self._own.remembered.set(len(self.memory))
 
-    async def _find_positions(self, group: IngestGroup, committed: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-        beginnings, ends = await group.bounds(group.ours)
-        for where in group.ours:
+    async def _find_positions(
+        self,
+        group: IngestGroup,
+        places: frozenset[TopicPartition],
+        committed: Mapping[TopicPartition, OffsetAndMetadata],
+    ) -> None:
+        beginnings, ends = await group.bounds(places)
+        for where in places:
             offset = committed[where].offset if where in committed else None
             if offset is not None and not beginnings[where] <= offset <= ends[where]:
                 log.error(
@@ -150,11 +155,10 @@ class Active:
             self.positions[where] = beginnings[where] if offset is None else offset
 
     async def place(self, group: IngestGroup) -> None:
-        """Let the group read on where this process is. New partitions are begun at their first record."""
+        """Let the group read on where this process is; new partitions where the group is."""
         new = group.ours - self.positions.keys()
         if new:
-            beginnings, _ = await group.bounds(new)
-            self.positions |= beginnings
+            await self._find_positions(group, new, await group.committed(new))
         group.read_from({where: self.positions[where] for where in group.ours})
 
     async def take(

@@ -25,6 +25,7 @@ _BATCH = 500
 _ASKED_AGAIN = 3
 _AGAIN_SECONDS = 0.3
 _STOP_SECONDS = 10.0
+_RECALL_MS = 3_600_000  # nothing is polled while the requests topic is read, which may take long
 
 Records = Mapping[TopicPartition, Sequence[Fetched]]
 
@@ -62,6 +63,7 @@ class IngestGroup:
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_bytes=8 * _FETCH_BYTES,
             fetch_max_wait_ms=200,
+            max_poll_interval_ms=_RECALL_MS,
         )
 
     async def __aenter__(self) -> IngestGroup:

@@ -77,13 +77,13 @@ def _is_text(name: str) -> bool:
     return name.isprintable()
 
 
-async def is_being_written(path: str, *, seconds: float) -> bool:
+async def is_being_written(path: str, root: str, *, seconds: float) -> bool:
     """Whether a program of this machine has the file open to write it. False where that can't be found out.
 
     Raises `SourceSilent`.
     """
     try:
-        return await threads_of(os.path.dirname(path)).run(path, seconds, lambda: _held_open(path))  # noqa: PTH120
+        return await threads_of(root).run(path, seconds, lambda: _held_open(path))
     except SourceSilent:
         raise
     except OSError:

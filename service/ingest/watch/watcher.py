@@ -120,7 +120,8 @@ class Watcher:
         for name in folder.look(files, now):
             path = self._path(name)
             try:
-                written = await is_being_written(path, seconds=self._settings.sources.file_timeout_seconds)
+                limit = self._settings.sources.file_timeout_seconds
+                written = await is_being_written(path, self._root, seconds=limit)
             except SourceError:
                 return  # the file system does not answer; the next look says so
             if written:
