@@ -20,6 +20,7 @@ from service.cli.request_page import requests_page
 from service.settings import Settings
 from service.settings.sources import is_secret, members
 from service.telemetry.events import LogEvent
+from service.telemetry.ingest_metrics import IngestMetrics
 from service.telemetry.metrics import Metrics
 
 _GENERATED = "<!-- Made by `make docs` from the code; change it there. -->\n"
@@ -87,7 +88,8 @@ def _values(annotation: object) -> str:
 def metrics_page() -> str:
     """The page of metrics, in the order of the catalogue."""
     rows = []
-    for metric in vars(Metrics()).values():
+    whole = Metrics()
+    for metric in (*vars(whole).values(), *vars(IngestMetrics(whole.registry)).values()):
         if isinstance(metric, CollectorRegistry):
             continue
         for family in metric.describe():

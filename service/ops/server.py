@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Self
 
 import orjson
@@ -43,8 +44,16 @@ class OpsServer:
     """
 
     def __init__(
-        self, settings: HttpSettings, health: Health, metrics: Metrics, webhooks: WebhookReceiver | None = None
+        self,
+        settings: HttpSettings,
+        health: Health,
+        metrics: Metrics,
+        webhooks: WebhookReceiver | None = None,
+        *,
+        routes: Sequence[web.RouteDef] = (),
     ) -> None:
+        """`routes` are served beside those of every process."""
+        self._routes = routes
         self._webhooks = webhooks
         self._settings = settings
         self._health = health
@@ -65,6 +74,7 @@ class OpsServer:
                 web.get("/health/startup", self._startup),
                 web.get("/metrics", self._exposition),
                 web.post("/webhooks/twelvelabs", self._webhook),
+                *self._routes,
             ]
         )
         return app

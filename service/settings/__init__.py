@@ -15,6 +15,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from service.errors import SettingsError
 from service.settings.account import BatchSettings, CostSettings, QuotaSettings
+from service.settings.ingest import IngestSettings
 from service.settings.kafka import KafkaSettings
 from service.settings.secrets import remember_secrets
 from service.settings.sections import (
@@ -49,6 +50,7 @@ __all__ = [
     "BatchSettings",
     "CostSettings",
     "HttpSettings",
+    "IngestSettings",
     "JobSettings",
     "KafkaSettings",
     "LogSettings",
@@ -88,6 +90,7 @@ class Settings(BaseSettings):
     assets: AssetSettings = AssetSettings()
     sources: SourceSettings = SourceSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    ingest: IngestSettings = IngestSettings()
     cost: CostSettings = CostSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
@@ -131,6 +134,14 @@ class Settings(BaseSettings):
             return self.webhooks.secret.get_secret_value()
         if self.webhooks.secret_file is not None:
             return secret_from_file(self.webhooks.secret_file, "REELWIRE_WEBHOOKS__SECRET_FILE").get_secret_value()
+        return None
+
+    def ingest_secret(self) -> str | None:
+        """The secret that signs notifications over HTTP, from its setting or its file; None when there is none."""
+        if self.ingest.secret is not None:
+            return self.ingest.secret.get_secret_value()
+        if self.ingest.secret_file is not None:
+            return secret_from_file(self.ingest.secret_file, "REELWIRE_INGEST__SECRET_FILE").get_secret_value()
         return None
 
 

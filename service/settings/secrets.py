@@ -39,8 +39,9 @@ def secret_words(text: str | None) -> tuple[str, ...]:
 def secrets_of(settings: Settings) -> frozenset[str]:
     """The secret values themselves, wherever they come from."""
     held = {value.get_secret_value() for _, value in effective(settings) if isinstance(value, SecretStr)}
-    held |= {secret for secret in (settings.platform_api_key(), settings.webhook_secret()) if secret}
-    held |= set(secret_words(settings.webhook_secret()))
+    signing = (settings.webhook_secret(), settings.ingest_secret())
+    held |= {secret for secret in (settings.platform_api_key(), *signing) if secret}
+    held |= {word for secret in signing for word in secret_words(secret)}
     return frozenset(secret for secret in held if len(secret) >= 4)
 
 

@@ -30,7 +30,7 @@ def _listed(value: Any) -> Any:
         raise ValueError(f"neither a JSON list nor one separated by commas: {error}") from None
 
 
-def _one_secret(section: str, name: str, value: SecretStr | None, file: Path | None) -> None:
+def one_secret(section: str, name: str, value: SecretStr | None, file: Path | None) -> None:
     """A secret is given as a value or as a readable file, not as both."""
     if file is None:
         return
@@ -144,7 +144,7 @@ class PlatformSettings(Section):
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
-        _one_secret("platform", "api_key", self.api_key, self.api_key_file)
+        one_secret("platform", "api_key", self.api_key, self.api_key_file)
         return self
 
 
@@ -319,7 +319,7 @@ class WebhookSettings(Section):
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:
-        _one_secret("webhooks", "secret", self.secret, self.secret_file)
+        one_secret("webhooks", "secret", self.secret, self.secret_file)
         return self
 
     @property

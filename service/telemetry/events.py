@@ -140,6 +140,17 @@ class LogEvent(StrEnum):
     # Watchdog
     LOOP_BLOCKED = "loop_blocked"  # the event loop does not run; the process ends
 
+    # Ingest
+    INGEST_ACTIVE = "ingest_active"  # this process sends the requests now; with how many it remembers from before
+    INGEST_STANDBY = "ingest_standby"  # another process sends the requests; this one takes its place when it ends
+    INGEST_INTERRUPTED = "ingest_interrupted"  # nothing is sent at the moment, tried again; nothing is lost, see reason
+    INGEST_OFFSET_LAPSED = "ingest_offset_lapsed"  # a committed offset is not in its topic; read on from the beginning
+    NOTIFICATION_REJECTED = "notification_rejected"  # a notification can't be read or no request be made of it
+    NOTIFICATION_REFUSED = "notification_refused"  # one over HTTP was not taken: not signed, too large, not read
+    RECORDED_AT_MISSING = "recorded_at_missing"  # a rule asks for recorded_at, and neither name nor event says it
+    FOLDER_UNREADABLE = "folder_unreadable"  # a watched folder can't be read at the moment; it is looked at again
+    FOLDER_SCANNED = "folder_scanned"  # the first look at a watched folder; `passed_over` were there before
+
     # Emulator
     EMULATOR_READY = "emulator_ready"  # the local platform is listening; with its base URL
     EMULATOR_STOPPED = "emulator_stopped"  # the local platform has ended
@@ -157,6 +168,9 @@ CAUSED_BY_RECORDS = frozenset(
         LogEvent.OUTPUT_TOO_LARGE,
         LogEvent.RANGE_UNREADABLE,
         LogEvent.WEBHOOK_REFUSED,
+        LogEvent.NOTIFICATION_REJECTED,
+        LogEvent.NOTIFICATION_REFUSED,
+        LogEvent.RECORDED_AT_MISSING,
     }
 )
 """One record is enough for one line: of each of these a limited number is written in a while."""

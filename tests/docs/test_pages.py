@@ -64,7 +64,7 @@ def test_the_commands_of_a_guide_are_ones(name: str, tmp_path: Path, monkeypatch
                 continue
             current: click.Command = reelwire
             context = click.Context(reelwire, info_name="reelwire", help_option_names=["-h", "--help"])
-            while isinstance(current, click.Group) and words:
+            while isinstance(current, click.Group) and words and not words[0].startswith("-"):
                 chosen = current.get_command(context, words[0])
                 assert chosen is not None, command.text
                 current, words = chosen, words[1:]

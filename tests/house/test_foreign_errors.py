@@ -24,6 +24,8 @@ PLAIN = {
     ("contracts/json_reader.py", "ValueError"): "a parser's word on what is wrong, with line and column",
     ("service/cli/request_body.py", "orjson.JSONDecodeError"): "a parser's word, with line and column",
     ("service/domain/result/decoded.py", "ValueError"): "a parser's word, with line and column",
+    ("service/ingest/rules/reading.py", "tomllib.TOMLDecodeError"): "a parser's word, with line and column",
+    ("service/ingest/rules/reading.py", "orjson.JSONDecodeError"): "a parser's word, with line and column",
     ("service/settings/sections.py", "orjson.JSONDecodeError"): "a parser's word, with line and column",
     ("service/settings/sources.py", "tomllib.TOMLDecodeError"): "only searched for its line, and without it",
     ("service/settings/__init__.py", "SourceError"): "only searched for the section's name",

@@ -196,8 +196,11 @@ class BoundedProducer:
 
     async def send_offset(self, topic: str, partition: int, offset: int, group_id: str) -> None:
         """Make the group's next offset of an input partition part of the transaction."""
-        offsets = {TopicPartition(topic, partition): OffsetAndMetadata(offset, "")}
-        await self._limited("send offsets", self._producer.send_offsets_to_transaction(offsets, group_id))
+        await self.send_offsets({TopicPartition(topic, partition): OffsetAndMetadata(offset, "")}, group_id)
+
+    async def send_offsets(self, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_id: str) -> None:
+        """Make the group's next offsets of several partitions part of the transaction."""
+        await self._limited("send offsets", self._producer.send_offsets_to_transaction(dict(offsets), group_id))
 
     async def commit(self) -> None:
         await self._limited("commit", self._producer.commit_transaction())

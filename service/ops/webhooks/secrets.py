@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -17,17 +18,17 @@ log = structlog.get_logger()
 _Stamp = tuple[int, int, int]
 
 
-class WebhookSecrets:
-    """One per process."""
+class SigningSecrets:
+    """The secrets of one kind of messages. `read` gives the text that holds them, `file` is where that comes from."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._file = settings.webhooks.secret_file
-        self._stamp = _stamp(self._file)
-        self._secrets = secret_words(settings.webhook_secret())
+    def __init__(self, file: Path | None, read: Callable[[], str | None]) -> None:
+        self._file = file
+        self._text = read
+        self._stamp = _stamp(file)
+        self._secrets = secret_words(read())
 
     def current(self) -> tuple[str, ...]:
-        """Every secret that is valid now; empty when webhooks are not taken. Asks for the file's age."""
+        """Every secret that is valid now; empty when such messages are not taken. Asks for the file's age."""
         stamp = _stamp(self._file)
         if stamp is not None and stamp != self._stamp:
             self._stamp = stamp
@@ -36,7 +37,7 @@ class WebhookSecrets:
 
     def _read(self) -> None:
         try:
-            secrets = secret_words(self._settings.webhook_secret())
+            secrets = secret_words(self._text())
         except (ValueError, SettingsError) as error:  # perhaps while it is being replaced
             log.warning(LogEvent.WEBHOOK_KEY_UNUSABLE, reason=str(error))
             return
@@ -44,6 +45,13 @@ class WebhookSecrets:
             remember(secret)
         self._secrets = secrets
         log.info(LogEvent.WEBHOOK_KEY_RENEWED, secrets=len(secrets))
+
+
+class WebhookSecrets(SigningSecrets):
+    """The secrets of the platform's webhooks. One per process."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.webhooks.secret_file, settings.webhook_secret)
 
 
 def _stamp(path: Path | None) -> _Stamp | None:

@@ -38,26 +38,28 @@ def sign(secret: str, time: str, body: bytes) -> str:
     return hmac.new(secret.encode(), time.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-def parse_signature(header: str | None) -> Signature:
+def parse_signature(header: str | None, header_name: str = "TL-Signature") -> Signature:
     """Read the header: its parts in any order, unknown ones passed over. Raises `WebhookRefused`, malformed."""
     if header is None:
-        raise WebhookRefused(400, "malformed", "there is no header TL-Signature")
+        raise WebhookRefused(400, "malformed", f"there is no header {header_name}")
     if len(header) > _MAX_HEADER_CHARS:
-        raise WebhookRefused(400, "malformed", "the header TL-Signature is too long")
+        raise WebhookRefused(400, "malformed", f"the header {header_name} is too long")
     parts = [part.strip().partition("=") for part in header.split(",")]
     times = [value for name, _, value in parts if name == "t"]
     digests = tuple(value for name, _, value in parts if name == "v1" and _DIGEST.fullmatch(value))
     if len(times) != 1 or not _SECONDS.fullmatch(times[0]) or not digests:
-        raise WebhookRefused(400, "malformed", "the header TL-Signature is not of the form t=<seconds>,v1=<hex>")
+        raise WebhookRefused(400, "malformed", f"the header {header_name} is not of the form t=<seconds>,v1=<hex>")
     return Signature(times[0], digests)
 
 
-def verify(header: str | None, body: bytes, secrets: Iterable[str], now: float) -> Signature:
+def verify(
+    header: str | None, body: bytes, secrets: Iterable[str], now: float, *, header_name: str = "TL-Signature"
+) -> Signature:
     """Check a webhook against every secret. Raises `WebhookRefused`: malformed, forged, or stale.
 
     Compared in constant time, and the time only of what is authentic: no answer tells how near a forgery is.
     """
-    signature = parse_signature(header)
+    signature = parse_signature(header, header_name)
     authentic = False
     for secret in secrets:
         expected = sign(secret, signature.time, body)

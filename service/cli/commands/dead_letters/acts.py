@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from contracts.deadletters import discard_headers, letter_place
+from contracts.deadletters import NOTIFICATION, discard_headers, letter_place
 from service.cli.commands.dead_letters.choice import choice_options, chosen
 from service.cli.exits import Exit
 from service.cli.manual import epilog
@@ -24,6 +24,7 @@ _WHY_LEFT_OUT = {
     "redriven": "redriven before",
     "discarded": "discarded before",
     "not_whole": "without the whole record (read it at its original place)",
+    "notification": "notifications, which are no requests (write them to dlq.original.topic again)",
     "no_headers": "without the headers of a dead letter",
     "forgotten": "so old that nobody knows whether they were redriven (--again sends them)",
 }
@@ -84,6 +85,8 @@ async def _redrive(
     for letter in letters:
         fate = fates.of(letter)
         why = "no_headers" if letter.info is None else None if letter.info.is_whole else "not_whole"
+        if letter.info is not None and any(name == NOTIFICATION for name, _ in letter.info.original_headers):
+            why = "notification"
         if why is None and fate != "open" and not (again and fate != "discarded"):
             why = fate
         if why is None:

@@ -1,0 +1,50 @@
+"""Settings of `reelwire ingest`: what becomes requests is said by its rules, how it works is said here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from service.settings.section import Section
+from service.settings.sections import one_secret
+
+
+class IngestSettings(Section):
+    """How `reelwire ingest` makes requests out of notifications and files."""
+
+    remember_hours: float = Field(
+        24,
+        gt=0,
+        le=168,
+        description="How long it is remembered which requests were sent. A notification that comes again within this "
+        "time sends nothing.",
+    )
+    max_remembered: int = Field(
+        1_000_000,
+        ge=1_000,
+        description="Most requests that are remembered, about 150 bytes each. Beyond it the oldest are forgotten.",
+    )
+    secret: SecretStr | None = Field(
+        None,
+        description="Secret that notifications over HTTP are signed with; several, separated by spaces, while it is "
+        "replaced. Without one none are taken.",
+    )
+    secret_file: Path | None = Field(
+        None, description="File with a secret in each line, instead of secret; read again when it changes."
+    )
+    quiet_seconds: float = Field(
+        10, gt=0, description="A file of a watched folder is sent when its size and time stood still for so long."
+    )
+    scan_seconds: float = Field(5, gt=0, description="Time between two looks at a watched folder.")
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        one_secret("ingest", "secret", self.secret, self.secret_file)
+        return self
+
+    @property
+    def webhooks(self) -> bool:
+        """Whether notifications over HTTP are taken at all."""
+        return self.secret is not None or self.secret_file is not None
