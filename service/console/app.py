@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from service.console.http import access, reading, streaming
+from service.console.http import access, acting, reading, streaming
 from service.console.http.answers import Refusal, SafeHeaders, on_refusal, refused
 from service.console.http.hosts import KnownHosts
 from service.console.state import ConsoleState
@@ -47,6 +47,9 @@ def _routes() -> list[BaseRoute]:
         Route("/api/jobs/{id}/events", streaming.events),
         Route("/api/dead-letters", reading.dead_letters),
         Route("/api/dead-letters/{partition:int}/{offset:int}", reading.dead_letter),
+        Route("/api/jobs/{id}/cancel", acting.cancel, methods=["POST"]),
+        Route("/api/dead-letters/{partition:int}/{offset:int}/redrive", acting.redrive, methods=["POST"]),
+        Route("/api/dead-letters/{partition:int}/{offset:int}/discard", acting.discard, methods=["POST"]),
         Route("/api/cost", reading.cost),
         Route("/api/partitions", reading.partitions),
         Route("/stream/{id}", streaming.stream, methods=["GET"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from service.console.feed.surroundings import Surroundings
@@ -25,6 +26,7 @@ class ConsoleState:
     stream_secret: str | None
     sessions: Sessions = field(default_factory=Sessions)
     tries: Tries = field(default_factory=Tries)
+    acting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def new_state(settings: Settings) -> ConsoleState:

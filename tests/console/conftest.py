@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ import pytest
 
 from service.sandbox.addresses import HOST, free_ports
 from service.sandbox.program import Program
-from tests.conftest import MakeStage
+from tests.conftest import _run_apart
+from tests.console.wire import Wire
 from tests.harness.stage import Stage
 
 TOKEN = "a-token-for-the-tests-of-the-console"
@@ -93,13 +94,16 @@ class ConsoleUnderTest:
             return [event async for event in events]
 
 
-@pytest.fixture(scope="module")
-def console(make_stage: MakeStage, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A system with one service process, and a console of it, shared by the tests of a file."""
-    from tests.conftest import _run_apart
-
-    stage = make_stage({"REELWIRE_COST__PER_MINUTE": "0.5", "REELWIRE_COST__CURRENCY": "EUR"})
-    under_test = ConsoleUnderTest(stage, tmp_path_factory.mktemp("console"))
+@pytest.fixture(scope="session")
+def console(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleUnderTest]:
+    """A console of the session's system, shared by all tests that do not stop it."""
+    under_test = ConsoleUnderTest(stage, tmp_path_factory.mktemp("console"), REELWIRE_COST__CURRENCY="EUR")
     _run_apart(under_test.start())
     yield under_test
     _run_apart(under_test.program.kill())
+
+
+@pytest.fixture(scope="session")
+def wire(console: ConsoleUnderTest) -> Wire:
+    """Puts records onto the console's topics directly."""
+    return Wire(console.stage.system.settings())
