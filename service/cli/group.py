@@ -23,6 +23,7 @@ COMMANDS = {
     "jobs": ("service.cli.commands.jobs", "Show the requests that have not ended."),
     "watch": ("service.cli.commands.watch", "Follow events as they are published."),
     "dlq": ("service.cli.commands.dead_letters.group", "List, show, redrive and discard dead letters."),
+    "console": ("service.cli.commands.console.group", "Serve the web page of what is in the topics."),
     "doctor": ("service.cli.commands.doctor", "Check broker, topics, platform and file roots."),
     "topics": ("service.cli.commands.topics", "Create or check the topics."),
     "contracts": ("service.cli.commands.contracts", "Export or check schemas and the AsyncAPI document."),

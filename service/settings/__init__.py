@@ -15,6 +15,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from service.errors import SettingsError
 from service.settings.account import BatchSettings, CostSettings, QuotaSettings
+from service.settings.console import ConsoleSettings
 from service.settings.kafka import KafkaSettings
 from service.settings.secrets import remember_secrets
 from service.settings.sections import (
@@ -46,6 +47,7 @@ __all__ = [
     "PREFIX",
     "AssetSettings",
     "BatchSettings",
+    "ConsoleSettings",
     "CostSettings",
     "HttpSettings",
     "JobSettings",
@@ -87,6 +89,7 @@ class Settings(BaseSettings):
     sources: SourceSettings = SourceSettings()
     webhooks: WebhookSettings = WebhookSettings()
     cost: CostSettings = CostSettings()
+    console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()
     sandbox: SandboxSettings = SandboxSettings()
 

@@ -39,7 +39,9 @@ def secret_words(text: str | None) -> tuple[str, ...]:
 def secrets_of(settings: Settings) -> frozenset[str]:
     """The secret values themselves, wherever they come from."""
     held = {value.get_secret_value() for _, value in effective(settings) if isinstance(value, SecretStr)}
-    held |= {secret for secret in (settings.platform_api_key(), settings.webhook_secret()) if secret}
+    console = settings.console
+    others = (settings.platform_api_key(), settings.webhook_secret(), console.sign_in_token(), console.signing_secret())
+    held |= {secret for secret in others if secret}
     held |= set(secret_words(settings.webhook_secret()))
     return frozenset(secret for secret in held if len(secret) >= 4)
 

@@ -17,7 +17,7 @@ from service.settings.sources import secret_from_file, shown, variable_of
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """Accept a JSON list, or a plain list separated by commas, for settings that are lists."""
     if not isinstance(value, str):
         return value
@@ -30,7 +30,7 @@ def _listed(value: Any) -> Any:
         raise ValueError(f"neither a JSON list nor one separated by commas: {error}") from None
 
 
-def _one_secret(section: str, name: str, value: SecretStr | None, file: Path | None) -> None:
+def one_secret(section: str, name: str, value: SecretStr | None, file: Path | None) -> None:
     """A secret is given as a value or as a readable file, not as both."""
     if file is None:
         return
@@ -144,7 +144,7 @@ class PlatformSettings(Section):
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
-        _one_secret("platform", "api_key", self.api_key, self.api_key_file)
+        one_secret("platform", "api_key", self.api_key, self.api_key_file)
         return self
 
 
@@ -286,7 +286,7 @@ class SourceSettings(Section):
     @field_validator("file_roots", "object_prefixes", mode="before")
     @classmethod
     def _lists(cls, value: Any) -> Any:
-        return _listed(value)
+        return listed(value)
 
     @field_validator("file_roots")
     @classmethod
@@ -318,8 +318,8 @@ class WebhookSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _one_secret(self) -> Self:
-        _one_secret("webhooks", "secret", self.secret, self.secret_file)
+    def _secret_once(self) -> Self:
+        one_secret("webhooks", "secret", self.secret, self.secret_file)
         return self
 
     @property
