@@ -1,8 +1,14 @@
 /** Asking the server. Every failure is a `ServerError` whose message is a sentence for a person. */
 
+/** Begins with a capital and ends with a full stop: the server's words stand alone here. */
+function sentence(words) {
+  const whole = words.charAt(0).toUpperCase() + words.slice(1);
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
+}
+
 export class ServerError extends Error {
   constructor(message, status) {
-    super(message);
+    super(sentence(message));
     this.status = status;
   }
 }
@@ -29,7 +35,7 @@ async function ask(path, options) {
     if (answer.ok) throw new ServerError("The console gave an answer that is no JSON. A proxy may stand between.", 0);
   }
   if (!answer.ok) {
-    throw new ServerError(body?.error ?? `The console answered with status ${answer.status}.`, answer.status);
+    throw new ServerError(body?.error || `The console answered with status ${answer.status}.`, answer.status);
   }
   return body;
 }
