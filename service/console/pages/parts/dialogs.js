@@ -27,7 +27,7 @@ export async function confirmed(title, words, verb) {
       el(
         "div",
         { class: "dialog-end" },
-        el("button", { value: "" }, "Leave it"),
+        el("button", { value: "" }, "Back"),
         el("button", { value: "yes", class: "danger" }, verb),
       ),
     ),
@@ -61,7 +61,7 @@ export async function askForToken(check) {
     el(
       "div",
       { class: "dialog-end" },
-      el("button", { type: "button", onclick: (event) => event.target.closest("dialog").close("") }, "Leave it"),
+      el("button", { type: "button", onclick: (event) => event.target.closest("dialog").close("") }, "Back"),
       submit,
     ),
   );
