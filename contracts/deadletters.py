@@ -141,6 +141,11 @@ class DeadLetterInfo:
         """Whether the dead letter holds the whole record, so that it can be sent again."""
         return self.last_offset is None and self.value_size is None
 
+    @property
+    def is_request(self) -> bool:
+        """Whether its record was a request that went wrong: not so for a notification, which has no place there."""
+        return all(name != NOTIFICATION for name, _ in self.original_headers)
+
     @classmethod
     def from_headers(cls, headers: Iterable[Header]) -> DeadLetterInfo:
         """Read the headers of a record of the dead-letter topic. Raises `NotADeadLetter`."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "watch": ("service.cli.commands.watch", "Follow events as they are published."),
     "dlq": ("service.cli.commands.dead_letters.group", "List, show, redrive and discard dead letters."),
     "ingest": ("service.cli.commands.ingest", "Make requests of notifications and files."),
+    "console": ("service.cli.commands.console.group", "Serve the web page of what is in the topics."),
     "doctor": ("service.cli.commands.doctor", "Check broker, topics, platform and file roots."),
     "topics": ("service.cli.commands.topics", "Create or check the topics."),
     "contracts": ("service.cli.commands.contracts", "Export or check schemas and the AsyncAPI document."),

@@ -15,6 +15,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from service.errors import SettingsError
 from service.settings.account import BatchSettings, CostSettings, QuotaSettings
+from service.settings.console import ConsoleSettings
 from service.settings.ingest import IngestSettings
 from service.settings.kafka import KafkaSettings
 from service.settings.secrets import remember_secrets
@@ -48,6 +49,7 @@ __all__ = [
     "PREFIX",
     "AssetSettings",
     "BatchSettings",
+    "ConsoleSettings",
     "CostSettings",
     "HttpSettings",
     "IngestSettings",
@@ -92,6 +94,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     ingest: IngestSettings = IngestSettings()
     cost: CostSettings = CostSettings()
+    console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     sandbox: SandboxSettings = SandboxSettings()

@@ -40,7 +40,8 @@ def secrets_of(settings: Settings) -> frozenset[str]:
     """The secret values themselves, wherever they come from."""
     held = {value.get_secret_value() for _, value in effective(settings) if isinstance(value, SecretStr)}
     signing = (settings.webhook_secret(), settings.ingest_secret())
-    held |= {secret for secret in (settings.platform_api_key(), *signing) if secret}
+    console = (settings.console.sign_in_token(), settings.console.signing_secret())
+    held |= {secret for secret in (settings.platform_api_key(), *signing, *console) if secret}
     held |= {word for secret in signing for word in secret_words(secret)}
     return frozenset(secret for secret in held if len(secret) >= 4)
 

@@ -17,7 +17,7 @@ from service.settings.sources import secret_from_file, shown, variable_of
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """Accept a JSON list, or a plain list separated by commas, for settings that are lists."""
     if not isinstance(value, str):
         return value
@@ -286,7 +286,7 @@ class SourceSettings(Section):
     @field_validator("file_roots", "object_prefixes", mode="before")
     @classmethod
     def _lists(cls, value: Any) -> Any:
-        return _listed(value)
+        return listed(value)
 
     @field_validator("file_roots")
     @classmethod

@@ -21,6 +21,13 @@ class LogEvent(StrEnum):
     # Operations
     HTTP_LISTENING = "http_listening"  # health and metrics are served at this host and port
 
+    # Console
+    CONSOLE_LISTENING = "console_listening"  # the console serves its page at this host and port
+    CONSOLE_CAUGHT_UP = "console_caught_up"  # the console has read what was in the topics; from now on it follows
+    CONSOLE_WAITS = "console_waits"  # the console can't read the topics; it tries again every two seconds
+    CONSOLE_ACTED = "console_acted"  # somebody who has signed in to the console did this; `address` is theirs
+    CONSOLE_SIGN_IN_REFUSED = "console_sign_in_refused"  # a wrong token at the console, from this address
+
     # Writing to Kafka
     TOPIC_DIFFERS = "topic_differs"  # a topic is not as planned; the service works, but see `problem`
     WRITER_DIED = "writer_died"  # a producer failed; its partition is taken over again, or given up

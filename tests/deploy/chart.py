@@ -50,9 +50,15 @@ def of_kind(name: str, kind: str) -> list[Manifest]:
     return [found for found in rendered(name) if found["kind"] == kind]
 
 
-def one(name: str, kind: str) -> Manifest:
-    """The only object of a kind."""
-    [found] = of_kind(name, kind)
+def component_of(manifest: Manifest) -> str:
+    """Whose object it is: the console labels its own, the rest are the service's."""
+    labels: dict[str, str] = manifest["metadata"].get("labels", {})
+    return labels.get("app.kubernetes.io/component", "service")
+
+
+def one(name: str, kind: str, component: str = "service") -> Manifest:
+    """The only object of a kind of this component."""
+    [found] = [found for found in of_kind(name, kind) if component_of(found) == component]
     return found
 
 

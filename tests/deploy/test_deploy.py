@@ -89,7 +89,9 @@ def test_compose_keeps_to_its_specification() -> None:
 def test_compose_is_complete_and_the_pages_for_kafka_and_traces_are_asked_for() -> None:
     services = load(DEPLOY / "compose.yaml")["services"]
 
-    assert services.keys() == {"kafka", "topics", "emulator", "service", "prometheus", "grafana", "kafka-ui", "jaeger"}
+    assert services.keys() == {
+        *("kafka", "topics", "emulator", "service", "console", "prometheus", "grafana", "kafka-ui", "jaeger")
+    }
     assert {name for name, service in services.items() if "profiles" in service} == {"kafka-ui", "jaeger"}
     for name, service in services.items():
         assert "build" in service or re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
@@ -119,6 +121,13 @@ def test_the_dockerfile_is_clean() -> None:
 def test_compose_gives_the_service_longer_than_its_drain() -> None:
     grace = load(DEPLOY / "compose.yaml")["services"]["service"]["stop_grace_period"]
     assert int(grace.removesuffix("s")) > Settings().shutdown.drain_seconds
+
+
+def test_the_console_of_compose_needs_neither_key_nor_videos() -> None:
+    console = load(DEPLOY / "compose.yaml")["services"]["console"]
+    assert console["ports"] == ["127.0.0.1:8090:8090"]
+    assert not {"REELWIRE_PLATFORM__API_KEY", "REELWIRE_SOURCES__FILE_ROOTS"} & console["environment"].keys()
+    assert "volumes" not in console
 
 
 def test_kafka_keeps_its_data_in_its_volume() -> None:

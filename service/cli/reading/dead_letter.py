@@ -58,7 +58,8 @@ def readable_name(name: str) -> str:
     return name_bytes(name).decode("utf-8", "backslashreplace")
 
 
-def _decode(record: InRecord) -> DeadLetter:
+def as_dead_letter(record: InRecord) -> DeadLetter:
+    """A record of the dead-letter topic, whatever it holds."""
     try:
         info = DeadLetterInfo.from_headers(record.headers)
     except NotADeadLetter:
@@ -103,7 +104,7 @@ class Filter:
 
 def reader(settings: Settings) -> TopicReader[DeadLetter]:
     """A reader of the dead-letter topic."""
-    return TopicReader(settings, [settings.topics.dead_letters], _decode)
+    return TopicReader(settings, [settings.topics.dead_letters], as_dead_letter)
 
 
 async def held(settings: Settings, wanted: Filter) -> AsyncIterator[DeadLetter]:

@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 from service.cli.reading.cluster import partition_counts, reachable
 from service.cli.words import visible
 from service.kafka.connecting.connection import largest_record_bytes, new_consumer
+from service.kafka.connecting.reconnection import trouble_of
 from service.kafka.ports import InRecord
 from service.kafka.reading.fetched import UnreadableRange
 from service.kafka.reading.fetching import decode_with
@@ -65,6 +66,11 @@ class TopicReader(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._consumer.stop()
+
+    @property
+    def trouble(self) -> BaseException | None:
+        """Why the last attempt to connect has failed; None when it did not."""
+        return trouble_of(self._consumer._client)  # noqa: SLF001
 
     async def ends(self) -> dict[TopicPartition, int]:
         """The end offset of each partition now. Records published later have these or higher offsets."""

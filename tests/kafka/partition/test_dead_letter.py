@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from contracts.codes import DeadLetterCode
-from contracts.deadletters import DeadLetterInfo
+from contracts.deadletters import NOTIFICATION, DeadLetterInfo
 from service.kafka.partition.dead_letter import dead_letter, range_letter
 from service.kafka.ports import InRecord, OutRecord
 from service.kafka.reading.fetched import UnreadableRange
@@ -88,3 +88,9 @@ def test_a_range_whose_bytes_can_not_be_had_has_an_empty_value_and_one_that_is_t
     letter = range_letter(gap, topic="dlq", failed_at=1.0, limits=TopicLimits())
     assert letter.value == b""
     assert DeadLetterInfo.from_headers(letter.headers).code == "too_large"
+
+
+def test_a_notification_is_told_from_a_request_that_went_wrong() -> None:
+    headers = _letter(b"k", b"v").headers
+    assert DeadLetterInfo.from_headers(headers).is_request
+    assert not DeadLetterInfo.from_headers([*headers, (NOTIFICATION, b"1")]).is_request

@@ -26,6 +26,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
+{{- define "reelwire.consoleSelector" -}}
+app.kubernetes.io/name: {{ include "reelwire.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: console
+{{- end }}
+
+{{- define "reelwire.consoleLabels" -}}
+{{ include "reelwire.labels" . }}
+app.kubernetes.io/component: console
+{{- end }}
+
 {{- define "reelwire.serviceAccount" -}}
 {{- if .Values.serviceAccount.create }}{{ default (include "reelwire.fullname" .) .Values.serviceAccount.name }}
 {{- else }}{{ default "default" .Values.serviceAccount.name }}{{ end }}
@@ -41,6 +52,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $given := 0 }}
 {{- range list .secret.existingSecret .secret.file .secret.value }}{{ if . }}{{ $given = add1 $given }}{{ end }}{{ end }}
 {{- if ne (int $given) 1 }}{{ fail (printf "%s: set exactly one of existingSecret, file and value" .what) }}{{ end }}
+{{- end }}
+
+{{/* One secret that need not be: at most one way of giving it. */}}
+{{- define "reelwire.atMostOneWay" -}}
+{{- if include "reelwire.given" .secret }}{{ include "reelwire.oneWay" . }}{{ end }}
+{{- end }}
+
+{{/* Whether a secret is given in any way. */}}
+{{- define "reelwire.given" -}}
+{{- if or .existingSecret .file .value }}yes{{ end }}
 {{- end }}
 
 {{/* The path of a secret in the container. Arguments: its folder below /etc/reelwire/secrets, and its values. */}}
@@ -69,6 +90,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.webhooks.enabled }}
 {{- include "reelwire.oneWay" (dict "what" "webhooks.secret" "secret" .Values.webhooks.secret) }}
 {{- end }}
+{{- if .Values.console.enabled }}
+{{- include "reelwire.atMostOneWay" (dict "what" "console.token" "secret" .Values.console.token) }}
+{{- include "reelwire.atMostOneWay" (dict "what" "console.streamSecret" "secret" .Values.console.streamSecret) }}
+{{- end }}
 {{- if and .Values.webhooks.ingress.enabled (not .Values.webhooks.enabled) }}
 {{- fail "webhooks.ingress: needs webhooks.enabled" }}
 {{- end }}
@@ -83,18 +108,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* What `settings` may not hold: what the chart itself decides, and secrets, which would be in a ConfigMap. */}}
 {{- define "reelwire.checkSettings" -}}
 {{- if hasKey .Values.settings "http" }}{{ fail "settings.http: the chart decides; the service listens on port 8080 of its pod" }}{{ end }}
+{{- with .Values.settings.console }}{{ if or (hasKey . "host") (hasKey . "port") }}{{ fail "settings.console: host and port are the chart's; the console listens on port 8090 of its pod" }}{{ end }}{{ end }}
 {{- if hasKey .Values.settings "shutdown" }}{{ fail "settings.shutdown: set drainSeconds instead, the grace period follows it" }}{{ end }}
 {{- range $section, $members := .Values.settings }}
 {{- range $name, $value := $members }}
-{{- if has $name (list "api_key" "sasl_password" "sasl_oauth_client_secret" "ssl_key_password" "secret" "token") }}
-{{- fail (printf "settings.%s.%s: is a secret and would be in a ConfigMap; use platform.apiKey, kafka.sasl.password, webhooks.secret, or the setting %s_file with extraVolumes" $section $name $name) }}
+{{- if has $name (list "api_key" "sasl_password" "sasl_oauth_client_secret" "ssl_key_password" "secret" "token" "stream_secret") }}
+{{- fail (printf "settings.%s.%s: is a secret and would be in a ConfigMap; use platform.apiKey, kafka.sasl.password, webhooks.secret, console.token, console.streamSecret, or the setting %s_file with extraVolumes" $section $name $name) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* The settings as TOML. JSON's numbers, texts, truth values and lists are TOML's too. */}}
-{{- define "reelwire.toml" -}}
+{{/* The settings of the service, as JSON: sections with their members. */}}
+{{- define "reelwire.settings" -}}
 {{- $kafka := dict "bootstrap_servers" .Values.kafka.bootstrapServers "group_id" .Values.kafka.groupId "security_protocol" .Values.kafka.securityProtocol }}
 {{- if include "reelwire.hasPassword" . }}
 {{- $path := include "reelwire.secretPath" (dict "folder" "kafka-password" "secret" .Values.kafka.sasl.password) }}
@@ -124,6 +150,33 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $shape := dict "partitions" .Values.topicsJob.partitions "replication" .Values.topicsJob.replication }}
 {{- $all = mergeOverwrite $all (dict "topics" $shape) }}
 {{- end }}
+{{- $all | toJson }}
+{{- end }}
+
+{{/* Those of the console: it has nothing to do with the platform and its key, nor with webhooks. */}}
+{{- define "reelwire.consoleSettings" -}}
+{{- $all := omit (include "reelwire.settings" . | fromJson) "platform" "webhooks" "shutdown" }}
+{{- $console := dict "host" "0.0.0.0" "port" 8090 }}
+{{- with .Values.console }}
+{{- if .hosts }}{{ $_ := set $console "hosts" .hosts }}{{ end }}
+{{- if .origins }}{{ $_ := set $console "origins" .origins }}{{ end }}
+{{- if include "reelwire.given" .token }}{{ $_ := set $console "token_file" (include "reelwire.secretPath" (dict "folder" "console" "secret" .token)) }}{{ end }}
+{{- if include "reelwire.given" .streamSecret }}{{ $_ := set $console "stream_secret_file" (include "reelwire.secretPath" (dict "folder" "console-stream" "secret" .streamSecret)) }}{{ end }}
+{{- end }}
+{{- mergeOverwrite $all (dict "console" $console) | toJson }}
+{{- end }}
+
+{{- define "reelwire.toml" -}}
+{{- include "reelwire.asToml" (include "reelwire.settings" . | fromJson) }}
+{{- end }}
+
+{{- define "reelwire.consoleToml" -}}
+{{- include "reelwire.asToml" (include "reelwire.consoleSettings" . | fromJson) }}
+{{- end }}
+
+{{/* Sections as TOML. JSON's numbers, texts, truth values and lists are TOML's too. */}}
+{{- define "reelwire.asToml" -}}
+{{- $all := . }}
 {{- range $section := keys $all | sortAlpha }}
 {{ printf "[%s]" $section }}
 {{- $members := get $all $section }}
@@ -163,13 +216,18 @@ capabilities:
 {{- end }}
 
 {{- define "reelwire.mounts" -}}
+{{- include "reelwire.mountsOf" (dict "Values" .Values "folders" (include "reelwire.secretFolders" . | fromJsonArray)) }}
+{{- end }}
+
+{{/* Arguments: Values, and the folders of secrets. */}}
+{{- define "reelwire.mountsOf" -}}
 - name: tmp
   mountPath: /tmp
 # Whole folders, no subPath: a secret that is replaced arrives without a restart, and the service reads it again.
 - name: config
   mountPath: /etc/reelwire/config
   readOnly: true
-{{- range $name := include "reelwire.secretFolders" . | fromJsonArray }}
+{{- range $name := .folders }}
 - name: {{ $name.folder }}
   mountPath: /etc/reelwire/secrets/{{ $name.folder }}
   readOnly: true
@@ -180,13 +238,19 @@ capabilities:
 {{- end }}
 
 {{- define "reelwire.volumes" -}}
+{{- $folders := include "reelwire.secretFolders" . | fromJsonArray }}
+{{- include "reelwire.volumesOf" (dict "Values" .Values "config" (include "reelwire.fullname" .) "folders" $folders) }}
+{{- end }}
+
+{{/* Arguments: Values, the name of the ConfigMap, and the folders of secrets. */}}
+{{- define "reelwire.volumesOf" -}}
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
 - name: config
   configMap:
-    name: {{ include "reelwire.fullname" . }}
-{{- range $one := include "reelwire.secretFolders" . | fromJsonArray }}
+    name: {{ .config }}
+{{- range $one := .folders }}
 - name: {{ $one.folder }}
   secret:
     secretName: {{ $one.secret }}
@@ -203,11 +267,27 @@ capabilities:
 
 {{/* Which Secrets are mounted, each in a folder of its own: a JSON list of {folder, secret, keys}. */}}
 {{- define "reelwire.secretFolders" -}}
+{{- $given := list (dict "folder" "platform" "of" .Values.platform.apiKey) }}
+{{- if .Values.webhooks.enabled }}{{ $given = append $given (dict "folder" "webhooks" "of" .Values.webhooks.secret) }}{{ end }}
+{{- include "reelwire.foldersOf" (dict "root" . "given" $given) }}
+{{- end }}
+
+{{- define "reelwire.consoleFolders" -}}
+{{- $given := list }}
+{{- with .Values.console }}
+{{- if include "reelwire.given" .token }}{{ $given = append $given (dict "folder" "console" "of" .token) }}{{ end }}
+{{- if include "reelwire.given" .streamSecret }}{{ $given = append $given (dict "folder" "console-stream" "of" .streamSecret) }}{{ end }}
+{{- end }}
+{{- include "reelwire.foldersOf" (dict "root" . "given" $given) }}
+{{- end }}
+
+{{/* `given`, and what the connection to Kafka needs. */}}
+{{- define "reelwire.foldersOf" -}}
+{{- $given := .given }}
+{{- with .root }}
 {{- $own := include "reelwire.fullname" . }}
 {{- $found := list }}
-{{- $given := list (dict "folder" "platform" "of" .Values.platform.apiKey) }}
 {{- if include "reelwire.hasPassword" . }}{{ $given = append $given (dict "folder" "kafka-password" "of" .Values.kafka.sasl.password) }}{{ end }}
-{{- if .Values.webhooks.enabled }}{{ $given = append $given (dict "folder" "webhooks" "of" .Values.webhooks.secret) }}{{ end }}
 {{- range $given }}
 {{- if not .of.file }}{{ $found = append $found (dict "folder" .folder "secret" (default $own .of.existingSecret) "keys" (list .of.key)) }}{{ end }}
 {{- end }}
@@ -216,4 +296,5 @@ capabilities:
 {{- if .clientSecret }}{{ $found = append $found (dict "folder" "kafka-client" "secret" .clientSecret "keys" (list .certKey .keyKey)) }}{{ end }}
 {{- end }}
 {{- $found | toJson }}
+{{- end }}
 {{- end }}

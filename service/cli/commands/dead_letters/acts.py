@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from contracts.deadletters import NOTIFICATION, discard_headers, letter_place
 from service.cli.commands.dead_letters.choice import choice_options, chosen
 from service.cli.exits import Exit
 from service.cli.manual import epilog
-from service.cli.reading.cluster import partition_counts, producer, send
+from service.cli.reading.cluster import partition_counts, producer
 from service.cli.reading.dead_letter import DeadLetter, Filter, held, readable
+from service.cli.reading.letter_acts import note_discarded, send_again
 from service.cli.reading.letter_fates import discarded_places, fates_of
 from service.cli.views.output import emit, json_option, note, say
 from service.settings import Settings, load_settings
@@ -85,7 +85,7 @@ async def _redrive(
     for letter in letters:
         fate = fates.of(letter)
         why = "no_headers" if letter.info is None else None if letter.info.is_whole else "not_whole"
-        if letter.info is not None and any(name == NOTIFICATION for name, _ in letter.info.original_headers):
+        if letter.info is not None and not letter.info.is_request:
             why = "notification"
         if why is None and fate != "open" and not (again and fate != "discarded"):
             why = fate
@@ -104,17 +104,7 @@ async def _redrive(
         async for letter in _paced(sendable, rate):
             if letter.info is None:
                 continue
-            place = letter_place(settings.topics.dead_letters, letter.partition, letter.offset)
-            placed = await send(
-                settings,
-                client,
-                topic,
-                key=letter.key,
-                value=letter.value,
-                headers=letter.info.redrive_headers(place),
-                # A request id is known in its partition only, and another partitioner may have chosen that one.
-                partition=letter.info.partition % count,
-            )
+            placed = await send_again(settings, client, letter, letter.info, count)
             report.count += 1
             _tell(letter, placed, as_json)
 
@@ -161,7 +151,6 @@ def discard(reason: str | None, dry_run: bool, as_json: bool, **typed: Any) -> i
 async def _discard(
     settings: Settings, wanted: Filter, report: Report, reason: str | None, dry_run: bool, as_json: bool
 ) -> None:
-    topic = settings.topics.dead_letters
     letters = [letter async for letter in held(settings, wanted)]
     fates = await discarded_places(settings)
     async with producer(settings) as client:
@@ -170,10 +159,7 @@ async def _discard(
                 report.left_out["discarded"] += 1
                 continue
             if not dry_run:
-                place = letter_place(topic, letter.partition, letter.offset)
-                headers = discard_headers(place, at=time.time(), reason=reason)
-                await send(settings, client, topic, key=letter.key, value=None, headers=headers,
-                           partition=letter.partition)  # fmt: skip
+                await note_discarded(settings, client, letter, reason)
             report.count += 1
             if as_json:
                 emit(letter.as_json() | {"discarded": not dry_run})

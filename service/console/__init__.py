@@ -1,0 +1,1 @@
+"""The console: what is in the topics, joined for people, over HTTP. `reelwire console` runs it."""

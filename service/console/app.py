@@ -1,0 +1,71 @@
+"""The routes of the console as a Starlette application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from service.console.http import access, acting, reading, streaming
+from service.console.http.answers import Refusal, SafeHeaders, on_refusal, refused
+from service.console.http.hosts import KnownHosts
+from service.console.state import ConsoleState
+
+PAGES = Path(__file__).parent / "pages"
+_SENTENCES = {404: "there is nothing here", 405: "this can't be done here"}
+
+
+def application(state: ConsoleState) -> Starlette:
+    """All routes over `state`. Nothing is started here."""
+    console = state.settings.console
+    app = Starlette(
+        routes=_routes(),
+        middleware=[
+            Middleware(SafeHeaders),
+            Middleware(KnownHosts, listening_on=console.host, names=console.hosts),
+        ],
+        exception_handlers={Refusal: on_refusal, HTTPException: _on_http_error},
+    )
+    app.state.console = state
+    return app
+
+
+def _routes() -> list[BaseRoute]:
+    routes: list[BaseRoute] = [
+        Route("/api/session", access.get_session, methods=["GET"]),
+        Route("/api/session", access.sign_in, methods=["POST"]),
+        Route("/api/session", access.sign_out, methods=["DELETE"]),
+        Route("/api/jobs", reading.jobs),
+        Route("/api/live", streaming.live_rows),
+        Route("/api/jobs/{id}", reading.job),
+        Route("/api/jobs/{id}/events", streaming.events),
+        Route("/api/dead-letters", reading.dead_letters),
+        Route("/api/dead-letters/{partition:int}/{offset:int}", reading.dead_letter),
+        Route("/api/jobs/{id}/cancel", acting.cancel, methods=["POST"]),
+        Route("/api/dead-letters/{partition:int}/{offset:int}/redrive", acting.redrive, methods=["POST"]),
+        Route("/api/dead-letters/{partition:int}/{offset:int}/discard", acting.discard, methods=["POST"]),
+        Route("/api/cost", reading.cost),
+        Route("/api/partitions", reading.partitions),
+        Route("/stream/{id}", streaming.stream, methods=["GET"]),
+        Route("/stream/{id}", streaming.preflight, methods=["OPTIONS"]),
+        Route("/health/live", reading.live),
+        Route("/health/ready", reading.ready),
+    ]
+    if PAGES.is_dir():
+        routes += [Route("/", _index), Mount("/pages", StaticFiles(directory=PAGES))]
+    return routes
+
+
+async def _index(_request: Request) -> Response:
+    return FileResponse(PAGES / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+async def _on_http_error(_request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return refused(status, _SENTENCES.get(status, "this can't be done"))

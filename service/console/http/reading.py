@@ -1,0 +1,187 @@
+"""The routes that only read."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.cli.exits import CommandError
+from service.cli.reading.dead_letter import one
+from service.console.http.access import state_of
+from service.console.http.answers import Refusal, json_answer
+from service.console.model.detail import detail_of
+from service.console.model.entry import Entry, row_of
+from service.console.model.letters import whole_letter
+from service.console.model.listing import MOST_ROWS, Query, page_of
+from service.console.state import ConsoleState
+from service.errors import RetryLater
+from service.telemetry.redaction import clean_members
+
+_STATES = ("live", "ended", "all")
+_LETTER_STATES = ("open", "redriven", "discarded")
+_MOST_DAYS = 31
+
+
+async def jobs(request: Request) -> Response:
+    """A page of the list of requests."""
+    state, query = state_of(request), request.query_params
+    wanted = Query(
+        state=_one_of(query.get("state"), _STATES, "state") or "all",
+        phase=query.get("phase") or None,
+        mode=query.get("mode") or None,
+        key=query.get("key") or None,
+        tenant=query.get("tenant") or None,
+        code=query.get("code") or None,
+        text=query.get("text") or None,
+        since=_number(query.get("since"), "since"),
+        until=_number(query.get("until"), "until"),
+    )
+    board = state.hub.board
+    limit = _limit(query.get("limit"))
+    try:
+        page = page_of(board.all(), wanted, limit=limit, before=query.get("before") or None)
+    except ValueError:
+        raise Refusal(400, "before: it is not the `next` of a page") from None
+    counts = state.hub.counts()
+    return json_answer(
+        {
+            "jobs": [_row(state, entry) for entry in page.entries],
+            "next": page.next,
+            "matching": page.matching,
+            "live": counts["live"],
+            "ended": counts["ended"],
+            "phases": counts["phases"],
+        }
+    )
+
+
+async def job(request: Request) -> Response:
+    """One request with everything that is known of it."""
+    state = state_of(request)
+    entry = known(state, request.path_params["id"])
+    return json_answer(detail_of(entry, process_of(state, entry)))
+
+
+def known(state: ConsoleState, request_id: str) -> Entry:
+    """The request of this id. Raises `Refusal`."""
+    entry = state.hub.board.find(request_id)
+    if entry is None:
+        kept = state.settings.console.ended_requests
+        raise Refusal(
+            404, f"no request of this id is live or among the last {kept} that ended (REELWIRE_CONSOLE__ENDED_REQUESTS)"
+        )
+    return entry
+
+
+def process_of(state: ConsoleState, entry: Entry) -> str | None:
+    """Which process serves its partition."""
+    return state.surroundings.process_of(entry.partition)
+
+
+async def dead_letters(request: Request) -> Response:
+    """A page of the list of dead letters."""
+    state, query = state_of(request), request.query_params
+    try:
+        page = state.letters.page(
+            code=query.get("code") or None,
+            state=_one_of(query.get("state"), _LETTER_STATES, "state"),
+            limit=_limit(query.get("limit")),
+            before=query.get("before") or None,
+        )
+    except ValueError:
+        raise Refusal(400, "before: it is not the `next` of a page") from None
+    return json_answer(page)
+
+
+async def dead_letter(request: Request) -> Response:
+    """Read from the topic: what a letter holds is not kept."""
+    state = state_of(request)
+    partition, offset = request.path_params["partition"], request.path_params["offset"]
+    try:
+        letter = await one(state.settings, partition, offset)
+    except CommandError as error:
+        raise Refusal(404, str(error)) from None
+    except RetryLater as error:
+        raise Refusal(503, str(error)) from None
+    if letter.is_note:
+        raise Refusal(404, f"there is no dead letter at {partition}:{offset}, but a note that one was discarded")
+    listed = state.letters.time_of(partition, offset)
+    return json_answer(whole_letter(letter, listed, state.letters.state_of(partition, offset)))
+
+
+async def cost(request: Request) -> Response:
+    """What ended requests have cost, by day and tenant."""
+    state = state_of(request)
+    days = _number(request.query_params.get("days"), "days")
+    days = 14 if days is None else min(max(days, 1), _MOST_DAYS)
+    settings = state.settings.cost
+    return json_answer(
+        {
+            "currency": settings.currency,
+            "days": state.hub.board.spending.last(days, int(time.time() * 1000)),
+            "limit": settings.daily_limit,
+        }
+    )
+
+
+async def partitions(request: Request) -> Response:
+    """Who serves which partition, and how far behind."""
+    state = state_of(request)
+    seen, kafka = state.surroundings.seen, state.settings.kafka
+    held: dict[int, list[int]] = {}
+    for entry in state.hub.board.live.values():
+        held.setdefault(entry.partition, []).append(entry.accepted_ms)
+    shown: list[dict[str, Any]] = []
+    for partition in sorted({*seen.lag, *held}):
+        accepted, owner = held.get(partition, []), seen.owners.get(partition)
+        shown.append(
+            {
+                "partition": partition,
+                "owner": owner,
+                "lag": seen.lag.get(partition),
+                "held": len(accepted),
+                "oldest_ms": min(accepted, default=None),
+                "state": "unserved" if owner is None else "served",
+            }
+        )
+    members = [member.as_json() for member in seen.members]
+    body = {"group": kafka.group_id, "members": members, "partitions": shown, "problem": seen.problem}
+    return json_answer(clean_members(body))
+
+
+async def live(request: Request) -> Response:
+    """Whether the process is worth keeping."""
+    verdict = state_of(request).health.live()
+    return json_answer(clean_members(verdict.body), 200 if verdict.ok else 503)
+
+
+async def ready(request: Request) -> Response:
+    """Whether the topics can be read, and have been."""
+    verdict = state_of(request).health.ready()
+    return json_answer(clean_members(verdict.body), 200 if verdict.ok else 503)
+
+
+def _row(state: ConsoleState, entry: Entry) -> dict[str, Any]:
+    return row_of(entry, process_of(state, entry))
+
+
+def _one_of(given: str | None, allowed: tuple[str, ...], name: str) -> str | None:
+    if given and given not in allowed:
+        raise Refusal(400, f"{name}: must be one of {', '.join(allowed)}")
+    return given or None
+
+
+def _number(given: str | None, name: str) -> int | None:
+    if not given:
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) <= 16):
+        raise Refusal(400, f"{name}: must be a whole number")
+    return int(given)
+
+
+def _limit(given: str | None) -> int:
+    found = _number(given, "limit")
+    return 100 if found is None else min(max(found, 1), MOST_ROWS)

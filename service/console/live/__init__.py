@@ -1,0 +1,1 @@
+"""Tells viewers what has changed, as server-sent events."""

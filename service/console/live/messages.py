@@ -1,0 +1,56 @@
+"""Server-sent events as bytes. Each is encoded once, whoever is watching."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+
+from service.console.model.cursor import Cursor, cursor_of
+from service.console.model.detail import completion_of
+from service.console.model.entry import Entry, Step
+from service.telemetry.redaction import KNOWN, clean_members
+
+HEARTBEAT = b": still here\n\n"
+
+
+class Message(NamedTuple):
+    """One event. `cursor` is where a viewer is who has it; None for events without one."""
+
+    data: bytes
+    cursor: Cursor | None = None
+    last: bool = False
+    """Nothing comes behind it: the stream ends."""
+
+
+def encoded(event: str, data: dict[str, Any], cursor: Cursor | None = None) -> bytes:
+    """One event in the format of `text/event-stream`. JSON has no line feeds in it, so `data` is one line."""
+    identity = b"" if cursor is None else b"id: %b\n" % str(cursor).encode()
+    return b"event: %b\n%bdata: %b\n\n" % (event.encode(), identity, orjson.dumps(data))
+
+
+def fragment(cursor: Cursor, attempt: int, index: int, text: str, time_ms: int) -> Message:
+    """More text. `index` is the sequence of the last fragment in it."""
+    data = {"attempt": attempt, "index": index, "text": KNOWN.masked(text), "time_ms": time_ms}
+    return Message(encoded("fragment", data, cursor), cursor)
+
+
+def restart(cursor: Cursor, attempt: int) -> Message:
+    """The text so far is void."""
+    return Message(encoded("restart", {"attempt": attempt}, cursor), cursor)
+
+
+def progress(cursor: Cursor, step: Step) -> Message:
+    """A progress event."""
+    shown = clean_members(step.as_json())
+    return Message(encoded("progress", shown if isinstance(shown, dict) else {}, cursor), cursor)
+
+
+def completion(entry: Entry) -> Message:
+    """The end of the request: the last event."""
+    cursor = cursor_of(entry)
+    return Message(encoded("completion", completion_of(entry) or {}, cursor), cursor, last=True)
+
+
+GAP = Message(encoded("gap", {}))
+"""Something was left out that can't be had again: the viewer reads the whole anew."""

@@ -1,0 +1,1 @@
+"""What the console knows. Pure: no I/O, no clock, no asyncio."""

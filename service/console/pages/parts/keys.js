@@ -1,0 +1,44 @@
+/** The keyboard. Keys do nothing while somebody types, while a dialog is open, or where they have been switched off. */
+
+const SWITCH = "reelwire-keys";
+let ofView = {};
+let ofAll = {};
+
+/** The keys of the view that is shown: functions by key, such as `j` or `Enter`. */
+export function viewKeys(keys) {
+  ofView = keys ?? {};
+}
+
+/** Keys that every view has. */
+export function allKeys(keys) {
+  ofAll = keys;
+}
+
+/** People who dictate to their computer switch single keys off. */
+export function keysAreOn() {
+  return localStorage.getItem(SWITCH) !== "off";
+}
+
+export function switchKeys(on) {
+  localStorage.setItem(SWITCH, on ? "on" : "off");
+}
+
+function types(target) {
+  return target.closest("input, textarea, select, [contenteditable]") !== null;
+}
+
+addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]")) return;
+  if (types(event.target)) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (event.key.length === 1 && !keysAreOn()) return;
+  // Enter and the space bar belong to the link or button that has the focus.
+  if ((event.key === "Enter" || event.key === " ") && event.target.closest("a, button, summary, [role=button]")) return;
+  const act = ofView[event.key] ?? ofAll[event.key];
+  if (!act) return;
+  // False: not meant for this key after all, such as an arrow that scrolls.
+  if (act(event) !== false) event.preventDefault();
+});

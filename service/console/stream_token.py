@@ -1,0 +1,59 @@
+"""Tokens with which a browser of somebody else may follow one request, or those of one tenant, until a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+
+from service.errors import ReelwireError
+
+_ALGORITHM: Final = "HS256"
+_LONGEST: Final = 4_096
+
+
+class TokenRefused(ReelwireError):
+    """The token is not valid: it is not signed with REELWIRE_CONSOLE__STREAM_SECRET, or not one for a stream."""
+
+
+class TokenExpired(TokenRefused):
+    """The token has expired: ask for a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token allows: one request, or all of one tenant. `until`: seconds since the epoch."""
+
+    until: float
+    request_id: str | None = None
+    tenant: str | None = None
+
+
+def sign(secret: str, grant: Grant) -> str:
+    """The token for a grant."""
+    claims: dict[str, Any] = {"exp": int(grant.until)}
+    if grant.request_id is not None:
+        claims["req"] = grant.request_id
+    if grant.tenant is not None:
+        claims["tenant"] = grant.tenant
+    return jwt.encode(claims, secret, algorithm=_ALGORITHM)
+
+
+def read_token(secret: str, token: str) -> Grant:
+    """What the token grants. Raises `TokenRefused`, and `TokenExpired` when nothing else is wrong with it.
+
+    No algorithm but HS256 is taken, whatever the token's header says; a token without `exp` is none.
+    """
+    if len(token) > _LONGEST:
+        raise TokenRefused
+    try:
+        claims = jwt.decode(token, secret, algorithms=[_ALGORITHM], options={"require": ["exp"]})
+    except jwt.ExpiredSignatureError:
+        raise TokenExpired from None
+    except jwt.InvalidTokenError:
+        raise TokenRefused from None
+    request_id, tenant = claims.get("req"), claims.get("tenant")
+    if (request_id is None) == (tenant is None) or not isinstance(request_id or tenant, str):
+        raise TokenRefused("the token must name either one request (req) or one tenant (tenant)")
+    return Grant(float(claims["exp"]), request_id, tenant)

@@ -1,0 +1,14 @@
+"""Finding a Chromium on this machine. None is ever downloaded."""
+
+from __future__ import annotations
+
+import shutil
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage"]
+"""For containers, where Chromium has no sandbox and little shared memory."""
+
+
+def chromium() -> str | None:
+    """The path of the first browser on PATH; None: there is none."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
