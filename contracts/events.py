@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from contracts.codes import DeadLetterCode, ErrorCode, Stage
-from contracts.instants import RFC3339_PATTERN
+from contracts.event_parts import (
+    Count,
+    ErrorInfo,
+    Instant,
+    PlatformAnswer,
+    PlatformWarning,
+    Seconds,
+    TimelineEntry,
+    Timings,
+    Usage,
+)
 from contracts.model import Message
 
 __all__ = [
@@ -43,21 +53,20 @@ __all__ = [
     "parse_event",
 ]
 
-Instant = Annotated[str, StringConstraints(pattern=RFC3339_PATTERN), Field(json_schema_extra={"format": "date-time"})]
 Attempt = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0)]
 UsedMode = Literal["stream", "sync", "async"]
 
 
 class _Event(Message):
     type: str
     request_id: str
+    """The request's."""
     run: Attempt = 1
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: Attempt
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: Instant
+    """When it happened, by the clock of the process that publishes it."""
 
 
 class _Told(_Event):
@@ -74,78 +83,9 @@ class Fragment(_Event):
     sequence: Count
     """From 0, without gaps within an attempt."""
     text: str
+    """This piece; all pieces of an attempt, joined by `sequence`, are the text of its completion."""
     generation_id: str | None = None
-
-
-class Usage(Message):
-    """What the platform used for the analysis."""
-
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    video_seconds: Seconds | None = None
-    """The analysed window."""
-    billed_minutes: Seconds | None = None
-    """Minutes of the window, for segments once per definition."""
-    estimated_cost: Annotated[float, Field(ge=0)] | None = None
-    """Of this attempt, by the prices of the settings; null without them."""
-    currency: str | None = None
-    """Of `estimated_cost`."""
-
-
-class TimelineEntry(Message):
-    """One segment, or one time in a result that follows a JSON schema."""
-
-    definition: str
-    """The id of the segment's definition, or the path of the member without indexes, such as `incidents.seen_at`."""
-    start_time: float | None = None
-    """Seconds of the video."""
-    end_time: float | None = None
-    """Null for a moment."""
-    started_at: Instant | None = None
-    """The wall-clock time, with `recorded_at`."""
-    ended_at: Instant | None = None
-    fields: dict[str, Any] | None = None
-    """What the result says of it: a segment's metadata, else the plain members beside the time."""
-
-
-class Timings(Message):
-    """How long each part took, in seconds."""
-
-    queued: Seconds | None = None
-    upload: Seconds | None = None
-    analysis: Seconds | None = None
-    first_fragment: Seconds | None = None
-    total: Seconds | None = None
-
-
-class PlatformWarning(Message):
-    """A remark on a result that was delivered: the platform's, such as a cut at `max_tokens`, or ours.
-
-    `data_repaired` is ours: `data` was found in a text that is not JSON as a whole.
-    """
-
-    code: str | None = None
-    message: str
-
-
-class PlatformAnswer(Message):
-    """The platform's own words. Only secrets are taken out."""
-
-    status: int | None = None
-    """HTTP status; null for the error of a task."""
-    code: str | None = None
-    message: str | None = None
-
-
-class ErrorInfo(Message):
-    """Why a job failed."""
-
-    code: ErrorCode
-    message: str
-    stage: Stage
-    retryable: bool
-    """Whether the same request, under a new id, may succeed."""
-    platform: PlatformAnswer | None = None
+    """The platform's name of what it generates, when it is known."""
 
 
 class Completed(_Told):
@@ -153,23 +93,33 @@ class Completed(_Told):
 
     type: Literal["completed"] = "completed"
     mode: UsedMode
+    """The one that was used; with `auto`, the service chose it."""
     text: str
+    """The whole generated text."""
     data: Any = None
     """Decoded JSON where the response format asked for it."""
     data_error: str | None = None
     """Why it could not be decoded."""
     finish_reason: str | None = None
+    """Why the platform stopped generating, in its words, such as `stop` or `length`."""
     warning: PlatformWarning | None = None
+    """A remark on the result; null for none."""
     usage: Usage | None = None
+    """What the platform used; null when it did not say."""
     generation_id: str | None = None
+    """The platform's name of what it generated."""
     asset_id: str | None = None
+    """The platform's asset of the video; null when there is none, as for images and inline videos."""
     task_id: str | None = None
+    """The platform's task; null off `async`."""
     batch_id: str | None = None
+    """The platform's batch in which the task was created; null outside of a batch."""
     fragments: Count = 0
     """How many fragments of this attempt are in the fragments topic."""
     timeline: list[TimelineEntry] | None = None
     """Segments, and the times of a result that follows a JSON schema, in order of time."""
     timings: Timings
+    """How long it took."""
 
 
 class Failed(_Told):
@@ -177,6 +127,7 @@ class Failed(_Told):
 
     type: Literal["failed"] = "failed"
     error: ErrorInfo
+    """Why."""
 
 
 class Canceled(_Told):
@@ -184,6 +135,7 @@ class Canceled(_Told):
 
     type: Literal["canceled"] = "canceled"
     reason: str
+    """Why, in words."""
 
 
 class Accepted(_Told):
@@ -197,7 +149,9 @@ class Uploading(_Told):
 
     type: Literal["uploading"] = "uploading"
     bytes_sent: Count
+    """So far."""
     bytes_total: Count | None = None
+    """Of the whole video; null when its size is not known."""
     route: Literal["url", "direct", "multipart"] | None = None
     """How the platform gets the video: it fetches a URL, or is sent one request, or chunks in an upload session."""
 
@@ -207,9 +161,11 @@ class AssetReady(_Told):
 
     type: Literal["asset_ready"] = "asset_ready"
     asset_id: str
+    """The platform's name of the video."""
     duration: Seconds | None = None
-    """Seconds."""
+    """Seconds of video; null when the platform did not say."""
     reused: bool
+    """Whether it was on the platform already, so that nothing was uploaded for this request."""
 
 
 class StreamStarted(_Told):
@@ -223,6 +179,7 @@ class TaskCreated(_Told):
 
     type: Literal["task_created"] = "task_created"
     task_id: str
+    """The platform's name of the task."""
 
 
 class TaskStatus(_Told):
@@ -238,7 +195,9 @@ class Retrying(_Told):
 
     type: Literal["retrying"] = "retrying"
     reason: str
+    """What failed, in words."""
     delay_seconds: Seconds
+    """How long is waited before the next call."""
 
 
 class Waiting(_Told):
@@ -246,6 +205,8 @@ class Waiting(_Told):
 
     type: Literal["waiting"] = "waiting"
     reason: Literal["quota", "turn", "order", "batch", "paused"]
+    """`quota`: the account's is used up · `turn`: others are first · `order`: an earlier request of its key runs ·
+    `batch`: for others to be sent with · `paused`: by the operator."""
 
 
 class HandedOver(_Told):
@@ -261,10 +222,14 @@ class Interrupted(_Told):
 
 
 class Duplicate(_Told):
-    """A second request with a known id came. It starts nothing."""
+    """A second request with a known id came. It starts nothing. `run` is what that second request said.
+
+    A higher `run` than the one under way starts nothing either, now or later: send it again when that one has ended.
+    """
 
     type: Literal["duplicate"] = "duplicate"
     same_body: bool
+    """Whether it asks for the same as the known request. If not, the completion of this id is no answer to it."""
 
 
 class CancelIgnored(_Told):
@@ -272,6 +237,7 @@ class CancelIgnored(_Told):
 
     type: Literal["cancel_ignored"] = "cancel_ignored"
     reason: Literal["finished", "unknown"]
+    """`finished`: the request has ended already · `unknown`: there is no such request in this partition."""
 
 
 CompletionEvent = Annotated[Completed | Failed | Canceled, Field(discriminator="type")]

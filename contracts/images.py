@@ -30,8 +30,11 @@ class Named(Protocol):
 
 class _Picture(Message):
     url: HttpsUrl | None = Field(default=None, repr=False)
+    """Where the platform fetches it; instead of `asset_id` and `base64_string`."""
     asset_id: AssetId | None = None
+    """The platform's asset of it."""
     base64_string: Base64 | None = Field(default=None, repr=False)
+    """The image itself."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -56,6 +59,7 @@ class ImageInput(_Picture):
     """One image of an analysis of images."""
 
     name: Annotated[str, StringConstraints(pattern=IMAGE_NAME.regex, max_length=128)]
+    """What the prompt calls it: `<@name>`."""
 
     @model_validator(mode="after")
     def _small(self) -> Self:
@@ -79,7 +83,9 @@ class MediaSource(_Picture):
     """A reference image; its name may hold hyphens."""
 
     name: Annotated[str, StringConstraints(pattern=REFERENCE_NAME.regex, max_length=128)]
+    """What the prompt calls it: `<@name>`."""
     media_type: Literal["image"]
+    """The platform takes no other kind."""
 
 
 MediaSources = Annotated[tuple[MediaSource, ...], REFERENCES.field()]
@@ -89,7 +95,9 @@ class PromptV2(Message):
     """A prompt that refers to images by `<@name>`."""
 
     input_text: Annotated[str, INPUT_TEXT.field()]
+    """What to do with the video."""
     media_sources: MediaSources | None = None
+    """The images that the text refers to."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -167,6 +167,7 @@ class CancelRequest(_Request):
 
     type: Literal["cancel"]
     request_id: RequestId
+    """The job to end, whichever run of it is under way."""
     tenant: Tenant | None = None
     """Echoed on `cancel_ignored`."""
     metadata: Metadata | None = None

@@ -39,6 +39,7 @@ EVENTS = FRAGMENTS | COMPLETIONS | PROGRESS
 DEAD_LETTER = "dead_letter_headers"
 
 _NULL: Schema = {"type": "null"}
+_TYPE = "Which message this is."
 
 
 def all_schemas() -> dict[str, Schema]:
@@ -55,6 +56,7 @@ def all_schemas() -> dict[str, Schema]:
 def request_schema(model: type[Message]) -> Schema:
     """What a producer may send: optional members may be null, unknown ones may be there."""
     schema: Schema = _tidy(model.model_json_schema(mode="validation"), keep_title=True)
+    schema["properties"]["type"]["description"] = _TYPE
     for name, member in schema["properties"].items():
         if name not in schema["required"] and _NULL not in member.get("anyOf", ()):
             about = {key: member.pop(key) for key in ("description", "default") if key in member}
@@ -67,6 +69,7 @@ def request_schema(model: type[Message]) -> Schema:
 def event_schema(model: type[Message]) -> Schema:
     """What the service writes: every member is there, null where it does not apply."""
     schema: Schema = _tidy(model.model_json_schema(mode="serialization"), keep_title=True)
+    schema["properties"]["type"]["description"] = _TYPE
     return schema
 
 
@@ -74,15 +77,31 @@ def dead_letter_schema() -> Schema:
     """The headers a dead letter has besides the original ones, their values as text."""
     number = {"type": "string", "pattern": "^-?[0-9]+$"}
     kinds: dict[str, Schema] = {
-        deadletters.TOPIC: {"type": "string", "minLength": 1},
-        deadletters.PARTITION: number,
-        deadletters.OFFSET: number,
+        deadletters.TOPIC: {
+            "type": "string",
+            "minLength": 1,
+            "description": "The topic that the record was read from.",
+        },
+        deadletters.PARTITION: number | {"description": "Its partition there."},
+        deadletters.OFFSET: number | {"description": "Its offset there."},
         deadletters.TIMESTAMP: number | {"description": "Milliseconds since the epoch."},
-        deadletters.CODE: {"type": "string", "enum": [code.value for code in DeadLetterCode]},
-        deadletters.MESSAGE: {"type": "string"},
-        deadletters.FAILED_AT: {"type": "string", "format": "date-time"},
-        deadletters.SERVICE_VERSION: {"type": "string", "minLength": 1},
-        deadletters.REDRIVE_COUNT: {"type": "string", "pattern": "^[0-9]+$"},
+        deadletters.CODE: {
+            "type": "string",
+            "enum": [code.value for code in DeadLetterCode],
+            "description": "Why it was refused, for programs.",
+        },
+        deadletters.MESSAGE: {"type": "string", "description": "Why, and what to do, for people."},
+        deadletters.FAILED_AT: {"type": "string", "format": "date-time", "description": "When it was refused."},
+        deadletters.SERVICE_VERSION: {
+            "type": "string",
+            "minLength": 1,
+            "description": "The version of the service that refused it.",
+        },
+        deadletters.REDRIVE_COUNT: {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "How many times it was sent again by `reelwire dlq redrive`; 0 for the first refusal.",
+        },
         deadletters.LAST_OFFSET: number
         | {"description": "For a range of offsets whose records can't be read: the last of them."},
         deadletters.VALUE_SHA256: {

@@ -6,6 +6,7 @@ import sys
 import traceback
 
 import click
+import orjson
 
 from service.cli.exits import Exit, exit_of, message_of
 from service.cli.group import reelwire
@@ -15,16 +16,19 @@ from service.telemetry.redaction import clean
 
 
 def main() -> None:
-    """Entry point of the command. Every error becomes one line on stderr and one of the exit codes in `exits.py`."""
+    """Entry point of the command. Every error becomes one line on stderr and one of the exit codes in `exits.py`.
+
+    With --json that line is a JSON object, whatever the command and whatever the error.
+    """
     debug = "--debug" in sys.argv[1:]
     quiet_logging(debug=debug)
     try:
         code = reelwire.main(prog_name="reelwire", standalone_mode=False)
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
-        if context is not None:
+        if context is not None and not _for_programs():
             click.echo(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
-        _tell(error.format_message())
+        _tell(error.format_message(), Exit.USAGE)
         sys.exit(Exit.USAGE)
     except BrokenPipeError:  # the program that read our output has ended, as `head` does
         silence_stdout()
@@ -34,12 +38,21 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 -- the outermost place: any error must become a line
         if debug:
             click.echo(clean(traceback.format_exc()), err=True)
-        _tell(message_of(error))
+        _tell(message_of(error), exit_of(error))
         sys.exit(exit_of(error))
     sys.exit(code if isinstance(code, int) else Exit.OK)
 
 
-def _tell(message: str) -> None:
-    """The error's line on stderr; further lines are indented below it."""
+def _for_programs() -> bool:
+    # Read here, because errors may come before click has parsed the options.
+    return "--json" in sys.argv[1:]
+
+
+def _tell(message: str, code: Exit) -> None:
+    """The error's line on stderr. For people, further lines are indented below it."""
+    if _for_programs():
+        error = {"name": code.name.lower(), "exit_code": code.value, "message": clean(message)}
+        click.echo(orjson.dumps({"error": error}).decode(), err=True)
+        return
     lines = visible(clean(message)).splitlines() or ["failed without a message"]
     click.echo("\n".join(["reelwire: " + lines[0], *("          " + line for line in lines[1:])]), err=True)

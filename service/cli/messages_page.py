@@ -23,7 +23,7 @@ _INTRODUCTION = (
 
 
 def messages_page(note: str, table: Table) -> str:
-    """The page. `note` says that it is generated; `table` writes a table."""
+    """The page. `note` says that it is generated; `table` writes a table. `ValueError` for a member without words."""
     whole = document()
     parts = [f"# Messages\n\n{note}\n{_INTRODUCTION}\n"]
     parts.append(
@@ -55,13 +55,23 @@ def _message(name: str, whole: Schema, table: Table) -> str:
     key = message["bindings"]["kafka"]["key"]["description"]
     parts = [f"\n### {name}\n\n{message['summary']}\n\nKey: {key}\n\n"]
     if name in REQUESTS and name == "analyze":
+        described(name, schemas[name], schemas)
         parts.append("Members, ranges and rules: [what a request may ask for](requests.md).\n")
     elif name == "dead_letter":
-        parts.append(table(("header", "type", "what"), _members(schemas[DEAD_LETTER], schemas)))
+        parts.append(table(("header", "type", "what"), described(name, schemas[DEAD_LETTER], schemas)))
     else:
-        parts.append(table(("member", "type", "what"), _members(schemas[name], schemas)))
+        parts.append(table(("member", "type", "what"), described(name, schemas[name], schemas)))
     parts.extend(_example(example, name) for example in message["examples"])
     return "".join(parts)
+
+
+def described(name: str, schema: Schema, schemas: Schema) -> list[Sequence[str]]:
+    """The rows of a message's members: name, type, words. `ValueError` names a member that has no words."""
+    rows = list(_members(schema, schemas))
+    for member, _, words in rows:
+        if not words:
+            raise ValueError(f"{member} of the message {name} has no description: say in its model what it is")
+    return rows
 
 
 def _members(schema: Schema, schemas: Schema, prefix: str = "") -> Iterator[Sequence[str]]:

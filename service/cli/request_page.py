@@ -28,6 +28,16 @@ _INTRODUCTION = (
     "and members that are not here are ignored.\n"
 )
 _LONGEST_EXAMPLE = 160
+_RUNS = (
+    "A record begins a job when its `request_id` is new, or has ended with a lower `run`. Any other record begins "
+    "nothing and is told as `duplicate` on the progress topic, with the `run` of that record:\n\n"
+    "- *The same run, or a lower one, of an id that has ended:* the completion is published again.\n"
+    "- *Any run of an id that is under way,* also a higher one. Run 3 that comes while run 2 is under way is not kept "
+    "for later: wait for the completion of run 2, then send run 3 again. `reelwire rerun` does so by itself: it "
+    "begins only what has ended.\n\n"
+    "`same_body` says whether the record asked for the same as the one that is known. If it is false, the completion "
+    "of this id is the answer to another question.\n"
+)
 
 
 def requests_page(note: str, table: Table) -> str:
@@ -40,6 +50,7 @@ def requests_page(note: str, table: Table) -> str:
             table(("member", "from", "to", "of"), _ranges()),
             "\n## Rules\n\nThose marked *ours* are this service's; all others are the platform's.\n\n",
             table(("names", "what to do", "", "an example that is refused"), _rules()),
+            f"\n## Repeats and runs\n\n{_RUNS}",
             f"\n## JSON schemas\n\n{_json_schemas()}",
             f"\n## Limits of videos and images\n\n{_limits(table)}",
         )

@@ -31,7 +31,8 @@ class Program(Startable):
     With `module` it is `python -m MODULE ARGUMENTS` instead; benchmarks use this. With `python` it is run by another
     interpreter, that of an earlier version; its package is then the one installed there, wherever we were started.
 
-    Signals go to the command itself, not to its guard.
+    Signals go to the command itself, not to its guard. While it runs, the file beside the log, with the ending
+    `.pid`, holds its process id.
     """
 
     def __init__(
@@ -68,6 +69,10 @@ class Program(Startable):
         return self._pid
 
     @property
+    def _pid_file(self) -> Path:
+        return self.log_file.with_suffix(".pid")
+
+    @property
     def frozen(self) -> bool:
         """Whether the command is stopped by a signal (SIGSTOP)."""
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
@@ -78,7 +83,7 @@ class Program(Startable):
             raise ProgramError(f"{self.name} is running already")
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
-            pid_file = self.log_file.with_suffix(".pid")
+            pid_file = self._pid_file
             pid_file.unlink(missing_ok=True)
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_GUARD), *self._python, *self._command],
@@ -152,6 +157,7 @@ class Program(Startable):
             await asyncio.sleep(_CHECK_SECONDS)
         if self._guard is not None and self._guard.stdin is not None:
             self._guard.stdin.close()
+        self._pid_file.unlink(missing_ok=True)
         return 0 if self._guard is None else int(self._guard.returncode)
 
     def said(self, event: str) -> list[dict[str, Any]]:

@@ -89,6 +89,11 @@ async def test_topics_are_created_once_and_then_checked(reelwire: Command, topic
     check = await reelwire("topics", "check")
     assert check.code == 0
     assert "all topics are as the service needs them" in check.err
+    for words in ("create", "check"):
+        other = await reelwire("topics", words, REELWIRE_TOPICS__PARTITIONS="7")
+        assert other.code == 0
+        said = other.out + other.err
+        assert f"{topics.partitions} partitions, but REELWIRE_TOPICS__PARTITIONS is 7" in said
 
 
 async def test_creating_over_topics_that_do_not_fit_says_so(

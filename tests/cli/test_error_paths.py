@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -75,6 +76,25 @@ async def test_a_dead_broker_is_told_in_words(command: Command, words: list[str]
     result = await command(*words, environment=DEAD)
     assert_words(result, Exit.UNREACHABLE)
     assert "REELWIRE_KAFKA__BOOTSTRAP_SERVERS" in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "code", "named"),
+    [
+        (["jobs", "list", "--json"], DEAD, Exit.UNREACHABLE, "REELWIRE_KAFKA__BOOTSTRAP_SERVERS"),
+        (["dlq", "list", "--code", "nosuch", "--json"], {}, Exit.USAGE, "'nosuch' is not one of"),
+        (["config", "--json"], {"REELWIRE_HTTP__PORT": "x"}, Exit.USAGE, "REELWIRE_HTTP__PORT"),
+    ],
+)
+async def test_for_programs_an_error_is_one_json_object_on_stderr(
+    command: Command, words: list[str], environment: dict[str, str], code: Exit, named: str
+) -> None:
+    result = await command(*words, environment=environment)
+    assert (result.code, result.out) == (code, "")
+    error = json.loads(result.err)["error"]
+    assert (error["name"], error["exit_code"]) == (code.name.lower(), code.value)
+    assert named in error["message"]
+    assert not PYTHON.search(error["message"])
 
 
 async def test_an_address_without_a_name_server_entry_is_told_in_words(command: Command) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from service.cli.group import COMMANDS
+from service.cli.messages_page import described
 from service.cli.reference import pages, settings_page, write
 from service.settings import Settings
 from service.settings.sources import members
@@ -18,7 +19,9 @@ pytestmark = pytest.mark.unit
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 
-@pytest.mark.parametrize("name", ["settings.md", "metrics.md", "log-events.md", "commands.md", "messages.md"])
+@pytest.mark.parametrize(
+    "name", ["settings.md", "metrics.md", "log-events.md", "commands.md", "messages.md", "requests.md"]
+)
 def test_the_committed_pages_are_current(name: str) -> None:
     committed = (REFERENCE / name).read_text(encoding="utf-8")
     assert committed == pages()[name], "run `make docs`"
@@ -41,6 +44,14 @@ def test_a_setting_without_words_fails_the_build() -> None:
 
     with pytest.raises(ValueError, match="REELWIRE_PART__UNSAID has no description"):
         settings_page(Whole)
+
+
+def test_a_member_of_a_message_without_words_fails_the_build() -> None:
+    inner = {"properties": {"unsaid": {"type": "string"}}}
+    whole = {"properties": {"said": {"type": "string", "description": "What it is."}, "in": {"$ref": "#/x/inner"}}}
+    whole["properties"]["in"]["description"] = "More."
+    with pytest.raises(ValueError, match=r"`in.unsaid` of the message odd has no description"):
+        described("odd", whole, {"inner": inner})
 
 
 def test_the_pages_are_written_where_one_says(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +24,8 @@ _TO_COPY = re.compile(r"^\s*((?:source|export|\.) .+)$", re.MULTILINE)
 
 
 @asynccontextmanager
-async def demo(command: Command) -> AsyncIterator[str]:
-    """The first terminal: runs the command until the line to copy is there, and gives that line."""
+async def demo(command: Command) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """The first terminal: runs the command until the line to copy is there, and gives that line and the process."""
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-c",
@@ -43,7 +45,7 @@ async def demo(command: Command) -> AsyncIterator[str]:
                 seen += line
         found = _TO_COPY.search(seen)
         assert found
-        yield found.group(1)
+        yield found.group(1), process
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches everything in the terminal
@@ -85,8 +87,16 @@ async def test_the_commands_of_the_tutorial_do_what_it_says() -> None:
     first, *others = [
         command for block in blocks("tutorial.md") if block.language == "console" for command in commands(block)
     ]
-    async with demo(first) as copied:
+    async with demo(first) as (copied, process):
         for command in others:
             code, output = await run(command, copied)
             assert (code, shows(output, command.shown)) == (0, True), f"{command.text}\n{output}"
+        # What the page does not show: the demo is not silent when its service dies.
+        folder = Path(shlex.split(copied)[1]).parent
+        assert not (folder / "service.pid").exists(), "that process was replaced by the second one"
+        os.kill(int((folder / "second.pid").read_text()), signal.SIGKILL)
+        async with asyncio.timeout(_COMMAND_SECONDS):
+            said, _ = await process.communicate()
+        assert "The service has ended with exit code 137" in said.decode()
+        assert process.returncode != 0
     assert len(others) >= 9

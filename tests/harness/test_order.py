@@ -13,8 +13,8 @@ class Item(pytest.Item):
     def runtest(self) -> None: ...
 
 
-def item(parent: pytest.Item, place: str, *markers: str) -> pytest.Item:
-    made: pytest.Item = Item.from_parent(parent.parent, name=place, nodeid=place)
+def item(session: pytest.Session, place: str, *markers: str) -> pytest.Item:
+    made: pytest.Item = Item.from_parent(session, name=place, nodeid=place)
     for marker in markers:
         made.add_marker(marker)
     return made
@@ -29,7 +29,7 @@ def test_files_that_wait_go_first_and_stay_whole(request: pytest.FixtureRequest)
         ("d.py::plain", ()),
         ("e.py::killed", ("crash",)),
     ]
-    ordered = waiting_first([item(request.node, place, *markers) for place, markers in places])
+    ordered = waiting_first([item(request.session, place, *markers) for place, markers in places])
     assert [one.nodeid for one in ordered] == [
         "e.py::killed",
         "c.py::pure",

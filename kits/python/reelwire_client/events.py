@@ -21,12 +21,15 @@ TOPICS: Mapping[str, str] = {
 class Accepted(TypedDict):
     """The request is durable: it will end in a completion."""
     type: Literal["accepted"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
@@ -78,24 +81,35 @@ class ObjectVideo(TypedDict):
 class ImageInput(TypedDict):
     """One image of an analysis of images."""
     url: NotRequired[str | None]
+    """Where the platform fetches it; instead of `asset_id` and `base64_string`."""
     asset_id: NotRequired[str | None]
+    """The platform's asset of it."""
     base64_string: NotRequired[str | None]
+    """The image itself."""
     name: str
+    """What the prompt calls it: `<@name>`."""
 
 
 class MediaSource(TypedDict):
     """A reference image; its name may hold hyphens."""
     url: NotRequired[str | None]
+    """Where the platform fetches it; instead of `asset_id` and `base64_string`."""
     asset_id: NotRequired[str | None]
+    """The platform's asset of it."""
     base64_string: NotRequired[str | None]
+    """The image itself."""
     name: str
+    """What the prompt calls it: `<@name>`."""
     media_type: Literal["image"]
+    """The platform takes no other kind."""
 
 
 class PromptV2(TypedDict):
     """A prompt that refers to images by `<@name>`."""
     input_text: str
+    """What to do with the video."""
     media_sources: NotRequired[list[MediaSource] | None]
+    """The images that the text refers to."""
 
 
 class JsonSchemaFormat(TypedDict):
@@ -163,6 +177,7 @@ class AnalyzeRequest(TypedDict):
     A null counts as an absent member; unknown members are ignored.
     """
     type: NotRequired[Literal["analyze"] | None]
+    """Which message this is."""
     request_id: str
     """The identity of the job, within its partition: send one id with one key."""
     video: NotRequired[UrlVideo | AssetVideo | Base64Video | FileVideo | ObjectVideo | None]
@@ -216,42 +231,53 @@ class AnalyzeRequest(TypedDict):
 class AssetReady(TypedDict):
     """The platform has the video."""
     type: Literal["asset_ready"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
     """The request's, as given."""
     asset_id: str
+    """The platform's name of the video."""
     duration: float | None
-    """Seconds."""
+    """Seconds of video; null when the platform did not say."""
     reused: bool
+    """Whether it was on the platform already, so that nothing was uploaded for this request."""
 
 
 class CancelIgnored(TypedDict):
     """A cancel came for a request that has ended, or for an unknown id."""
     type: Literal["cancel_ignored"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
     """The request's, as given."""
     reason: Literal["finished", "unknown"]
+    """`finished`: the request has ended already · `unknown`: there is no such request in this partition."""
 
 
 class CancelRequest(TypedDict):
     """Ask for the end of a job. Send it with the key of its request and the same partitioner (murmur2)."""
     type: Literal["cancel"]
+    """Which message this is."""
     request_id: str
+    """The job to end, whichever run of it is under way."""
     tenant: NotRequired[str | None]
     """Echoed on `cancel_ignored`."""
     metadata: NotRequired[dict[str, Any] | None]
@@ -261,17 +287,21 @@ class CancelRequest(TypedDict):
 class Canceled(TypedDict):
     """The job was canceled."""
     type: Literal["canceled"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
     """The request's, as given."""
     reason: str
+    """Why, in words."""
 
 
 class PlatformWarning(TypedDict):
@@ -280,13 +310,17 @@ class PlatformWarning(TypedDict):
     `data_repaired` is ours: `data` was found in a text that is not JSON as a whole.
     """
     code: str | None
+    """The platform's code, or `data_repaired`."""
     message: str
+    """The remark in words."""
 
 
 class Usage(TypedDict):
     """What the platform used for the analysis."""
     input_tokens: int | None
+    """Of prompt and video, as the platform counts them."""
     output_tokens: int | None
+    """Of the text, as the platform counts them."""
     video_seconds: float | None
     """The analysed window."""
     billed_minutes: float | None
@@ -308,6 +342,7 @@ class TimelineEntry(TypedDict):
     started_at: str | None
     """The wall-clock time, with `recorded_at`."""
     ended_at: str | None
+    """The wall-clock time of `end_time`, with `recorded_at`; null for a moment."""
     fields: dict[str, Any] | None
     """What the result says of it: a segment's metadata, else the plain members beside the time."""
 
@@ -315,59 +350,84 @@ class TimelineEntry(TypedDict):
 class Timings(TypedDict):
     """How long each part took, in seconds."""
     queued: float | None
+    """From the request's record until the upload began, or the attempt where nothing was uploaded."""
     upload: float | None
+    """From its begin until the platform had the video; null when nothing was uploaded."""
     analysis: float | None
+    """From the begin of the attempt that ended it until the completion."""
     first_fragment: float | None
+    """From the begin of the attempt until its first piece of text; null off-stream."""
     total: float | None
+    """From the request's record until the completion."""
 
 
 class Completed(TypedDict):
     """The result."""
     type: Literal["completed"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
     """The request's, as given."""
     mode: Literal["stream", "sync", "async"]
+    """The one that was used; with `auto`, the service chose it."""
     text: str
+    """The whole generated text."""
     data: Any
     """Decoded JSON where the response format asked for it."""
     data_error: str | None
     """Why it could not be decoded."""
     finish_reason: str | None
+    """Why the platform stopped generating, in its words, such as `stop` or `length`."""
     warning: PlatformWarning | None
+    """A remark on the result; null for none."""
     usage: Usage | None
+    """What the platform used; null when it did not say."""
     generation_id: str | None
+    """The platform's name of what it generated."""
     asset_id: str | None
+    """The platform's asset of the video; null when there is none, as for images and inline videos."""
     task_id: str | None
+    """The platform's task; null off `async`."""
     batch_id: str | None
+    """The platform's batch in which the task was created; null outside of a batch."""
     fragments: int
     """How many fragments of this attempt are in the fragments topic."""
     timeline: list[TimelineEntry] | None
     """Segments, and the times of a result that follows a JSON schema, in order of time."""
     timings: Timings
+    """How long it took."""
 
 
 class Duplicate(TypedDict):
-    """A second request with a known id came. It starts nothing."""
+    """A second request with a known id came. It starts nothing. `run` is what that second request said.
+
+    A higher `run` than the one under way starts nothing either, now or later: send it again when that one has ended.
+    """
     type: Literal["duplicate"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
     """The request's, as given."""
     same_body: bool
+    """Whether it asks for the same as the known request. If not, the completion of this id is no answer to it."""
 
 
 ErrorCode = Literal["source_not_allowed", "source_not_found", "source_unreadable", "mode_not_possible", "deadline_exceeded", "budget_exceeded", "asset_failed", "upload_failed", "rejected", "task_failed", "stream_failed", "interrupted", "outcome_unknown", "platform_unavailable", "result_too_large", "internal_error"]
@@ -381,59 +441,77 @@ class PlatformAnswer(TypedDict):
     status: int | None
     """HTTP status; null for the error of a task."""
     code: str | None
+    """The platform's code, if it gave one."""
     message: str | None
+    """The platform's message, if it gave one."""
 
 
 class ErrorInfo(TypedDict):
     """Why a job failed."""
     code: ErrorCode
+    """What kind of failure it is, for programs."""
     message: str
+    """What happened and what to do, for people; it may change with every version."""
     stage: Stage
+    """Where in the work it failed."""
     retryable: bool
     """Whether the same request, under a new id, may succeed."""
     platform: PlatformAnswer | None
+    """What the platform answered; null when no answer of it is the reason."""
 
 
 class Failed(TypedDict):
     """The job ended without a result."""
     type: Literal["failed"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
     """The request's, as given."""
     error: ErrorInfo
+    """Why."""
 
 
 class Fragment(TypedDict):
     """A piece of the generated text, published as it is generated."""
     type: Literal["fragment"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     sequence: int
     """From 0, without gaps within an attempt."""
     text: str
+    """This piece; all pieces of an attempt, joined by `sequence`, are the text of its completion."""
     generation_id: str | None
+    """The platform's name of what it generates, when it is known."""
 
 
 class HandedOver(TypedDict):
     """The attempt goes on in another process: the partition has moved, and what was running has not."""
     type: Literal["handed_over"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
@@ -443,12 +521,15 @@ class HandedOver(TypedDict):
 class Interrupted(TypedDict):
     """An attempt was cut off. `attempt` is the number of that attempt."""
     type: Literal["interrupted"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
@@ -458,29 +539,37 @@ class Interrupted(TypedDict):
 class Retrying(TypedDict):
     """A call failed and is made again after `delay_seconds`."""
     type: Literal["retrying"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
     """The request's, as given."""
     reason: str
+    """What failed, in words."""
     delay_seconds: float
+    """How long is waited before the next call."""
 
 
 class StreamStarted(TypedDict):
     """The platform begins to generate."""
     type: Literal["stream_started"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
@@ -490,28 +579,35 @@ class StreamStarted(TypedDict):
 class TaskCreated(TypedDict):
     """The platform has created a task."""
     type: Literal["task_created"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
     """The request's, as given."""
     task_id: str
+    """The platform's name of the task."""
 
 
 class TaskStatus(TypedDict):
     """The status of the task has changed."""
     type: Literal["task_status"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
@@ -523,18 +619,23 @@ class TaskStatus(TypedDict):
 class Uploading(TypedDict):
     """How much of the video has been sent to the platform. Published at once, outside any transaction."""
     type: Literal["uploading"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
     """The request's, as given."""
     bytes_sent: int
+    """So far."""
     bytes_total: int | None
+    """Of the whole video; null when its size is not known."""
     route: Literal["url", "direct", "multipart"] | None
     """How the platform gets the video: it fetches a URL, or is sent one request, or chunks in an upload session."""
 
@@ -542,17 +643,23 @@ class Uploading(TypedDict):
 class Waiting(TypedDict):
     """The job waits for longer than five seconds. Published when it begins to wait."""
     type: Literal["waiting"]
+    """Which message this is."""
     request_id: str
+    """The request's."""
     run: int
     """The request's. Events of the first version have none: they are of run 1."""
     attempt: int
     """From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen."""
     time: str
+    """When it happened, by the clock of the process that publishes it."""
     metadata: dict[str, Any] | None
     """The request's, as given."""
     tenant: str | None
     """The request's, as given."""
     reason: Literal["quota", "turn", "order", "batch", "paused"]
+    """`quota`: the account's is used up · `turn`: others are first · `order`: an earlier request of its key runs ·
+    `batch`: for others to be sent with · `paused`: by the operator.
+    """
 
 
 Request = AnalyzeRequest | CancelRequest

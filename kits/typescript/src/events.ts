@@ -11,12 +11,15 @@ export const TOPICS = {
 
 /** The request is durable: it will end in a completion. */
 export interface Accepted {
+  /** Which message this is. */
   type: "accepted";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
@@ -68,24 +71,35 @@ export interface ObjectVideo {
 
 /** One image of an analysis of images. */
 export interface ImageInput {
+  /** Where the platform fetches it; instead of `asset_id` and `base64_string`. */
   url?: string | null;
+  /** The platform's asset of it. */
   asset_id?: string | null;
+  /** The image itself. */
   base64_string?: string | null;
+  /** What the prompt calls it: `<@name>`. */
   name: string;
 }
 
 /** A reference image; its name may hold hyphens. */
 export interface MediaSource {
+  /** Where the platform fetches it; instead of `asset_id` and `base64_string`. */
   url?: string | null;
+  /** The platform's asset of it. */
   asset_id?: string | null;
+  /** The image itself. */
   base64_string?: string | null;
+  /** What the prompt calls it: `<@name>`. */
   name: string;
+  /** The platform takes no other kind. */
   media_type: "image";
 }
 
 /** A prompt that refers to images by `<@name>`. */
 export interface PromptV2 {
+  /** What to do with the video. */
   input_text: string;
+  /** The images that the text refers to. */
   media_sources?: MediaSource[] | null;
 }
 
@@ -154,6 +168,7 @@ export interface SegmentFormat {
  * A null counts as an absent member; unknown members are ignored.
  */
 export interface AnalyzeRequest {
+  /** Which message this is. */
   type?: "analyze" | null;
   /** The identity of the job, within its partition: send one id with one key. */
   request_id: string;
@@ -207,42 +222,53 @@ export interface AnalyzeRequest {
 
 /** The platform has the video. */
 export interface AssetReady {
+  /** Which message this is. */
   type: "asset_ready";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
   /** The request's, as given. */
   tenant: string | null;
+  /** The platform's name of the video. */
   asset_id: string;
-  /** Seconds. */
+  /** Seconds of video; null when the platform did not say. */
   duration: number | null;
+  /** Whether it was on the platform already, so that nothing was uploaded for this request. */
   reused: boolean;
 }
 
 /** A cancel came for a request that has ended, or for an unknown id. */
 export interface CancelIgnored {
+  /** Which message this is. */
   type: "cancel_ignored";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
   /** The request's, as given. */
   tenant: string | null;
+  /** `finished`: the request has ended already · `unknown`: there is no such request in this partition. */
   reason: "finished" | "unknown";
 }
 
 /** Ask for the end of a job. Send it with the key of its request and the same partitioner (murmur2). */
 export interface CancelRequest {
+  /** Which message this is. */
   type: "cancel";
+  /** The job to end, whichever run of it is under way. */
   request_id: string;
   /** Echoed on `cancel_ignored`. */
   tenant?: string | null;
@@ -252,17 +278,21 @@ export interface CancelRequest {
 
 /** The job was canceled. */
 export interface Canceled {
+  /** Which message this is. */
   type: "canceled";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
   /** The request's, as given. */
   tenant: string | null;
+  /** Why, in words. */
   reason: string;
 }
 
@@ -272,13 +302,17 @@ export interface Canceled {
  * `data_repaired` is ours: `data` was found in a text that is not JSON as a whole.
  */
 export interface PlatformWarning {
+  /** The platform's code, or `data_repaired`. */
   code: string | null;
+  /** The remark in words. */
   message: string;
 }
 
 /** What the platform used for the analysis. */
 export interface Usage {
+  /** Of prompt and video, as the platform counts them. */
   input_tokens: number | null;
+  /** Of the text, as the platform counts them. */
   output_tokens: number | null;
   /** The analysed window. */
   video_seconds: number | null;
@@ -300,6 +334,7 @@ export interface TimelineEntry {
   end_time: number | null;
   /** The wall-clock time, with `recorded_at`. */
   started_at: string | null;
+  /** The wall-clock time of `end_time`, with `recorded_at`; null for a moment. */
   ended_at: string | null;
   /** What the result says of it: a segment's metadata, else the plain members beside the time. */
   fields: Record<string, unknown> | null;
@@ -307,59 +342,85 @@ export interface TimelineEntry {
 
 /** How long each part took, in seconds. */
 export interface Timings {
+  /** From the request's record until the upload began, or the attempt where nothing was uploaded. */
   queued: number | null;
+  /** From its begin until the platform had the video; null when nothing was uploaded. */
   upload: number | null;
+  /** From the begin of the attempt that ended it until the completion. */
   analysis: number | null;
+  /** From the begin of the attempt until its first piece of text; null off-stream. */
   first_fragment: number | null;
+  /** From the request's record until the completion. */
   total: number | null;
 }
 
 /** The result. */
 export interface Completed {
+  /** Which message this is. */
   type: "completed";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
   /** The request's, as given. */
   tenant: string | null;
+  /** The one that was used; with `auto`, the service chose it. */
   mode: "stream" | "sync" | "async";
+  /** The whole generated text. */
   text: string;
   /** Decoded JSON where the response format asked for it. */
   data: unknown;
   /** Why it could not be decoded. */
   data_error: string | null;
+  /** Why the platform stopped generating, in its words, such as `stop` or `length`. */
   finish_reason: string | null;
+  /** A remark on the result; null for none. */
   warning: PlatformWarning | null;
+  /** What the platform used; null when it did not say. */
   usage: Usage | null;
+  /** The platform's name of what it generated. */
   generation_id: string | null;
+  /** The platform's asset of the video; null when there is none, as for images and inline videos. */
   asset_id: string | null;
+  /** The platform's task; null off `async`. */
   task_id: string | null;
+  /** The platform's batch in which the task was created; null outside of a batch. */
   batch_id: string | null;
   /** How many fragments of this attempt are in the fragments topic. */
   fragments: number;
   /** Segments, and the times of a result that follows a JSON schema, in order of time. */
   timeline: TimelineEntry[] | null;
+  /** How long it took. */
   timings: Timings;
 }
 
-/** A second request with a known id came. It starts nothing. */
+/**
+ * A second request with a known id came. It starts nothing. `run` is what that second request said.
+ *
+ * A higher `run` than the one under way starts nothing either, now or later: send it again when that one has ended.
+ */
 export interface Duplicate {
+  /** Which message this is. */
   type: "duplicate";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
   /** The request's, as given. */
   tenant: string | null;
+  /** Whether it asks for the same as the known request. If not, the completion of this id is no answer to it. */
   same_body: boolean;
 }
 
@@ -371,59 +432,77 @@ export type Stage = "request" | "upload" | "analysis";
 export interface PlatformAnswer {
   /** HTTP status; null for the error of a task. */
   status: number | null;
+  /** The platform's code, if it gave one. */
   code: string | null;
+  /** The platform's message, if it gave one. */
   message: string | null;
 }
 
 /** Why a job failed. */
 export interface ErrorInfo {
+  /** What kind of failure it is, for programs. */
   code: ErrorCode;
+  /** What happened and what to do, for people; it may change with every version. */
   message: string;
+  /** Where in the work it failed. */
   stage: Stage;
   /** Whether the same request, under a new id, may succeed. */
   retryable: boolean;
+  /** What the platform answered; null when no answer of it is the reason. */
   platform: PlatformAnswer | null;
 }
 
 /** The job ended without a result. */
 export interface Failed {
+  /** Which message this is. */
   type: "failed";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
   /** The request's, as given. */
   tenant: string | null;
+  /** Why. */
   error: ErrorInfo;
 }
 
 /** A piece of the generated text, published as it is generated. */
 export interface Fragment {
+  /** Which message this is. */
   type: "fragment";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** From 0, without gaps within an attempt. */
   sequence: number;
+  /** This piece; all pieces of an attempt, joined by `sequence`, are the text of its completion. */
   text: string;
+  /** The platform's name of what it generates, when it is known. */
   generation_id: string | null;
 }
 
 /** The attempt goes on in another process: the partition has moved, and what was running has not. */
 export interface HandedOver {
+  /** Which message this is. */
   type: "handed_over";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
@@ -433,12 +512,15 @@ export interface HandedOver {
 
 /** An attempt was cut off. `attempt` is the number of that attempt. */
 export interface Interrupted {
+  /** Which message this is. */
   type: "interrupted";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
@@ -448,29 +530,37 @@ export interface Interrupted {
 
 /** A call failed and is made again after `delay_seconds`. */
 export interface Retrying {
+  /** Which message this is. */
   type: "retrying";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
   /** The request's, as given. */
   tenant: string | null;
+  /** What failed, in words. */
   reason: string;
+  /** How long is waited before the next call. */
   delay_seconds: number;
 }
 
 /** The platform begins to generate. */
 export interface StreamStarted {
+  /** Which message this is. */
   type: "stream_started";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
@@ -480,28 +570,35 @@ export interface StreamStarted {
 
 /** The platform has created a task. */
 export interface TaskCreated {
+  /** Which message this is. */
   type: "task_created";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
   /** The request's, as given. */
   tenant: string | null;
+  /** The platform's name of the task. */
   task_id: string;
 }
 
 /** The status of the task has changed. */
 export interface TaskStatus {
+  /** Which message this is. */
   type: "task_status";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
@@ -513,18 +610,23 @@ export interface TaskStatus {
 
 /** How much of the video has been sent to the platform. Published at once, outside any transaction. */
 export interface Uploading {
+  /** Which message this is. */
   type: "uploading";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
   /** The request's, as given. */
   tenant: string | null;
+  /** So far. */
   bytes_sent: number;
+  /** Of the whole video; null when its size is not known. */
   bytes_total: number | null;
   /** How the platform gets the video: it fetches a URL, or is sent one request, or chunks in an upload session. */
   route: "url" | "direct" | "multipart" | null;
@@ -532,17 +634,24 @@ export interface Uploading {
 
 /** The job waits for longer than five seconds. Published when it begins to wait. */
 export interface Waiting {
+  /** Which message this is. */
   type: "waiting";
+  /** The request's. */
   request_id: string;
   /** The request's. Events of the first version have none: they are of run 1. */
   run: number;
   /** From 1; each call that may be billed has a new one. A reader ignores a lower attempt than one it has seen. */
   attempt: number;
+  /** When it happened, by the clock of the process that publishes it. */
   time: string;
   /** The request's, as given. */
   metadata: Record<string, unknown> | null;
   /** The request's, as given. */
   tenant: string | null;
+  /**
+   * `quota`: the account's is used up · `turn`: others are first · `order`: an earlier request of its key runs ·
+   * `batch`: for others to be sent with · `paused`: by the operator.
+   */
   reason: "quota" | "turn" | "order" | "batch" | "paused";
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from contracts.events import event_types
 from service.cli.exits import Exit
 from service.cli.manual import epilog
 from service.cli.reading.event_reader import event_reader
-from service.cli.reading.output_record import OutputRecord, describe
+from service.cli.reading.output_record import PUBLISHED, OutputRecord, describe
 from service.cli.views.output import console, emit, json_option, note
 from service.cli.words import visible
 from service.settings import Settings, load_settings
@@ -82,7 +83,7 @@ async def watch(settings: Settings, wanted: Wanted, from_beginning: bool, until_
             note("watching; Ctrl-C ends it")
         if from_beginning:
             # What the topics hold is read to its end: behind the end of one run there may be another run.
-            async for event in reader.until(ends):
+            async for event in _in_order(reader.until(ends), wanted):
                 _shown(event, wanted, last, as_json=as_json)
         if until_now or last.ended_as() is not None:
             return last.ended_as()
@@ -91,6 +92,22 @@ async def watch(settings: Settings, wanted: Wanted, from_beginning: bool, until_
             if last.ended_as() is not None:
                 break
     return last.ended_as()
+
+
+async def _in_order(events: AsyncIterator[OutputRecord], wanted: Wanted) -> AsyncIterator[OutputRecord]:
+    """Those of the wanted request in order of time, once all are read; without a request all of them, as they come.
+
+    Topics are read side by side: fragments may come long before the `accepted` of their request.
+    """
+    of_request: list[OutputRecord] = []
+    async for event in events:
+        if wanted.request is None:
+            yield event
+        elif Wanted(wanted.request, frozenset()).matches(event):
+            of_request.append(event)
+    of_request.sort(key=lambda event: (event.timestamp_ms, PUBLISHED.index(event.role)))
+    for event in of_request:
+        yield event
 
 
 class LatestRun:

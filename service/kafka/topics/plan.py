@@ -47,6 +47,8 @@ class TopicPlan:
     configs: Mapping[str, str]
     needed: frozenset[str] = frozenset()
     """Configurations without which what the settings promise would not be kept."""
+    partitions_chosen: bool = False
+    """Whether the number of partitions is somebody's choice, not the default."""
 
     @property
     def max_message_bytes(self) -> int:
@@ -111,6 +113,9 @@ def findings(
         if plan.topic.same_partitions and measure is not None and state.partitions != measure.partitions:
             problem = f"{state.partitions} partitions, but {requests} has {measure.partitions}"
             found.append(Finding("error", plan.name, problem, _partition_advice(plan, state, measure.partitions)))
+        if plan.topic.role is Role.REQUESTS and plan.partitions_chosen and state.partitions != plan.partitions:
+            problem = f"{state.partitions} partitions, but REELWIRE_TOPICS__PARTITIONS is {plan.partitions}"
+            found.append(Finding("warning", plan.name, problem, _chosen_advice(state)))
         if state.configs is None:
             problem = f"its configuration can't be read, records above {BROKER_DEFAULT_BYTES} bytes are not sent"
             advice = f"grant DESCRIBE_CONFIGS on topic {plan.name}, if you can"
@@ -145,7 +150,8 @@ def _plan(settings: Settings, topic: Topic) -> TopicPlan:
     name, needed = getattr(shape, topic.role.value), frozenset[str]()
     if topic.role is Role.LEDGER and settings.cost.limited:
         needed = frozenset({"min.compaction.lag.ms", "message.timestamp.type"})
-    return TopicPlan(name, topic, shape.partitions, shape.replication, configs, needed)
+    chosen = "partitions" in shape.model_fields_set
+    return TopicPlan(name, topic, shape.partitions, shape.replication, configs, needed, chosen)
 
 
 def _own_configs(settings: Settings, role: Role) -> dict[str, str]:
@@ -249,6 +255,13 @@ def _partition_advice(plan: TopicPlan, state: TopicState, wanted: int) -> str:
     if state.partitions > wanted:
         return f"partitions can't be removed: give the requests topic {state.partitions}, or recreate {plan.name}"
     return f"add partitions to {plan.name} until it has {wanted}"
+
+
+def _chosen_advice(state: TopicState) -> str:
+    return (
+        f"existing topics keep their number: set REELWIRE_TOPICS__PARTITIONS={state.partitions}, or change the topics "
+        "as docs/howto/scaling.md says"
+    )
 
 
 def _policies(text: str) -> frozenset[str]:

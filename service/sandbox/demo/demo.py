@@ -11,7 +11,7 @@ import shlex
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,14 @@ from service.sandbox.demo.demo_requests import DemoRequest, demo_requests, kille
 from service.sandbox.demo.demo_screen import DemoScreen
 from service.sandbox.errors import ProgramError
 from service.sandbox.footage import make_video, sample_video
+from service.sandbox.program import Program
 from service.sandbox.system import System
 from service.settings import load_settings
 
 _END_AT_FRAGMENT = 8
 _SECOND = "second"
 _PATIENCE_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
 
 # Short, so that Kafka soon notices the killed process.
 _ENVIRONMENT = {
@@ -63,7 +65,7 @@ async def _demo(*, keep: bool, as_json: bool) -> int:
                 run = DemoRun(system, screen)
                 ok = await run.run()
                 if keep:
-                    await _kept(system, broker, screen)
+                    ok = await _kept(system, broker, screen) and ok
             finally:
                 await system.stop()
     screen.say("")
@@ -198,8 +200,11 @@ def write_environment(path: Path, variables: Mapping[str, str]) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-async def _kept(system: System, broker: Broker, screen: DemoScreen) -> None:
-    """Print addresses and commands to try, and wait for Ctrl-C. The other processes end with this one."""
+async def _kept(system: System, broker: Broker, screen: DemoScreen) -> bool:
+    """Print addresses and commands to try, and wait for Ctrl-C. The other processes end with this one.
+
+    False, and words about it, when service or emulator end before that.
+    """
     path = system.folder / "env"
     await asyncio.to_thread(write_environment, path, system.environment)
     screen.say("")
@@ -208,7 +213,7 @@ async def _kept(system: System, broker: Broker, screen: DemoScreen) -> None:
         f"broker    {broker.describe()}",
         f"platform  {system.emulator_url}/v1.3   (counters: {system.emulator_url}/_emulator/stats)",
         f"service   {system.url(_SECOND)}/health/ready   {system.url(_SECOND)}/metrics",
-        f"logs      {system.folder}",
+        f"logs      {system.folder}   (beside each log, the process id in NAME.pid)",
         "",
         "In another terminal:",
         f"source {shlex.quote(str(path))}",
@@ -219,4 +224,19 @@ async def _kept(system: System, broker: Broker, screen: DemoScreen) -> None:
     ):
         screen.say(f"  {line}")
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
-        await asyncio.Event().wait()
+        gone = await until_one_ends((system.service(_SECOND), system.emulator))
+        what, code = "emulator" if gone is system.emulator else "service", await gone.ended()
+        screen.say("")
+        screen.say(f"The {what} has ended with exit code {code}, and so the demo ends too; the end of its log:", "red")
+        screen.say(gone.tail())
+        return False
+    return True
+
+
+async def until_one_ends(programs: Sequence[Program]) -> Program:
+    """Wait until one of these programs has ended, and return it."""
+    while True:
+        for program in programs:
+            if not program.running:
+                return program
+        await asyncio.sleep(_LOOK_SECONDS)

@@ -67,11 +67,6 @@ def test_topics_as_planned_give_no_finding(settings: Settings) -> None:
     assert found(settings, as_planned(settings)) == []
 
 
-def test_more_partitions_everywhere_than_the_settings_say_are_fine_as_long_as_they_agree(settings: Settings) -> None:
-    states = {name: replace(state, partitions=12) for name, state in as_planned(settings).items()}
-    assert found(settings, states) == []
-
-
 def test_a_missing_topic_is_an_error_that_names_the_command(settings: Settings) -> None:
     states = as_planned(settings)
     del states[settings.topics.jobs]
@@ -180,3 +175,20 @@ def test_a_ledger_with_the_times_of_its_writers_is_a_warning_and_an_error_where_
         [finding] = found(one, with_config(one, name, "message.timestamp.type", "CreateTime"))
         assert finding.severity == severity
         assert "message.timestamp.type=LogAppendTime" in finding.advice
+
+
+@pytest.mark.parametrize("count", [2, 12])
+def test_another_number_of_partitions_than_was_chosen_keeps_nothing_from_starting_and_is_told_with_the_setting(
+    settings: Settings, count: int
+) -> None:
+    states = {name: replace(state, partitions=count) for name, state in as_planned(settings).items()}
+    (warning,) = found(settings, states)
+    assert (warning.severity, warning.topic) == ("warning", settings.topics.requests)
+    assert warning.problem == f"{count} partitions, but REELWIRE_TOPICS__PARTITIONS is 3"
+    assert f"REELWIRE_TOPICS__PARTITIONS={count}" in warning.advice
+
+
+def test_topics_may_have_another_number_than_the_default(settings: Settings) -> None:
+    default = load_settings()
+    states = {name: replace(state, partitions=12) for name, state in as_planned(default).items()}
+    assert found(default, states) == []
