@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
 from contracts.base64_content import Base64
 from contracts.model import Message
@@ -58,8 +58,8 @@ class ImageInput(_Picture):
     name: Annotated[str, StringConstraints(pattern=IMAGE_NAME.regex, max_length=128)]
 
     @model_validator(mode="after")
-    def _small(self) -> Self:
-        check(IMAGE_RULES, self)
+    def _small(self, info: ValidationInfo) -> Self:
+        check(IMAGE_RULES, self, info)
         return self
 
 
@@ -92,8 +92,8 @@ class PromptV2(Message):
     media_sources: MediaSources | None = None
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        check(PROMPT_RULES, self)
+    def _distinct(self, info: ValidationInfo) -> Self:
+        check(PROMPT_RULES, self, info)
         return self
 
 
