@@ -179,6 +179,8 @@ async def replayed(broker: Broker, version: str, folder: Path) -> AsyncIterator[
         await asyncio.to_thread(_write, system, records, str(videos))
         yield stage
     finally:
+        for program in system.services.values():
+            await program.stop()  # in order: a group with members can't be deleted
         await system.stop()
         await asyncio.to_thread(_delete, system)
 
