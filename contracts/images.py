@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
 from contracts.base64_content import Base64
 from contracts.model import Message
@@ -62,8 +62,8 @@ class ImageInput(_Picture):
     """What the prompt calls it: `<@name>`."""
 
     @model_validator(mode="after")
-    def _small(self) -> Self:
-        check(IMAGE_RULES, self)
+    def _small(self, info: ValidationInfo) -> Self:
+        check(IMAGE_RULES, self, info)
         return self
 
 
@@ -100,8 +100,8 @@ class PromptV2(Message):
     """The images that the text refers to."""
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        check(PROMPT_RULES, self)
+    def _distinct(self, info: ValidationInfo) -> Self:
+        check(PROMPT_RULES, self, info)
         return self
 
 

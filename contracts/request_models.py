@@ -23,7 +23,7 @@ from contracts.limits import MAX_INSTANT_CHARS, MAX_METADATA_BYTES, MAX_RUN
 from contracts.model import Message
 from contracts.patterns import REQUEST_ID, TENANT
 from contracts.rejection import rule
-from contracts.response_format import STORED, ResponseFormat, SegmentFormat
+from contracts.response_format import ResponseFormat, SegmentFormat
 from contracts.rule_table import (
     END_TIME,
     IMAGES,
@@ -31,6 +31,7 @@ from contracts.rule_table import (
     PROMPT,
     SHORTEST_SEGMENT,
     START_TIME,
+    STORED,
     TEMPERATURE,
     TOKENS,
 )

@@ -18,7 +18,8 @@ from contracts.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_KEY_BYTES, MAX_R
 from contracts.rejection import RejectedRecord, explain
 from contracts.request_models import AnalyzeRequest, CancelRequest, Mode, Request, RequestId
 from contracts.request_rules import first_conflict
-from contracts.response_format import STORED, JsonSchemaFormat, SegmentFormat
+from contracts.response_format import JsonSchemaFormat, SegmentFormat
+from contracts.rule_table import STORED
 from contracts.trace import trace_of
 from contracts.video import AssetVideo, Base64Video, FileVideo, ObjectVideo, UrlVideo, Video
 

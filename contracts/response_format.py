@@ -12,16 +12,12 @@ from contracts.images import TWIN, MediaSources, names_repeat
 from contracts.limits import MAX_SCHEMAS
 from contracts.model import Message
 from contracts.rejection import rule
-from contracts.rule_table import DEFINITIONS, ENUM, INNER_FIELDS, RANGE_START, TIME_RANGES, Rule, check
+from contracts.rule_table import DEFINITIONS, ENUM, INNER_FIELDS, RANGE_START, STORED, TIME_RANGES, Rule, check
 from contracts.schema_subset import first_violation
 
 _PLAIN = {"type": "string", "description": "Something"}
 RESERVED_NAMES = ("start_time", "end_time", "metadata")
 MIN_RANGE_SECONDS = 2
-
-STORED = object()
-"""The context of validating a request that was taken before: its schema is not checked again. The check costs more
-than everything else, and a rule that is stricter today must not make a job of yesterday unreadable."""
 
 TimeFormat = Literal["seconds", "hh:mm:ss", "hh:mm:ss.fff"]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -63,8 +59,8 @@ class InnerField(Message):
     format: None = None
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
-        check(INNER_RULES, self)
+    def _fits(self, info: ValidationInfo) -> Self:
+        check(INNER_RULES, self, info)
         return self
 
 
@@ -86,8 +82,8 @@ class SegmentField(Message):
     items: FieldItems | None = None
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
-        check(FIELD_RULES, self)
+    def _fits(self, info: ValidationInfo) -> Self:
+        check(FIELD_RULES, self, info)
         return self
 
 
@@ -98,8 +94,8 @@ class TimeRange(Message):
     end_time: Annotated[float, RANGE_START.field()]
 
     @model_validator(mode="after")
-    def _long_enough(self) -> Self:
-        check(TIME_RANGE_RULES, self)
+    def _long_enough(self, info: ValidationInfo) -> Self:
+        check(TIME_RANGE_RULES, self, info)
         return self
 
 
@@ -113,8 +109,8 @@ class SegmentDefinition(Message):
     time_ranges: Annotated[tuple[TimeRange, ...], TIME_RANGES.field()] | None = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        check(DEFINITION_RULES, self)
+    def _consistent(self, info: ValidationInfo) -> Self:
+        check(DEFINITION_RULES, self, info)
         return self
 
 
@@ -126,8 +122,8 @@ class SegmentFormat(Message):
     segment_time_format: TimeFormat | None = None
 
     @model_validator(mode="after")
-    def _distinct_ids(self) -> Self:
-        check(SEGMENT_RULES, self)
+    def _distinct_ids(self, info: ValidationInfo) -> Self:
+        check(SEGMENT_RULES, self, info)
         return self
 
 

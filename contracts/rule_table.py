@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo
 
 from contracts.limits import MAX_TOKENS, MIN_TOKENS
 from contracts.platform_limits import MAX_IMAGES, MAX_REFERENCES
 from contracts.rejection import rule
 
 T = TypeVar("T")
+STORED = object()
+"""The context of validating a request that was taken before: its schema, and rules between members, are not checked
+again. The check costs more than everything else, and a rule that is stricter today must not make a job of yesterday
+unreadable."""
 Base = Literal["general", "segments", "images"]
 Unit = Literal["", "seconds", "tokens", "items", "characters"]
 
@@ -105,8 +109,10 @@ def first_broken(rules: Iterable[Rule[T]], given: T) -> str | None:
     return next((item.refusal for item in rules if item.broken(given)), None)
 
 
-def check(rules: Iterable[Rule[Any]], given: object) -> None:
-    """Of a validator: raises what one raises, for the first rule that `given` breaks."""
+def check(rules: Iterable[Rule[Any]], given: object, info: ValidationInfo | None = None) -> None:
+    """Of a validator: raises what one raises, for the first rule that `given` breaks. Not for what is stored."""
+    if info is not None and info.context is STORED:
+        return
     refusal = first_broken(rules, given)
     if refusal is not None:
         raise rule(refusal)

@@ -179,6 +179,8 @@ async def replayed(broker: Broker, version: str, folder: Path) -> AsyncIterator[
         await asyncio.to_thread(_write, system, records, str(videos))
         yield stage
     finally:
+        for program in system.services.values():
+            await program.stop()  # in order: a group with members can't be deleted
         await system.stop()
         await asyncio.to_thread(_delete, system)
 
@@ -256,10 +258,10 @@ async def test_jobs_of_a_version_go_on_and_end_once(version: str, broker: Broker
     async with replayed(broker, version, tmp_path) as stage:
         await stage.system.finish()  # the tasks that the platform had
         await stage.system.serve()
-        await stage.request_producer.send(stage.analyze(before + "called"), partition=_partition("called"))
+        again = before + "called"
+        await stage.request_producer.send(stage.analyze(again, stage.clip()), partition=_partition("called"))
         async with stage.watching() as observer:
             await observer.until_ended([*held, *(before + name for name in ENDED)])
-            again = before + "called"
             await observer.until(lambda: len(observer.completions[again]) == 2, "an ended request is known")
             first, second = observer.completions[again]
             assert (first.value, first.header("ce_id")) == (second.value, second.header("ce_id"))

@@ -137,7 +137,7 @@ class KafkaFinishedLog:
         found = await self._completions.at(place.partition, place.offset)
         if found is None or isinstance(found, UnreadableRange) or found.value is None:
             return None
-        if ("ce_subject", record.request_id.encode()) not in found.headers:
+        if any(name == "ce_subject" and value != record.request_id.encode() for name, value in found.headers):
             return None
         return OutRecord(place.topic, place.partition, found.key, found.value, found.headers)
 
