@@ -30,6 +30,7 @@ from service.domain.facts import AnalysisEnded, Outcome
 from service.domain.job import Job, Mode, Phase
 from service.engine.tracing.job_trace import Live
 from service.engine.tracing.job_traces import JobTraces
+from service.kafka.ports import RecordPosition
 from service.settings import load_settings
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import sdk
@@ -92,9 +93,9 @@ def _one_job(traces: JobTraces, number: int, sampled: str) -> None:
     if trace is not None:
         outcome = Outcome("text", "stop", "generation", output_tokens=80, fragments=40, first_fragment_ms=at)
         ended = trace.attempt_ended(begun, begun.but(phase=Phase.ENDED), AnalysisEnded(outcome), at)
-        if ended is not None:
-            ended()
-        trace.ended(begun, Event("completed", {}), None, at, number, at + 5)
+        for write in (ended, trace.ended(begun, Event("completed", {}), None, at)):
+            if write is not None:
+                write([RecordPosition("completions", 0, number)])
 
 
 def _call(operation: str, method: str) -> None:

@@ -184,3 +184,20 @@ async def test_what_comes_back_to_its_process_is_no_handover(fleet: Fleet) -> No
     assert fleet.told("carry", "reelwire.outcome") == ["taken_back"]
     assert fleet.spans("handover") == []
     assert len(fleet.spans("attempt")) == 1
+
+
+async def test_an_end_that_becomes_durable_while_the_partition_is_let_go_of_is_told(fleet: Fleet) -> None:
+    async with fleet.make("a") as a, fleet.make("b") as b:
+        held = await held_stream(a)
+        a.writer.held = True
+        held.go.set()
+        await until(lambda: a.live().unsaved)
+        writer = a.writer
+        await a.book.close(carry=True)
+        writer.go()
+        await settled()
+        writer.fence()
+        a.engine.lost(0)
+        await b.take_over()
+        assert [completion["type"] for completion in b.completions()] == ["completed"]
+    assert fleet.told("attempt", "reelwire.outcome") == fleet.told(JOB, "reelwire.outcome") == ["completed"]

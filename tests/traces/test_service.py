@@ -64,10 +64,23 @@ def otel(collector: Collector) -> dict[str, str]:
     }
 
 
+SHARED = "shared"
+
+
+@pytest.fixture
+async def service(stage: Stage, otel: dict[str, str]) -> str:
+    """The process that tests share which leave it as it is."""
+    if not stage.system.service(SHARED).running:
+        await stage.system.serve(SHARED, **otel, REELWIRE_LOG__LEVEL="DEBUG")
+    return SHARED
+
+
 @pytest.fixture
 async def serve(stage: Stage, otel: dict[str, str]) -> AsyncIterator[Callable[..., Any]]:
-    """Start a service process under a name; all are ended when the test is over."""
+    """Start a process of this test's own; all are ended when the test is over. The shared one is ended before."""
     names: list[str] = []
+    if stage.system.service(SHARED).running:
+        await stage.system.service(SHARED).kill()
 
     async def start(**environment: str) -> str:
         name = f"s{len(stage.system.services)}"
@@ -108,9 +121,8 @@ def _below(spans: list[Span], parent: Span) -> list[str]:
 
 
 async def test_a_trace_leads_from_the_producer_to_the_completion(
-    stage: Stage, serve: Callable[..., Any], collector: Collector
+    stage: Stage, service: str, collector: Collector
 ) -> None:
-    service = await serve()
     modes = {mode: producer() for mode in ("stream", "sync", "async")}
     names = {mode: await _sent(stage, parent, mode, mode=mode) for mode, parent in modes.items()}
     observer = await stage.ended(*names.values())
@@ -176,17 +188,36 @@ async def test_a_trace_leads_from_the_producer_to_the_completion(
 
 
 async def test_a_request_of_a_trace_that_is_not_sampled_leaves_no_span(
-    stage: Stage, serve: Callable[..., Any], collector: Collector
+    stage: Stage, service: str, collector: Collector
 ) -> None:
-    service = await serve()
     unseen, seen = producer(sampled=False), producer()
     unsampled = await _sent(stage, unseen)
     await stage.ended(unsampled, await _sent(stage, seen))
     await _job(collector, seen)
-    await stage.system.service(service).stop()
     assert collector.trace(unseen.trace_id) == []
     lines = stage.system.service(service).said("job_ended")
     assert [line["trace_id"] for line in lines if line["request_id"] == unsampled] == [unseen.trace_id]
+
+
+async def test_no_secret_and_no_prompt_is_in_a_trace(stage: Stage, service: str, collector: Collector) -> None:
+    url, inline = producer(), producer()
+    video = {"type": "url", "url": PRESIGNED}
+    names = [
+        await _sent(stage, url, video=video, tenant="acme", deadline="2999-01-01T00:00:00Z"),
+        await _sent(stage, inline, video=video, upload="inline", mode="async"),
+    ]
+    await stage.ended(*names)
+    for parent in (url, inline):
+        await _job(collector, parent)
+    await stage.system.service(service).stop()
+    sent = b"\n".join(collector.bodies)
+    assert b"acme" in sent
+    key = stage.system.environment["REELWIRE_PLATFORM__API_KEY"]
+    planted = [COLLECTOR_KEY, SIGNATURE, "PLANTED-PROMPT", key]
+    assert [text for text in planted if text.encode() in sent] == []
+    assert {headers["x-collector-key"] for headers in collector.headers} == {COLLECTOR_KEY}
+    logged = stage.system.service(service).log_file.read_text()
+    assert [text for text in (COLLECTOR_KEY, SIGNATURE, key) if text in logged] == []
 
 
 async def test_a_job_whose_process_is_killed_has_one_span_and_two_attempts(
@@ -237,30 +268,6 @@ async def test_an_attempt_that_is_carried_is_linked_to_by_its_new_owner(
     assert carry.instance == one(spans, "POST stream").instance == one(spans, "accept").instance
     assert handover.instance == attempt.instance == job.instance != carry.instance
     assert job["reelwire.attempts"] == 1
-
-
-async def test_no_secret_and_no_prompt_is_in_a_trace(
-    stage: Stage, serve: Callable[..., Any], collector: Collector
-) -> None:
-    service = await serve(REELWIRE_LOG__LEVEL="DEBUG")
-    url, inline = producer(), producer()
-    video = {"type": "url", "url": PRESIGNED}
-    names = [
-        await _sent(stage, url, video=video, tenant="acme", deadline="2999-01-01T00:00:00Z"),
-        await _sent(stage, inline, video=video, upload="inline", mode="async"),
-    ]
-    await stage.ended(*names)
-    for parent in (url, inline):
-        await _job(collector, parent)
-    await stage.system.service(service).stop()
-    sent = b"\n".join(collector.bodies)
-    assert b"acme" in sent
-    key = stage.system.environment["REELWIRE_PLATFORM__API_KEY"]
-    planted = [COLLECTOR_KEY, SIGNATURE, "PLANTED-PROMPT", key]
-    assert [text for text in planted if text.encode() in sent] == []
-    assert {headers["x-collector-key"] for headers in collector.headers} == {COLLECTOR_KEY}
-    logged = stage.system.service(service).log_file.read_text()
-    assert [text for text in (COLLECTOR_KEY, SIGNATURE, key) if text in logged] == []
 
 
 async def test_a_collector_that_is_away_is_told_once_and_holds_up_nothing(

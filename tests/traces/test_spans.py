@@ -34,6 +34,8 @@ from service.domain.facts import (
 from service.domain.handover import Claim
 from service.domain.job import Ending, Job, Mode, Phase
 from service.engine.tracing.attempt_end import attempt_end, attempt_over
+from service.engine.tracing.job_trace import JobTrace
+from service.kafka.ports import RecordPosition
 from service.platform.errors import OutcomeUnknown
 from service.telemetry.redaction import remember
 from service.telemetry.tracing.calls import CallSpan, called, calls_belong_to, calls_held, calls_polled
@@ -45,6 +47,8 @@ pytestmark = pytest.mark.unit
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 BASE_URL = "https://user:planted-password@api.example.com:8443/v1.3"
+COMPLETED = Event("completed", {})
+PLACES = [RecordPosition("completions", 3, 7)]
 FAILURE = Failure(FailureKind.BROKEN, "cut", PlatformErrorDetail(502, None, "PROMPT"))
 
 
@@ -66,6 +70,13 @@ def job(**members: Any) -> Job:
 
 def running(**members: Any) -> Job:
     return job(phase=Phase.STREAMING, mode=Mode.STREAM, attempt=1, attempt_started_ms=2_000, **members)
+
+
+def end(trace: JobTrace, ended: Job, completion: Event = COMPLETED, tenant: str | None = None) -> None:
+    """The completion was written, and is durable."""
+    durable = trace.ended(ended, completion, tenant, 3_000)
+    if durable is not None:
+        durable(PLACES)
 
 
 def test_every_process_computes_the_same_ids(written: Written) -> None:
@@ -90,7 +101,7 @@ def test_a_number_that_is_taken_again_is_another_attempt(written: Written) -> No
 def test_a_request_without_a_context_begins_a_trace_of_its_own(written: Written) -> None:
     here, there = written.of(job(traceparent=None)), Written().of(job(traceparent=None))
     assert here.place == there.place
-    here.ended(running(traceparent=None), Event("completed", {}), None, 3_000, 7, 3_010)
+    end(here, running(traceparent=None))
     span = written.span("process video.analysis.requests.v1")
     assert span.parent is None
     assert id_of(span) == here.place.span_id
@@ -108,7 +119,7 @@ def test_the_sampler_decides_once_for_a_job_and_its_children() -> None:
     for one in jobs:
         trace = ratio.of(one)
         trace.accepted(one, 1_010)
-        trace.ended(one, Event("completed", {}), None, 3_000, 7, 3_010)
+        end(trace, one)
         sampled += [trace.place.span_id] if trace.exemplar is not None else []
     assert 60 < len(sampled) < 140
     assert [id_of(span) for span in ratio.spans("process video.analysis.requests.v1")] == sampled
@@ -117,11 +128,11 @@ def test_the_sampler_decides_once_for_a_job_and_its_children() -> None:
 
 def test_the_span_of_a_job_tells_its_place_and_its_end(written: Written) -> None:
     error = {"code": "stream_failed", "message": "PROMPT"}
-    written.of(job()).ended(running(), Event("failed", {"error": error}), "acme", 3_000, 7, 3_010)
+    end(written.of(job()), running(), Event("failed", {"error": error}), "acme")
     span = written.span("process video.analysis.requests.v1")
     assert span.parent is not None
     assert (span.parent.span_id, span.parent.is_remote) == (0x00F067AA0BA902B7, True)
-    assert (span.start_time, span.end_time) == (900_000_000, 3_010_000_000)
+    assert span.start_time == 900_000_000
     assert (span.status.is_ok, span.status.description) == (False, "stream_failed")
     told = written.told("process video.analysis.requests.v1")
     assert (told["error.type"], told["messaging.kafka.offset"], told["reelwire.tenant"]) == (
@@ -135,7 +146,7 @@ def test_the_span_of_a_job_tells_its_place_and_its_end(written: Written) -> None
 @pytest.mark.parametrize("stamp", [-1, 5_000])
 def test_a_record_without_a_usable_time_begins_when_it_was_accepted(written: Written, stamp: int) -> None:
     begun = running(received_ms=stamp)
-    written.of(begun).ended(begun, Event("completed", {}), None, 3_000, 7, 3_010)
+    end(written.of(begun), begun)
     assert written.span("process video.analysis.requests.v1").start_time == 1_000_000_000
 
 
@@ -180,7 +191,7 @@ def test_an_attempt_is_written_when_its_end_is_durable(written: Written) -> None
     durable = written.of(begun).attempt_ended(begun, begun.but(phase=Phase.ENDED), AnalysisEnded(outcome), 3_000)
     assert written.spans("attempt") == []
     assert durable is not None
-    durable()
+    durable(PLACES)
     span, told = written.span("attempt"), written.told("attempt")
     assert [(event.name, event.timestamp) for event in span.events] == [("first fragment", 2_100_000_000)]
     assert (told["reelwire.fragments"], told["gen_ai.usage.output_tokens"]) == (3, 9)
@@ -203,7 +214,7 @@ def test_secrets_are_taken_out_of_what_callers_chose(written: Written) -> None:
     remember("planted-secret-of-a-caller")
     name = "https://u:planted-pw@h/x?sig=planted"
     begun = running(key=b"planted-secret-of-a-caller " + b"x" * 400, request_id=name)
-    written.of(begun).ended(begun, Event("completed", {}), name, 3_000, 7, 3_010)
+    end(written.of(begun), begun, tenant=name)
     text = written.span("process video.analysis.requests.v1").to_json()
     assert "planted" not in text
     assert len(written.told("process video.analysis.requests.v1")["messaging.kafka.message.key"]) <= 256

@@ -61,6 +61,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 WhenDurable = Callable[[list[RecordPosition]], None]
+Traced = WhenDurable | None
+"""Writes the span of an attempt, or of the job, that a change has ended."""
 Ended = Callable[["LiveJob", list[RecordPosition]], None]
 """Called when a completion is durable, with the positions of its records; the finished record's is the last."""
 
@@ -112,13 +114,7 @@ class JobLoop:
         if not records:
             self._begin(live, change)
             return None
-
-        def durable(_: object) -> None:
-            if traced is not None:
-                traced()
-            self._begin(live, change)
-
-        return self._write(live, WriteUnit(records), durable)
+        return self._write(live, WriteUnit(records), lambda _: self._begin(live, change), traced)
 
     def work_failed(self, live: LiveJob, error: BaseException) -> None:
         self.step(live, WorkFailed(describe(error)))
@@ -184,16 +180,18 @@ class JobLoop:
         if gives_slot_back(change):
             self._actions.give_back_slot(live)
 
-    def _attempt_ended(self, live: LiveJob, fact: Fact, change: Change) -> Callable[[], None] | None:
+    def _attempt_ended(self, live: LiveJob, fact: Fact, change: Change) -> Traced:
         if live.trace is None:
             return None
         return live.trace.attempt_ended(live.job, change.job, fact, self._context.now_ms())
 
     # 4 write
 
-    def _write(self, live: LiveJob, unit: WriteUnit, when_durable: WhenDurable) -> asyncio.Future[list[RecordPosition]]:
+    def _write(
+        self, live: LiveJob, unit: WriteUnit, when_durable: WhenDurable, traced: Traced, ended: Traced = None
+    ) -> asyncio.Future[list[RecordPosition]]:
         durable, told = self._writer.submit(unit), live.unsaved
-        durable.add_done_callback(lambda future: self._written(live, future, when_durable, told))
+        durable.add_done_callback(lambda future: self._written(live, future, when_durable, told, traced, ended))
         return durable
 
     def _written(
@@ -202,18 +200,26 @@ class JobLoop:
         durable: asyncio.Future[list[RecordPosition]],
         when_durable: WhenDurable,
         told: tuple[Claim, Fact] | None,
+        traced: Traced,
+        ended: Traced,
     ) -> None:
-        if durable.cancelled() or self._closed:
+        if durable.cancelled():
             return
         error = durable.exception()
+        if error is None:
+            for write in (traced, ended):
+                if write is not None:
+                    write(durable.result())  # also when the partition was let go of meanwhile: nobody else will
+        if self._closed:
+            return
         if error is None:
             if live.unsaved is told:
                 live.unsaved = None
             when_durable(durable.result())
         elif not isinstance(error, WriterClosed):  # a dead writer is its owner's affair
-            self._refused(live, error)
+            self._refused(live, error, traced)
 
-    def _refused(self, live: LiveJob, error: BaseException) -> None:
+    def _refused(self, live: LiveJob, error: BaseException, traced: Traced) -> None:
         """The writer takes no such records: a topic's limit is lower than was known. The job ends all the same."""
         job, context = live.job, self._context
         log.error(LogEvent.UNIT_REFUSED, partition=self._partition, request_id=job.request_id, error=str(error))
@@ -225,7 +231,7 @@ class JobLoop:
             return
         completion, record = completion_record(live, job, live.completion, context, below_bytes=below)
         if context.limits.size(record) < below:
-            self._end(live, completion, [record, context.records.tombstone(job)])
+            self._end(live, completion, [record, context.records.tombstone(job)], traced)
 
     def _begin(self, live: LiveJob, change: Change) -> None:
         self._actions.begin(live, still_due(change.job, change.actions, live.job))
@@ -235,7 +241,7 @@ class JobLoop:
     # The end
 
     def _end(
-        self, live: LiveJob, completion: Event, records: list[OutRecord], traced: Callable[[], None] | None = None
+        self, live: LiveJob, completion: Event, records: list[OutRecord], traced: Traced
     ) -> asyncio.Future[list[RecordPosition]]:
         """Write a completion: the first of `records`, whose position is noted for the dedup window."""
         live.completion = completion
@@ -243,18 +249,15 @@ class JobLoop:
         job, now_ms, finished, tenant = live.job, self._context.now_ms(), self._finished, live.request.tenant
 
         def then(positions: Sequence[RecordPosition]) -> tuple[OutRecord]:
-            ended = FinishedRecord(job.request_id, job.digest, positions[0], now_ms, job.offset, job.run)
-            return (finished.record(ended),)
+            known = FinishedRecord(job.request_id, job.digest, positions[0], now_ms, job.offset, job.run)
+            return (finished.record(known),)
 
         def durable(positions: list[RecordPosition]) -> None:
-            if traced is not None:
-                traced()
-            if live.trace is not None:
-                ended_ms, offset = self._context.now_ms(), positions[0].offset
-                live.trace.ended(job, completion, tenant, now_ms, offset, ended_ms)
             self._end_durable(live, completion, positions, now_ms, tenant)
 
-        return self._write(live, WriteUnit(records, then=then), durable)
+        trace = live.trace
+        ended = None if trace is None else trace.ended(job, completion, tenant, now_ms)
+        return self._write(live, WriteUnit(records, then=then), durable, traced, ended)
 
     def _end_durable(
         self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int, tenant: str | None

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import random
 from asyncio import Task
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context as Variables
 from functools import partial
@@ -39,8 +39,12 @@ if TYPE_CHECKING:
     from service.domain.facts import Fact
     from service.domain.handover import Claim
     from service.engine.tracing.job_traces import JobTraces
+    from service.kafka.ports import RecordPosition
 
 _SHORTEST_WAIT_MS = 5
+
+WhenDurable = Callable[["Sequence[RecordPosition]"], None]
+"""Called with the places of the records when they are durable."""
 
 
 class Live(Protocol):
@@ -85,41 +89,17 @@ class JobTrace:
         if now_ms - begun_ms >= _SHORTEST_WAIT_MS:
             self._child("wait", begun_ms, now_ms, {"reelwire.wait.reason": reason})
 
-    def attempt_ended(self, before: Job, after: Job, fact: Fact, now_ms: int) -> Callable[[], None] | None:
+    def attempt_ended(self, before: Job, after: Job, fact: Fact, now_ms: int) -> WhenDurable | None:
         """If this change ends an attempt: what writes its span, to be called when the change is durable."""
         if not self.place.trace_flags.sampled or not attempt_over(before, after):
             return None
         return partial(self._attempt, before, fact, now_ms)
 
-    def ended(self, job: Job, completion: Event, tenant: str | None, begun_ms: int, offset: int, now_ms: int) -> None:
-        """The completion is durable, at `offset`; it was handed to the writer at `begun_ms`."""
+    def ended(self, job: Job, completion: Event, tenant: str | None, begun_ms: int) -> WhenDurable | None:
+        """The completion was handed to the writer at `begun_ms`: what writes the span of the job when it is durable."""
         if not self.place.trace_flags.sampled:
-            return
-        traces = self._traces
-        error = completion.members.get("error")
-        sent = traces.message("send", traces.completions, job) | {"messaging.kafka.offset": offset}
-        self._child(f"send {traces.completions}", begun_ms, now_ms, sent, kind=Kind.PRODUCER)
-        started_ms = job.received_ms if 0 <= job.received_ms <= job.accepted_ms else job.accepted_ms
-        attributes = traces.message("process", traces.requests, job) | {
-            "messaging.consumer.group.name": traces.group,
-            "messaging.kafka.offset": job.offset,
-            "reelwire.request_id": job.request_id,
-            "reelwire.run": job.run,
-            "reelwire.tenant": tenant,
-            "reelwire.mode": job.mode,
-            "reelwire.attempts": job.attempt,
-            "reelwire.outcome": completion.type,
-        }
-        traces.tracer.write(
-            traces.name,
-            self.place,
-            self._parent,
-            started_ms,
-            now_ms,
-            kind=Kind.CONSUMER,
-            attributes=attributes,
-            error=str(error["code"]) if error else None,
-        )
+            return None
+        return partial(self._ended, job, completion, tenant, begun_ms)
 
     # Work
 
@@ -170,7 +150,36 @@ class JobTrace:
 
     # Spans
 
-    def _attempt(self, job: Job, fact: Fact, now_ms: int) -> None:
+    def _ended(
+        self, job: Job, completion: Event, tenant: str | None, begun_ms: int, positions: Sequence[RecordPosition]
+    ) -> None:
+        traces, now_ms = self._traces, self._traces.now_ms()
+        error = completion.members.get("error")
+        sent = traces.message("send", traces.completions, job) | {"messaging.kafka.offset": positions[0].offset}
+        self._child(f"send {traces.completions}", begun_ms, now_ms, sent, kind=Kind.PRODUCER)
+        started_ms = job.received_ms if 0 <= job.received_ms <= job.accepted_ms else job.accepted_ms
+        attributes = traces.message("process", traces.requests, job) | {
+            "messaging.consumer.group.name": traces.group,
+            "messaging.kafka.offset": job.offset,
+            "reelwire.request_id": job.request_id,
+            "reelwire.run": job.run,
+            "reelwire.tenant": tenant,
+            "reelwire.mode": job.mode,
+            "reelwire.attempts": job.attempt,
+            "reelwire.outcome": completion.type,
+        }
+        traces.tracer.write(
+            traces.name,
+            self.place,
+            self._parent,
+            started_ms,
+            now_ms,
+            kind=Kind.CONSUMER,
+            attributes=attributes,
+            error=str(error["code"]) if error else None,
+        )
+
+    def _attempt(self, job: Job, fact: Fact, now_ms: int, _positions: Sequence[RecordPosition]) -> None:
         end = attempt_end(job, fact)
         started_ms = job.attempt_started_ms or job.accepted_ms
         self._traces.tracer.write(
