@@ -14,7 +14,7 @@ from service.backfill.state import State
 
 _LOOK_SECONDS = 0.1
 _TOLD_AFTER_SECONDS = 1.0
-"""A wait of that length is told at once; many are shorter."""
+"""A wait is told when it lasts; many are shorter."""
 
 
 class Turn:
@@ -49,16 +49,20 @@ class Turn:
         """Wait until so many may be sent; False when it was stopped before."""
         backlog, began, told = self._backlog, time.monotonic(), False
         while not self._stop.is_set():
-            self.reason = reason_to_wait(
+            held = reason_to_wait(
                 self._limits, count, self._waiting(), backlog.unread, backlog.members, backlog.trouble
             )
-            delay = self._pace.may_begin(count) - time.monotonic()
-            if self.reason is None and delay <= 0:
+            now = time.monotonic()
+            delay = self._pace.may_begin(count) - now
+            if held is None and delay <= 0:
+                self.reason = None
                 return True
-            if self.reason is not None and not told and time.monotonic() - began > _TOLD_AFTER_SECONDS:
+            lasts = now - began > _TOLD_AFTER_SECONDS
+            self.reason = held if lasts else None
+            if held is not None and lasts and not told:
                 told = True
                 self._tell()
-            await pause(self._stop, max(delay, 0.0) if self.reason is None else _LOOK_SECONDS)
+            await pause(self._stop, max(delay, 0.0) if held is None else _LOOK_SECONDS)
         return False
 
     def sent(self, count: int, began: float) -> None:

@@ -123,7 +123,7 @@ def words(status: Status) -> list[str]:
     if status.reason is not None:
         lines.append(f"waiting: {status.reason}")
     elif status.phase == "waiting":
-        lines.append(f"all sent; waiting for {counts.open:,} completions")
+        lines.append(f"all sent; {counts.open:,} still to end")
     return [line for line in lines if line]
 
 
