@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
+import sys
 from collections import Counter
 
 import pytest
@@ -101,6 +103,18 @@ async def test_one_request_for_each_version_though_processes_are_killed(world: W
     assert "Records[0].eventName" in next(
         one["dlq.error.message"] for one in letters if one["dlq.error.code"] == "invalid"
     )
+
+
+async def test_a_redrive_leaves_notifications_out(world: World) -> None:
+    redrive = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "service.cli", "dlq", "redrive", "--all", "--dry-run"),
+        env={**os.environ, **world.environment},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await redrive.communicate()
+
+    assert redrive.returncode == 0, told.decode()
+    assert b"0 would be sent; left out: 2 notifications, which are no requests" in told
 
 
 async def test_a_process_that_was_frozen_commits_nothing_when_it_wakes(world: World) -> None:

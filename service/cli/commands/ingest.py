@@ -11,7 +11,7 @@ import orjson
 from service.cli.exits import CommandError, Exit
 from service.cli.manual import epilog
 from service.cli.request_body import DEFAULT_PROMPT
-from service.cli.views.output import emit, json_option, note
+from service.cli.views.output import emit, json_option, note, result, say
 from service.cli.words import in_words
 from service.ingest.notifications.arrival import Arrival, OtherEvent, Unreadable
 from service.ingest.notifications.reading import read_notification
@@ -151,10 +151,10 @@ def _tell(told: dict[str, object], *, as_json: bool) -> None:
         return
     request = told.get("request")
     if request is None:
-        click.echo(f"{told['outcome']}: {told.get('of') or 'event'}: {told['reason']}")
+        say(f"{told['outcome']}: {told.get('of') or 'event'}: {told['reason']}")
         return
-    click.echo(f"would send, by rule {told['rule']}, with the key {told['key']}:")
-    click.echo(orjson.dumps(request, option=orjson.OPT_INDENT_2).decode())
+    say(f"would send, by rule {told['rule']}, with the key {told['key']}:")
+    result(orjson.dumps(request, option=orjson.OPT_INDENT_2).decode())
 
 
 command = ingest
