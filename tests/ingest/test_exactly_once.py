@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 from confluent_kafka import Producer
 
+from reelwire_client.partitioning import partition_of
 from service.sandbox.program import Program
 from tests.ingest.world import World, record_of, s3_event
 
@@ -96,6 +97,7 @@ async def test_one_request_for_each_version_though_processes_are_killed(world: W
     assert set(found.values()) == {1}
     assert {one["_key"] for one in requests} == {f"cam{number}" for number in range(7)} | {"last"}
     assert all(one["recorded_at"] == "2026-11-23T" + _berlin(one["video"]["uri"]) for one in requests)
+    assert all(one["_partition"] == partition_of(one["_key"].encode(), 3) for one in requests)
     letters = await world.letters()
     assert sorted(letter["dlq.error.code"] for letter in letters) == ["invalid", "not_json"]
     assert {letter["dlq.original.topic"] for letter in letters} == {world.source}

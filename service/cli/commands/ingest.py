@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -61,7 +62,12 @@ def ingest(
     rules = _rules(settings, file, watch, prompt)
     from service.ingest.process import Watch, main  # imported when it is needed: checks stay fast
 
-    return main(settings, rules, None if watch is None else Watch(watch.absolute(), existing))
+    return main(settings, rules, None if watch is None else Watch(_absolute(watch), existing))
+
+
+def _absolute(folder: Path) -> Path:
+    """Without `..`, and with its links: requests name files by the path that was given."""
+    return Path(os.path.normpath(folder.absolute()))
 
 
 def _rules(settings: Settings, file: Path | None, watch: Path | None, prompt: str | None) -> Rules:
