@@ -16,6 +16,7 @@ from service.ingest.log.group import IngestGroup, Records
 from service.ingest.rules.reading import Rules
 from service.kafka.reading.fetched import next_offset
 from service.settings import Settings
+from service.slices import Slices
 from service.supervision import Report
 from service.telemetry.events import LogEvent
 from service.telemetry.ingest_metrics import IngestMetrics
@@ -118,10 +119,12 @@ class IngestLoop:
     async def _take(self, active: Active, records: Records) -> None:
         batch = []
         offsets: dict[TopicPartition, int] = {}
+        slices = Slices()
         for where, found in records.items():
             for record in found:
                 batch.append(incoming(record))
                 offsets[where] = next_offset(record)
+                await slices.turn()
         await active.take(batch, offsets)
 
     async def _stand_back(self) -> None:

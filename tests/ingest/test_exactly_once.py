@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
+import sys
 from collections import Counter
 
 import pytest
+from confluent_kafka import Producer
 
+from reelwire_client.partitioning import partition_of
 from service.sandbox.program import Program
 from tests.ingest.world import World, record_of, s3_event
 
@@ -92,12 +97,66 @@ async def test_one_request_for_each_version_though_processes_are_killed(world: W
     assert set(found.values()) == {1}
     assert {one["_key"] for one in requests} == {f"cam{number}" for number in range(7)} | {"last"}
     assert all(one["recorded_at"] == "2026-11-23T" + _berlin(one["video"]["uri"]) for one in requests)
+    assert all(one["_partition"] == partition_of(one["_key"].encode(), 3) for one in requests)
     letters = await world.letters()
     assert sorted(letter["dlq.error.code"] for letter in letters) == ["invalid", "not_json"]
     assert {letter["dlq.original.topic"] for letter in letters} == {world.source}
+    await asyncio.gather(first.kill(), second.kill())
     assert "Records[0].eventName" in next(
         one["dlq.error.message"] for one in letters if one["dlq.error.code"] == "invalid"
     )
+
+
+async def test_a_redrive_leaves_notifications_out(world: World) -> None:
+    redrive = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "service.cli", "dlq", "redrive", "--all", "--dry-run"),
+        env={**os.environ, **world.environment},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await redrive.communicate()
+
+    assert redrive.returncode == 0, told.decode()
+    assert b"0 would be sent; left out: 2 notifications, which are no requests" in told
+
+
+async def test_a_process_that_was_frozen_commits_nothing_when_it_wakes(world: World) -> None:
+    before = len(await world.requests())
+    rules = str(world.write_rules(RULE))
+    one, two = world.program("three", "--rules", rules), world.program("four", "--rules", rules)
+    await asyncio.gather(one.start(), two.start())
+    frozen = await _active(world, one, two)
+    other = two if frozen is one else one
+    frozen.send(signal.SIGSTOP)
+    # What the two see is hidden, so that the other one must wait for it before it knows what was sent.
+    hidden = Producer(
+        {"bootstrap.servers": world.environment["REELWIRE_KAFKA__BOOTSTRAP_SERVERS"], "transactional.id": world.prefix}
+    )
+    await asyncio.to_thread(hidden.init_transactions, 10)
+    hidden.begin_transaction()
+    hidden.produce(world.settings().topics.requests, b"{}", key=b"foreign")
+    await asyncio.to_thread(hidden.flush, 10)
+    again = [record_of(s3_event(f"cams/zombie/20261123T1300{number:02}.mp4", version="v")) for number in range(40)]
+    await asyncio.to_thread(world.send, again)
+    await asyncio.to_thread(hidden.abort_transaction, 10)
+    await _active(world, other)
+    frozen.send(signal.SIGCONT)
+    await asyncio.to_thread(world.send, again)
+    await _until_sent(world, before + 40)
+    async with asyncio.timeout(30):  # both have read everything, and one of them stands by
+        while (
+            await world.metric(frozen.name, "reelwire_ingest_active")
+            + await world.metric(other.name, "reelwire_ingest_active")
+            != 1
+            or await _duplicates(world, frozen, other) < 40
+        ):
+            await asyncio.sleep(0.1)
+
+    assert len(await world.requests()) == before + 40
+
+
+async def _duplicates(world: World, *programs: Program) -> float:
+    series = 'reelwire_ingest_notifications_total{outcome="duplicate"}'
+    return sum([await world.metric(program.name, series) for program in programs])
 
 
 def _berlin(uri: str) -> str:

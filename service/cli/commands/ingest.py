@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,7 @@ import orjson
 from service.cli.exits import CommandError, Exit
 from service.cli.manual import epilog
 from service.cli.request_body import DEFAULT_PROMPT
-from service.cli.views.output import emit, json_option, note
+from service.cli.views.output import emit, json_option, note, result, say
 from service.cli.words import in_words
 from service.ingest.notifications.arrival import Arrival, OtherEvent, Unreadable
 from service.ingest.notifications.reading import read_notification
@@ -61,7 +62,12 @@ def ingest(
     rules = _rules(settings, file, watch, prompt)
     from service.ingest.process import Watch, main  # imported when it is needed: checks stay fast
 
-    return main(settings, rules, None if watch is None else Watch(watch.absolute(), existing))
+    return main(settings, rules, None if watch is None else Watch(_absolute(watch), existing))
+
+
+def _absolute(folder: Path) -> Path:
+    """Without `..`, and with its links: requests name files by the path that was given."""
+    return Path(os.path.normpath(folder.absolute()))
 
 
 def _rules(settings: Settings, file: Path | None, watch: Path | None, prompt: str | None) -> Rules:
@@ -151,10 +157,10 @@ def _tell(told: dict[str, object], *, as_json: bool) -> None:
         return
     request = told.get("request")
     if request is None:
-        click.echo(f"{told['outcome']}: {told.get('of') or 'event'}: {told['reason']}")
+        say(f"{told['outcome']}: {told.get('of') or 'event'}: {told['reason']}")
         return
-    click.echo(f"would send, by rule {told['rule']}, with the key {told['key']}:")
-    click.echo(orjson.dumps(request, option=orjson.OPT_INDENT_2).decode())
+    say(f"would send, by rule {told['rule']}, with the key {told['key']}:")
+    result(orjson.dumps(request, option=orjson.OPT_INDENT_2).decode())
 
 
 command = ingest

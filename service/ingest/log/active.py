@@ -29,6 +29,7 @@ from service.kafka.connecting.connection import producer_options
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.producer import BoundedProducer, ProducerFailed
 from service.settings import Settings
+from service.slices import Slices
 from service.telemetry.events import LogEvent
 from service.telemetry.ingest_metrics import IngestMetrics
 from service.telemetry.metrics import Metrics
@@ -177,7 +178,11 @@ class Active:
             if self.dead or self._judge is None or self._note_at is None:
                 raise PartitionError("this process does not send requests any more")
             now = self._clock.time()
-            judged = self._judge.judge(batch, now)
+            judged = Judgement()
+            slices = Slices()
+            for one in batch:
+                self._judge.judge(one, judged, now)
+                await slices.turn()
             if not judged.records and not offsets and note is None:
                 self._count(judged)
                 return judged

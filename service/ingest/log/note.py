@@ -18,6 +18,8 @@ class Note:
 
     at_ms: int
     """When something was committed for the last time."""
+    folder: str | None = None
+    """Stands for the watched folder that the other two are about."""
     folder_from_ms: int | None = None
     """Files of the watched folder that came before are none of ours."""
     folder_until_ms: int | None = None
@@ -25,7 +27,13 @@ class Note:
 
     def encoded(self) -> str:
         """Compact JSON."""
-        members = {"v": _VERSION, "at": self.at_ms, "from": self.folder_from_ms, "until": self.folder_until_ms}
+        members = {
+            "v": _VERSION,
+            "at": self.at_ms,
+            "folder": self.folder,
+            "from": self.folder_from_ms,
+            "until": self.folder_until_ms,
+        }
         return orjson.dumps({name: value for name, value in members.items() if value is not None}).decode()
 
 
@@ -35,7 +43,13 @@ def decoded(text: str | None) -> Note | None:
         members = orjson.loads(text or "null")
         if members["v"] != _VERSION:
             return None
+        folder = members.get("folder")
         since, until = members.get("from"), members.get("until")
-        return Note(int(members["at"]), None if since is None else int(since), None if until is None else int(until))
+        return Note(
+            int(members["at"]),
+            None if folder is None else str(folder),
+            None if since is None else int(since),
+            None if until is None else int(until),
+        )
     except (ValueError, TypeError, KeyError):
         return None

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Literal
 
 import structlog
@@ -16,6 +17,7 @@ from service.footage.errors import SourceError
 from service.ingest.judging import Incoming
 from service.ingest.log.active import Active
 from service.ingest.log.note import Note
+from service.ingest.memory import digest_of
 from service.ingest.notifications.arrival import Arrival
 from service.ingest.watch.folder import FileState, Folder
 from service.ingest.watch.reading import files_below, is_being_written
@@ -50,6 +52,7 @@ class Watcher:
     ) -> None:
         self._settings = settings
         self._root = root
+        self._name = digest_of(root).hex()
         self._existing = existing
         self._active = active
         self._own = own
@@ -101,10 +104,10 @@ class Watcher:
     async def _begin(self, active: Active, files: dict[str, FileState], looked_ms: int) -> Folder:
         """Where the last process ended; or at the very first start, with all files or with none."""
         note = active.note
-        if note.folder_from_ms is None or note.folder_until_ms is None:
+        if note.folder != self._name or note.folder_from_ms is None or note.folder_until_ms is None:
             skip = self._existing == "skip"
             history_ns = math.inf if skip else 0.0
-            await active.take([], note=Note(note.at_ms, looked_ms if skip else 0, looked_ms if skip else 0))
+            await active.take([], note=Note(note.at_ms, self._name, looked_ms if skip else 0, looked_ms if skip else 0))
         else:
             # Files that came since are looked up in the memory, which reaches as far back.
             window_ms = self._settings.ingest.remember_hours * 3_600_000
@@ -139,7 +142,7 @@ class Watcher:
         oldest = folder.oldest_waiting_ns()
         until = looked_ms if oldest is None else min(looked_ms, oldest // 1_000_000)
         if until - (active.note.folder_until_ms or 0) >= _NOTE_MS:
-            await active.take([], note=Note(active.note.at_ms, active.note.folder_from_ms, until))
+            await active.take([], note=replace(active.note, folder_until_ms=until))
 
     def _path(self, name: str) -> str:
         return os.path.join(self._root, name)  # noqa: PTH118 - text only
