@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mimetypes
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,7 +20,17 @@ from service.console.http.hosts import KnownHosts
 from service.console.state import ConsoleState
 
 PAGES = Path(__file__).parent / "pages"
+mimetypes.add_type("text/javascript", ".js")  # whatever the machine has it as
 _SENTENCES = {404: "there is nothing here", 405: "this can't be done here"}
+
+
+class _Pages(StaticFiles):
+    """The page's files: a browser asks each time whether they are still the same (ETag)."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        answer = super().file_response(*args, **options)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
 
 
 def application(state: ConsoleState) -> Starlette:
@@ -30,7 +42,7 @@ def application(state: ConsoleState) -> Starlette:
             Middleware(SafeHeaders),
             Middleware(KnownHosts, listening_on=console.host, names=console.hosts),
         ],
-        exception_handlers={Refusal: on_refusal, HTTPException: _on_http_error},
+        exception_handlers={Refusal: on_refusal, HTTPException: _on_http_error, Exception: _on_fault},
     )
     app.state.console = state
     return app
@@ -58,12 +70,16 @@ def _routes() -> list[BaseRoute]:
         Route("/health/ready", reading.ready),
     ]
     if PAGES.is_dir():
-        routes += [Route("/", _index), Mount("/pages", StaticFiles(directory=PAGES))]
+        routes += [Route("/", _index), Mount("/pages", _Pages(directory=PAGES))]
     return routes
 
 
 async def _index(_request: Request) -> Response:
     return FileResponse(PAGES / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+async def _on_fault(_request: Request, _error: Exception) -> Response:
+    return refused(500, "this is a fault of the console; its log says more")
 
 
 async def _on_http_error(_request: Request, error: Exception) -> Response:

@@ -27,12 +27,14 @@ class ConsoleState:
     sessions: Sessions = field(default_factory=Sessions)
     tries: Tries = field(default_factory=Tries)
     acting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looking_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
 
 def new_state(settings: Settings) -> ConsoleState:
     """The parts, nothing of which runs yet."""
     console = settings.console
-    surroundings = Surroundings(settings)
+    health = Health()
+    surroundings = Surroundings(settings, health.set)
     return ConsoleState(
         settings=settings,
         hub=Hub(
@@ -43,7 +45,7 @@ def new_state(settings: Settings) -> ConsoleState:
         ),
         letters=LetterBook(settings.topics.dead_letters),
         surroundings=surroundings,
-        health=Health(),
+        health=health,
         token=console.sign_in_token(),
         stream_secret=console.signing_secret(),
     )

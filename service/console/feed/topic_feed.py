@@ -173,7 +173,17 @@ class TopicFeed:
                 self._report(BROKER, ok=False, detail=detail)
 
     def _take(self, record: InRecord) -> None:
-        self._takes[record.topic](record)
+        """Never raises: what one record holds must not keep the others from being shown."""
+        try:
+            self._takes[record.topic](record)
+        except Exception as error:
+            log.error(
+                LogEvent.CONSOLE_PASSED_OVER,
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                exc_info=error,
+            )
 
     def _job(self, record: InRecord) -> None:
         if record.key is None or record.key.startswith(PRIVATE_PREFIX):
@@ -195,7 +205,7 @@ class TopicFeed:
             names = dict(record.headers)
             source, identity = names.get("ce_source"), names.get("ce_id")
             name = (source.decode("latin-1"), identity.decode("latin-1")) if source and identity else None
-            self._board.take_completion(record.partition, record.timestamp_ms, record.value, event, name)
+            self._board.take_completion(record.partition, record.offset, record.timestamp_ms, record.value, event, name)
 
     def _fragment(self, record: InRecord) -> None:
         event = _event(record)

@@ -6,8 +6,9 @@ completion. So nothing here depends on that order. Events of a lower run are ign
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from service.console.model.completions import SeenNames, end_of
@@ -20,6 +21,7 @@ from service.domain.job import Job
 
 _ANSWERS: Final = frozenset({"duplicate", "cancel_ignored"})
 """Progress on a record that is no job of its own: said of ended and unknown requests too."""
+_ENDS: Final = ("completed", "failed", "canceled")
 _MOST_LIVE: Final = 50_000
 
 
@@ -47,6 +49,8 @@ class Board:
         self._max_ended, self._max_bytes = max_ended, max_bytes
         self.live: dict[Key, Entry] = {}
         self.ended: OrderedDict[Key, Entry] = OrderedDict()
+        self.ends: Counter[str] = Counter()
+        """How many of the ended ones have ended how."""
         self._unplaced: OrderedDict[Key, Entry] = OrderedDict()
         """Those of which neither a job nor a completion was read yet."""
         self._by_id: dict[str, list[Entry]] = {}
@@ -150,16 +154,22 @@ class Board:
             self._bound()
 
     def take_completion(
-        self, partition: int, timestamp_ms: int, raw: bytes, event: dict[str, Any], name: tuple[str, str] | None
+        self,
+        partition: int,
+        offset: int,
+        timestamp_ms: int,
+        raw: bytes,
+        event: dict[str, Any],
+        name: tuple[str, str] | None,
     ) -> None:
         """A record of the completions topic. `name`: `ce_source` and `ce_id`; a repetition changes nothing."""
         request_id, kind, run = event.get("request_id"), event.get("type"), run_of(event)
-        if not isinstance(request_id, str) or not isinstance(kind, str):
+        if not isinstance(request_id, str) or kind not in _ENDS:
             return
         time_ms = instant_ms(event.get("time"), timestamp_ms)
         if not self._seen.add(name or ("", f"{partition} {request_id} {run} {event.get('time')}")):
             return
-        end = end_of(event, raw, kind, time_ms)
+        end = end_of(event, raw, kind, offset, time_ms)
         tenant = event.get("tenant")
         self.spending.add(time_ms, tenant if isinstance(tenant, str) else None, end.cost, end.billed_minutes)
         place = partition, request_id
@@ -189,7 +199,9 @@ class Board:
 
     def _drop(self, entry: Entry) -> None:
         place = entry.place
-        for of in (self.live, self.ended, self._unplaced, self._with_raw):
+        if self.ended.pop(place, None) is not None:
+            self.ends[entry.shown_phase] -= 1
+        for of in (self.live, self._unplaced, self._with_raw):
             of.pop(place, None)
         self.bytes -= entry.cost_bytes
         same = self._by_id.get(entry.id, [])
@@ -241,6 +253,7 @@ class Board:
         for of in (self.live, self._unplaced):
             of.pop(place, None)
         self.ended[place] = entry
+        self.ends[end.type] += 1
         self._with_raw[place] = None
         self._listener.ended(entry)
         self._listener.changed(entry)
@@ -285,7 +298,4 @@ class Board:
 
 
 def _without_raw(end: End | None) -> End | None:
-    if end is None:
-        return None
-    return End(end.type, end.attempt, end.time_ms, None, end.characters, end.code, end.message, end.cost,
-               end.billed_minutes)  # fmt: skip
+    return None if end is None else replace(end, raw=None)
