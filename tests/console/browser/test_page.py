@@ -21,7 +21,7 @@ EVIL = "<img src=x onerror=\"document.title='evil'\"><script>document.title='evi
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return Scene(live=1_000, ended=500, busy=1_000)
+    return Scene(live=1_000, ended=500, busy=400)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
