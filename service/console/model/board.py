@@ -20,6 +20,7 @@ from service.domain.job import Job
 
 _ANSWERS: Final = frozenset({"duplicate", "cancel_ignored"})
 """Progress on a record that is no job of its own: said of ended and unknown requests too."""
+_ENDS: Final = ("completed", "failed", "canceled")
 _MOST_LIVE: Final = 50_000
 
 
@@ -154,7 +155,7 @@ class Board:
     ) -> None:
         """A record of the completions topic. `name`: `ce_source` and `ce_id`; a repetition changes nothing."""
         request_id, kind, run = event.get("request_id"), event.get("type"), run_of(event)
-        if not isinstance(request_id, str) or not isinstance(kind, str):
+        if not isinstance(request_id, str) or kind not in _ENDS:
             return
         time_ms = instant_ms(event.get("time"), timestamp_ms)
         if not self._seen.add(name or ("", f"{partition} {request_id} {run} {event.get('time')}")):
