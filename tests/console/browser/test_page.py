@@ -94,6 +94,7 @@ async def test_the_keyboard_walks_through_the_lists(browser: Browser, url: str) 
         await here.page.keyboard.press("?")
         await expect(here.page.get_by_role("dialog", name="Keyboard")).to_be_visible()
         await here.page.keyboard.press("Escape")
+        await expect(here.page.get_by_role("dialog")).to_have_count(0)
         await here.page.keyboard.press("3")
         await expect(here.page.locator("h1")).to_have_text("Cost")
 
