@@ -60,6 +60,8 @@ class Scene:
         self.jobs = {row["id"]: row for row in (self._row(number, number >= ended) for number in range(live + ended))}
         self.letters = [self._letter(number) for number in range(letters)]
         self.done: list[str] = []
+        self.wrong: dict[str, str] = {}
+        """What `/health/ready` says is wrong."""
 
     def _row(self, number: int, is_live: bool) -> dict[str, Any]:
         chance = self._random
@@ -370,6 +372,10 @@ def application(scene: Scene) -> Starlette:
         ]
         return JSONResponse({"group": "reelwire", "members": members, "partitions": rows})
 
+    async def ready(_request: Request) -> Response:
+        conditions = {name: {"ok": False, "detail": words} for name, words in scene.wrong.items()}
+        return JSONResponse({"conditions": conditions}, 503 if scene.wrong else 200)
+
     async def index(_request: Request) -> Response:
         return FileResponse(PAGES / "index.html")
 
@@ -390,6 +396,7 @@ def application(scene: Scene) -> Starlette:
             Route(f"{letter_path}/discard", act, methods=["POST"]),
             Route("/api/cost", cost),
             Route("/api/partitions", partitions),
+            Route("/health/ready", ready),
         ],
         middleware=[Middleware(_Headers)],
     )

@@ -183,6 +183,16 @@ async def test_every_field_and_landmark_has_a_name(browser: Browser, url: str) -
             assert nameless == []
 
 
+async def test_what_the_server_can_not_see_is_said(browser: Browser, url: str, scene: Scene) -> None:
+    scene.wrong["broker"] = "no Kafka broker answers at kafka:9092"
+    async with visit(browser, url, complains=True) as here:
+        try:
+            await expect(here.page.get_by_role("alert")).to_contain_text("No Kafka broker answers at kafka:9092.")
+        finally:
+            scene.wrong.clear()
+        await expect(here.page.locator("#banner")).to_be_hidden()
+
+
 async def test_a_lost_connection_is_shown_and_comes_back(browser: Browser) -> None:
     own = Scene(live=20, ended=20)
     async with served(own) as address:
