@@ -80,23 +80,23 @@ async def _measure(url: str, pid: int, viewers: int, options: argparse.Namespace
     try:
         await asyncio.sleep(_SETTLE_SECONDS)
         process = psutil.Process(pid)
+        texts = await _characters(url)
         before, began, read = process.cpu_times(), time.monotonic(), list(counted)
         await asyncio.sleep(options.seconds)
         after, took = process.cpu_times(), time.monotonic() - began
+        texts = await _characters(url) - texts
         async with aiohttp.ClientSession() as session:
             asked = time.monotonic()
             async with session.get(f"{url}/api/jobs?limit=100") as answer:
                 page = await answer.json()
             latency = time.monotonic() - asked
-            async with session.get(f"{url}/api/live") as live:
-                first = await _event(live)
         cpu = (after.user + after.system - before.user - before.system) / took
         print(
             orjson.dumps(
                 {
                     "viewers": viewers,
                     "live_requests": page["live"],
-                    "fragments_per_second": first["fragments_per_second"],
+                    "fragments_per_second": round(texts / len(_TEXT) / took),
                     "cpu_percent_of_a_core": round(100 * cpu, 1),
                     "memory_mib": round(process.memory_info().rss / 2**20),
                     "list_answered_in_ms": round(1000 * latency, 1),
@@ -111,12 +111,17 @@ async def _measure(url: str, pid: int, viewers: int, options: argparse.Namespace
         watching.join(10)
 
 
-async def _event(answer: aiohttp.ClientResponse) -> dict[str, Any]:
-    async for line in answer.content:
-        if line.startswith(b"data: "):
-            found: dict[str, Any] = orjson.loads(line[6:])
-            return found
-    raise RuntimeError("the stream has ended")
+async def _characters(url: str) -> int:
+    """The text of all live requests together: it tells how many fragments were read."""
+    total, before = 0, ""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"{url}/api/jobs?state=live&limit=500{before}") as answer:
+                page = await answer.json()
+            total += sum(job["characters"] for job in page["jobs"])
+            if page["next"] is None:
+                return total
+            before = f"&before={page['next']}"
 
 
 def _watch(url: str, viewers: int, jobs: int, stop: Event, counted: Any) -> None:

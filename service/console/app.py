@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mimetypes
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,7 +20,17 @@ from service.console.http.hosts import KnownHosts
 from service.console.state import ConsoleState
 
 PAGES = Path(__file__).parent / "pages"
+mimetypes.add_type("text/javascript", ".js")  # whatever the machine has it as
 _SENTENCES = {404: "there is nothing here", 405: "this can't be done here"}
+
+
+class _Pages(StaticFiles):
+    """The page's files: a browser asks each time whether they are still the same (ETag)."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        answer = super().file_response(*args, **options)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
 
 
 def application(state: ConsoleState) -> Starlette:
@@ -58,7 +70,7 @@ def _routes() -> list[BaseRoute]:
         Route("/health/ready", reading.ready),
     ]
     if PAGES.is_dir():
-        routes += [Route("/", _index), Mount("/pages", StaticFiles(directory=PAGES))]
+        routes += [Route("/", _index), Mount("/pages", _Pages(directory=PAGES))]
     return routes
 
 

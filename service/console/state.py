@@ -32,7 +32,8 @@ class ConsoleState:
 def new_state(settings: Settings) -> ConsoleState:
     """The parts, nothing of which runs yet."""
     console = settings.console
-    surroundings = Surroundings(settings)
+    health = Health()
+    surroundings = Surroundings(settings, health.set)
     return ConsoleState(
         settings=settings,
         hub=Hub(
@@ -43,7 +44,7 @@ def new_state(settings: Settings) -> ConsoleState:
         ),
         letters=LetterBook(settings.topics.dead_letters),
         surroundings=surroundings,
-        health=Health(),
+        health=health,
         token=console.sign_in_token(),
         stream_secret=console.signing_secret(),
     )

@@ -11,7 +11,14 @@ import orjson
 from service.cli.exits import Exit
 from service.cli.manual import epilog
 from service.cli.views.output import emit, json_option, note, result, table
-from service.kafka.rights.least import as_commands, as_strimzi, default_principal, least_rights, rights_with_checks
+from service.kafka.rights.least import (
+    as_commands,
+    as_strimzi,
+    console_rights,
+    default_principal,
+    least_rights,
+    rights_with_checks,
+)
 from service.kafka.topics.admin import TopicOutcome, check_topics, create_topics
 from service.kafka.topics.plan import Finding
 from service.settings import Settings, load_settings
@@ -81,20 +88,25 @@ def check(as_json: bool) -> int:
         "reelwire topics acls",
         "reelwire topics acls --principal User:CN=reelwire | sh",
         "reelwire topics acls --strimzi > acls.json",
+        "reelwire topics acls --console --principal User:console",
     ),
 )
 @click.option("--principal", metavar="USER", help="Whom to allow, such as User:reelwire; else as the settings log in.")
 @click.option("--with-checks", is_flag=True, help="DESCRIBE_CONFIGS as well: for checks and warnings, not required.")
+@click.option("--console", "of_console", is_flag=True, help="The rights of `reelwire console` instead.")
 @click.option("--strimzi", is_flag=True, help="The `acls` of a Strimzi KafkaUser, as JSON.")
 @json_option
-def acls(principal: str | None, with_checks: bool, strimzi: bool, as_json: bool) -> int:
+def acls(principal: str | None, with_checks: bool, of_console: bool, strimzi: bool, as_json: bool) -> int:
     """Print the least rights of the service, as commands of Apache Kafka that grant them.
 
     They follow from the topics, the group and the delivery in the settings; no broker is asked. `reelwire doctor` says
-    which of them are missing.
+    which of them are missing. With --console: those of the console, which also writes when it has a token.
     """
     settings = load_settings()
-    rights = rights_with_checks(settings) if with_checks else least_rights(settings)
+    if of_console:
+        rights = console_rights(settings)
+    else:
+        rights = rights_with_checks(settings) if with_checks else least_rights(settings)
     if strimzi:
         result(orjson.dumps({"acls": as_strimzi(rights)}, option=orjson.OPT_INDENT_2).decode())
     elif as_json:

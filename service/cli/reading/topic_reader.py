@@ -51,9 +51,9 @@ class TopicReader(Generic[T]):
         )
 
     async def __aenter__(self) -> Self:
-        counts = await partition_counts(self._settings, self._topics)
-        self._partitions = [TopicPartition(topic, n) for topic, count in counts.items() for n in range(count)]
         try:
+            counts = await partition_counts(self._settings, self._topics)
+            self._partitions = [TopicPartition(topic, n) for topic, count in counts.items() for n in range(count)]
             async with reachable(self._settings):
                 await self._consumer.start()
             decode_with(self._consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)

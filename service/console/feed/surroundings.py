@@ -14,11 +14,14 @@ from service.cli.exits import CommandError
 from service.cli.reading.cluster import admin, coordinator_of, reachable
 from service.cli.reading.topic_reader import TopicReader
 from service.errors import RetryLater
+from service.kafka.connecting.connection import BrokerUnavailable
 from service.kafka.ports import InRecord
 from service.settings import Settings
+from service.supervision import Report
 from service.words import in_words
 
 LOOK_SECONDS = 5.0
+ANSWERS = "answers"
 _AGAIN_SECONDS = 2.0
 
 
@@ -45,10 +48,11 @@ class Look:
 
 
 class Surroundings:
-    """`run` looks without end; `seen` is the last look."""
+    """`run` looks without end; `seen` is the last look. `report` is told when the broker does not answer."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, report: Report) -> None:
         self._settings = settings
+        self._report = report
         self.seen = Look()
 
     def process_of(self, partition: int) -> str | None:
@@ -61,18 +65,23 @@ class Surroundings:
             try:
                 await self._look_again_and_again()
             except (RetryLater, CommandError, KafkaError, OSError, TimeoutError) as error:
+                if isinstance(error, BrokerUnavailable):  # else it has answered, and may have refused
+                    self._report(ANSWERS, ok=False, detail=in_words(error))
                 old = self.seen
                 self.seen = Look(old.members, old.owners, old.lag, in_words(error))
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _look_again_and_again(self) -> None:
         topic = self._settings.topics.requests
-        reading = TopicReader(self._settings, [topic], _as_it_is, committed=False)
-        async with admin(self._settings) as client, reading as reader:
+        async with (
+            admin(self._settings) as client,
+            TopicReader(self._settings, [topic], _as_it_is, committed=False) as reader,
+        ):
             while True:
                 ends = {where.partition: at for where, at in (await reader.ends()).items()}
                 async with reachable(self._settings):
                     self.seen = await _look(client, self._settings.kafka.group_id, topic, ends)
+                self._report(ANSWERS, ok=True, detail="the broker answers")
                 await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -40,7 +40,7 @@ class Hub:
         self._rows: dict[Key, Entry] = {}
         self._texts: dict[Key, Entry] = {}
         self._ticks = 0
-        self._last_fragments = 0
+        self._last_fragments, self._seconds = 0, 0.0
         self._last_counts: dict[str, Any] = {}
         self._rate = 0.0
 
@@ -118,10 +118,10 @@ class Hub:
     def tick(self, seconds: float) -> None:
         """Tell the lists what has changed. `seconds` have passed since the last tick."""
         self._ticks += 1
+        self._seconds += seconds
         if self._ticks % _TICKS_OF_TEXTS == 0:
-            read = self.board.fragments - self._last_fragments
-            self._last_fragments = self.board.fragments
-            self._rate = read / max(seconds * _TICKS_OF_TEXTS, 0.001)
+            self._rate = (self.board.fragments - self._last_fragments) / max(self._seconds, 0.001)
+            self._last_fragments, self._seconds = self.board.fragments, 0.0
         if not self._lists:
             self._rows.clear()
             self._texts.clear()
@@ -140,7 +140,7 @@ class Hub:
     def counts(self) -> dict[str, Any]:
         """How many requests there are, by phase, and how fast text comes in."""
         return {
-            "phases": phases_of(self.board.live.values()),
+            "phases": {**phases_of(self.board.live.values()), **+self.board.ends},
             "live": len(self.board.live),
             "ended": len(self.board.ended),
             "fragments_per_second": round(self._rate, 1),

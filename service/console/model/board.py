@@ -6,7 +6,7 @@ completion. So nothing here depends on that order. Events of a lower run are ign
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Protocol
 
@@ -48,6 +48,8 @@ class Board:
         self._max_ended, self._max_bytes = max_ended, max_bytes
         self.live: dict[Key, Entry] = {}
         self.ended: OrderedDict[Key, Entry] = OrderedDict()
+        self.ends: Counter[str] = Counter()
+        """How many of the ended ones have ended how."""
         self._unplaced: OrderedDict[Key, Entry] = OrderedDict()
         """Those of which neither a job nor a completion was read yet."""
         self._by_id: dict[str, list[Entry]] = {}
@@ -190,7 +192,9 @@ class Board:
 
     def _drop(self, entry: Entry) -> None:
         place = entry.place
-        for of in (self.live, self.ended, self._unplaced, self._with_raw):
+        if self.ended.pop(place, None) is not None:
+            self.ends[entry.shown_phase] -= 1
+        for of in (self.live, self._unplaced, self._with_raw):
             of.pop(place, None)
         self.bytes -= entry.cost_bytes
         same = self._by_id.get(entry.id, [])
@@ -242,6 +246,7 @@ class Board:
         for of in (self.live, self._unplaced):
             of.pop(place, None)
         self.ended[place] = entry
+        self.ends[end.type] += 1
         self._with_raw[place] = None
         self._listener.ended(entry)
         self._listener.changed(entry)

@@ -14,6 +14,16 @@ from service.settings import Settings
 READ_ROLES = (Role.REQUESTS, Role.COMPLETIONS, Role.JOBS, Role.FINISHED, Role.ASSETS, Role.HANDOVERS, Role.LEDGER)
 """Completions are read again for a request that is repeated; the rest is intake, or private."""
 
+CONSOLE_ROLES = (
+    Role.REQUESTS,
+    Role.FRAGMENTS,
+    Role.COMPLETIONS,
+    Role.PROGRESS,
+    Role.DEAD_LETTERS,
+    Role.JOBS,
+)
+"""What the console reads; requests for what was sent again."""
+
 WRITE_ROLES = tuple(role for role in Role if role is not Role.REQUESTS)
 
 
@@ -24,7 +34,7 @@ class Right:
     `required`: without it the service does not work. One that is not required is named, and holds nothing up.
     """
 
-    operation: Literal["READ", "WRITE", "DESCRIBE_CONFIGS"]
+    operation: Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
     kind: Literal["topic", "group", "transactional id"]
     name: str
     prefix: bool = False
@@ -51,6 +61,21 @@ def least_rights(settings: Settings) -> tuple[Right, ...]:
     rights.append(Right("READ", "group", kafka.group_id))
     if kafka.delivery == "exactly_once":
         rights.append(Right("WRITE", "transactional id", f"{kafka.group_id}-", prefix=True))
+    return tuple(rights)
+
+
+def console_rights(settings: Settings) -> tuple[Right, ...]:
+    """Every right that the console needs: to read, to see the group, and with a token to write what its acts write.
+
+    It is in no group, so it has no right to read as one, and it never writes what the service writes.
+    """
+    topics, acts = settings.topics, settings.console.sign_in_token() is not None
+    rights: list[Right] = []
+    for role in CONSOLE_ROLES:
+        rights.append(Right("READ", "topic", getattr(topics, role.value)))
+        if acts and role in (Role.REQUESTS, Role.DEAD_LETTERS):
+            rights.append(Right("WRITE", "topic", getattr(topics, role.value)))
+    rights.append(Right("DESCRIBE", "group", settings.kafka.group_id, required=acts))
     return tuple(rights)
 
 
@@ -94,4 +119,4 @@ def as_strimzi(rights: Iterable[Right]) -> list[dict[str, Any]]:
     ]
 
 
-_CAMEL = {"READ": "Read", "WRITE": "Write", "DESCRIBE_CONFIGS": "DescribeConfigs"}
+_CAMEL = {"READ": "Read", "WRITE": "Write", "DESCRIBE": "Describe", "DESCRIBE_CONFIGS": "DescribeConfigs"}

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from service.kafka.rights.least import as_commands, as_strimzi, default_principal, least_rights, rights_with_checks
-from service.settings import KafkaSettings, QuotaSettings, Settings
+from service.kafka.rights.least import (
+    as_commands,
+    as_strimzi,
+    console_rights,
+    default_principal,
+    least_rights,
+    rights_with_checks,
+)
+from service.settings import ConsoleSettings, KafkaSettings, QuotaSettings, Settings
 
 pytestmark = pytest.mark.unit
 
@@ -63,3 +70,15 @@ def test_strimzi_is_told_the_same() -> None:
         "host": "*",
     }
     assert sum(len(acl["operations"]) for acl in acls) == 18
+
+
+def test_the_console_only_reads_unless_it_has_a_token() -> None:
+    rights = console_rights(Settings())
+    assert {right.operation for right in rights} == {"READ", "DESCRIBE"}
+    read = {"requests", "fragments", "completions", "progress", "requests.v1.dlq", "jobs"}
+    assert {_short(right.name) for right in rights if right.kind == "topic"} == read
+    acting = console_rights(Settings(console=ConsoleSettings(token="a-token-of-a-console")))
+    written = {_short(right.name) for right in acting if right.operation == "WRITE"}
+    assert written == {"requests", "requests.v1.dlq"}
+    line = as_commands(acting, "a:1", "User:console")[-1]
+    assert line.endswith("--operation Describe --group reelwire")

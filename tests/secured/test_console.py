@@ -1,0 +1,64 @@
+"""The console's least rights are enough for all it shows and does, with a login that has no other right."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from service.console.server import Console
+from service.kafka.rights.least import console_rights
+from service.settings import ConsoleSettings, Settings
+from tests.console.wire import Wire
+from tests.harness.stage import Stage
+from tests.secured.broker import SecuredBroker
+from tests.secured.conftest import OptionsOf, settings_of
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+TOKEN = "a-token-of-the-console"
+WAIT_SECONDS = 40
+
+
+def _secured(stage: Stage, options_of: OptionsOf) -> Settings:
+    settings = stage.system.settings()
+    given = settings.kafka.model_dump(exclude_unset=True) | options_of("SCRAM")
+    console = ConsoleSettings(port=0, token=SecretStr(TOKEN))
+    return settings.model_copy(update={"kafka": settings_of(given), "console": console})
+
+
+async def _until(client: httpx.AsyncClient, path: str, word: str) -> Any:
+    async with asyncio.timeout(WAIT_SECONDS):
+        while word not in (answer := await client.get(path)).text:
+            await asyncio.sleep(0.05)
+    return answer.json()
+
+
+async def test_the_console_says_which_right_is_missing_and_works_with_its_least_rights(
+    secured: SecuredBroker, stage: Stage, options_of: OptionsOf
+) -> None:
+    settings = _secured(stage, options_of)
+    wire = Wire(stage.system.settings())
+    async with (
+        Console(settings) as console,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{console.port}", timeout=20) as client,
+    ):
+        await _until(client, "/health/ready", "the right DESCRIBE on topic")
+        rights = list(console_rights(settings))
+        secured.grant(rights)
+        await wire.job("ours")
+        await wire.fragments("ours", "seen")
+        await _until(client, "/api/jobs/ours", '"text":"seen"')
+        assert (await client.get("/health/ready")).status_code == 200
+        await _until(client, "/api/partitions", '"problem":null')
+        session = await client.post("/api/session", json={"token": TOKEN})
+        client.headers["X-CSRF-Token"] = session.json()["csrf"]
+        answer = await client.post("/api/jobs/ours/cancel")
+        assert answer.status_code == 200, answer.text
+        await wire.completed("ours", "seen")
+        await _until(client, "/api/jobs/ours", '"phase":"completed"')
+        for right in rights:
+            secured.take_away(right)
