@@ -72,14 +72,10 @@ export function requestsView(root, members) {
   );
 
   function counts() {
-    // A server that counts only what is live says nothing of how the others ended.
-    const endedToo = ENDED.some((name) => name in live.phases);
     for (const chip of chips.children) {
-      const name = chip.dataset.phase;
-      const told = endedToo || LIVE.includes(name);
-      const amount = live.phases[name] ?? 0;
-      say(chip.lastChild, told ? count(amount) : "");
-      chip.classList.toggle("none", told && amount === 0);
+      const amount = live.phases[chip.dataset.phase] ?? 0;
+      say(chip.lastChild, count(amount));
+      chip.classList.toggle("none", amount === 0);
       chip.setAttribute("aria-pressed", String(filters.phase === chip.dataset.phase));
     }
     const parts = [`${count(live.live)} live`, `${count(live.ended)} ended`];
