@@ -214,7 +214,8 @@ class Scene:
         }
 
 
-def _event(name: str, data: dict[str, Any], cursor: str | None = None) -> str:
+def event(name: str, data: dict[str, Any], cursor: str | None = None) -> str:
+    """One server-sent event."""
     return f"event: {name}\n{f'id: {cursor}' + chr(10) if cursor else ''}data: {json.dumps(data)}\n\n"
 
 
@@ -276,10 +277,10 @@ def application(scene: Scene) -> Starlette:
 
     async def live(_request: Request) -> Response:
         async def body() -> AsyncIterator[str]:
-            yield _event("rows", {"rows": [], "texts": {}, **scene.counts()})
+            yield event("rows", {"rows": [], "texts": {}, **scene.counts()})
             while True:
                 await asyncio.sleep(0.25)
-                yield _event("rows", {"rows": scene.changes(), "texts": {}, **scene.counts()})
+                yield event("rows", {"rows": scene.changes(), "texts": {}, **scene.counts()})
 
         return StreamingResponse(body(), media_type="text/event-stream")
 
@@ -290,7 +291,7 @@ def application(scene: Scene) -> Starlette:
                 await asyncio.sleep(0.02)
                 word = WORDS[index % len(WORDS)]
                 data = {"attempt": 1, "index": index, "text": f" {word}", "time_ms": 0}
-                yield _event("fragment", data, f"1.1.{index + 1}.0.0")
+                yield event("fragment", data, f"1.1.{index + 1}.0.0")
 
         return StreamingResponse(body(), media_type="text/event-stream")
 
@@ -403,11 +404,9 @@ def application(scene: Scene) -> Starlette:
 
 
 @asynccontextmanager
-async def served(scene: Scene, port: int = 0) -> AsyncIterator[str]:
-    """Serve `scene` while the block runs. Yields its URL."""
-    config = uvicorn.Config(
-        application(scene), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1
-    )
+async def listening(app: Starlette, port: int = 0) -> AsyncIterator[str]:
+    """Serve `app` on this machine while the block runs. Yields its URL."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     while not server.started:
@@ -417,6 +416,13 @@ async def served(scene: Scene, port: int = 0) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+@asynccontextmanager
+async def served(scene: Scene, port: int = 0) -> AsyncIterator[str]:
+    """Serve `scene` while the block runs. Yields its URL."""
+    async with listening(application(scene), port) as url:
+        yield url
 
 
 async def _main() -> None:
