@@ -113,7 +113,8 @@ async def _measure(url: str, pid: int, viewers: int, options: argparse.Namespace
 
 async def _characters(url: str) -> int:
     """The text of all live requests together: it tells how many fragments were read."""
-    total, before = 0, ""
+    total: int = 0
+    before = ""
     async with aiohttp.ClientSession() as session:
         while True:
             async with session.get(f"{url}/api/jobs?state=live&limit=500{before}") as answer:

@@ -42,7 +42,7 @@ def application(state: ConsoleState) -> Starlette:
             Middleware(SafeHeaders),
             Middleware(KnownHosts, listening_on=console.host, names=console.hosts),
         ],
-        exception_handlers={Refusal: on_refusal, HTTPException: _on_http_error},
+        exception_handlers={Refusal: on_refusal, HTTPException: _on_http_error, Exception: _on_fault},
     )
     app.state.console = state
     return app
@@ -76,6 +76,10 @@ def _routes() -> list[BaseRoute]:
 
 async def _index(_request: Request) -> Response:
     return FileResponse(PAGES / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+async def _on_fault(_request: Request, _error: Exception) -> Response:
+    return refused(500, "this is a fault of the console; its log says more")
 
 
 async def _on_http_error(_request: Request, error: Exception) -> Response:

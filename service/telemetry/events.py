@@ -25,6 +25,7 @@ class LogEvent(StrEnum):
     CONSOLE_LISTENING = "console_listening"  # the console serves its page at this host and port
     CONSOLE_CAUGHT_UP = "console_caught_up"  # the console has read what was in the topics; from now on it follows
     CONSOLE_WAITS = "console_waits"  # the console can't read the topics; it tries again every two seconds
+    CONSOLE_PASSED_OVER = "console_passed_over"  # a fault in the console: this record is not shown, the others are
     CONSOLE_ACTED = "console_acted"  # somebody who has signed in to the console did this; `address` is theirs
     CONSOLE_SIGN_IN_REFUSED = "console_sign_in_refused"  # a wrong token at the console, from this address
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from service.console.model.board import Board
-from service.console.model.detail import detail_of
+from service.console.model.detail import completion_of, detail_of
 from service.console.model.entry import Entry, Step
 from service.console.model.text import Added
 from service.domain.job import Phase
@@ -51,6 +51,10 @@ def event(kind: str, **members: Any) -> dict[str, Any]:
     return EVENT | {"type": kind} | members
 
 
+def shown_of(entry: Entry, process: str | None = None) -> dict[str, Any]:
+    return detail_of(entry, process, completion_of(entry))
+
+
 def fragment(sequence: int, text: str, **members: Any) -> dict[str, Any]:
     return event("fragment", sequence=sequence, text=text, **members)
 
@@ -79,7 +83,7 @@ def test_every_order_of_the_topics_gives_the_same_end(order: tuple[int, ...]) ->
     assert entry is not None
     assert (entry.shown_phase, entry.live, board.live) == ("completed", False, {})
     assert list(board.ended) == [(0, "a")]
-    shown = detail_of(entry, None)
+    shown = shown_of(entry)
     assert shown["text"] == "whole"
     assert [step["stage"] for step in shown["progress"]] == ["stream_started"]
     assert told.ends == ["completed"]
@@ -102,7 +106,7 @@ def test_a_higher_attempt_voids_the_text_and_a_lower_one_is_ignored() -> None:
         Added(restarted=False, sequence=1, text="two"),
         Added(restarted=True, sequence=0, text="again"),
     ]
-    assert detail_of(board.live[0, "a"], None)["text"] == "again"
+    assert shown_of(board.live[0, "a"], None)["text"] == "again"
 
 
 def test_fragments_out_of_order_wait_and_a_text_joined_in_the_middle_is_not_shown() -> None:
@@ -136,7 +140,7 @@ def test_what_ends_is_kept_in_a_ring_and_texts_within_their_bytes() -> None:
     assert [one.end.raw is None for one in board.ended.values() if one.end] == [True, False, False]
     oldest = board.find("r2")
     assert oldest is not None
-    shown = detail_of(oldest, None)
+    shown = shown_of(oldest, None)
     assert (shown["text"], shown["completion"]["let_go"], shown["cost"]) == (None, True, 1.5)
 
 
@@ -150,7 +154,7 @@ def test_live_text_beyond_the_bytes_is_let_go_of_and_nothing_else_is_lost() -> N
     complete(board, text="y" * 100)
     entry = board.find("a")
     assert entry is not None
-    assert detail_of(entry, None)["text"] == "y" * 100
+    assert shown_of(entry, None)["text"] == "y" * 100
 
 
 def test_the_count_of_bytes_is_that_of_what_is_held() -> None:
@@ -180,7 +184,7 @@ def test_a_large_video_in_the_request_is_not_kept() -> None:
     board, _ = board_of()
     video = {"type": "base64", "base64_string": "A" * 100_000}
     board.take_job(0, 1, "a", job_of("a", request={"video": video, "prompt": "p" * 100_000}))
-    shown = detail_of(board.live[0, "a"], "worker-1")
+    shown = shown_of(board.live[0, "a"], "worker-1")
     assert shown["video"]["base64_string"] == "(100000 characters of base64)"
     assert len(shown["prompt"]) < 3_000
     assert shown["process"] == "worker-1"
@@ -194,7 +198,7 @@ def test_spans_follow_one_another_without_gaps() -> None:
         members = {"reason": "quota"} if kind == "waiting" else {}
         step = event(kind, time=f"2026-11-27T06:00:0{number}.000Z", attempt=2 if number > 4 else 1, **members)
         board.take_progress(0, number, 1, step)
-    spans = detail_of(board.live[0, "a"], None)["spans"]
+    spans = shown_of(board.live[0, "a"], None)["spans"]
     assert [span["label"] for span in spans] == [
         "queued", "upload", "ready", "stream", "interrupted", "waiting: quota", "stream",
     ]  # fmt: skip

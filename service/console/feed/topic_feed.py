@@ -173,7 +173,17 @@ class TopicFeed:
                 self._report(BROKER, ok=False, detail=detail)
 
     def _take(self, record: InRecord) -> None:
-        self._takes[record.topic](record)
+        """Never raises: what one record holds must not keep the others from being shown."""
+        try:
+            self._takes[record.topic](record)
+        except Exception as error:
+            log.error(
+                LogEvent.CONSOLE_PASSED_OVER,
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                exc_info=error,
+            )
 
     def _job(self, record: InRecord) -> None:
         if record.key is None or record.key.startswith(PRIVATE_PREFIX):

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.console.http.answers import Refusal, json_answer
+from service.console.http.hosts import host_of
 from service.console.http.sessions import COOKIE, SESSION_SECONDS, Session, equal
 from service.console.state import ConsoleState
 from service.telemetry.events import LogEvent
@@ -51,9 +52,17 @@ def allowed(request: Request) -> Session:
 
 
 def check_origin(request: Request) -> None:
-    """Refuse what a page of another origin sends. Raises `Refusal`."""
+    """Refuse what a page of another origin sends. Raises `Refusal`.
+
+    A proxy may ask under a name of its own; then the origin must be one of the names that the console was given.
+    """
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    foreign = origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
+    if origin is None:
+        foreign = False
+    else:
+        netloc = urlsplit(origin).netloc.lower()
+        given = {name.lower() for name in state_of(request).settings.console.hosts}
+        foreign = netloc != request.headers.get("host", "").lower() and host_of(netloc) not in given
     if foreign or site not in (None, "same-origin", "none"):
         raise Refusal(403, "this was sent by a page of another origin")
 

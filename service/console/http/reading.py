@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -12,7 +13,7 @@ from service.cli.exits import CommandError
 from service.cli.reading.dead_letter import one
 from service.console.http.access import state_of
 from service.console.http.answers import Refusal, json_answer
-from service.console.model.detail import detail_of
+from service.console.model.detail import completion_of, detail_of
 from service.console.model.entry import Entry, row_of
 from service.console.model.letters import whole_letter
 from service.console.model.listing import MOST_ROWS, Query, page_of
@@ -23,6 +24,7 @@ from service.telemetry.redaction import clean_members
 _STATES = ("live", "ended", "all")
 _LETTER_STATES = ("open", "redriven", "discarded")
 _MOST_DAYS = 31
+_LARGE_BYTES = 64 * 1024  # of a completion: a larger one is made ready in a thread
 
 
 async def jobs(request: Request) -> Response:
@@ -62,7 +64,12 @@ async def job(request: Request) -> Response:
     """One request with everything that is known of it."""
     state = state_of(request)
     entry = known(state, request.path_params["id"])
-    return json_answer(detail_of(entry, process_of(state, entry)))
+    end = entry.end
+    if end is not None and end.raw is not None and len(end.raw) > _LARGE_BYTES:
+        completion = await asyncio.to_thread(completion_of, entry)
+    else:
+        completion = completion_of(entry)
+    return json_answer(detail_of(entry, process_of(state, entry), completion))
 
 
 def known(state: ConsoleState, request_id: str) -> Entry:
