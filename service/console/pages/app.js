@@ -3,6 +3,7 @@
 import { link, read } from "./parts/address.js";
 import { showKeys } from "./parts/dialogs.js";
 import { el, put, say } from "./parts/element.js";
+import { watchHealth } from "./parts/health.js";
 import { allKeys, viewKeys } from "./parts/keys.js";
 import { live, onLive, retryLive, startLive } from "./parts/live.js";
 import { loadSession, onSession, session, signIn, signOut } from "./parts/session.js";
@@ -23,6 +24,7 @@ const banner = document.getElementById("banner");
 const last = Object.fromEntries(VIEWS.map(([name]) => [name, link([name])]));
 const seen = {};
 let shown = null;
+let unwell = "";
 let view = null;
 
 function open(parts, members) {
@@ -74,8 +76,14 @@ function showConnection() {
   const words = { joining: "Connecting…", live: "Live", lost: "Connection lost" };
   place.className = `link ${live.state}`;
   say(place, words[live.state]);
-  banner.hidden = live.state !== "lost";
-  if (live.state !== "lost") return banner.replaceChildren();
+  showBanner();
+}
+
+function showBanner() {
+  const lost = live.state === "lost";
+  banner.hidden = !lost && unwell === "";
+  if (banner.hidden) return banner.replaceChildren();
+  if (!lost) return put(banner, el("p", null, `What you see is not all there is. ${unwell}.`));
   put(
     banner,
     el("p", null, `The connection was lost at ${moment(live.since)}. What you see is from then. It is tried again by itself.`),
@@ -127,4 +135,8 @@ try {
   showSession();
 }
 startLive();
+watchHealth((words) => {
+  unwell = words;
+  showBanner();
+});
 route();

@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage"]
-"""For containers, where Chromium has no sandbox and little shared memory."""
+OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-features=LocalNetworkAccessChecks"]
+"""For containers, where Chromium has no sandbox and little shared memory.
+
+A page of a public origin would have to ask before it may reach this machine; in the tests nobody answers.
+"""
 
 
 def chromium() -> str | None:

@@ -60,6 +60,8 @@ class Scene:
         self.jobs = {row["id"]: row for row in (self._row(number, number >= ended) for number in range(live + ended))}
         self.letters = [self._letter(number) for number in range(letters)]
         self.done: list[str] = []
+        self.wrong: dict[str, str] = {}
+        """What `/health/ready` says is wrong."""
 
     def _row(self, number: int, is_live: bool) -> dict[str, Any]:
         chance = self._random
@@ -212,7 +214,8 @@ class Scene:
         }
 
 
-def _event(name: str, data: dict[str, Any], cursor: str | None = None) -> str:
+def event(name: str, data: dict[str, Any], cursor: str | None = None) -> str:
+    """One server-sent event."""
     return f"event: {name}\n{f'id: {cursor}' + chr(10) if cursor else ''}data: {json.dumps(data)}\n\n"
 
 
@@ -274,10 +277,10 @@ def application(scene: Scene) -> Starlette:
 
     async def live(_request: Request) -> Response:
         async def body() -> AsyncIterator[str]:
-            yield _event("rows", {"rows": [], "texts": {}, **scene.counts()})
+            yield event("rows", {"rows": [], "texts": {}, **scene.counts()})
             while True:
                 await asyncio.sleep(0.25)
-                yield _event("rows", {"rows": scene.changes(), "texts": {}, **scene.counts()})
+                yield event("rows", {"rows": scene.changes(), "texts": {}, **scene.counts()})
 
         return StreamingResponse(body(), media_type="text/event-stream")
 
@@ -288,7 +291,7 @@ def application(scene: Scene) -> Starlette:
                 await asyncio.sleep(0.02)
                 word = WORDS[index % len(WORDS)]
                 data = {"attempt": 1, "index": index, "text": f" {word}", "time_ms": 0}
-                yield _event("fragment", data, f"1.1.{index + 1}.0.0")
+                yield event("fragment", data, f"1.1.{index + 1}.0.0")
 
         return StreamingResponse(body(), media_type="text/event-stream")
 
@@ -370,6 +373,10 @@ def application(scene: Scene) -> Starlette:
         ]
         return JSONResponse({"group": "reelwire", "members": members, "partitions": rows})
 
+    async def ready(_request: Request) -> Response:
+        conditions = {name: {"ok": False, "detail": words} for name, words in scene.wrong.items()}
+        return JSONResponse({"conditions": conditions}, 503 if scene.wrong else 200)
+
     async def index(_request: Request) -> Response:
         return FileResponse(PAGES / "index.html")
 
@@ -390,17 +397,16 @@ def application(scene: Scene) -> Starlette:
             Route(f"{letter_path}/discard", act, methods=["POST"]),
             Route("/api/cost", cost),
             Route("/api/partitions", partitions),
+            Route("/health/ready", ready),
         ],
         middleware=[Middleware(_Headers)],
     )
 
 
 @asynccontextmanager
-async def served(scene: Scene, port: int = 0) -> AsyncIterator[str]:
-    """Serve `scene` while the block runs. Yields its URL."""
-    config = uvicorn.Config(
-        application(scene), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1
-    )
+async def listening(app: Starlette, port: int = 0) -> AsyncIterator[str]:
+    """Serve `app` on this machine while the block runs. Yields its URL."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     while not server.started:
@@ -410,6 +416,13 @@ async def served(scene: Scene, port: int = 0) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+@asynccontextmanager
+async def served(scene: Scene, port: int = 0) -> AsyncIterator[str]:
+    """Serve `scene` while the block runs. Yields its URL."""
+    async with listening(application(scene), port) as url:
+        yield url
 
 
 async def _main() -> None:

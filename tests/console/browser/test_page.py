@@ -21,7 +21,7 @@ EVIL = "<img src=x onerror=\"document.title='evil'\"><script>document.title='evi
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return Scene(live=1_000, ended=500, busy=1_000)
+    return Scene(live=1_000, ended=500, busy=400)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -94,6 +94,7 @@ async def test_the_keyboard_walks_through_the_lists(browser: Browser, url: str) 
         await here.page.keyboard.press("?")
         await expect(here.page.get_by_role("dialog", name="Keyboard")).to_be_visible()
         await here.page.keyboard.press("Escape")
+        await expect(here.page.get_by_role("dialog")).to_have_count(0)
         await here.page.keyboard.press("3")
         await expect(here.page.locator("h1")).to_have_text("Cost")
 
@@ -180,6 +181,16 @@ async def test_every_field_and_landmark_has_a_name(browser: Browser, url: str) -
                     !(one.labels?.length || one.ariaLabel || one.textContent.trim())).map((one) => one.outerHTML)"""
             )
             assert nameless == []
+
+
+async def test_what_the_server_can_not_see_is_said(browser: Browser, url: str, scene: Scene) -> None:
+    scene.wrong["broker"] = "no Kafka broker answers at kafka:9092"
+    async with visit(browser, url, complains=True) as here:
+        try:
+            await expect(here.page.get_by_role("alert")).to_contain_text("No Kafka broker answers at kafka:9092.")
+        finally:
+            scene.wrong.clear()
+        await expect(here.page.locator("#banner")).to_be_hidden()
 
 
 async def test_a_lost_connection_is_shown_and_comes_back(browser: Browser) -> None:

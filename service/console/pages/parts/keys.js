@@ -24,7 +24,7 @@ export function switchKeys(on) {
 }
 
 function types(target) {
-  return target.closest("input, textarea, select, [contenteditable]") !== null;
+  return target.closest("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]") !== null;
 }
 
 addEventListener("keydown", (event) => {
@@ -36,7 +36,9 @@ addEventListener("keydown", (event) => {
   }
   if (event.key.length === 1 && !keysAreOn()) return;
   // Enter and the space bar belong to the link or button that has the focus.
-  if ((event.key === "Enter" || event.key === " ") && event.target.closest("a, button, summary, [role=button]")) return;
+  if ((event.key === "Enter" || event.key === " ") && event.target.closest("a, button, summary, input")) return;
+  // And the arrows to a choice of several.
+  if (event.key.startsWith("Arrow") && event.target.closest("input")) return;
   const act = ofView[event.key] ?? ofAll[event.key];
   if (!act) return;
   // False: not meant for this key after all, such as an arrow that scrolls.

@@ -7,7 +7,7 @@ import { empty, failure, loading } from "../parts/notices.js";
 import { poll } from "../parts/polling.js";
 import { Rows } from "../parts/rows.js";
 import { get } from "../parts/server.js";
-import { speak } from "../parts/speech.js";
+import { speak, toast } from "../parts/speech.js";
 import { ago, count, instant, several, size } from "../parts/words.js";
 
 const PAGE = 200;
@@ -120,7 +120,7 @@ export function deadLettersView(root, members) {
       for (const letter of answer.letters) letters.set(idOf(letter), letter);
       next = answer.next;
     } catch (error) {
-      speak(error.message);
+      toast(error.message, true);
     }
     busy = false;
     paint();

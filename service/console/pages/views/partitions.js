@@ -27,13 +27,14 @@ export function partitionsView(root) {
     say(summary, group ? `Group ${group}` : "");
     const words = unserved.length === 0 ? "All partitions are served." : `${several(unserved.length, "partition")} unserved.`;
     if (words !== said) speak((said = words));
+    const doubt = problem && el("div", { class: "notice warns" }, el("p", { class: "notice-title" }, "This may be out of date"), el("p", null, problem));
     if (partitions.length === 0) {
-      put(place, empty("The requests topic has no partitions that can be seen", "Make the topics with `reelwire topics create`, and let the console's user describe them."));
+      put(place, doubt, empty("The requests topic has no partitions that can be seen", "Make the topics with `reelwire topics create`, and let the console's user describe them."));
       return;
     }
     put(
       place,
-      problem && el("div", { class: "notice warns" }, el("p", { class: "notice-title" }, "This may be out of date"), el("p", null, problem)),
+      doubt,
       unserved.length > 0 &&
         el(
           "div",

@@ -9,7 +9,7 @@ import { badge, ENDED, LIVE, phaseOf, sign } from "../parts/phases.js";
 import { Rows } from "../parts/rows.js";
 import { get } from "../parts/server.js";
 import { session } from "../parts/session.js";
-import { speak } from "../parts/speech.js";
+import { speak, toast } from "../parts/speech.js";
 import { ago, count, instant, length, money, NONE } from "../parts/words.js";
 import { filterBar, matches, queryOf } from "./request_filters.js";
 
@@ -44,6 +44,7 @@ export function requestsView(root, members) {
   let reading = null;
   let recount = null;
   let full = false;
+  let retry = false;
   let closed = false;
 
   const chips = el("div", { class: "chips", role: "group", "aria-label": "Phases" });
@@ -58,7 +59,7 @@ export function requestsView(root, members) {
     idOf: (row) => row.id,
     hrefOf: (row) => link(["requests", row.id]),
     // Far down the next page is read before its end is seen.
-    atEnd: () => next !== null && scrollY > 0 && more(),
+    atEnd: () => next !== null && !retry && scrollY > 0 && more(),
   });
 
   put(
@@ -71,14 +72,10 @@ export function requestsView(root, members) {
   );
 
   function counts() {
-    // A server that counts only what is live says nothing of how the others ended.
-    const endedToo = ENDED.some((name) => name in live.phases);
     for (const chip of chips.children) {
-      const name = chip.dataset.phase;
-      const told = endedToo || LIVE.includes(name);
-      const amount = live.phases[name] ?? 0;
-      say(chip.lastChild, told ? count(amount) : "");
-      chip.classList.toggle("none", told && amount === 0);
+      const amount = live.phases[chip.dataset.phase] ?? 0;
+      say(chip.lastChild, count(amount));
+      chip.classList.toggle("none", amount === 0);
       chip.setAttribute("aria-pressed", String(filters.phase === chip.dataset.phase));
     }
     const parts = [`${count(live.live)} live`, `${count(live.ended)} ended`];
@@ -95,16 +92,19 @@ export function requestsView(root, members) {
     if (closed) return;
     counts();
     if (reading === "first" || held) return;
-    if (stale) {
-      order = [...found.values()].sort(newestFirst);
-      for (const row of order.splice(MOST_ROWS)) found.delete(row.id);
-      full = full || order.length === MOST_ROWS;
-      stale = false;
-    }
+    if (stale) arrange();
     if (order.length === 0) showEmpty();
     else if (rows.node.parentNode !== place) put(place, rows.node);
     older.hidden = next === null || full;
     rows.set(order);
+  }
+
+  /** Put the rows in order, and let go of the oldest when there are too many. */
+  function arrange() {
+    order = [...found.values()].sort(newestFirst);
+    for (const row of order.splice(MOST_ROWS)) found.delete(row.id);
+    full = full || order.length === MOST_ROWS;
+    stale = false;
   }
 
   function showEmpty() {
@@ -167,13 +167,15 @@ export function requestsView(root, members) {
   async function more() {
     if (reading !== null || next === null || full) return;
     reading = "more";
+    retry = false;
     const asked = JSON.stringify(filters);
     try {
       const answer = await get("api/jobs", { ...queryOf(filters), limit: PAGE, before: next });
       if (!closed && asked === JSON.stringify(filters)) take(answer);
     } catch (error) {
-      next = null;
-      speak(error.message);
+      // The button stays, to try again; the end of the page does not ask by itself once more.
+      retry = true;
+      toast(error.message, true);
     } finally {
       if (reading === "more") reading = null;
       draw(paint);
@@ -232,6 +234,8 @@ export function requestsView(root, members) {
         const row = found.get(id);
         if (row && row.ended_ms === null) row.characters = characters;
       }
+      // A hidden tab draws nothing, and must not grow for that.
+      if (found.size > 2 * MOST_ROWS) arrange();
       if (filtered() && changedRows.length && recount === null) recount = setTimeout(countAgain, RECOUNT_MS);
       draw(paint);
     },
