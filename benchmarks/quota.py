@@ -18,6 +18,8 @@ from service.clock import SystemClock
 from service.domain.shares.turns import Line
 from service.engine.turns.quota import Quotas
 from service.kafka.ledger.log import LedgerLog
+from service.kafka.ledger.records import PARTITION
+from service.kafka.reading.topic_tail import TopicTail
 from service.kafka.topics.plan import plan_topics
 from service.sandbox.broker.broker import open_broker
 from service.sandbox.topics import TopicMaker
@@ -37,8 +39,10 @@ async def _call(settings: Settings, seconds: float, *, idle: bool) -> list[float
     """Make calls as the quota allows, for so long; when each was made."""
     clock, made = SystemClock(), list[float]()
     supervisor = Supervisor(metrics := Metrics())
-    ledger = LedgerLog(settings=settings, metrics=metrics, clock=clock, supervisor=supervisor)
+    tail = TopicTail(settings, settings.topics.ledger, clock, supervisor, partition=PARTITION)
+    ledger = LedgerLog(settings=settings, metrics=metrics, clock=clock, supervisor=supervisor, tail=tail)
     await ledger.start()
+    tail.start()
     quota = Quotas(settings.quota, ledger, clock, metrics).analyze
     try:
         async with asyncio.timeout(seconds):
@@ -48,6 +52,7 @@ async def _call(settings: Settings, seconds: float, *, idle: bool) -> list[float
             await asyncio.sleep(seconds)
     except TimeoutError:
         pass
+    await tail.close()
     await ledger.close()
     await supervisor.close()
     return made
