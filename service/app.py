@@ -248,13 +248,14 @@ class Service:
             return
         self._health.stopping()
         log.info(LogEvent.SERVICE_STOPPING, reason="asked to stop", drain_seconds=settings.shutdown.drain_seconds)
+        left_seconds = await ownership.until_it_can_be_told(engine.runs, settings.shutdown.drain_seconds)
         await ownership.drain()
         table.leaving = True  # nothing is begun any more
         await engine.leave()
         await ownership.stop()
         await serving
         log.info(LogEvent.GROUP_LEFT, carried=len(engine.carrier))
-        await engine.drain(settings.shutdown.drain_seconds)
+        await engine.drain(left_seconds)
 
     def _make_writer(self, partition: int) -> PartitionWriter:
         settings, metrics, clock = self._settings, self._metrics, self._clock
