@@ -28,6 +28,7 @@ from service.kafka.ports import DeliveryFailed, InRecord, OutRecord, RecordPosit
 from service.kafka.reading.topic_tail import Listener, Tail
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.futures import consume, fail
+from service.kafka.writing.no_lease import NoLease
 from service.kafka.writing.sender import IdempotentSender
 from service.settings import Settings
 from service.supervision import Supervisor
@@ -39,16 +40,6 @@ log = structlog.get_logger()
 GOOD_SECONDS = 0.5
 """A grant that is not used for so long is left: used later, it might fall into another minute of the platform's."""
 _LAGS = 16
-
-
-class _Always:
-    """Asks need no lease: one that nobody uses costs a part of the quota at most."""
-
-    def alive(self) -> bool:
-        return True
-
-    def may_send(self, partition: int) -> bool:
-        return True
 
 
 class LedgerLog:
@@ -73,12 +64,11 @@ class LedgerLog:
         self._topic = settings.topics.ledger
         self._clock = clock
         self._window_ms = window_ms
-        always = _Always()
         self._sender = IdempotentSender(
             settings=settings,
             metrics=metrics,
             clock=clock,
-            lease=always,
+            lease=NoLease(),  # an ask that nobody uses costs a part of the quota at most
             limits=limits,
             supervisor=supervisor,
             topics=[self._topic],
