@@ -45,6 +45,7 @@ class Asking:
         self._count = 0
         self._grant = NOTHING
         self._opening: asyncio.TimerHandle | None = None
+        """Set while there is a grant that has not opened."""
         self._moved_at = float("-inf")
         self._moving: asyncio.TimerHandle | None = None
         self.under_way = False
@@ -82,7 +83,7 @@ class Asking:
     def _answered(self, answer: asyncio.Future[Grant]) -> None:
         loop = asyncio.get_running_loop()
         if answer.cancelled() or answer.exception() is not None:
-            self._opening = loop.call_later(_AGAIN_SECONDS, self._open, NOTHING, 0)
+            loop.call_later(_AGAIN_SECONDS, self._open, NOTHING, 0)
             return
         self._grant = answer.result()
         seconds = self.left()
