@@ -11,13 +11,18 @@ import asyncio
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 
 import click
 
+from benchmarks.kafka_side import produce
 from service.clock import SystemClock
+from service.domain.shares.quota import Account, Ask
 from service.domain.shares.turns import Line
 from service.engine.turns.quota import Quotas
 from service.kafka.ledger.log import LedgerLog
+from service.kafka.ledger.records import PARTITION, ask_record, snapshot_record
+from service.kafka.reading.topic_tail import TopicTail
 from service.kafka.topics.plan import plan_topics
 from service.sandbox.broker.broker import open_broker
 from service.sandbox.topics import TopicMaker
@@ -37,8 +42,10 @@ async def _call(settings: Settings, seconds: float, *, idle: bool) -> list[float
     """Make calls as the quota allows, for so long; when each was made."""
     clock, made = SystemClock(), list[float]()
     supervisor = Supervisor(metrics := Metrics())
-    ledger = LedgerLog(settings=settings, metrics=metrics, clock=clock, supervisor=supervisor)
+    tail = TopicTail(settings, settings.topics.ledger, clock, supervisor, partition=PARTITION)
+    ledger = LedgerLog(settings=settings, metrics=metrics, clock=clock, supervisor=supervisor, tail=tail)
     await ledger.start()
+    tail.start()
     quota = Quotas(settings.quota, ledger, clock, metrics).analyze
     try:
         async with asyncio.timeout(seconds):
@@ -48,6 +55,7 @@ async def _call(settings: Settings, seconds: float, *, idle: bool) -> list[float
             await asyncio.sleep(seconds)
     except TimeoutError:
         pass
+    await tail.close()
     await ledger.close()
     await supervisor.close()
     return made
@@ -97,14 +105,52 @@ async def _bench(limit: int, seconds: float, processes: int) -> None:
     click.echo(_row("demand in one", alone, limit))
 
 
+async def _start(records: int) -> None:
+    """How long a process reads a ledger of so many asks, with a snapshot after each hundred, before it begins."""
+    async with await open_broker(load_settings()) as broker:
+        settings = _settings(broker.bootstrap_servers, f"ledger-{uuid.uuid4().hex[:8]}", 60_000)
+        topic = settings.topics.ledger
+        [plan] = [one for one in plan_topics(settings) if one.name == topic]
+        await TopicMaker(settings.kafka)(topic, partitions=plan.partitions, configs=dict(plan.configs))
+        await asyncio.to_thread(produce, broker.bootstrap_servers, _asks(topic, records))
+        clock, supervisor = SystemClock(), Supervisor(metrics := Metrics())
+        began, cpu = time.perf_counter(), time.process_time()
+        tail = TopicTail(settings, topic, clock, supervisor, partition=PARTITION)
+        ledger = LedgerLog(settings=settings, metrics=metrics, clock=clock, supervisor=supervisor, tail=tail)
+        await ledger.start()
+        tail.start()
+        await tail.ready.wait()
+        seconds, busy = time.perf_counter() - began, time.process_time() - cpu
+        click.echo(f"{records:,} asks: ready after {seconds:.1f} s, {busy:.1f} s of CPU; {ledger!r}")
+        await tail.close()
+        await ledger.close()
+        await supervisor.close()
+
+
+def _asks(topic: str, records: int) -> Iterator[tuple[str, int, bytes, bytes]]:
+    account, now_ms = Account(), int(time.time() * 1000)
+    for number in range(600):  # as many as there are in a minute
+        account.ask(Ask(f"{number}", "analyze", 10, 60_000), now_ms - 60_000 + 100 * number)
+    for number in range(records):
+        record = ask_record(topic, Ask(f"{number:032x}", "analyze", 10, 60_000))
+        yield topic, PARTITION, record.key or b"", record.value or b""
+        if number % 100 == 99:
+            record = snapshot_record(topic, account, number + number // 100 + 1)
+            yield topic, PARTITION, record.key or b"", record.value or b""
+
+
 @click.command()
+@click.option("--start", default=0, help="Measure instead how long the start takes with so many asks in the ledger.")
 @click.option("--limit", default=60, help="Calls a minute.")
 @click.option("--seconds", default=300.0, help="How long calls are made.")
 @click.option("--processes", default=3)
 @click.option("--child", nargs=2, default=None, hidden=True)
 @click.option("--idle", is_flag=True, hidden=True)
-def main(limit: int, seconds: float, processes: int, child: tuple[str, str] | None, idle: bool) -> None:
+def main(start: int, limit: int, seconds: float, processes: int, child: tuple[str, str] | None, idle: bool) -> None:
     """Share one quota between processes, and say how much of it was used."""
+    if start:
+        asyncio.run(_start(start))
+        return
     if child is None:
         asyncio.run(_bench(limit, seconds, processes))
         return

@@ -22,6 +22,7 @@ from service.errors import PartitionError, ProcessError, RetryLater, SettingsErr
 from service.health_watch import HealthWatch
 from service.kafka.connecting.connection import AccessRefused
 from service.kafka.control.pause_log import PauseLog
+from service.kafka.control.records import PARTITION
 from service.kafka.handover.log import HandoverLog
 from service.kafka.ledger.log import LedgerLog
 from service.kafka.logs.asset_log import AssetLog
@@ -30,6 +31,7 @@ from service.kafka.membership.lease import GroupLease
 from service.kafka.membership.ownership import Ownership
 from service.kafka.membership.partition_table import PartitionTable
 from service.kafka.partition.runtime import PartitionWriter
+from service.kafka.reading.topic_tail import TopicTail
 from service.kafka.topics.admin import create_topics, examine_topics
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.usage.live_names import LiveNames
@@ -161,12 +163,11 @@ class Service:
             if not await self._until_stopped(self._patiently(producer.start)):
                 return
         await assets.start()
-        ledger = LedgerLog(**common) if settings.quota.limited or settings.cost.limited else None
+        tail = TopicTail(settings, settings.topics.ledger, clock, supervisor, partition=PARTITION)
+        ledger = LedgerLog(**common, tail=tail) if settings.quota.limited or settings.cost.limited else None
         if ledger is not None:
             closing.push_async_callback(ledger.close)
             if not await self._until_stopped(self._patiently(ledger.start)):
-                return
-            if settings.quota.running_limited and not await self._until_stopped(ledger.caught_up()):
                 return
         context = Context.of(
             settings,
@@ -182,11 +183,11 @@ class Service:
             running=None if ledger is None else ledger.running,
             tracer=self._traces.tracer,
         )
-        pauses = PauseLog(settings, clock, supervisor, context.pauses.set)
-        pauses.start()
+        PauseLog(tail, context.pauses.set)
+        tail.start()
         self._health.set("pauses", ok=False, detail=f"{settings.topics.ledger} is being read for pauses")
-        closing.push_async_callback(pauses.close)
-        if not await self._until_stopped(pauses.ready.wait()):
+        closing.push_async_callback(tail.close)
+        if not await self._until_stopped(tail.ready.wait()):
             return
         engine = Engine(context)
         self._right.carrier = engine.carrier
@@ -251,13 +252,14 @@ class Service:
             return
         self._health.stopping()
         log.info(LogEvent.SERVICE_STOPPING, reason="asked to stop", drain_seconds=settings.shutdown.drain_seconds)
+        left_seconds = await ownership.until_it_can_be_told(engine.runs, settings.shutdown.drain_seconds)
         await ownership.drain()
         table.leaving = True  # nothing is begun any more
         await engine.leave()
         await ownership.stop()
         await serving
         log.info(LogEvent.GROUP_LEFT, carried=len(engine.carrier))
-        await engine.drain(settings.shutdown.drain_seconds)
+        await engine.drain(left_seconds)
 
     def _make_writer(self, partition: int) -> PartitionWriter:
         settings, metrics, clock = self._settings, self._metrics, self._clock

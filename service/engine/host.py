@@ -140,6 +140,10 @@ class Engine:
         if self._context.lease.alive():  # else another process may own all this already: no word would count
             await self.carrier.announce([one for book in list(self._books) for one in book.running()])
 
+    def runs(self) -> bool:
+        """Whether an attempt is under way here, or has ended and that is not durable yet."""
+        return len(self.carrier) > 0 or any(True for book in self._books for _ in book.running())
+
     def lost(self, partition: int) -> None:
         self.carrier.lost(partition)
 

@@ -51,6 +51,13 @@ class Loop(Protocol):
         """See `LiveJob.without_slot`."""
         ...
 
+    async def prove(self) -> None:
+        """Return when the completions topic has taken something from this partition's writer just now.
+
+        Nothing of it is seen by readers. Raises `WriterClosed`: the partition is taken over again, or is another's.
+        """
+        ...
+
     def hold(self, size_bytes: int) -> None:
         """The jobs of the partition hold so much more memory, or less if negative."""
         ...

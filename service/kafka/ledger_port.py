@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from service.domain.shares.spending import Refused, Reservation
+from service.kafka.ports import OutRecord
 
 QuotaCategory = Literal["analyze", "upload", "video_seconds", "output_tokens"]
 """What the platform counts apart: calls, seconds of video, tokens. Polls and other reading are not counted."""
@@ -33,6 +35,9 @@ class Taken:
 class Ledger(Protocol):
     """One per process."""
 
+    on_given_back: Callable[[str, int], None]
+    """Called when somebody gives back of a category what was granted from a moment on (milliseconds of the log)."""
+
     def ask(self, category: QuotaCategory, count: int) -> asyncio.Future[Grant]:
         """Ask for `count` calls, seconds or tokens. Resolves with when they may be made, which may be later.
 
@@ -54,6 +59,10 @@ class Ledger(Protocol):
 
     def settle(self, reservation_id: str, amount: int) -> None:
         """Replace a reservation by what was spent. Returns at once; a record that is lost leaves the reservation."""
+        ...
+
+    def settled(self, reservation_id: str, amount: int) -> OutRecord:
+        """The record that does the same, to be written with what tells the end of the attempt."""
         ...
 
     def spent_today(self) -> int:

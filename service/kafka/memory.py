@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from service.kafka.logs.asset_tail import OnRecord
 from service.kafka.ports import (
     DeliveryFailed,
     InRecord,
@@ -21,6 +20,7 @@ from service.kafka.ports import (
     WriterClosed,
     WriteUnit,
 )
+from service.kafka.reading.topic_tail import Listener
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.futures import consume, fail
 from service.kafka.writing.group_commit import WriterDeath
@@ -35,7 +35,7 @@ class MemoryLog:
     input_offsets: dict[int, int] = field(default_factory=dict)
     """The group's next offset of each input partition."""
 
-    followers: dict[str, OnRecord] = field(default_factory=dict)
+    followers: dict[str, Callable[[InRecord, float | None], None]] = field(default_factory=dict)
     """Who is told of each record of a topic, in a later turn of the event loop."""
 
     def append(self, record: OutRecord) -> RecordPosition:
@@ -65,11 +65,16 @@ class MemoryLog:
 class MemoryTail:
     """A `Tail` of the assets topic over a `MemoryLog` that is empty at the start."""
 
-    def __init__(self, log: MemoryLog, topic: str, on_record: OnRecord, *, partitions: int) -> None:
+    def __init__(self, log: MemoryLog, topic: str, *, partitions: int) -> None:
         self.ready = asyncio.Event()
         self.partitions = partitions
         self.ready.set()
-        log.followers[topic] = on_record
+        self._log = log
+        self._topic = topic
+
+    def listen(self, listener: Listener) -> None:
+        """One listener for each topic."""
+        self._log.followers[self._topic] = listener.take
 
     def start(self) -> None:
         """It follows from the beginning."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from service.clock import Clock
 from service.domain.shares.quota import WINDOW_MS, Account, Ask, GiveBack
 from service.domain.shares.spending import Refused, Reservation, Spending
+from service.kafka.ledger.spending_records import settle_record
 from service.kafka.ledger_port import Grant, QuotaCategory
+from service.kafka.ports import OutRecord
 
 _GOOD_SECONDS = 0.5
 
@@ -24,6 +27,7 @@ class MemoryLedger:
         self.given_back: list[tuple[QuotaCategory, int]] = []
         self.spending = Spending()
         self.reserved: list[Reservation] = []
+        self.on_given_back: Callable[[str, int], None] = lambda _category, _granted_ms: None
 
     def ask(self, category: QuotaCategory, count: int) -> asyncio.Future[Grant]:
         """Decided in the next round of the event loop."""
@@ -41,6 +45,7 @@ class MemoryLedger:
         """Folded at once."""
         self.given_back.append((category, count))
         self._account.give_back(GiveBack(category, granted_ms, count))
+        self.on_given_back(category, granted_ms)
 
     def reserve(self, wanted: Reservation) -> asyncio.Future[Refused | None]:
         """Decided in the next round of the event loop."""
@@ -54,6 +59,11 @@ class MemoryLedger:
     def settle(self, reservation_id: str, amount: int) -> None:
         """Settled at once."""
         self.spending.settle(reservation_id, amount, self._now_ms())
+
+    def settled(self, reservation_id: str, amount: int) -> OutRecord:
+        """Settled at once as well: whoever asks for the record writes it."""
+        self.settle(reservation_id, amount)
+        return settle_record("ledger", reservation_id, amount)
 
     def spent_today(self) -> int:
         """As the ledger says."""

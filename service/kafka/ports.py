@@ -1,7 +1,6 @@
 """What the Kafka side offers to the engine and asks of it: small frozen values and protocols.
 
-The engine never sees a consumer or a producer. It is given a `Writer` per owned partition, one
-`LiveSender` per process and a `FinishedLog` per partition, and it offers a `JobHost`.
+The engine sees no consumer or producer: it has a `Writer` and a `FinishedLog` per partition, and one `LiveSender`.
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ if TYPE_CHECKING:
     from contracts.requests import ParsedRequest
     from service.domain.handover import Note
 
-Headers = tuple[tuple[str, bytes | None], ...]
-"""Kafka headers; a value may be null."""
+Headers = tuple[tuple[str, bytes | None], ...]  # a value may be null
 
 
 @dataclass(frozen=True, slots=True)
 class InRecord:
-    """A record of the requests topic. `timestamp_ms` is Kafka's own."""
+    """A record that was read. `timestamp_ms` is Kafka's own."""
 
     topic: str
     partition: int
@@ -58,13 +56,15 @@ class RecordPosition:
 class WriteUnit:
     """Records that become visible together or not at all.
 
-    `then` builds further records of the same transaction from the places of `records` (same order).
-    `input_offset` is the next offset of the input partition to read, committed with the records.
+    `then` builds further records of the same transaction from the places of `records` (same order); `input_offset` is
+    the next offset of the input partition to read, committed with them.
+    `touches`: topics in which only the end of the transaction is marked, unseen; the next one waits for these marks.
     """
 
     records: Sequence[OutRecord]
     then: Callable[[Sequence[RecordPosition]], Sequence[OutRecord]] | None = None
     input_offset: int | None = None
+    touches: Sequence[str] = ()
 
 
 class WriterClosed(PartitionError):
@@ -337,7 +337,7 @@ class JobHost(Protocol):
     async def moving(self) -> None:
         """A rebalance has begun, or this process is about to leave: say what it carries. Bounded in time, never raises.
 
-        Called when `PayLease.may_pay` is False already, and before the group is told that the partitions are free.
+        Called when `PayLease.may_pay` is False, before the group is told that the partitions are free.
         """
         ...
 

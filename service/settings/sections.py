@@ -226,7 +226,9 @@ class WriterSettings(Section):
     """How records are gathered and compressed before they are sent."""
 
     linger_ms: float = Field(
-        10, ge=0, description="How long a partition's writer gathers records before it begins a transaction."
+        10,
+        ge=0,
+        description="How long a partition's writer gathers records after a transaction before it begins the next one.",
     )
     compression: Compression = Field(
         "none", description="Codec of what is written in transactions: completions, progress events, job states."

@@ -124,20 +124,22 @@ class LogEvent(StrEnum):
     WEBHOOK_KEY_UNUSABLE = "webhook_key_unusable"  # it has changed and can't be read; the old ones stay in use
 
     # Assets
-    ASSET_LOG_READY = "asset_log_ready"  # every known asset has been read into the index
     SESSION_BEGUN = "session_begun"  # an upload session has begun; with its upload_id and the asset_id it reserves
     SESSION_RESUMED = "session_resumed"  # an upload goes on where another process or job stopped; see `chunks_known`
     SESSION_LOST = "session_lost"  # an upload session is of no use any more; the video is sent anew. See reason
     CLAIM_LOST = "claim_lost"  # the right to an upload could not be renewed; another process may upload the same video
-    ASSET_LOG_WAITS = "asset_log_waits"  # the assets topic can't be read at the moment
+
+    # Topics that every process follows: assets and ledger
+    TOPIC_TAIL_READY = "topic_tail_ready"  # all that such a topic held at the start has been read
+    TOPIC_TAIL_WAITS = "topic_tail_waits"  # it can't be read at the moment; what was known of it stays in force
 
     # Ledger
     LEDGER_RECORD_UNREADABLE = "ledger_record_unreadable"  # a record of the ledger can't be read, it counts for nothing
+    LEDGER_BEGINS_ANEW = "ledger_begins_anew"  # the ledger topic was made anew: what was granted and spent is forgotten
 
     # Pauses
     PAUSED = "paused"  # the operator has paused `what`, perhaps with an end: nothing of it is begun or paid for
     RESUMED = "resumed"  # a pause is over, by the operator or by its end
-    PAUSES_UNKNOWN = "pauses_unknown"  # pauses can't be read at the moment; those known stay in force, see reason
 
     # Traces
     TRACING = "tracing"  # traces are on; where they are sent and which of them are sampled

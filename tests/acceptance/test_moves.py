@@ -210,3 +210,27 @@ async def test_a_broker_that_is_away_costs_nothing(tmp_path: Any, make_own_stage
         observer = await stage.ended(*names, seconds=90)
         await _paid_once(stage, observer, names)
         assert await stage.broken_promises() == []
+
+
+async def test_a_process_that_is_told_to_stop_while_no_broker_answers_leaves_when_one_does(
+    tmp_path: Any, make_stage: Any
+) -> None:
+    async with MovingBroker(tmp_path / "broker") as broker:
+        stage: Stage = await asyncio.to_thread(
+            make_stage, DRAIN, serve=False, partitions=2, bootstrap_servers=broker.bootstrap_servers
+        )
+        await stage.system.serve("a")
+        names = await _streams(stage, 4, how=SLOW.replace("50]", "90]"))  # 14 s
+        async with stage.watching() as observer:
+            await _under_way(observer, names)
+        broker.kill()
+        draining = stage.system.service("a")
+        draining.send(signal.SIGTERM)
+        await stage.until_said("service_stopping", name="a")
+        await broker.come_back_elsewhere()
+        await stage.until_said("group_left", name="a")
+        await stage.system.serve("b")
+        observer = await stage.ended(*names, seconds=60)
+        await _paid_once(stage, observer, names)
+        assert await asyncio.wait_for(draining.ended(), 60) == 0
+        assert await stage.broken_promises() == []

@@ -130,8 +130,8 @@ class MemoryFinished:
 def asset_log(settings: Settings, sender: MemorySender, metrics: Metrics, clock: Clock, log: TailedLog) -> AssetLog:
     """The real asset log, its topic in memory and already read."""
 
-    def make_tail(*arguments: Any) -> MemoryTail:
-        return MemoryTail(log, settings.topics.assets, arguments[4], partitions=2)
+    def make_tail(*_: object) -> MemoryTail:
+        return MemoryTail(log, settings.topics.assets, partitions=2)
 
     return AssetLog(settings, sender, metrics, clock, make_tail=make_tail)
 

@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from service.cli.checks.deployments import check_deployments
 from service.cli.checks.finding import Finding, Grade
 from service.cli.checks.hidden_requests import examine_hidden
 from service.cli.checks.spending import check_spending
@@ -41,6 +42,7 @@ async def check_kafka(settings: Settings) -> list[Finding]:
         found.append(await _group(settings))
         found += await examine_hidden(settings)
         found += await check_spending(settings)
+        found += await check_deployments(settings)
     return found
 
 

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from service.domain.policy import poll_interval, spread
 from service.domain.polling.usual import Window
 
-_DENSITY = 0.095
-"""How far apart looks are within a window, as a part of its width when that is all still to come. Where ends are evenly
-spread over the window, the mean end is noticed after a third of this part, and with seven looks in the window. Looks
-come closer towards the end of the window, where fewer tasks are left to be looked at."""
-_LEAST_PART = 0.1
+_PART = 0.135
+"""How far apart looks are within a window, as a part of what is left of it: where ends are evenly spread, looks come as
+much closer as fewer tasks are left to be looked at. Half of the ends are noticed within a fortieth of the window's
+width, with seven looks in the window."""
+_LEAST_LEFT = 0.1
+_LEAST = 0.75
+"""Looks at a task whose end is due come closer than at a new one: this part of the initial time."""
+_LATER = 4.0
 _FIRST_ASSET_LOOK = 0.25
 
 
@@ -44,9 +47,8 @@ def next_look(age: float, window: Window | None, times: PollTimes, seed: str, po
         return max(left / max(math.ceil(left / times.longest), 1), _least(times))
     if age < window.latest:
         width, left = window.latest - window.earliest, window.latest - age
-        gap = _DENSITY * math.sqrt(width * max(left, width * _LEAST_PART))
-        return min(max(gap, _least(times)), times.longest)
-    overdue = _least(times) + (age - window.latest) / 5
+        return min(max(_PART * max(left, width * _LEAST_LEFT), _least(times)), times.longest)
+    overdue = _least(times) + (age - window.latest) / _LATER
     return min(overdue, times.longest) * spread(seed, polls)
 
 
@@ -60,5 +62,4 @@ def asset_look(age: float, longest: float) -> float:
 
 
 def _least(times: PollTimes) -> float:
-    """A task whose end is due is worth looks twice as close as a new one."""
-    return times.initial / 2
+    return _LEAST * times.initial

@@ -108,8 +108,11 @@ class UsualTimes:
 
 
 def _quantile(ordered: list[float], share: float) -> float:
-    """Between the two values that are next to it."""
-    place = share * (len(ordered) - 1)
+    """The value below which the next one will be with this chance: between the two of a sample that are next to it.
+
+    Of a few ends the outermost may still be inside the range of what is to come, so their number counts one more.
+    """
+    place = min(max(share * (len(ordered) + 1) - 1, 0.0), len(ordered) - 1.0)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)

@@ -92,25 +92,54 @@ class _Granted:
         self.days: dict[int, int] = {}
 
     def grant(self, ask: Ask, now_ms: int) -> int:
+        count = min(max(1, ask.count), *(max(1, limit) for limit in (ask.per_window, ask.per_day) if limit is not None))
+        self.days = {day: used for day, used in self.days.items() if day >= now_ms // DAY_MS}
+        self._forget(now_ms - ask.window_ms)
+        later = self._of_later_days(now_ms)
+        at_ms = self._today(ask, count, now_ms, later) if later else None
+        if at_ms is None:
+            self.window.extend(later)
+            at_ms, later = self._place(ask, count, now_ms), []
+        self._add(at_ms, count, ask.window_ms)
+        self.window.extend(later)
+        return at_ms
+
+    def _of_later_days(self, now_ms: int) -> list[tuple[int, int]]:
+        """Take the grants out of the window that are for tomorrow: something may have been given back today."""
+        later: list[tuple[int, int]] = []
+        while self.window and self.window[-1][0] // DAY_MS > now_ms // DAY_MS:
+            later.insert(0, self.window.pop())
+        return [one for one in later if one[1]]
+
+    def _today(self, ask: Ask, count: int, now_ms: int, later: list[tuple[int, int]]) -> int | None:
+        """When it can be granted in front of those `later`, and not in one window with them. None: it can't be."""
+        at_ms = self._place(ask, count, now_ms)
+        if at_ms // DAY_MS != now_ms // DAY_MS:
+            return None
+        return at_ms if ask.per_window is None or at_ms + ask.window_ms <= later[0][0] else None
+
+    def _place(self, ask: Ask, count: int, now_ms: int) -> int:
+        """The first time behind all grants of the window at which so much more keeps both limits."""
         at_ms = max(now_ms, self.window[-1][0]) if self.window else now_ms
-        count = max(1, ask.count)
-        if ask.per_window is not None:
-            count = min(count, max(1, ask.per_window))
-        if ask.per_day is not None:
-            count = min(count, max(1, ask.per_day))
-            while self.days.get(at_ms // DAY_MS, 0) + count > max(1, ask.per_day):
-                at_ms = (at_ms // DAY_MS + 1) * DAY_MS
-        if ask.per_window is not None:
-            at_ms = self._paced(at_ms, count, max(1, ask.per_window), ask.window_ms)
-        bucket_ms = ask.window_ms // _BUCKETS if ask.window_ms > _FINE_MS else 0
+        while True:
+            if ask.per_day is not None:
+                while self.days.get(at_ms // DAY_MS, 0) + count > max(1, ask.per_day):
+                    at_ms = (at_ms // DAY_MS + 1) * DAY_MS
+            if ask.per_window is None:
+                return at_ms
+            paced_ms = self._paced(at_ms, count, max(1, ask.per_window), ask.window_ms)
+            if paced_ms // DAY_MS == at_ms // DAY_MS:
+                return paced_ms
+            at_ms = paced_ms  # in another day, which has a limit of its own
+
+    def _add(self, at_ms: int, count: int, window_ms: int) -> None:
+        bucket_ms = window_ms // _BUCKETS if window_ms > _FINE_MS else 0
         if bucket_ms and self.window and self.window[-1][0] // bucket_ms == at_ms // bucket_ms:
             _, before = self.window.pop()
             self.window.append((at_ms, before + count))
         else:
             self.window.append((at_ms, count))
-        self.days = {day: used for day, used in self.days.items() if day >= now_ms // DAY_MS}
         self.days[at_ms // DAY_MS] = self.days.get(at_ms // DAY_MS, 0) + count
-        return at_ms
 
     def give_back(self, granted_ms: int, count: int) -> None:
         day = granted_ms // DAY_MS
@@ -122,19 +151,19 @@ class _Granted:
                 return
 
     def _paced(self, at_ms: int, count: int, limit: int, window_ms: int) -> int:
-        self._forget(at_ms - window_ms)
-        used = sum(granted for _, granted in self.window)
-        if self.window and used >= max(1, limit // _AT_ONCE_SHARE):
+        window = deque(one for one in self.window if one[0] > at_ms - window_ms)
+        used = sum(granted for _, granted in window)
+        if window and used >= max(1, limit // _AT_ONCE_SHARE):
             # The smallest even distance with which the quota never runs out: the j-th grant that ends frees as much.
-            last_ms, left, apart_ms = self.window[-1][0], limit - used, 0
-            for granted_ms, granted in self.window:
+            last_ms, left, apart_ms = window[-1][0], limit - used, 0
+            for granted_ms, granted in window:
                 left += granted
                 apart_ms = max(apart_ms, -(-(granted_ms + window_ms - last_ms) * count // max(left, 1)))
             at_ms = max(at_ms, last_ms + apart_ms)
-            self._forget(at_ms - window_ms)
-            used = sum(granted for _, granted in self.window)
+            while window and window[0][0] <= at_ms - window_ms:
+                used -= window.popleft()[1]
         while used + count > limit:
-            oldest_ms, freed = self.window.popleft()
+            oldest_ms, freed = window.popleft()
             used -= freed
             at_ms = max(at_ms, oldest_ms + window_ms)
         return at_ms

@@ -32,6 +32,7 @@ from service.engine.handover.announcement import ANNOUNCE_SECONDS, Said, announc
 from service.engine.handover.carried import Carried, Place
 from service.engine.handover.word import Word
 from service.engine.live_job import claim_of
+from service.kafka.ports import WriterClosed
 from service.kafka.writing.futures import consume
 from service.telemetry.events import LogEvent
 
@@ -192,6 +193,9 @@ class Carrier:
 
     async def without_slot(self, live: LiveJob, wait: Awaitable[T], *, take_again: bool) -> T:
         return await wait
+
+    async def prove(self) -> None:
+        raise WriterClosed  # nothing is begun here
 
     def hold(self, size_bytes: int) -> None:
         self.held_bytes += size_bytes

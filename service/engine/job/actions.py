@@ -158,10 +158,10 @@ class Actions:
     def take_free_slot(self, live: LiveJob, slot: Slot) -> bool:
         """Whether the job holds `slot` now: it did before, or one was free. A slot of another kind is given back.
 
-        Where money or amounts are limited the answer is no: they are asked for when the slot is granted, and that
-        takes a moment.
+        Where money or amounts are limited, and for a repeated attempt, the answer is no: what that needs is asked for
+        when the slot is granted, and takes a moment.
         """
-        if must_ask(self._context):
+        if must_ask(live, self._context):
             self.give_back_slot(live)
             return False
         if live.slot is slot and not self._slots.closed:
@@ -192,7 +192,7 @@ class Actions:
                 live.trace.waited(*begun, self._context.now_ms())
             self._context.waits.end(live)
             self._hold(live, slot)
-            if live.job.phase is Phase.READY and must_ask(self._context):
+            if live.job.phase is Phase.READY and must_ask(live, self._context):
                 self._work(live, reserve(live, self._context))
                 return
             failpoint(Point.BEFORE_CLAIM)

@@ -122,6 +122,11 @@ class JobLoop:
     async def without_slot(self, live: LiveJob, wait: Awaitable[T], *, take_again: bool) -> T:
         return await self._actions.without_slot(live, wait, take_again=take_again)
 
+    async def prove(self) -> None:
+        topic = self._context.settings.topics.completions
+        await self._writer.submit(WriteUnit([], touches=[topic]))
+        await self._writer.submit(WriteUnit([], touches=[topic]))  # begins when the first has ended in the topic
+
     def hold(self, size_bytes: int) -> None:
         self.held_bytes += size_bytes
 
@@ -152,7 +157,8 @@ class JobLoop:
                 records.append(self._state(job))
             return None, records
         completion, ending = completion_record(live, job, change.completion, context)
-        return completion, [ending, *records, context.records.tombstone(job)]
+        settled = context.spending.settled(job, completion, live.reserved)
+        return completion, [ending, *records, *settled, context.records.tombstone(job)]
 
     def _state(self, job: Job) -> OutRecord:
         record, limits = self._context.records.job(job), self._context.limits
@@ -231,7 +237,8 @@ class JobLoop:
             return
         completion, record = completion_record(live, job, live.completion, context, below_bytes=below)
         if context.limits.size(record) < below:
-            self._end(live, completion, [record, context.records.tombstone(job)], traced)
+            settled = context.spending.settled(job, completion, live.reserved)
+            self._end(live, completion, [record, *settled, context.records.tombstone(job)], traced)
 
     def _begin(self, live: LiveJob, change: Change) -> None:
         self._actions.begin(live, still_due(change.job, change.actions, live.job))
@@ -263,9 +270,7 @@ class JobLoop:
         self, live: LiveJob, completion: Event, positions: list[RecordPosition], now_ms: int, tenant: str | None
     ) -> None:
         failpoint(Point.AFTER_COMPLETION)
-        spending = self._context.spending
-        label = spending.tenants.label(tenant if completion.members.get("usage") else None)
+        label = self._context.spending.tenants.label(tenant if completion.members.get("usage") else None)
         count_ended(self._context.metrics, live.job, completion, now_ms, label, live.trace)
-        spending.ended(live.job, completion, live.reserved)
         self._context.quotas.ended(live.taken, completion)
         self._ended(live, positions)

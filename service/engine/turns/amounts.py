@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from service.clock import Clock
 from service.domain.shares.turns import Line, Turns
+from service.engine.turns.asking import Asking
 from service.kafka.ledger_port import Grant, Ledger, QuotaCategory, Taken
 from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from service.settings import QuotaSettings
-
-_AGAIN_SECONDS = 1.0
 
 
 @dataclass(eq=False, slots=True)
@@ -35,14 +34,14 @@ class AmountQuota:
     ) -> None:
         self.category: QuotaCategory = category
         self._ledger = ledger if any(settings.of(category)) else None
-        self._clock = clock
         self._granted_total = metrics.quota_granted.labels(category)
-        self._wait_gauge = metrics.quota_wait_seconds.labels(category)
+        gauge = metrics.quota_wait_seconds.labels(category)
+        self.asking = None
+        if self._ledger is not None:
+            self.asking = Asking(category, settings, self._ledger, clock, gauge, self._opened)
         self._turns: Turns[_Waiting] = Turns()
         self._counts: dict[_Waiting, None] = {}  # those who wait, in the order in which they came
         self._head: _Waiting | None = None  # whose turn it was when there was too little
-        self._asked = False
-        self._opens_at = 0.0
 
     def __repr__(self) -> str:
         if self._ledger is None:
@@ -56,7 +55,7 @@ class AmountQuota:
 
     def left(self) -> float:
         """Seconds until the next grant, as far as it is known; 0 when nobody waits for one."""
-        return max(0.0, self._opens_at - self._clock.monotonic())
+        return 0.0 if self.asking is None else self.asking.left()
 
     async def take(self, count: int, line: Line) -> Taken | None:
         """Wait for `count`, and take it. None, at once, where nothing is limited or needed."""
@@ -84,24 +83,11 @@ class AmountQuota:
             self._ledger.give_back(taken.category, taken.granted_ms, taken.count - max(used, 0))
 
     def _ask(self) -> None:
-        """One ask is under way at a time: those of all processes take turns in the log."""
         wanted = self._head or next(iter(self._counts), None)
-        if self._asked or self._ledger is None or wanted is None:
-            return
-        self._asked, count = True, wanted.count
-        self._ledger.ask(self.category, count).add_done_callback(lambda answer: self._answered(answer, count))
+        if self.asking is not None and wanted is not None:
+            self.asking.ask(wanted.count)
 
-    def _answered(self, answer: asyncio.Future[Grant], count: int) -> None:
-        loop = asyncio.get_running_loop()
-        if answer.cancelled() or answer.exception() is not None:
-            loop.call_later(_AGAIN_SECONDS, self._over)
-            return
-        grant = answer.result()
-        self._opens_at = grant.opens_at
-        self._wait_gauge.set(self.left())
-        loop.call_later(self.left(), self._granted, grant.granted_ms, count)
-
-    def _granted(self, granted_ms: int, count: int) -> None:
+    def _opened(self, grant: Grant, count: int) -> None:
         left = count
         while left:
             who, self._head = self._head or self._turns.next(), None
@@ -115,12 +101,7 @@ class AmountQuota:
             left -= who.count
             self._counts.pop(who, None)
             self._granted_total.inc(who.count)
-            who.taken.set_result(Taken(self.category, granted_ms, who.count))
+            who.taken.set_result(Taken(self.category, grant.granted_ms, who.count))
         if left and self._ledger is not None:
-            self._ledger.give_back(self.category, granted_ms, left)
-        self._wait_gauge.set(0)
-        self._over()
-
-    def _over(self) -> None:
-        self._asked = False
+            self._ledger.give_back(self.category, grant.granted_ms, left)
         self._ask()

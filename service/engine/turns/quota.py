@@ -15,13 +15,13 @@ from service.domain.change import Event
 from service.domain.endings import NOTHING_BILLED
 from service.domain.shares.turns import Line, Turns
 from service.engine.turns.amounts import AmountQuota
+from service.engine.turns.asking import NOTHING, Asking
 from service.kafka.ledger_port import Grant, Ledger, QuotaCategory, Taken
 from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from service.settings import QuotaSettings
 
-_AGAIN_SECONDS = 1.0
 _CLAIM_SECONDS = 0.3
 """By so much a call may come later than its grant was taken: its claim is made durable first."""
 GOOD_SECONDS = 30.0
@@ -34,22 +34,24 @@ _GRANTS_A_MINUTE = 600
 
 
 class Quota:
-    """The grants of one category. `ledger` None: as many as anybody wants."""
+    """The grants of one category: calls, each of which takes one. Without a limit or a ledger, as many as one wants."""
 
     def __init__(
-        self, category: QuotaCategory, per_minute: int | None, ledger: Ledger | None, clock: Clock, metrics: Metrics
+        self, category: QuotaCategory, settings: QuotaSettings, ledger: Ledger | None, clock: Clock, metrics: Metrics
     ) -> None:
+        per_minute, _ = limits = settings.of(category)
+        self._ledger = ledger if any(limits) else None
         self._granted_total = metrics.quota_granted.labels(category)
-        self._wait_gauge = metrics.quota_wait_seconds.labels(category)
-        self.category = category
+        gauge = metrics.quota_wait_seconds.labels(category)
+        self.asking = None
+        if self._ledger is not None:
+            self.asking = Asking(category, settings, self._ledger, clock, gauge, self._opened)
+        self.category: QuotaCategory = category
         self._most = max(1, (per_minute or _GRANTS_A_MINUTE) // _GRANTS_A_MINUTE)
-        self._ledger = ledger
         self._clock = clock
         self._turns: Turns[asyncio.Future[None]] = Turns()
         self._grants = 0
-        self._grant = Grant(0.0, 0.0)
-        self._asked = False
-        self._wanted = 0
+        self._grant = NOTHING
         self.on_grant: Callable[[], None] = lambda: None
         """Called when there is a grant: take it, or leave it to those who `wait`."""
 
@@ -65,7 +67,7 @@ class Quota:
 
     def left(self) -> float:
         """Seconds until the next grant, as far as it is known; 0 when nobody waits for one."""
-        return max(0.0, self._grant.opens_at - self._clock.monotonic())
+        return 0.0 if self.asking is None else self.asking.left()
 
     @property
     def good_until(self) -> float:
@@ -102,30 +104,11 @@ class Quota:
             self._ledger.give_back(self.category, self._grant.granted_ms, 1)
 
     def _ask(self, waiting: int) -> None:
-        """One ask is under way at a time: those of all processes take turns in the log."""
-        if self._asked or self._ledger is None:
-            return
-        self._asked = True
-        self._wanted = max(1, min(waiting, self._most))
-        self._ledger.ask(self.category, self._wanted).add_done_callback(self._answered)
+        if self.asking is not None:
+            self.asking.ask(max(1, min(waiting, self._most)))
 
-    def _answered(self, answer: asyncio.Future[Grant]) -> None:
-        loop = asyncio.get_running_loop()
-        if answer.cancelled() or answer.exception() is not None:
-            loop.call_later(_AGAIN_SECONDS, self._granted, 0)
-            return
-        self._grant = answer.result()
-        seconds = self.left()
-        self._wait_gauge.set(seconds)
-        if seconds > 0:
-            loop.call_later(seconds, self._granted, self._wanted)
-        else:
-            self._granted(self._wanted)
-
-    def _granted(self, count: int) -> None:
-        self._asked = False
-        self._grants = count
-        self._wait_gauge.set(0)
+    def _opened(self, grant: Grant, count: int) -> None:
+        self._grant, self._grants = grant, count
         self.on_grant()
         while len(self._turns) and self.take(0):
             granted = self._turns.next()
@@ -137,13 +120,13 @@ class Quotas:
     """The quota of each category: of analyses, of uploads, and of what an analysis needs."""
 
     def __init__(self, settings: QuotaSettings, ledger: Ledger | None, clock: Clock, metrics: Metrics) -> None:
-        analyze = (settings.requests_per_minute, settings.requests_per_day)
-        upload = (settings.uploads_per_minute, settings.uploads_per_day)
-        self.analyze = Quota("analyze", analyze[0], ledger if any(analyze) else None, clock, metrics)
-        self.upload = Quota("upload", upload[0], ledger if any(upload) else None, clock, metrics)
+        self.analyze = Quota("analyze", settings, ledger, clock, metrics)
+        self.upload = Quota("upload", settings, ledger, clock, metrics)
         self.video = AmountQuota("video_seconds", settings, ledger, clock, metrics)
         self.tokens = AmountQuota("output_tokens", settings, ledger, clock, metrics)
         self._clock = clock
+        if ledger is not None:
+            ledger.on_given_back = self._given_back
 
     @property
     def amounts_limited(self) -> bool:
@@ -161,6 +144,11 @@ class Quotas:
             if one.left() > long_seconds:
                 return one.category
         return None
+
+    def _given_back(self, category: str, granted_ms: int) -> None:
+        for one in (self.analyze, self.upload, self.video, self.tokens):
+            if one.category == category and one.asking is not None:
+                one.asking.given_back(granted_ms)
 
     async def take_amounts(self, line: Line, seconds: int, tokens: int) -> tuple[Taken, ...]:
         """Wait until so many seconds of video may be analysed, and so many tokens generated."""

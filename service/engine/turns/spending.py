@@ -21,7 +21,7 @@ from service.domain.result.most import most_cost
 from service.domain.shares.spending import MICRO, Refused, Reservation
 from service.engine.turns.tenant_labels import TenantLabels
 from service.kafka.ledger_port import Ledger
-from service.kafka.ports import DeliveryFailed
+from service.kafka.ports import DeliveryFailed, OutRecord
 from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -76,22 +76,24 @@ class Spending:
         if fact.failure.kind in _TURNED_AWAY and not change.job.attempt_unused:
             self._ledger.settle(_attempt(job, job.attempt), 0)
 
-    def ended(self, job: Job, completion: Event, reserved: str | None) -> None:
-        """The completion is durable: what was reserved becomes what was spent.
+    def settled(self, job: Job, completion: Event, reserved: str | None) -> tuple[OutRecord, ...]:
+        """What is to be written with the completion of `job`: what was reserved becomes what was spent.
 
         `reserved` is the attempt for which this process reserved last; perhaps it was not claimed.
         """
         if self._ledger is None:
-            return
+            return ()
         claimed, error = _attempt(job, job.attempt), completion.members.get("error")
+        amounts: dict[str, int] = {}
         if reserved is not None and reserved != claimed:
-            self._ledger.settle(reserved, 0)
+            amounts[reserved] = 0
         if completion.type == "completed":
             cost = completion.members["usage"]["estimated_cost"]
             if cost is not None:
-                self._ledger.settle(claimed, ceil(cost * MICRO))
+                amounts[claimed] = ceil(cost * MICRO)
         elif job.attempt_unused or (error is not None and error["code"] in NOTHING_BILLED):
-            self._ledger.settle(claimed, 0)
+            amounts[claimed] = 0
+        return tuple(self._ledger.settled(name, amount) for name, amount in amounts.items())
 
     def words(self) -> str | None:
         """What is spent today, for an operator; None without a limit."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from service.domain.facts import AnalysisFailed, AttemptUnused
 from service.domain.job import Job, Phase
 from service.engine.turns.pauses import PauseGate
+from service.engine.work.analysis import gate_closed
+from service.engine.work.call_retry import lease_held, quota_held
 
 if TYPE_CHECKING:
     from service.engine.context import Context
@@ -29,6 +32,20 @@ def holds_back(live: LiveJob, pauses: PauseGate) -> bool:
 def paused(live: LiveJob, context: Context) -> bool:
     """Whether the work of this job is paused: it may pay for nothing now."""
     return context.pauses.holds(live.line)
+
+
+async def may_begin(live: LiveJob, context: Context) -> bool:
+    """Wait until the claimed stream or call may be paid for. False when it is not to begin: the reason is reported."""
+    await lease_held(live, context)
+    closed = gate_closed(context)
+    if closed is not None:
+        live.report(AnalysisFailed(closed))
+        return False
+    await quota_held(live, context)
+    if paused(live, context):
+        live.report(AttemptUnused())
+        return False
+    return True
 
 
 async def pause_held(live: LiveJob, context: Context) -> bool:

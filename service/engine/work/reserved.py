@@ -11,8 +11,10 @@ from service.domain.result.most import most_seconds, most_tokens
 from service.engine.turns.quota import GOOD_SECONDS
 from service.engine.turns.spending import next_attempt
 from service.failpoints import Point, failpoint
+from service.kafka.ports import WriterClosed
 
 if TYPE_CHECKING:
+    from service.domain.job import Job
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
     from service.kafka.ledger_port import Taken
@@ -22,17 +24,29 @@ T = TypeVar("T")
 _AT_ONCE_SECONDS = 0.3
 
 
-def must_ask(context: Context) -> bool:
-    """Whether an attempt has to ask for anything before it is claimed."""
-    return context.spending.limited or context.quotas.amounts_limited or context.running.limited
+def must_ask(live: LiveJob, context: Context) -> bool:
+    """Whether the next attempt has to ask for anything before it is claimed."""
+    limited = context.spending.limited or context.quotas.amounts_limited or context.running.limited
+    return limited or _repeated(live.job)
+
+
+def _repeated(job: Job) -> bool:
+    """Whether the next attempt is paid for after another one of the same request."""
+    return job.attempt > 0 and not job.attempt_unused
 
 
 async def reserve(live: LiveJob, context: Context) -> None:
     """Reserve what the next attempt may need and cost, and report whether it may begin.
 
     Money is reserved while the job holds its slot; for a place among those that run, and for the quota, it waits
-    without one.
+    without one. Before a repeated attempt the completions topic must take something again: perhaps it was this topic
+    that did not take the last result.
     """
+    if _repeated(live.job):
+        try:
+            await live.without_slot(live.loop.prove())
+        except WriterClosed:
+            return  # with the next writer of the partition the job begins again where it is
     attempt, quotas, running = next_attempt(live.job), context.quotas, context.running
     if live.job.attempt_unused:
         quotas.give_back(live.taken)

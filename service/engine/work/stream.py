@@ -11,18 +11,16 @@ from service.domain.facts import (
     AnalysisEnded,
     AnalysisFailed,
     AttemptCut,
-    AttemptUnused,
     Failure,
     FailureKind,
     Outcome,
     ResultTooLarge,
     StreamOpened,
 )
-from service.engine.work.analysis import analysis_call, gate_closed
-from service.engine.work.call_retry import lease_held, quota_held
+from service.engine.work.analysis import analysis_call
 from service.engine.work.failures import failure_of
 from service.engine.work.fragments import Fragments, TooMuchText, Undelivered
-from service.engine.work.held import paused
+from service.engine.work.held import may_begin
 from service.kafka.ports import LeaseLost
 from service.platform.errors import PlatformError
 from service.platform.values import StreamEnded, StreamStarted, StreamText
@@ -38,14 +36,7 @@ async def run_stream(live: LiveJob, context: Context) -> None:
     call = analysis_call(live.job, live.request)
     fragments = Fragments(live, context)
     try:
-        await lease_held(live, context)
-        closed = gate_closed(context)
-        if closed is not None:
-            live.report(AnalysisFailed(closed))
-            return
-        await quota_held(live, context)
-        if paused(live, context):
-            live.report(AttemptUnused())
+        if not await may_begin(live, context):
             return
         live.begun = True  # from here on there may be a fragment
         await fragments.prove()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.domain.facts import AnalysisEnded, AnalysisFailed, AttemptUnused
-from service.engine.work.analysis import analysis_call, gate_closed, outcome_of
-from service.engine.work.call_retry import lease_held, quota_held
+from service.domain.facts import AnalysisEnded, AnalysisFailed
+from service.engine.work.analysis import analysis_call, outcome_of
 from service.engine.work.failures import failure_of
-from service.engine.work.held import paused
+from service.engine.work.held import may_begin
 from service.platform.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -19,14 +18,7 @@ if TYPE_CHECKING:
 async def run_sync(live: LiveJob, context: Context) -> None:
     """Report `AnalysisEnded` or `AnalysisFailed`."""
     call = analysis_call(live.job, live.request)
-    await lease_held(live, context)
-    closed = gate_closed(context)
-    if closed is not None:
-        live.report(AnalysisFailed(closed))
-        return
-    await quota_held(live, context)
-    if paused(live, context):
-        live.report(AttemptUnused())
+    if not await may_begin(live, context):
         return
     live.begun = True
     try:

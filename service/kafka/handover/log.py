@@ -16,6 +16,7 @@ from service.kafka.ports import DeliveryFailed, RecordPosition, RecordTooLarge
 from service.kafka.reading.fetched import Fetched
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.futures import consume, fail
+from service.kafka.writing.no_lease import NoLease
 from service.kafka.writing.producer import BoundedProducer, MakeProducer
 from service.kafka.writing.send_channel import Refused
 from service.kafka.writing.sender import IdempotentSender
@@ -26,16 +27,6 @@ from service.telemetry.metrics import Metrics
 _AGAIN_SECONDS = 0.2
 _MOST_REFUSALS = 10
 """How often a note is refused before it fails. A refused size is learnt from, so a result's parts become smaller."""
-
-
-class _Always:
-    """Notes need no lease: a late one is harmless."""
-
-    def alive(self) -> bool:
-        return True
-
-    def may_send(self, partition: int) -> bool:
-        return True
 
 
 class _Entry:
@@ -80,7 +71,7 @@ class HandoverLog:
         self._topic = settings.topics.handovers
         self._limits = limits or TopicLimits()
         self._supervisor = supervisor
-        always = _Always()
+        always = NoLease()  # a late note is harmless
         self._sender = IdempotentSender(
             settings=settings,
             metrics=metrics,

@@ -22,6 +22,7 @@ log = structlog.get_logger()
 SNAPSHOT_EVERY = 100
 """So many asks after the last snapshot, or the first one a minute after it, whoever has asked writes the next."""
 SNAPSHOT_EVERY_MS = 60_000
+_KEPT = 5_000
 
 
 class LedgerBook:
@@ -34,12 +35,49 @@ class LedgerBook:
         """The records since the beginning, until the first snapshot: others before them may have been compacted."""
         self._since_snapshot = 0
         self._snapshot_ms = 0
+        self._kept: list[InRecord] = []
+        self._reduce_at = _KEPT
 
     def __repr__(self) -> str:
         return f"<LedgerBook to {self.next}>"
 
-    def fold(self, record: InRecord) -> tuple[str, int] | None:
-        """Take the next record. For an ask: its id, and from when on (milliseconds of the log) it is granted."""
+    def keep(self, record: InRecord) -> None:
+        """Take the next record of those that were there at the start; `kept` when all have been read.
+
+        To fold one costs time in proportion to the grants of a minute, and two days may hold a million of them. All in
+        front of the last snapshot are in the snapshot.
+        """
+        self._kept.append(record)
+        if len(self._kept) >= self._reduce_at:
+            self._reduce()
+            self._reduce_at = len(self._kept) + _KEPT
+
+    def kept(self) -> list[InRecord]:
+        """Begin with the last snapshot. What came after it is to be folded now, in this order."""
+        self._reduce()
+        kept, self._kept = self._kept, []
+        return kept
+
+    def _reduce(self) -> None:
+        """Begin with the last snapshot that can be read, and keep what is not in it."""
+        for place in range(len(self._kept) - 1, -1, -1):
+            record = self._kept[place]
+            if record.key != SNAPSHOT_KEY:
+                continue
+            try:
+                self.account, self.next = read_snapshot(record.value)
+            except UnreadableLedgerRecord as error:
+                log.error(LogEvent.LEDGER_RECORD_UNREADABLE, offset=record.offset, reason=str(error))
+                continue
+            self._unfounded, self._since_snapshot, self._snapshot_ms = None, 0, record.timestamp_ms
+            self._kept = [one for one in self._kept if one.offset >= self.next and one.key != SNAPSHOT_KEY]
+            return
+
+    def fold(self, record: InRecord) -> tuple[str, int] | GiveBack | None:
+        """Take the next record. For an ask: its id, and from when on (milliseconds of the log) it is granted.
+
+        For what was given back: that.
+        """
         try:
             if record.key == SNAPSHOT_KEY:
                 self._begin_with(*read_snapshot(record.value))
@@ -53,6 +91,7 @@ class LedgerBook:
                 unused = read_give_back(record.value)
                 self.account.give_back(unused)
                 self._folded(record, unused)
+                return unused
         except UnreadableLedgerRecord as error:
             log.error(LogEvent.LEDGER_RECORD_UNREADABLE, offset=record.offset, reason=str(error))
         return None

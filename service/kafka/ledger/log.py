@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -14,7 +16,6 @@ from service.domain.shares.quota import HOUR_WINDOW_MS, WINDOW_MS, Ask, GiveBack
 from service.domain.shares.spending import Refused, Reservation
 from service.kafka.ledger.book import LedgerBook
 from service.kafka.ledger.records import (
-    PARTITION,
     UnreadableLedgerRecord,
     ask_record,
     give_back_record,
@@ -23,10 +24,11 @@ from service.kafka.ledger.records import (
 from service.kafka.ledger.running import RunningBook
 from service.kafka.ledger.spending_records import SPENDING_KEY, SpendingBook, reserve_record, settle_record
 from service.kafka.ledger_port import Grant, QuotaCategory
-from service.kafka.logs.asset_tail import AssetTail
-from service.kafka.ports import DeliveryFailed, InRecord, RecordPosition
+from service.kafka.ports import DeliveryFailed, InRecord, OutRecord, RecordPosition
+from service.kafka.reading.topic_tail import Listener, Tail
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.futures import consume, fail
+from service.kafka.writing.no_lease import NoLease
 from service.kafka.writing.sender import IdempotentSender
 from service.settings import Settings
 from service.supervision import Supervisor
@@ -40,18 +42,12 @@ GOOD_SECONDS = 0.5
 _LAGS = 16
 
 
-class _Always:
-    """Asks need no lease: one that nobody uses costs a part of the quota at most."""
-
-    def alive(self) -> bool:
-        return True
-
-    def may_send(self, partition: int) -> bool:
-        return True
-
-
 class LedgerLog:
-    """Implements `Ledger`. Made only where a quota or a limit of spending is set; `start` it once."""
+    """Implements `Ledger`. Made only where a quota or a limit of spending is set; `start` it once.
+
+    It reads with `tail`, which others read as well: it follows partition 0 of the ledger topic, and is started by
+    whoever has made it.
+    """
 
     def __init__(
         self,
@@ -60,6 +56,7 @@ class LedgerLog:
         metrics: Metrics,
         clock: Clock,
         supervisor: Supervisor,
+        tail: Tail,
         limits: TopicLimits | None = None,
         window_ms: int = WINDOW_MS,
     ) -> None:
@@ -67,12 +64,11 @@ class LedgerLog:
         self._topic = settings.topics.ledger
         self._clock = clock
         self._window_ms = window_ms
-        always = _Always()
         self._sender = IdempotentSender(
             settings=settings,
             metrics=metrics,
             clock=clock,
-            lease=always,
+            lease=NoLease(),  # an ask that nobody uses costs a part of the quota at most
             limits=limits,
             supervisor=supervisor,
             topics=[self._topic],
@@ -85,23 +81,20 @@ class LedgerLog:
         self._reserved: dict[str, asyncio.Future[Refused | None]] = {}
         self._lags: deque[float] = deque(maxlen=_LAGS)
         self._asked: dict[str, asyncio.Future[Grant]] = {}
-        self._tail = AssetTail(settings, self._sender, clock, supervisor, self._take, lambda _: None, topic=self._topic)
+        self._caught_up = False
+        self.on_given_back: Callable[[str, int], None] = lambda _category, _granted_ms: None
+        self._tail = tail
+        tail.listen(Listener(self._take, self._read, self._anew))
 
     def __repr__(self) -> str:
         return f"<LedgerLog {self.book!r}, {len(self._asked)} asked>"
 
     async def start(self) -> None:
-        """Connect, and begin to read. Raises `ProducerFailed` within the call limit."""
+        """Connect. Raises `ProducerFailed` within the call limit."""
         await self._sender.start()
-        self._tail.start()
-
-    async def caught_up(self) -> None:
-        """Return when all has been read that was there at the start."""
-        await self._tail.ready.wait()
 
     async def close(self) -> None:
-        """Stop reading and disconnect. Never raises."""
-        await self._tail.close()
+        """Disconnect. Never raises."""
         await self._sender.close()
 
     def ask(self, category: QuotaCategory, count: int) -> asyncio.Future[Grant]:
@@ -126,7 +119,10 @@ class LedgerLog:
         return future
 
     def settle(self, reservation_id: str, amount: int) -> None:
-        self._sender.send(settle_record(self._topic, reservation_id, amount)).add_done_callback(_seen)
+        self._sender.send(self.settled(reservation_id, amount)).add_done_callback(_seen)
+
+    def settled(self, reservation_id: str, amount: int) -> OutRecord:
+        return settle_record(self._topic, reservation_id, amount)
 
     def spent_today(self) -> int:
         return self._money.spending.spent(int(self._clock.time() * 1000))
@@ -139,23 +135,43 @@ class LedgerLog:
                 fail(future, DeliveryFailed("a record of the ledger was not delivered"))
 
     def _take(self, record: InRecord, _: float | None) -> None:
-        if record.partition != PARTITION or self.running.take(record):
+        if self.running.take(record):
             return
         if record.key == SPENDING_KEY:
             self._take_spending(record)
-            return
-        decided = self.book.fold(record)
-        if decided is None:
-            return
-        ask_id, granted_ms = decided
-        future = self._asked.pop(ask_id, None)
-        if future is None:
-            return
-        if not future.done():
-            opens_at = granted_ms / 1000 + self._ahead(record)
-            future.set_result(Grant(opens_at, opens_at + GOOD_SECONDS, granted_ms))
-        if self._tail.ready.is_set() and self.book.snapshot_due(record.timestamp_ms):
-            self._sender.send(snapshot_record(self._topic, self.book.account, self.book.next)).add_done_callback(_seen)
+        elif not self._caught_up:
+            self.book.keep(record)
+        else:
+            self._fold(record)
+
+    def _read(self) -> None:
+        if not self._caught_up and self._tail.ready.is_set():
+            self._caught_up = True
+            for record in self.book.kept():
+                self._fold(record)
+
+    def _fold(self, record: InRecord) -> None:
+        folded = self.book.fold(record)
+        if isinstance(folded, GiveBack):
+            self.on_given_back(folded.category, folded.granted_ms)
+        elif folded is not None and (future := self._asked.pop(folded[0], None)) is not None:
+            if not future.done():
+                opens_at = folded[1] / 1000 + self._ahead(record)
+                future.set_result(Grant(opens_at, opens_at + GOOD_SECONDS, folded[1]))
+            if self.book.snapshot_due(record.timestamp_ms):
+                snapshot = snapshot_record(self._topic, self.book.account, self.book.next)
+                self._sender.send(snapshot).add_done_callback(_seen)
+
+    def _anew(self) -> None:
+        """The topic was made anew: nothing was granted or spent, and what was asked is asked again."""
+        log.warning(LogEvent.LEDGER_BEGINS_ANEW, topic=self._topic)
+        self.book, self._money = LedgerBook(), SpendingBook()
+        self.running.begin_anew()
+        waiting: list[asyncio.Future[Any]] = [*self._asked.values(), *self._reserved.values()]
+        for future in waiting:
+            fail(future, DeliveryFailed("the ledger topic was made anew"))
+        self._asked.clear()
+        self._reserved.clear()
 
     def _take_spending(self, record: InRecord) -> None:
         try:

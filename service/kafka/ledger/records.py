@@ -16,7 +16,7 @@ GIVE_BACK_KEY: Final = b"give-back"
 """One key for all of them, as for asks. Programs that do not know it count too much, never too little."""
 SNAPSHOT_KEY: Final = b"snapshot"
 PARTITION: Final = 0
-_VERSION: Final = 1
+VERSION: Final = 1
 
 
 class UnreadableLedgerRecord(ValueError):
@@ -26,7 +26,7 @@ class UnreadableLedgerRecord(ValueError):
 def ask_record(topic: str, ask: Ask) -> OutRecord:
     """An ask; the log gives it its time and its place."""
     members = {
-        "v": _VERSION,
+        "v": VERSION,
         "id": ask.id,
         "category": ask.category,
         "count": ask.count,
@@ -39,19 +39,19 @@ def ask_record(topic: str, ask: Ask) -> OutRecord:
 
 def give_back_record(topic: str, unused: GiveBack) -> OutRecord:
     """What was granted and not used."""
-    members = {"v": _VERSION, "category": unused.category, "granted": unused.granted_ms, "count": unused.count}
+    members = {"v": VERSION, "category": unused.category, "granted": unused.granted_ms, "count": unused.count}
     return OutRecord(topic, PARTITION, GIVE_BACK_KEY, orjson.dumps(members))
 
 
 def snapshot_record(topic: str, account: Account, before: int) -> OutRecord:
     """The account as all asks in front of offset `before` make it."""
-    value = orjson.dumps({"v": _VERSION, "before": before, "account": account.snapshot()})
+    value = orjson.dumps({"v": VERSION, "before": before, "account": account.snapshot()})
     return OutRecord(topic, PARTITION, SNAPSHOT_KEY, value)
 
 
 def read_ask(value: bytes | None) -> Ask:
     """Raises `UnreadableLedgerRecord`."""
-    members = _members(value)
+    members = members_of(value)
     try:
         return Ask(
             id=str(members["id"]),
@@ -67,7 +67,7 @@ def read_ask(value: bytes | None) -> Ask:
 
 def read_give_back(value: bytes | None) -> GiveBack:
     """Raises `UnreadableLedgerRecord`."""
-    members = _members(value)
+    members = members_of(value)
     try:
         unused = GiveBack(str(members["category"]), int(members["granted"]), int(members["count"]))
         if unused.count < 0:
@@ -80,20 +80,21 @@ def read_give_back(value: bytes | None) -> GiveBack:
 
 def read_snapshot(value: bytes | None) -> tuple[Account, int]:
     """The account, and the offset at which the asks begin that are not in it. Raises `UnreadableLedgerRecord`."""
-    members = _members(value)
+    members = members_of(value)
     try:
         return Account.restored(members["account"]), int(members["before"])
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableLedgerRecord("a snapshot of the ledger has not the members that it should have") from error
 
 
-def _members(value: bytes | None) -> Mapping[str, Any]:
+def members_of(value: bytes | None, what: str = "a record of the ledger") -> Mapping[str, Any]:
+    """The members of a value with a version that this program knows. Raises `UnreadableLedgerRecord`."""
     try:
         members = orjson.loads(value or b"")
     except ValueError as error:
-        raise UnreadableLedgerRecord("a record of the ledger is no JSON") from error
-    if not isinstance(members, dict) or members.get("v") != _VERSION:
-        raise UnreadableLedgerRecord("a record of the ledger is of a version that this program does not know")
+        raise UnreadableLedgerRecord(f"{what} is no JSON") from error
+    if not isinstance(members, dict) or members.get("v") != VERSION:
+        raise UnreadableLedgerRecord(f"{what} is of a version that this program does not know")
     return members
 
 

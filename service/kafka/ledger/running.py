@@ -71,6 +71,13 @@ class RunningBook:
     def left(self, name: str) -> OutRecord:
         return OutRecord(self._topic, PARTITION, _PREFIX + name.encode(), None)
 
+    def begin_anew(self) -> None:
+        """The topic was made anew: nobody has entered."""
+        self.running = Running()
+        for one in list(self._entering.values()):
+            fail(one.future, DeliveryFailed("the ledger topic was made anew"))
+        self.on_change("")
+
     def take(self, record: InRecord) -> bool:
         """Fold the next record of the log. Whether it is about what runs."""
         if record.key is None or not record.key.startswith(_PREFIX):

@@ -7,16 +7,15 @@ is younger than `min.compaction.lag.ms`, two days, and nothing older counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from service.domain.shares.spending import Refused, Reservation, Spending
-from service.kafka.ledger.records import PARTITION, UnreadableLedgerRecord
+from service.kafka.ledger.records import PARTITION, VERSION, UnreadableLedgerRecord, members_of
 from service.kafka.ports import InRecord, OutRecord
 
 SPENDING_KEY: Final = b"spending"
-_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Decided:
 def reserve_record(topic: str, ask: str, wanted: Reservation) -> OutRecord:
     """A reservation. `ask` names this record, the reservation's own id names the attempt."""
     members = {
-        "v": _VERSION,
+        "v": VERSION,
         "ask": ask,
         "id": wanted.id,
         "amount": wanted.amount,
@@ -44,7 +43,7 @@ def reserve_record(topic: str, ask: str, wanted: Reservation) -> OutRecord:
 def settle_record(topic: str, reservation_id: str, amount: int) -> OutRecord:
     """An attempt has ended, and has cost `amount`."""
     return OutRecord(
-        topic, PARTITION, SPENDING_KEY, orjson.dumps({"v": _VERSION, "settles": reservation_id, "amount": amount})
+        topic, PARTITION, SPENDING_KEY, orjson.dumps({"v": VERSION, "settles": reservation_id, "amount": amount})
     )
 
 
@@ -60,7 +59,7 @@ class SpendingBook:
         if record.offset < self._next:
             return None  # read again after a connection was lost
         self._next = record.offset + 1
-        members = _members(record.value)
+        members = members_of(record.value, "a record of money in the ledger")
         try:
             if "settles" in members:
                 self.spending.settle(str(members["settles"]), _amount(members["amount"]), record.timestamp_ms)
@@ -78,16 +77,6 @@ class SpendingBook:
             message = "a record of money in the ledger has not the members that it should have"
             raise UnreadableLedgerRecord(message) from error
         return Decided(ask, self.spending.reserve(wanted, record.timestamp_ms))
-
-
-def _members(value: bytes | None) -> dict[str, Any]:
-    try:
-        members = orjson.loads(value or b"")
-    except ValueError as error:
-        raise UnreadableLedgerRecord("a record of money in the ledger is no JSON") from error
-    if not isinstance(members, dict) or members.get("v") != _VERSION:
-        raise UnreadableLedgerRecord("a record of money in the ledger is of a version that this program does not know")
-    return members
 
 
 def _amount(value: object) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -15,7 +16,6 @@ from service.clock import Clock
 from service.domain.housekeeping.verdict import touch_seconds
 from service.kafka.asset_port import AssetNote, AssetsUnknown, SessionNote
 from service.kafka.logs.asset_note import decode_note, encode_note
-from service.kafka.logs.asset_tail import AssetTail, MakeTail
 from service.kafka.logs.claim import Claim
 from service.kafka.logs.claims import CLAIM_PREFIX, ClaimTable, read_claim
 from service.kafka.logs.index import FingerprintIndex, fingerprint
@@ -23,6 +23,7 @@ from service.kafka.logs.point_reader import PointReader, ReadFailed
 from service.kafka.logs.session_note import SESSION_PREFIX, SessionTable, read_session, session_record
 from service.kafka.marker import PRIVATE_PREFIX
 from service.kafka.ports import DeliveryFailed, InRecord, LeaseLost, LiveSender, OutRecord
+from service.kafka.reading.topic_tail import Listener, MakeTail, TopicTail
 from service.settings import Settings
 from service.supervision import Supervisor
 from service.telemetry.metrics import Metrics
@@ -41,7 +42,7 @@ class AssetLog:
         clock: Clock,
         *,
         supervisor: Supervisor | None = None,
-        make_tail: MakeTail = AssetTail,
+        make_tail: MakeTail = TopicTail,
     ) -> None:
         self._topic = settings.topics.assets
         self._ttl_seconds = settings.assets.claim_seconds
@@ -62,14 +63,15 @@ class AssetLog:
         self._signals: dict[str, asyncio.Event] = {}
         self._acquiring: dict[str, asyncio.Event] = {}  # set when a job of this process lets go of the video
         self._reader = PointReader(settings.kafka, self._topic, isolation="read_uncommitted")
-        self._tail = make_tail(settings, sender, clock, self._supervisor, self._take, self._trim)
+        self._tail = make_tail(settings, self._topic, clock, self._supervisor)
+        self._tail.listen(Listener(self._take, begins=self._trim))
 
     def __repr__(self) -> str:
         condition = "ready" if self._tail.ready.is_set() else "reading"
         return f"<AssetLog, {condition}, {self._entries()} assets, {len(self._claims)} claims>"
 
     async def start(self) -> None:
-        """Begin to read; returns at once. It becomes ready after the group has been joined, which the lease needs."""
+        """Begin to read; returns at once."""
         self._tail.start()
 
     async def ready(self) -> None:
@@ -289,8 +291,8 @@ class AssetLog:
         if signal is not None:
             signal.set()
 
-    def _trim(self, beginnings: dict[int, int]) -> None:
-        """Forget what retention has removed; called about once a minute with the log start offsets."""
+    def _trim(self, beginnings: Mapping[int, int]) -> None:
+        """Forget what retention has removed; called about twice a minute with the log start offsets."""
         for partition, offset in beginnings.items():
             index = self._indexes.setdefault(partition, FingerprintIndex())
             index.drop_below(offset)

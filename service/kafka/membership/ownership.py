@@ -32,6 +32,7 @@ from service.telemetry.metrics import Metrics
 
 _POLL_MS = 100
 _BATCH_RECORDS = 500
+_AGAIN_SECONDS = 0.2
 
 
 class Ownership:
@@ -56,6 +57,8 @@ class Ownership:
 
         `table` is shared with the lease, which asks it what is ours.
         """
+        self._clock = clock
+        self._lease = lease
         self.table = table or PartitionTable(metrics, Assignment(clock.monotonic))
         self.assignment = self.table.assignment
         self.group = Group(
@@ -144,6 +147,19 @@ class Ownership:
             stopped.cancel()
         if self._supervisor.failed.done():
             raise self._supervisor.failed.result()
+
+    async def until_it_can_be_told(self, runs: Callable[[], bool], seconds: float) -> float:
+        """While no broker answers, nobody learns what runs here, and nobody else is given it: it is too early to leave.
+
+        Returns at once when a broker answers; else when one does, when nothing `runs`, or after `seconds`. What is left
+        of these.
+        """
+        end = self._clock.monotonic() + seconds
+        while runs() and self._clock.monotonic() < end:
+            if await self.group.reach.asked() and (self._lease is None or self._lease.may_send(0)):
+                break
+            await asyncio.sleep(_AGAIN_SECONDS)
+        return max(0.0, end - self._clock.monotonic())
 
     async def drain(self) -> None:
         """Take nothing new from now on; returns when what was taken is durable, or a call's limit is over.

@@ -66,6 +66,22 @@ async def members_of(settings: KafkaSettings, group: str) -> list[GroupMember]:
     return await _patiently(settings, ask)
 
 
+async def members_by_group(settings: KafkaSettings, most: int) -> dict[str, list[GroupMember]]:
+    """The members of the first `most` consumer groups that we may describe. Raises `BrokerUnavailable`."""
+
+    async def ask(admin: Any) -> dict[str, list[GroupMember]]:
+        listed = await admin.list_consumer_groups()
+        groups = sorted(group for group, protocol, *_ in listed if protocol == "consumer")[:most]
+        described = [one for answer in await admin.describe_consumer_groups(groups) for one in answer.groups]
+        return {
+            group: [_member(*member) for member in members]
+            for code, group, _, _, _, members, *_ in described
+            if code == 0
+        }
+
+    return await _patiently(settings, ask)
+
+
 async def _patiently(settings: KafkaSettings, ask: Callable[[Any], Awaitable[_T]]) -> _T:
     """Ask with a client of its own until Kafka answers. Raises `BrokerUnavailable`."""
     admin = new_admin(settings)

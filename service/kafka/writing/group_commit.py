@@ -39,12 +39,11 @@ class WriterDeath:
 
 @dataclass(slots=True)
 class Entry:
-    """A submitted unit, the future of its submitter, its bytes, and when it was submitted (the loop's time)."""
+    """A submitted unit, the future of its submitter, and its bytes."""
 
     unit: WriteUnit
     future: asyncio.Future[list[RecordPosition]]
     size: int
-    since: float
 
 
 class GroupCommitWriter(ABC):
@@ -72,6 +71,8 @@ class GroupCommitWriter(ABC):
         self._clock = clock
         self._pace = pace or TransactionPace(clock)
         self._linger = settings.writer.linger_ms / 1000
+        self._ended = float("-inf")
+        """When the last group was written (the loop's time)."""
         self._limits = limits or TopicLimits()
         self._pending: deque[Entry] = deque()
         self._pending_bytes = 0
@@ -133,7 +134,7 @@ class GroupCommitWriter(ABC):
             future.set_exception(refusal)
             return future
         size = sum(self._limits.size(record) for record in unit.records)
-        self._pending.append(Entry(unit, future, size, self._loop.time()))
+        self._pending.append(Entry(unit, future, size))
         self._pending_bytes += size
         self._pending_records += len(unit.records)
         if len(self._pending) == 1 or self._full():
@@ -176,6 +177,7 @@ class GroupCommitWriter(ABC):
                 self._pending.extendleft(reversed(group))
                 await self.die(error)
                 return
+            self._ended = self._loop.time()
             self._metrics.transactions.labels(outcome="committed").inc()
             self._metrics.transaction_seconds.observe(self._clock.monotonic() - begun)
             self._metrics.transaction_records.inc(sum(len(found) for found in places))
@@ -186,14 +188,18 @@ class GroupCommitWriter(ABC):
             await self._shut()
 
     async def _gathered(self) -> bool:
-        """Wait until a group is due; False when the writer is to end."""
+        """Wait until a group is due; False when the writer is to end.
+
+        Units are gathered for a while after the last group. A writer that has rested for so long begins at once: what
+        comes while its transaction is under way is a group anyway.
+        """
         while not self._pending:
             if self._closing or self.dead.done():
                 return False
             self._wake.clear()
             await self._wake.wait()
         turn = self._loop.time() + self._pace.reserve()
-        due = max(self._pending[0].since + self._linger, turn)
+        due = max(self._ended + self._linger, turn)
         while not self._closing and not (self._full() and self._loop.time() >= turn):
             left = due - self._loop.time()
             if left <= 0:

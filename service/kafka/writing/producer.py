@@ -159,6 +159,10 @@ class BoundedProducer:
         # An error of the transaction is set here too, and another waiter takes its place without a look at it.
         consume(self._producer._txn_manager._transaction_waiter)  # noqa: SLF001
 
+    def expect(self, topic: str, partition: int) -> None:
+        """Add a partition to the transaction, with those of the records that are sent next; it may stay empty."""
+        self._producer._txn_manager.maybe_add_partition_to_txn(TopicPartition(topic, partition))  # noqa: SLF001
+
     async def send(self, records: Iterable[OutRecord]) -> list[Sent]:
         """Hand over `records` in order. What is returned must be awaited with `delivered`.
 

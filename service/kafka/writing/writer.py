@@ -45,6 +45,11 @@ class TransactionalWriter(GroupCommitWriter):
     async def _write(self, units: Sequence[WriteUnit]) -> list[list[RecordPosition]]:
         producer = self._producer
         await producer.begin()
+        for topic in {topic for unit in units for topic in unit.touches}:
+            producer.expect(topic, self.partition)
+        if any(unit.then for unit in units):
+            # What follows goes there: added with the first records, it costs no round trip of its own.
+            producer.expect(self._settings.topics.finished, self.partition)
         sent = await producer.send(record for unit in units for record in unit.records)
         placed = iter(await producer.delivered(sent))
         places = [[next(placed) for _ in unit.records] for unit in units]

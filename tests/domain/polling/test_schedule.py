@@ -64,7 +64,7 @@ def test_the_first_look_in_a_window_is_at_its_beginning(age: float, left: float)
     while age < window.earliest:
         age += next_look(age, window, TIMES, "r", polls)
         polls += 1
-    assert age <= window.earliest + TIMES.initial / 2 + 1e-6
+    assert age <= window.earliest + 0.75 * TIMES.initial + 1e-6
 
 
 def test_an_overdue_task_is_looked_at_more_and_more_rarely() -> None:

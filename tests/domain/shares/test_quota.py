@@ -145,3 +145,33 @@ def test_more_is_never_given_back_than_was_granted() -> None:
     assert account.used_today("analyze", 0) == 0
     grants = [account.ask(ask(number, 60), 1) for number in range(2, 4)]
     assert grants[1] - grants[0] >= WINDOW_MS
+
+
+def test_what_is_given_back_today_is_granted_today_though_others_wait_for_tomorrow() -> None:
+    account, now = Account(), 5 * DAY_MS + 1_000
+    first = account.ask(ask(1, 60, limit=None, day=60), now)
+    tomorrow = [account.ask(ask(number, 30, limit=None, day=60), now + 1) for number in (2, 3)]
+    assert [at // DAY_MS for at in tomorrow] == [6, 6]
+    account.give_back(GiveBack("analyze", first, 40))
+    account.give_back(GiveBack("analyze", tomorrow[0], 30))
+    assert account.ask(ask(4, 30, limit=None, day=60), now + 2) // DAY_MS == 5, "the one that is asked for anew"
+    assert account.ask(ask(5, 30, limit=None, day=60), now + 3) // DAY_MS == 6, "and no more than was given back"
+    assert account.ask(ask(6, 30, limit=None, day=60), now + 4) // DAY_MS == 7
+
+
+MIDNIGHT = st.lists(st.tuples(st.integers(0, 30_000), st.integers(1, 9), st.integers(0, 9)), max_size=60)
+
+
+@given(MIDNIGHT, st.integers(5, 40), st.integers(10, 60))
+def test_neither_a_window_nor_a_day_holds_more_than_its_quota_of_what_was_used(
+    steps: list[tuple[int, int, int]], limit: int, per_day: int
+) -> None:
+    account, now, used, days = Account(), DAY_MS - 200_000, list[tuple[int, int]](), dict[int, int]()
+    for number, (later, count, unused) in enumerate(steps):
+        now += later
+        at, granted = account.ask(ask(number, count, limit=limit, day=per_day), now), min(count, limit, per_day)
+        account.give_back(GiveBack("analyze", at, min(unused, granted)))
+        used.append((at, granted - min(unused, granted)))
+        days[at // DAY_MS] = days.get(at // DAY_MS, 0) + used[-1][1]
+    assert most_in_a_window(used, WINDOW_MS) <= limit
+    assert all(amount <= per_day for amount in days.values())

@@ -94,6 +94,19 @@ async def test_tokens_that_were_not_generated_are_given_back() -> None:
         assert ledger.used("output_tokens") == 6 * used < 4_096
 
 
+async def test_who_waits_for_tomorrow_begins_when_something_of_today_is_given_back() -> None:
+    ledger = AccountLedger(output_tokens_per_day=6_000)
+    async with bench_of(ledger) as bench:
+        held = bench.platform.hold("analyze")
+        await bench.take(*(analyze(f"r-{number}", mode="sync", **TEN_MINUTES) for number in range(3)))
+        await held.reached.wait()
+        await passed(30)
+        assert begun(bench) == 1
+        assert bench.context.quotas.tokens.left() > 60
+        held.go.set()
+        await until(lambda: len(bench.completions()) == 3, seconds=30)
+
+
 async def test_what_a_refused_request_took_is_given_back_and_what_may_have_been_used_is_not() -> None:
     ledger = AccountLedger(output_tokens_per_day=100_000, video_minutes_per_day=100)
     async with bench_of(ledger) as bench:

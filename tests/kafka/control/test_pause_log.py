@@ -13,6 +13,7 @@ from service.domain.shares.pauses import Pause, Scope
 from service.kafka.connecting.connection import producer_options, transactional_options
 from service.kafka.control.pause_log import PauseLog
 from service.kafka.control.records import PARTITION, encode_pause, key_of
+from service.kafka.reading.topic_tail import TopicTail
 from service.kafka.topics.plan import plan_topics
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings, Settings, TopicSettings, load_settings
@@ -30,8 +31,9 @@ class Process:
 
     def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
         self.told: list[Collection[Pause]] = []
-        self.log = PauseLog(settings, SystemClock(), supervisor, self.told.append)
-        self.log.start()
+        self.tail = TopicTail(settings, settings.topics.ledger, SystemClock(), supervisor, partition=PARTITION)
+        PauseLog(self.tail, self.told.append)
+        self.tail.start()
 
     async def knows(self, *pauses: Pause) -> None:
         await until(lambda: self.told and set(self.told[-1]) == set(pauses), f"{pauses} are known", seconds=20)
@@ -52,7 +54,7 @@ async def begin(settings: Settings, make_topics: TopicMaker) -> AsyncIterator[Ca
             supervisor = Supervisor(Metrics())
             closing.push_async_callback(supervisor.close)
             process = Process(settings, supervisor)
-            closing.push_async_callback(process.log.close)
+            closing.push_async_callback(process.tail.close)
             return process
 
         yield begun
@@ -68,7 +70,7 @@ async def test_pauses_are_followed_and_known_to_whoever_begins_later(
 ) -> None:
     first = begin()
     await first.knows()
-    assert first.log.ready.is_set(), "an empty ledger is read at once"
+    assert first.tail.ready.is_set(), "an empty ledger is read at once"
     async with AIOKafkaProducer(**producer_options(settings.kafka)) as producer:
         await put(producer, settings, ALL)
         await first.knows(ALL)
@@ -77,13 +79,13 @@ async def test_pauses_are_followed_and_known_to_whoever_begins_later(
         await put(producer, settings, ALL, over=True)
         await first.knows(LOW)
     later = begin()
-    await later.log.ready.wait()
+    await later.tail.ready.wait()
     assert [list(told) for told in later.told] == [[LOW]], "what was over before it began is never told"
 
 
 async def test_an_open_transaction_of_others_hides_no_pause(settings: Settings, begin: Callable[[], Process]) -> None:
     process = begin()
-    await process.log.ready.wait()
+    await process.tail.ready.wait()
     other = AIOKafkaProducer(**transactional_options(settings.kafka, 7))
     await other.start()
     try:
@@ -93,7 +95,7 @@ async def test_an_open_transaction_of_others_hides_no_pause(settings: Settings, 
             await put(producer, settings, ALL)
         await process.knows(ALL)
         later = begin()
-        await later.log.ready.wait()
+        await later.tail.ready.wait()
         assert [list(told) for told in later.told] == [[ALL]]
         await other.abort_transaction()
     finally:

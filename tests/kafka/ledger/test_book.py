@@ -6,7 +6,14 @@ import pytest
 
 from service.domain.shares.quota import Ask, GiveBack
 from service.kafka.ledger.book import SNAPSHOT_EVERY, SNAPSHOT_EVERY_MS, LedgerBook
-from service.kafka.ledger.records import PARTITION, ask_record, give_back_record, snapshot_record
+from service.kafka.ledger.records import (
+    ASK_KEY,
+    PARTITION,
+    SNAPSHOT_KEY,
+    ask_record,
+    give_back_record,
+    snapshot_record,
+)
 from service.kafka.ports import InRecord, OutRecord
 
 pytestmark = pytest.mark.unit
@@ -30,8 +37,17 @@ def ask(number: int, count: int = 1) -> OutRecord:
     return ask_record(TOPIC, Ask(str(number), "analyze", count, 60, 10_000))
 
 
+def catch_up(book: LedgerBook, records: list[InRecord]) -> None:
+    """As a process does at its start: keep all, and fold what is behind the last snapshot."""
+    for record in records:
+        book.keep(record)
+    for record in book.kept():
+        book.fold(record)
+
+
+@pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("asked_meanwhile", [0, 1, 7])
-def test_a_process_that_begins_later_decides_like_all_others(asked_meanwhile: int) -> None:
+def test_a_process_that_begins_later_decides_like_all_others(asked_meanwhile: int, *, kept: bool) -> None:
     log, first = Log(), LedgerBook()
     for number in range(50):
         first.fold(log.append(ask(number), number * 700))
@@ -39,12 +55,43 @@ def test_a_process_that_begins_later_decides_like_all_others(asked_meanwhile: in
     for number in range(50, 50 + asked_meanwhile):
         first.fold(log.append(ask(number), 35_000))
     first.fold(log.append(snapshot, 35_000))
-    later = LedgerBook()
-    for record in log.records[40:]:  # the beginning was compacted away
-        later.fold(record)
+    later, left = LedgerBook(), log.records[40:]  # the beginning was compacted away
+    if kept:
+        catch_up(later, left)
+    else:
+        for record in left:
+            later.fold(record)
     for number in range(60, 160):
         record = log.append(ask(number), number * 700)
         assert first.fold(record) == later.fold(record)
+
+
+def test_of_a_long_ledger_only_what_follows_the_last_readable_snapshot_is_folded() -> None:
+    log, first = Log(), LedgerBook()
+    for number in range(12_000):
+        first.fold(log.append(ask(number), number))
+        if number % 100 == 99:
+            log.append(snapshot_record(TOPIC, first.account, first.next), number)
+    log.append(OutRecord(TOPIC, PARTITION, SNAPSHOT_KEY, b"damaged"), 12_000)
+    for number in range(12_000, 12_007):
+        first.fold(log.append(ask(number), number))
+    later = LedgerBook()
+    for record in log.records:
+        later.keep(record)
+    left = later.kept()
+    assert [one.key for one in left] == [ASK_KEY] * 7
+    for record in left:
+        later.fold(record)
+    assert later.next == first.next
+    assert later.account.snapshot() == first.account.snapshot()
+
+
+def test_without_a_snapshot_all_that_was_kept_is_folded() -> None:
+    log, first, later = Log(), LedgerBook(), LedgerBook()
+    for number in range(30):
+        first.fold(log.append(ask(number), number))
+    catch_up(later, log.records)
+    assert later.account.snapshot() == first.account.snapshot()
 
 
 def test_a_snapshot_that_was_overtaken_changes_nothing() -> None:

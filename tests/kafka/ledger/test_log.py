@@ -14,8 +14,10 @@ from service.domain.shares.spending import Refused, Reservation
 from service.domain.shares.turns import Line
 from service.engine.turns.quota import Quotas
 from service.kafka.ledger.log import LedgerLog
+from service.kafka.ledger.records import PARTITION
 from service.kafka.ledger.spending_records import SPENDING_KEY
 from service.kafka.ports import OutRecord
+from service.kafka.reading.topic_tail import TopicTail
 from service.kafka.topics.plan import plan_topics
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings, QuotaSettings, Settings, TopicSettings, load_settings
@@ -47,11 +49,15 @@ async def open_ledger(settings: Settings, make_topics: TopicMaker) -> AsyncItera
         async def opened() -> LedgerLog:
             supervisor = Supervisor(metrics := Metrics())
             closing.push_async_callback(supervisor.close)
+            clock = SystemClock()
+            tail = TopicTail(settings, settings.topics.ledger, clock, supervisor, partition=PARTITION)
             ledger = LedgerLog(
-                settings=settings, metrics=metrics, clock=SystemClock(), supervisor=supervisor, window_ms=WINDOW_MS
+                settings=settings, metrics=metrics, clock=clock, supervisor=supervisor, tail=tail, window_ms=WINDOW_MS
             )
             await ledger.start()
             closing.push_async_callback(ledger.close)
+            tail.start()
+            closing.push_async_callback(tail.close)
             return ledger
 
         yield opened

@@ -14,7 +14,9 @@ from service.domain.shares.running import Caps
 from service.domain.shares.turns import Line
 from service.engine.turns.quota import Quotas
 from service.kafka.ledger.log import LedgerLog
+from service.kafka.ledger.records import PARTITION
 from service.kafka.ports import OutRecord, WriteUnit
+from service.kafka.reading.topic_tail import TopicTail
 from service.kafka.topics.plan import plan_topics
 from service.kafka.topics.record_limits import TopicLimits
 from service.kafka.writing.pace import TransactionPace
@@ -46,10 +48,14 @@ async def open_ledger(settings: Settings, make_topics: TopicMaker) -> AsyncItera
         async def opened() -> LedgerLog:
             supervisor = Supervisor(metrics := Metrics())
             closing.push_async_callback(supervisor.close)
-            ledger = LedgerLog(settings=settings, metrics=metrics, clock=SystemClock(), supervisor=supervisor)
+            clock = SystemClock()
+            tail = TopicTail(settings, settings.topics.ledger, clock, supervisor, partition=PARTITION)
+            ledger = LedgerLog(settings=settings, metrics=metrics, clock=clock, supervisor=supervisor, tail=tail)
             await ledger.start()
             closing.push_async_callback(ledger.close)
-            await ledger.caught_up()
+            tail.start()
+            closing.push_async_callback(tail.close)
+            await tail.ready.wait()
             return ledger
 
         yield opened

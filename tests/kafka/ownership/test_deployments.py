@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from service.cli.checks.deployments import check_deployments
 from service.errors import ProcessError
 from service.kafka.connecting.connection import client_options
 from service.kafka.other_clients.deployments import DeploymentRefused
+from service.kafka.other_clients.same_requests import deployments_beside
+from service.kafka.other_clients.topic_names import TopicNames
 from service.kafka.takeover.owner_check import CANDIDATE_PREFIX, OWNER_KEY
 from service.sandbox.topics import TopicMaker
 from service.settings import Settings, TopicSettings
@@ -144,6 +147,22 @@ async def test_one_group_that_differs_in_one_topic_is_refused_by_its_name(
         assert first.value("reelwire_group_rejoins_total") == 0
     async with Member(second.settings) as again:  # the first is gone
         await again.serves(0, 1)
+
+
+async def test_a_deployment_that_shares_the_requests_topic_alone_is_named_to_who_asks(
+    world: World, make_topics: TopicMaker
+) -> None:
+    roles = [role for role, _ in TopicNames.of(world.topics).by_role if role != "requests"]
+    second = Member(await _with(world, make_topics, *roles, group=f"{world.settings.kafka.group_id}-b"))
+    async with world.member() as first, second:
+        await first.serves(0, 1)
+        await second.serves(0, 1)
+        [(group, members)] = (await deployments_beside(world.settings)).items()
+        assert group == second.settings.kafka.group_id
+        assert members[0].client_id == "reelwire"
+        [finding] = await check_deployments(world.settings)
+        assert finding.grade == "warn"
+        assert f"another deployment reads {world.topics.requests} as well" in finding.detail
 
 
 async def test_other_programs_may_read_the_requests_topic(world: World) -> None:
