@@ -197,7 +197,7 @@ async def test_a_job_record_that_can_not_be_read_is_told(bench: Bench, value: by
 
 
 async def test_a_job_whose_request_is_none_of_this_version_is_told(bench: Bench) -> None:
-    job = job_of().but(body=b'{"type":"analyze","request_id":"r-1"}')
+    job = job_of().but(body=b'{"type":"analyze","request_id":"r-1","mode":"dream"}')
     with pytest.raises(UnreadableJob):
         bench.book.restore(b"r-1", encode_job(job))
     assert len(bench.book) == 0
