@@ -129,13 +129,13 @@ class Tracer:
             kind,
             plain(attributes if error is None else {**attributes, "error.type": error}),
             [Link(to, plain(told)) for to, told in links],
-            int(start_ms * _NS),
+            int(start_ms) * _NS,  # in whole numbers: a float has no room for nanoseconds since the epoch
         )
         for moment, at_ms in moments:
-            span.add_event(moment, timestamp=int(at_ms * _NS))
+            span.add_event(moment, timestamp=int(at_ms) * _NS)
         if error is not None:
             span.set_status(Status(StatusCode.ERROR, error))
-        span.end(int(max(end_ms, start_ms) * _NS))
+        span.end(int(max(end_ms, start_ms)) * _NS)
 
     def begin(self, name: str, parent: Place, kind: Kind, attributes: Attributes) -> Span:
         """Begin a span now, with an id of chance. Whoever asks sees to it that `parent` is sampled."""
