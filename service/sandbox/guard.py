@@ -52,6 +52,10 @@ def main(command: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     threading.Thread(target=_kill_when_parent_ends, args=(process, parent), daemon=True).start()
     code = process.wait()
+    if pid_file:
+        # The number may soon be another process's.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(pid_file)  # noqa: PTH108
     return 128 - code if code < 0 else code
 
 

@@ -157,7 +157,7 @@ class Program(Startable):
             await asyncio.sleep(_CHECK_SECONDS)
         if self._guard is not None and self._guard.stdin is not None:
             self._guard.stdin.close()
-        self._pid_file.unlink(missing_ok=True)
+        self._pid_file.unlink(missing_ok=True)  # a guard that was killed has left it
         return 0 if self._guard is None else int(self._guard.returncode)
 
     def said(self, event: str) -> list[dict[str, Any]]:

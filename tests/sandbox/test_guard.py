@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -28,6 +29,23 @@ def test_sigterm_is_passed_on() -> None:
         process.stdout.readline()
         process.terminate()
         assert process.wait(LIMIT_SECONDS) == 128 + signal.SIGTERM
+
+
+def test_the_file_with_the_process_id_is_there_as_long_as_the_process(tmp_path: Path) -> None:
+    file = tmp_path / "it.pid"
+    with subprocess.Popen(
+        [*GUARD, *ENDLESS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "REELWIRE_GUARD_PID_FILE": str(file)},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (command,) = psutil.Process(process.pid).children()
+        assert int(file.read_text()) == command.pid
+        command.terminate()
+        assert process.wait(LIMIT_SECONDS) == 128 + signal.SIGTERM
+    assert not file.exists()
 
 
 def test_the_command_is_killed_when_its_parents_end_of_the_pipe_closes() -> None:
