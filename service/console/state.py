@@ -27,6 +27,7 @@ class ConsoleState:
     sessions: Sessions = field(default_factory=Sessions)
     tries: Tries = field(default_factory=Tries)
     acting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looking_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
 
 def new_state(settings: Settings) -> ConsoleState:

@@ -64,7 +64,7 @@ def complete(board: Board, request_id: str = "a", text: str = "whole", name: str
         "completed", text=text, usage={"estimated_cost": 1.5, "billed_minutes": 3.0}, mode="stream", **members
     )
     ended["request_id"] = request_id
-    board.take_completion(0, 1, orjson.dumps(ended), ended, ("source", name))
+    board.take_completion(0, 5, 1, orjson.dumps(ended), ended, ("source", name))
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(5))))
@@ -174,7 +174,7 @@ def test_strange_records_change_nothing() -> None:
     for strange in ({}, {"type": 1}, {"request_id": 7, "type": "accepted"}, {"request_id": "a", "type": "duplicate"}):
         board.take_progress(0, 1, 1, strange)
         board.take_fragment(0, 1, strange)
-        board.take_completion(0, 1, b"{}", strange, None)
+        board.take_completion(0, 5, 1, b"{}", strange, None)
     board.take_fragment(0, 1, fragment(0, "x", run="one", attempt="two", time=3))
     assert told.rows == told.ends == []
     assert list(board.all()) == []

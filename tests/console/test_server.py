@@ -17,6 +17,7 @@ from service.kafka.ports import InRecord
 from service.sandbox.addresses import HOST, free_ports
 from service.settings import ConsoleSettings, KafkaSettings, Settings
 from tests.console.conftest import ConsoleUnderTest
+from tests.console.wire import Wire
 
 pytestmark = pytest.mark.integration
 
@@ -72,3 +73,23 @@ async def test_sigterm_ends_open_streams_and_the_process_with_exit_code_0(
     await own.until("/health/live", lambda body: body["status"] == "ok")
     assert await own.program.stop() == 0
     assert all(event.event == "rows" for event in await watching)
+
+
+async def test_a_text_that_was_let_go_of_is_read_from_the_topic_again(console: ConsoleUnderTest, wire: Wire) -> None:
+    settings = console.stage.system.settings()
+    first = console.stage.name("first")
+    await wire.completed(first, f"{first} " + "x" * 700_000)
+    await wire.completed(console.stage.name("second"), "y" * 700_000)
+    small = settings.model_copy(update={"console": ConsoleSettings(port=0, text_mib=1)})
+    async with (
+        Console(small) as own,
+        httpx.AsyncClient(base_url=f"http://{HOST}:{own.port}", timeout=20) as client,
+    ):
+        async with asyncio.timeout(30):
+            while (await client.get("/health/ready")).status_code != 200:
+                await asyncio.sleep(0.05)
+        entry = own.state.hub.board.find(first)
+        assert entry is not None
+        assert entry.end is not None
+        assert entry.end.raw is None
+        assert (await client.get(f"/api/jobs/{first}")).json()["text"].startswith(f"{first} xxx")

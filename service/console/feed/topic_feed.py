@@ -205,7 +205,7 @@ class TopicFeed:
             names = dict(record.headers)
             source, identity = names.get("ce_source"), names.get("ce_id")
             name = (source.decode("latin-1"), identity.decode("latin-1")) if source and identity else None
-            self._board.take_completion(record.partition, record.timestamp_ms, record.value, event, name)
+            self._board.take_completion(record.partition, record.offset, record.timestamp_ms, record.value, event, name)
 
     def _fragment(self, record: InRecord) -> None:
         event = _event(record)

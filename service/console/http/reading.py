@@ -6,14 +6,16 @@ import asyncio
 import time
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.cli.exits import CommandError
 from service.cli.reading.dead_letter import one
+from service.console.feed.completion_record import read_completion
 from service.console.http.access import state_of
 from service.console.http.answers import Refusal, json_answer
-from service.console.model.detail import completion_of, detail_of
+from service.console.model.detail import completion_of, detail_of, shown_completion
 from service.console.model.entry import Entry, row_of
 from service.console.model.letters import whole_letter
 from service.console.model.listing import MOST_ROWS, Query, page_of
@@ -64,12 +66,24 @@ async def job(request: Request) -> Response:
     """One request with everything that is known of it."""
     state = state_of(request)
     entry = known(state, request.path_params["id"])
+    return json_answer(detail_of(entry, process_of(state, entry), await _completion(state, entry)))
+
+
+async def _completion(state: ConsoleState, entry: Entry) -> dict[str, Any] | None:
+    """The completion, from memory or from the topic. When neither has it, what is left of it."""
     end = entry.end
-    if end is not None and end.raw is not None and len(end.raw) > _LARGE_BYTES:
-        completion = await asyncio.to_thread(completion_of, entry)
-    else:
-        completion = completion_of(entry)
-    return json_answer(detail_of(entry, process_of(state, entry), completion))
+    raw = None if end is None else end.raw
+    if end is not None and raw is None:
+        try:
+            async with state.looking_up:
+                raw = await read_completion(state.settings, entry.partition, end.offset)
+        except (RetryLater, CommandError, KafkaError, OSError, TimeoutError):
+            raw = None  # the page says that it was let go of, and /health/ready that there is no broker
+    if raw is None:
+        return completion_of(entry)
+    if len(raw) > _LARGE_BYTES:
+        return await asyncio.to_thread(shown_completion, raw)
+    return shown_completion(raw)
 
 
 def known(state: ConsoleState, request_id: str) -> Entry:

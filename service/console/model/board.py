@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from service.console.model.completions import SeenNames, end_of
@@ -153,7 +154,13 @@ class Board:
             self._bound()
 
     def take_completion(
-        self, partition: int, timestamp_ms: int, raw: bytes, event: dict[str, Any], name: tuple[str, str] | None
+        self,
+        partition: int,
+        offset: int,
+        timestamp_ms: int,
+        raw: bytes,
+        event: dict[str, Any],
+        name: tuple[str, str] | None,
     ) -> None:
         """A record of the completions topic. `name`: `ce_source` and `ce_id`; a repetition changes nothing."""
         request_id, kind, run = event.get("request_id"), event.get("type"), run_of(event)
@@ -162,7 +169,7 @@ class Board:
         time_ms = instant_ms(event.get("time"), timestamp_ms)
         if not self._seen.add(name or ("", f"{partition} {request_id} {run} {event.get('time')}")):
             return
-        end = end_of(event, raw, kind, time_ms)
+        end = end_of(event, raw, kind, offset, time_ms)
         tenant = event.get("tenant")
         self.spending.add(time_ms, tenant if isinstance(tenant, str) else None, end.cost, end.billed_minutes)
         place = partition, request_id
@@ -291,7 +298,4 @@ class Board:
 
 
 def _without_raw(end: End | None) -> End | None:
-    if end is None:
-        return None
-    return End(end.type, end.attempt, end.time_ms, None, end.characters, end.code, end.message, end.cost,
-               end.billed_minutes)  # fmt: skip
+    return None if end is None else replace(end, raw=None)

@@ -30,7 +30,7 @@ class SeenNames:
         return True
 
 
-def end_of(event: dict[str, Any], raw: bytes, kind: str, time_ms: int) -> End:
+def end_of(event: dict[str, Any], raw: bytes, kind: str, offset: int, time_ms: int) -> End:
     """The end that a completion tells of."""
     error, usage, text = event.get("error"), event.get("usage"), event.get("text")
     error = error if isinstance(error, dict) else {}
@@ -41,6 +41,7 @@ def end_of(event: dict[str, Any], raw: bytes, kind: str, time_ms: int) -> End:
         attempt=attempt_of(event),
         time_ms=time_ms,
         raw=raw,
+        offset=offset,
         characters=len(text) if isinstance(text, str) else 0,
         code=str(error["code"]) if error.get("code") is not None else None,
         message=None if message is None else str(message)[:_MESSAGE_CHARS],

@@ -47,13 +47,9 @@ def completion_of(entry: Entry) -> dict[str, Any] | None:
     end = entry.end
     if end is None:
         return None
-    if end.raw is not None:
-        event = orjson.loads(end.raw)
-        text = event.pop("text", None) if isinstance(event, dict) else None
-        cleaned = clean_members(event)
-        if isinstance(cleaned, dict):
-            # What was generated is shown as it is: a video may well show something that looks like a password.
-            return cleaned | ({"text": KNOWN.masked(text)} if isinstance(text, str) else {})
+    found = None if end.raw is None else shown_completion(end.raw)
+    if found is not None:
+        return found
     error = {"code": end.code, "message": end.message} if end.type == "failed" else None
     return {
         "type": end.type,
@@ -64,6 +60,17 @@ def completion_of(entry: Entry) -> dict[str, Any] | None:
         "text": None,
         "let_go": True,
     }
+
+
+def shown_completion(raw: bytes) -> dict[str, Any] | None:
+    """A completion as published, without secrets; None when it is none."""
+    event = orjson.loads(raw)
+    text = event.pop("text", None) if isinstance(event, dict) else None
+    cleaned = clean_members(event)
+    if not isinstance(cleaned, dict):
+        return None
+    # What was generated is shown as it is: a video may well show something that looks like a password.
+    return cleaned | ({"text": KNOWN.masked(text)} if isinstance(text, str) else {})
 
 
 def text_of(entry: Entry, completion: dict[str, Any] | None) -> str | None:

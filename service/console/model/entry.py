@@ -31,12 +31,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A completion. `raw` is the event as published; None when it was let go of."""
+    """A completion. `raw` is the event as published; None when it was let go of: it is still in the topic.
+
+    `offset`: of its record in the completions topic, in the partition of the request.
+    """
 
     type: str
     attempt: int
     time_ms: int
     raw: bytes | None
+    offset: int
     characters: int
     code: str | None = None
     message: str | None = None
