@@ -73,7 +73,7 @@ function route() {
 
 function showConnection() {
   const place = document.getElementById("link");
-  const words = { joining: "Connecting…", live: "Live", lost: "Connection lost" };
+  const words = { joining: "Connecting…", live: "Live", lost: "Connection lost", resting: "Resting" };
   place.className = `link ${live.state}`;
   say(place, words[live.state]);
   showBanner();

@@ -60,6 +60,8 @@ class Scene:
         self.jobs = {row["id"]: row for row in (self._row(number, number >= ended) for number in range(live + ended))}
         self.letters = [self._letter(number) for number in range(letters)]
         self.done: list[str] = []
+        self.viewers = 0
+        """Streams of the list that are open."""
         self.wrong: dict[str, str] = {}
         """What `/health/ready` says is wrong."""
 
@@ -277,10 +279,14 @@ def application(scene: Scene) -> Starlette:
 
     async def live(_request: Request) -> Response:
         async def body() -> AsyncIterator[str]:
-            yield event("rows", {"rows": [], "texts": {}, **scene.counts()})
-            while True:
-                await asyncio.sleep(0.25)
-                yield event("rows", {"rows": scene.changes(), "texts": {}, **scene.counts()})
+            scene.viewers += 1
+            try:
+                yield event("rows", {"rows": [], "texts": {}, **scene.counts()})
+                while True:
+                    await asyncio.sleep(0.25)
+                    yield event("rows", {"rows": scene.changes(), "texts": {}, **scene.counts()})
+            finally:
+                scene.viewers -= 1
 
         return StreamingResponse(body(), media_type="text/event-stream")
 

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, expect
 
 from tests.console.browser.stand_in import TOKEN, Scene, served
 from tests.console.browser.visit import VIEWS, visit
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -181,6 +182,26 @@ async def test_every_field_and_landmark_has_a_name(browser: Browser, url: str) -
                     !(one.labels?.length || one.ariaLabel || one.textContent.trim())).map((one) => one.outerHTML)"""
             )
             assert nameless == []
+
+
+async def test_a_hidden_tab_lets_go_of_its_stream_and_reads_anew_when_it_is_seen(browser: Browser) -> None:
+    own = Scene(live=20, ended=20)
+    turn = """(look) => {
+        Object.defineProperty(document, "hidden", { value: look === "away", configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    async with served(own) as address, visit(browser, address) as here:
+        await here.page.clock.install()
+        await here.page.reload()
+        await expect(here.page.locator("#link")).to_have_text("Live")
+        await expect(here.rows().first).to_be_visible()
+        await here.page.evaluate(turn, "away")
+        await here.page.clock.fast_forward(11_000)
+        await until(lambda: own.viewers == 0, "the stream is let go of", 10)
+        own.add(id="meanwhile")
+        await here.page.evaluate(turn, "here")
+        await expect(here.page.locator("#link")).to_have_text("Live")
+        await expect(here.rows().first).to_contain_text("meanwhile")
 
 
 async def test_what_the_server_can_not_see_is_said(browser: Browser, url: str, scene: Scene) -> None:

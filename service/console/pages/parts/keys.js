@@ -16,11 +16,20 @@ export function allKeys(keys) {
 
 /** People who dictate to their computer switch single keys off. */
 export function keysAreOn() {
-  return localStorage.getItem(SWITCH) !== "off";
+  try {
+    return localStorage.getItem(SWITCH) !== "off";
+  } catch {
+    // A browser that keeps nothing for pages.
+    return true;
+  }
 }
 
 export function switchKeys(on) {
-  localStorage.setItem(SWITCH, on ? "on" : "off");
+  try {
+    localStorage.setItem(SWITCH, on ? "on" : "off");
+  } catch {
+    // As above: the keys stay on.
+  }
 }
 
 function types(target) {

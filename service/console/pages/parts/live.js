@@ -8,7 +8,7 @@ const listeners = new Set();
 let feed = null;
 let heard = Date.now();
 
-/** What the last event said; `state` is `"joining"`, `"live"` or `"lost"`, `since` when it became so. */
+/** What the last event said; `state` is `"joining"`, `"live"`, `"lost"` or `"resting"`, `since` when it became so. */
 export const live = { state: "joining", since: Date.now(), phases: {}, live: 0, ended: 0, fragments: 0 };
 
 /**
@@ -28,7 +28,7 @@ function tell(name, ...given) {
 function become(state) {
   heard = Date.now();
   if (live.state === state) return;
-  const back = state === "live" && live.state === "lost";
+  const back = state === "live" && live.state !== "joining";
   Object.assign(live, { state, since: Date.now() });
   tell("state", live);
   if (back) tell("again");
