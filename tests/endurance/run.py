@@ -232,8 +232,6 @@ class Day:
             hour = (time.monotonic() - self._began) / self.plan.hour_seconds
             with suppress(OSError, StopIteration):
                 self._samples.extend(of_process(hour, "the service", system.services[STEADY].pid))
-            with suppress(OSError, StopIteration):
-                self._samples.extend(of_process(hour, "the emulator", system.emulator.pid))
             self._samples.extend(await asyncio.to_thread(of_topics, hour, broker.data_dir / "logs", names))
             await asyncio.sleep(_SAMPLE_SECONDS)
 

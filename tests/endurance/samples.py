@@ -127,7 +127,7 @@ def draw(samples: Sequence[Sample], file: Path) -> None:
         for name in sorted({one.name for one in samples if one.name.startswith(part)}):
             own = [one for one in samples if one.name == name]
             style = "o" if part == _TAKEOVER else "-"
-            label = name.removeprefix(f"{part} of ").removeprefix("topic ")
+            label = name.removeprefix(part).removeprefix(" of ").removeprefix(", ").strip()
             axis.plot([one.hour for one in own], [one.value for one in own], style, label=label, linewidth=1)
         axis.set_title(part, fontsize=9)
         axis.set_ylabel(unit)
