@@ -76,6 +76,7 @@ async def test_numbers_are_said_as_people_read_them(here: Visit) -> None:
         ("money", [None, "EUR"], "–"),
         ("several", [1, "request"], "1 request"),
         ("several", [1_200, "request"], "1,200 requests"),
+        ("sentence", ["it was sent"], "It was sent."),
     ]
     said: list[str] = await here.page.evaluate(
         """async (cases) => {

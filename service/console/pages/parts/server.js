@@ -1,10 +1,6 @@
 /** Asking the server. Every failure is a `ServerError` whose message is a sentence for a person. */
 
-/** Begins with a capital and ends with a full stop: the server's words stand alone here. */
-function sentence(words) {
-  const whole = words.charAt(0).toUpperCase() + words.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
-}
+import { sentence } from "./words.js";
 
 export class ServerError extends Error {
   constructor(message, status) {

@@ -3,6 +3,7 @@
 import { askForToken } from "./dialogs.js";
 import { get, send, useCsrf } from "./server.js";
 import { speak, toast } from "./speech.js";
+import { sentence } from "./words.js";
 
 export const session = { actions: false, actions_offered: false, csrf: null, currency: null, topics: {}, version: "" };
 const watchers = new Set();
@@ -44,7 +45,7 @@ export async function act(path) {
   if (!(await signIn())) return false;
   try {
     const answer = await send("POST", path);
-    toast(answer.message);
+    toast(sentence(answer.message));
     return true;
   } catch (error) {
     // The session has ended: of the server, or of the cookie.

@@ -78,3 +78,9 @@ export function money(amount, currency) {
   const digits = amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: places });
   return currency ? `${digits} ${currency}` : digits;
 }
+
+/** Begins with a capital and ends with a full stop: for words of the server that stand alone. */
+export function sentence(words) {
+  const whole = words.charAt(0).toUpperCase() + words.slice(1);
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
+}

@@ -62,7 +62,7 @@ export function costView(root, members) {
 
   function inWords(value) {
     if (measure() === "cost") return money(value, answer.currency);
-    return measure() === "minutes" ? `${count(Number(value.toFixed(1)))} min` : count(value);
+    return measure() === "minutes" ? `${count(Number(value.toFixed(value < 10 ? 2 : 1)))} min` : count(value);
   }
 
   function paint() {
@@ -122,7 +122,7 @@ export function costView(root, members) {
     for (const part of [0, 0.5, 1]) {
       parts.push(
         svg("line", { class: "tick", x1: left, x2: width, y1: y(top * part), y2: y(top * part) }),
-        svg("text", { class: "tick-word", x: left - 8, y: y(top * part) + 4, "text-anchor": "end" }, name === "cost" ? money(top * part, "") : count(Number((top * part).toFixed(1)))),
+        svg("text", { class: "tick-word", x: left - 8, y: y(top * part) + 4, "text-anchor": "end" }, name === "cost" ? money(top * part, "") : count(Number((top * part).toPrecision(3)))),
       );
     }
     days.forEach((day, at) => {
