@@ -65,6 +65,18 @@ class Archive:
         """The same, ended."""
         return await finish(await self.begin(*arguments, cwd=cwd))
 
+    async def end(self) -> int:
+        """The end offsets of the requests topic together."""
+        settings = self.stage.system.settings()
+        consumer = AIOKafkaConsumer(**client_options(settings.kafka), enable_auto_commit=False)
+        await consumer.start()
+        try:
+            numbers = range(settings.topics.partitions)
+            found = await consumer.end_offsets([TopicPartition(settings.topics.requests, one) for one in numbers])
+            return sum(found.values())
+        finally:
+            await consumer.stop()
+
     async def requests(self, at_least: int = 0, *, seconds: float = 60) -> list[Any]:
         """The committed records of the requests topic, waiting until there are so many."""
         settings = self.stage.system.settings()
