@@ -27,6 +27,7 @@ from service.settings import load_settings
 _MIB = 1024 * 1024
 _PARTITIONS = 6
 _WATCH_SECONDS = 25.0
+_TAKEOVER_SECONDS = 900.0  # ten gigabytes are read before it
 _STILL_SECONDS = 6.0
 
 
@@ -98,8 +99,15 @@ async def main(count: int, mib: float) -> None:
                 jobs.append((job.request_id.encode(), encode_job(job)))
             await asyncio.to_thread(_send, broker.bootstrap_servers, topics.jobs, jobs)
         begun = time.monotonic()
-        program = await system.serve("successor")
-        print(f"taken over within {time.monotonic() - begun:.1f} s")
+        program = system.service("successor")
+        await program.start()
+        ready = asyncio.create_task(program.ready(f"{system.url('successor')}/health/ready", seconds=_TAKEOVER_SECONDS))
+        reading = 0
+        while not ready.done():
+            reading = max(reading, rss_bytes(program.pid))
+            await asyncio.sleep(0.05)
+        await ready
+        print(f"taken over within {time.monotonic() - begun:.1f} s, with {reading / _MIB:.0f} MiB at most")
         peak, held = await _peak(program, system, "successor")
         print(f"{count} job records of {mib:g} MiB: peak {peak / _MIB:.0f} MiB, {held}")
     finally:
