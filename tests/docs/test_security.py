@@ -16,7 +16,7 @@ THREATS: list[tuple[str, ...]] = list(re.findall(r"^\| (to .+?) \| (.+) \| (.+) 
 
 
 def test_there_are_threats_from_every_side() -> None:
-    assert len(re.findall(r"^\| they try \|", PAGE, re.MULTILINE)) == 7
+    assert len(re.findall(r"^\| they try \|", PAGE, re.MULTILINE)) == 9
     assert len(THREATS) > 20
 
 
