@@ -35,6 +35,7 @@ __all__ = [
     "Event",
     "Failed",
     "Fragment",
+    "HandedOver",
     "Interrupted",
     "PlatformAnswer",
     "PlatformWarning",
