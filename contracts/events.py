@@ -35,6 +35,7 @@ __all__ = [
     "Event",
     "Failed",
     "Fragment",
+    "HandedOver",
     "Interrupted",
     "PlatformAnswer",
     "PlatformWarning",
@@ -258,24 +259,7 @@ ProgressEvent = Annotated[
 ]
 Event = Annotated[Fragment | CompletionEvent | ProgressEvent, Field(discriminator="type")]
 
-_EVENTS: TypeAdapter[
-    Fragment
-    | Completed
-    | Failed
-    | Canceled
-    | Accepted
-    | Uploading
-    | AssetReady
-    | StreamStarted
-    | TaskCreated
-    | TaskStatus
-    | Retrying
-    | Waiting
-    | HandedOver
-    | Interrupted
-    | Duplicate
-    | CancelIgnored
-] = TypeAdapter(Event)
+_EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 def parse_event(value: bytes) -> Event:

@@ -38,5 +38,5 @@ INLINE_VIDEO_BYTES = 30_000_000
 
 
 def base64_characters(size_bytes: int) -> int:
-    """The longest base64 text of so many bytes, padding included."""
+    """The longest base64 text of `size_bytes` bytes, padding included."""
     return (size_bytes + 2) // 3 * 4

@@ -59,7 +59,7 @@ the whole."""
 def first_violation(schema: dict[str, Any], *, most: int | None = None) -> Violation | None:
     """The first thing that the platform would refuse, None when there is nothing.
 
-    With `most`, a schema that holds more than so many schemas, itself included, is a violation too; one that is used
+    With `most`, a schema that holds more than `most` schemas, itself included, is a violation too; one that is used
     at two kinds of places counts twice. The time is linear in the size of the schema, and a schema without keywords
     costs about 1 µs. It does not recurse, so the depth of a schema needs no limit here.
     """

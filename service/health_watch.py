@@ -50,7 +50,7 @@ class HealthWatch:
         self._ready = False
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until it is cancelled."""
         while True:
             self.look()
             await asyncio.sleep(_EVERY_SECONDS)

@@ -23,7 +23,7 @@ class KeyWatch:
         self._key = key
 
     async def run(self) -> None:
-        """For ever. One cheap call every few seconds, and only while the key is refused."""
+        """Runs until it is cancelled. One cheap call every few seconds, and only while the key is refused."""
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
             if self._platform.unauthorized:

@@ -34,7 +34,7 @@ class RightsWatch:
         self._missing: frozenset[Right] = frozenset()
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until it is cancelled."""
         while True:
             await asyncio.sleep(self._every_seconds)
             try:

@@ -54,7 +54,7 @@ class Backlog:
         return self._unread + self._since
 
     def sent(self, count: int) -> None:
-        """So many were sent just now."""
+        """`count` requests were sent just now."""
         self._since += count
 
     async def watch(self) -> None:

@@ -36,11 +36,15 @@ from service.settings import Settings
 
 _LISTED_AT_ONCE = 500
 _LOOK_SECONDS = 0.1
+"""Between two looks whether everything that was sent has ended."""
 _PATIENCE_SECONDS = 600.0
 """How long brokers may be away before the command gives up."""
 _AGAIN_SECONDS = 2.0
+"""Between two attempts to reach the brokers."""
 _GRACE_SECONDS = 10.0
+"""How long a command that is stopped may take to finish what it is sending."""
 _NOTICE_SECONDS = 20.0
+"""When no request has ended for this long, the command says what holds the service up."""
 _WINDOW_SECONDS = 300.0
 """Over which the speed is measured."""
 
@@ -84,7 +88,7 @@ class Backfill:
         self._state = state
         self._follower = Follower(reader, state)
         self._backlog = Backlog(settings, reader)
-        self._sender = Sender(settings, work.job(archive.name), partitions)
+        self._sender = Sender(settings, work.name(archive.name), partitions)
         self._pace = Pace(options.rate)
         self._screen = screen
         self._notices = notices
@@ -190,7 +194,7 @@ class Backfill:
     async def _until_done(
         self, main: Coroutine[Any, Any, None], others: Iterable[Coroutine[Any, Any, None]], grace_seconds: float
     ) -> None:
-        """Until `main` has ended, or it was stopped: then it may take so long. An error of any ends all."""
+        """Until `main` has ended, or it was stopped: then it may take `grace_seconds`. An error of any ends all."""
         work, beside = asyncio.create_task(main), [asyncio.create_task(one) for one in others]
         stopped = asyncio.create_task(self.stop.wait())
         pending: set[asyncio.Task[Any]] = {work, stopped, *beside}

@@ -34,25 +34,25 @@ class Outgoing:
     value: bytes
 
 
-def transactional_name(settings: Settings, job: str) -> str:
-    """The transactional id of a job. It begins with the group's name, as the service's do: one right is enough."""
-    digest = hashlib.blake2b(f"{settings.topics.requests}/{job}".encode(), digest_size=8).hexdigest()
+def transactional_name(settings: Settings, name: str) -> str:
+    """The transactional id of a backfill. It begins with the group's name, as the service's do: one right is enough."""
+    digest = hashlib.blake2b(f"{settings.topics.requests}/{name}".encode(), digest_size=8).hexdigest()
     return f"{settings.kafka.group_id}-backfill-{digest}"
 
 
 class Sender:
     """One producer, replaced by another after a failure. One task calls it."""
 
-    def __init__(self, settings: Settings, job: str, partitions: int) -> None:
+    def __init__(self, settings: Settings, name: str, partitions: int) -> None:
         self._settings = settings
-        self._job = job
+        self._name = name
         self._partitions = list(range(partitions))
         self._choose = DefaultPartitioner()
         self._producer: BoundedProducer | None = None
         self._transactions = settings.kafka.delivery == "exactly_once"
 
     async def start(self) -> None:
-        """Connect, and fence whoever has sent for this job before. Raises `ProducerFailed`."""
+        """Connect, and fence whoever has sent for this backfill before. Raises `ProducerFailed`."""
         producer = BoundedProducer(self._settings.kafka, self._options())
         await producer.start([self._settings.topics.requests])
         self._producer = producer
@@ -63,14 +63,14 @@ class Sender:
             return options
         return {
             **options,
-            "transactional_id": transactional_name(self._settings, self._job),
+            "transactional_id": transactional_name(self._settings, self._name),
             "transaction_timeout_ms": self._settings.kafka.transaction_timeout_ms,
         }
 
     async def send(self, requests: Sequence[Outgoing]) -> list[Sent]:
         """Send all of them or none; they are visible when it returns.
 
-        Raises `Overtaken` when another backfill of this job has begun, and `ProducerFailed`, after which it is not
+        Raises `Overtaken` when the same backfill has begun elsewhere, and `ProducerFailed`, after which it is not
         known whether they are in the topic: start again and read it.
         """
         producer = self._producer

@@ -104,8 +104,8 @@ class State:
         self._listed = 0
 
     @classmethod
-    def open(cls, file: Path | None, job: str) -> Self:
-        """The state of a job (archive, work and topics), in a file, or without one for as long as the process lives.
+    def open(cls, file: Path | None, name: str) -> Self:
+        """The state of a backfill (archive, work and topics): in a file, or without one while the process lives.
 
         Raises `StateRefused` for a file that another backfill uses, that belongs to another one, or that is none.
         """
@@ -117,7 +117,7 @@ class State:
             for statement in _SCHEMA.split(";\n"):
                 database.execute(statement)
             about = dict(database.execute("SELECT name, value FROM about"))
-            database.execute("INSERT OR IGNORE INTO about VALUES ('format', ?), ('job', ?)", (_FORMAT, job))
+            database.execute("INSERT OR IGNORE INTO about VALUES ('format', ?), ('job', ?)", (_FORMAT, name))
             database.execute("UPDATE request SET listed = NULL WHERE listed IS NOT NULL")
             database.execute("COMMIT")
         except sqlite3.OperationalError as error:
@@ -131,7 +131,7 @@ class State:
             ) from None
         except sqlite3.DatabaseError:
             raise StateRefused(f"{file} is no state file of a backfill; give another one with --state") from None
-        if about.get("job", job) != job or about.get("format", _FORMAT) != _FORMAT:
+        if about.get("job", name) != name or about.get("format", _FORMAT) != _FORMAT:
             database.close()
             raise StateRefused(
                 f"{file} belongs to a backfill of another archive, with other work, or of another version; give "

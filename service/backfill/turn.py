@@ -46,7 +46,7 @@ class Turn:
         return max(1, min(self._pace.at_once, self._limits.max_open, self._limits.max_lag))
 
     async def wait(self, count: int) -> bool:
-        """Wait until so many may be sent; False when it was stopped before."""
+        """Wait until `count` requests may be sent; False when it was stopped before."""
         backlog, began, told = self._backlog, time.monotonic(), False
         while not self._stop.is_set():
             held = reason_to_wait(
@@ -66,13 +66,13 @@ class Turn:
         return False
 
     def sent(self, count: int, began: float) -> None:
-        """So many were sent, from `began` until now."""
+        """`count` requests were sent, from `began` until now."""
         self._pace.sent(count, began, time.monotonic())
         self._backlog.sent(count)
         self._open += count
 
     def lost(self, count: int, began: float) -> None:
-        """So many may have been sent: they count for the rate."""
+        """`count` requests may have been sent: they count for the rate."""
         self._pace.sent(count, began, time.monotonic())
 
     def _waiting(self) -> int:
@@ -86,7 +86,7 @@ class Turn:
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until `stop` is set."""
+    """Wait `seconds`, or until `stop` is set."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()

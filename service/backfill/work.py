@@ -28,7 +28,7 @@ class Work:
     def _work(self) -> bytes:
         return work_of(self.members)
 
-    def job(self, archive: str) -> str:
+    def name(self, archive: str) -> str:
         """The name of this backfill: the archive and the work. Filters, rate and priority make no other one of it."""
         return f"{archive} {hashlib.blake2b(self._work, digest_size=8).hexdigest()}"
 

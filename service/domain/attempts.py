@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _PHASES = {Mode.STREAM: Phase.STREAMING, Mode.SYNC: Phase.CALLING, Mode.ASYNC: Phase.CREATING}
 _COST_NOTHING = frozenset({FailureKind.NOT_SENT, FailureKind.LIMITED, FailureKind.UNAUTHORIZED})
+"""Nothing was done, nor billed. The errors that are of these kinds: `failure_of` in `engine/work/failures.py`."""
 
 FILE_HINT = "; if the file at the URL was not complete yet, send the request again when it is"
 # The platform's codes for a file that can't be had, or of which only the beginning is there. The codes for a picture
@@ -115,7 +116,7 @@ def analysis_failed(job: Job, request: AnalyzeRequest, fact: AnalysisFailed, pol
         if waited_ms >= limit_ms:
             message = f"{failure.message}; given up after {waited_ms // 1000} s"
             return give_up(job, "platform_unavailable", message, failure)
-        delay = min(delay, (limit_ms - waited_ms) / 1000)
+        delay = min(delay, (limit_ms - waited_ms) / 1000)  # also where the platform asks for a longer wait
     job = job.but(
         phase=Phase.READY,
         failures=job.failures + 1,

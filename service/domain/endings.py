@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contracts.requests import AnalyzeRequest
 
 NOTHING_BILLED = frozenset({"rejected", "platform_unavailable"})
-"""Codes of jobs whose last attempt was certainly not billed. Of any other that has failed it is not known."""
+"""Error codes of jobs whose last attempt was certainly not billed. Of any other that has failed it is not known."""
 
 
 def completed(job: Job, request: AnalyzeRequest, outcome: Outcome, policy: Policy, now_ms: int) -> Change:

@@ -29,6 +29,10 @@ class Phase(StrEnum):
     ENDED = "ended"  # its completion is being written
 
 
+RUNNING = frozenset({Phase.STREAMING, Phase.CALLING})
+"""An attempt of these phases is one call that runs: what cuts it off loses its result. Tasks run by themselves."""
+
+
 class Mode(StrEnum):
     """How the answer is had."""
 

@@ -26,7 +26,8 @@ class Policy:
 def backoff_seconds(policy: Policy, failures: int, seed: str, wish: float | None = None) -> float:
     """How long to wait after the n-th failure in a row: doubling, spread over its upper half by `seed`.
 
-    The platform's own wish (`Retry-After`) is a lower bound and has no upper one.
+    Never shorter than `wish`, the platform's `Retry-After`, which was cut to a day when it was read
+    (`platform/answers.py`). An attempt cuts the result to the patience that it has left (`attempts.py`).
     """
     ceiling = min(policy.retry_initial_seconds * 2.0 ** min(failures - 1, 30), policy.retry_max_seconds)
     roll = hashlib.blake2b(f"{seed}/{failures}".encode(), digest_size=2).digest()

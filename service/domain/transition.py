@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.domain import attempts, endings, failures, tasks
+from service.domain import attempts, endings, own_errors, tasks
 from service.domain.change import (
     Action,
     CancelTask,
@@ -50,14 +50,12 @@ from service.domain.facts import (
     WriteRefused,
 )
 from service.domain.identity import reference_assets
-from service.domain.job import Ending, Job, Phase
+from service.domain.job import RUNNING, Ending, Job, Phase
 from service.domain.modes import Refusal, choose_mode
 from service.domain.policy import Policy
 
 if TYPE_CHECKING:
     from contracts.requests import AnalyzeRequest
-
-_RUNNING = frozenset({Phase.STREAMING, Phase.CALLING})
 
 
 def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, now_ms: int) -> Change:
@@ -66,9 +64,9 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
         return Change(job)
     match fact:
         case WorkFailed():
-            return failures.work_failed(job, fact, policy, now_ms)
+            return own_errors.work_failed(job, fact, policy, now_ms)
         case WriteRefused(message=message):
-            return failures.internal_error(job, message)
+            return own_errors.internal_error(job, message)
         case _ if job.phase is Phase.CANCELING:
             return _canceling(job, fact, now_ms)
         case Begin(restored=restored):
@@ -97,17 +95,17 @@ def transition(job: Job, request: AnalyzeRequest, fact: Fact, policy: Policy, no
             return Change(job, actions=(MakeTask(find_first=True),))
         case StreamOpened() if job.phase is Phase.STREAMING:
             return Change(job, (Event("stream_started"),))
-        case AnalysisEnded() if job.phase in _RUNNING:
+        case AnalysisEnded() if job.phase in RUNNING:
             return endings.completed(job, request, fact.outcome, policy, now_ms)
-        case AnalysisFailed() if job.phase in _RUNNING:
+        case AnalysisFailed() if job.phase in RUNNING:
             return attempts.analysis_failed(job, request, fact, policy, now_ms)
-        case ResultTooLarge(message=message) if job.phase in _RUNNING:
+        case ResultTooLarge(message=message) if job.phase in RUNNING:
             return endings.failed(job, "result_too_large", message, "analysis")
-        case AttemptCut() if job.phase in _RUNNING:
+        case AttemptCut() if job.phase in RUNNING:
             return attempts.interrupted(job, request, policy)
-        case AttemptUnused() if job.phase in _RUNNING:
+        case AttemptUnused() if job.phase in RUNNING:
             return attempts.unused(job)
-        case HandedOver() if job.phase in _RUNNING:
+        case HandedOver() if job.phase in RUNNING:
             return Change(job, (Event("handed_over", {}, (now_ms,), job.attempt),))
         case TaskMade() if job.phase is Phase.CREATING:
             return tasks.task_made(job, fact, now_ms)
@@ -133,7 +131,7 @@ def _begin(job: Job, request: AnalyzeRequest, policy: Policy, now_ms: int, *, re
         return Change(job)
     if job.ending is not None:
         return _stop(job, job.ending)
-    if job.phase in _RUNNING:
+    if job.phase in RUNNING:
         return attempts.interrupted(job, request, policy)
     return _retry(job, request, policy, now_ms)
 

@@ -59,7 +59,7 @@ class Loop(Protocol):
         ...
 
     def hold(self, size_bytes: int) -> None:
-        """The jobs of the partition hold so much more memory, or less if negative."""
+        """The jobs of the partition hold this much more memory, or less if negative."""
         ...
 
 
@@ -91,7 +91,6 @@ class LiveJob:
         "cut_short",
         "deadline_timer",
         "expected",
-        "failing_since_ms",
         "fresh",
         "good_until",
         "hinted",
@@ -99,6 +98,7 @@ class LiveJob:
         "loop",
         "missing",
         "polls",
+        "polls_failing_since_ms",
         "reserved",
         "restored",
         "retry_timer",
@@ -140,7 +140,7 @@ class LiveJob:
         self.close_looks = 0  # looks that follow such a word closely, until one shows the end
         self.polls = 0  # successful polls of its task
         self.missing = 0  # polls in a row for which the platform did not know its task
-        self.failing_since_ms: int | None = None  # the first of the polls in a row that were answered by an error
+        self.polls_failing_since_ms: int | None = None  # the first of the polls in a row that were answered by an error
         self.cut_short: asyncio.Event | None = None  # set by the loop when a wait of the work is to end now
         self.completion: Event | None = None  # the completion that is being written
         self.completion_bytes: int | None = None  # the size of its record
@@ -193,7 +193,7 @@ class LiveJob:
         return _OBJECT_BYTES + (1 + parsed) * len(self.job.body) + len(self.job.key or b"") + self._texts_bytes
 
     def hold(self, size_bytes: int) -> None:
-        """Work holds so much more text for this job, or less if negative."""
+        """Work holds this much more text for this job, or less if negative."""
         self._texts_bytes += size_bytes
         self._add(size_bytes)
 

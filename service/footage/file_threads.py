@@ -27,7 +27,7 @@ MOST_HUNG = 8
 MOST_HUNG_IN_DIRECTORY = 2
 """The same for one directory: a file system that joins several servers may be dead in a part."""
 IDLE_SECONDS = 60.0
-"""A thread that had nothing to do for so long ends."""
+"""A thread ends when it had nothing to do for this long."""
 
 
 class _Call:

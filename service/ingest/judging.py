@@ -1,4 +1,4 @@
-"""What is made of notifications: requests, dead letters, or nothing. Pure, but for the log."""
+"""What is made of notifications: requests, dead letters, or nothing. It reads and writes nothing but the log."""
 
 from __future__ import annotations
 

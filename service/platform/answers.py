@@ -18,7 +18,8 @@ from service.platform.errors import (
 from service.platform.reading import AnswerReader, decoded
 
 LONGEST_WAIT_SECONDS = 86_400.0
-"""The longest limit of the platform is that of a day. A longer wait is an error, and is kept for this long."""
+"""The longest limit of the platform is that of a day: a longer wait is a mistake of the answer, and is cut to this.
+How much of it a job waits is decided by its patience (`domain/attempts.py`)."""
 
 _KEY_CODES = frozenset({"api_key_invalid", "unauthorized"})
 """The key itself is refused, whatever is asked with it."""

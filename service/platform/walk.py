@@ -201,7 +201,7 @@ class Walk:
             before = reading
 
     async def _from_the_newest(self, reading: _Reading, most_reads: int, visit: Visit) -> bool:
-        """Go on with `reading`, until its end or until it has read so many pages. True: `visit` wants no more."""
+        """Go on with `reading`, until its end or until it has read `most_reads` pages. True: `visit` wants no more."""
         while not reading.at_end and reading.reads < most_reads:
             page = await self._read(reading.next)
             self._pages = page.pages

@@ -108,7 +108,7 @@ class Metrics:
         # Assets
         self.assets = Counter(
             "reelwire_assets_total",
-            "Assets, by how each was obtained: uploaded, reused and so on",
+            "Assets: uploaded, reused (known to us), found (on the platform, by its mark) and gone (lost there)",
             ["outcome"],
             registry=r,
         )

@@ -27,7 +27,7 @@ TOPICS = TopicSettings()
 
 @pytest.fixture
 def state() -> Iterator[State]:
-    opened = State.open(None, "job")
+    opened = State.open(None, "backfill")
     opened.take_listed([(ID, "s3://archive/a.mp4", 1_000)])
     yield opened
     opened.close()

@@ -166,7 +166,7 @@ def test_the_count_of_bytes_is_that_of_what_is_held() -> None:
         if number % 2:
             complete(board, name, name=name)
             board.take_job(0, 100 + number, name, None)
-    assert board.bytes == sum(entry.cost_bytes for entry in board.all())
+    assert board.bytes == sum(entry.held_bytes for entry in board.all())
 
 
 def test_strange_records_change_nothing() -> None:

@@ -116,9 +116,9 @@ def command(
     if report is not None and not report.absolute().parent.is_dir():
         raise click.UsageError(f"--report {report}: there is no folder {report.absolute().parent}")
     work = Work(_members(settings, typed))
-    job = f"{work.job(archive.name)} {settings.topics.requests}"
+    name = f"{work.name(archive.name)} {settings.topics.requests}"
     try:
-        state = State.open(state_file, job)
+        state = State.open(state_file, name)
     except StateRefused as error:
         raise CommandError(str(error), Exit.USAGE) from None
     screen = backfill_screen(as_json=as_json)

@@ -15,7 +15,7 @@ from service.kafka.connecting.connection import BrokerUnavailable
 from service.settings import Settings
 
 ALONE_SECONDS = 5.0
-"""After so long without any sign the group is asked whether anybody is in it."""
+"""When there was no sign for this long, the group is asked whether anybody is in it."""
 _TICK_SECONDS = 1.0
 
 

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 Positions = dict[TopicPartition, int]
 
 COST_DAYS: Final = 31
-"""Completions are read for so many days, for what they have cost."""
+"""Completions of this many days are read, for what they have cost."""
 MOST_COMPLETIONS: Final = 200_000
 """Offsets of the completions topic that are read at the start, of all partitions."""
 STEPS_OF_ENDED: Final = 20

@@ -74,6 +74,7 @@ class TopicFeed:
         while True:
             try:
                 await self._follow()
+            # `CommandError` comes from the readers that the console has in common with the commands.
             except (RetryLater, CommandError, KafkaError, OSError, TimeoutError) as error:
                 reason = in_words(error)
                 log.warning(LogEvent.CONSOLE_WAITS, reason=reason)

@@ -12,9 +12,9 @@ from service.console.live.viewer import Viewer
 from service.console.model.cursor import Cursor
 
 HEARTBEAT_SECONDS = 15.0
-"""After so long without an event a comment is sent, so that nobody on the way takes the connection for dead."""
+"""When no event was sent for this long, a comment is, so that nobody on the way takes the connection for dead."""
 _PAUSE_SECONDS = 0.05
-"""At least so long between two writes to one viewer: what comes meanwhile is sent together."""
+"""The least time between two writes to one viewer: what comes meanwhile is sent together."""
 
 
 async def list_stream(hub: Hub) -> AsyncGenerator[bytes]:

@@ -45,7 +45,7 @@ class Viewer:
         self._news.set()
 
     async def take(self, seconds: float) -> list[Message]:
-        """Everything that is queued; waits for at most so long. Empty as well when the viewer is behind or closed."""
+        """Everything that is queued; waits for at most `seconds`. Empty as well when the viewer is behind or closed."""
         if not self._queue and not self.behind and not self.closed:
             try:
                 async with asyncio.timeout(seconds):

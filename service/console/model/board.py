@@ -140,11 +140,11 @@ class Board:
             entry = self._begin(place, run)
         elif run < entry.run or entry.end is not None:
             return
-        before = entry.text.cost
+        before = entry.text.held_bytes
         added = entry.text.take(attempt_of(event), sequence, text)
         if added is None:
             return
-        self.bytes += entry.text.cost - before
+        self.bytes += entry.text.held_bytes - before
         entry.updated_ms = timestamp_ms
         if entry.text.attempt > entry.attempt:
             entry.attempt = entry.text.attempt
@@ -194,7 +194,7 @@ class Board:
             entry.request, entry.digest, entry.key, entry.tenant = old.request, old.digest, old.key, old.tenant
         self._unplaced[place] = entry
         self._by_id.setdefault(entry.id, []).append(entry)
-        self.bytes += entry.cost_bytes
+        self.bytes += entry.held_bytes
         return entry
 
     def _drop(self, entry: Entry) -> None:
@@ -203,7 +203,7 @@ class Board:
             self.ends[entry.shown_phase] -= 1
         for of in (self.live, self._unplaced, self._with_raw):
             of.pop(place, None)
-        self.bytes -= entry.cost_bytes
+        self.bytes -= entry.held_bytes
         same = self._by_id.get(entry.id, [])
         if entry in same:
             same.remove(entry)
@@ -239,7 +239,7 @@ class Board:
 
     def _end(self, entry: Entry, end: End, event: dict[str, Any]) -> None:
         place = entry.place
-        self.bytes += len(end.raw or b"") - entry.text.cost
+        self.bytes += len(end.raw or b"") - entry.text.held_bytes
         entry.text.lose()  # the completion holds it
         entry.end, entry.live = end, False
         entry.updated_ms = max(entry.updated_ms, end.time_ms)
@@ -274,10 +274,10 @@ class Board:
         if self._with_raw:
             place, _ = self._with_raw.popitem(last=False)
             entry = self.ended[place]
-            before = entry.cost_bytes
+            before = entry.held_bytes
             entry.end = _without_raw(entry.end)
             entry.request, entry.digest = None, ""
-            self.bytes += entry.cost_bytes - before
+            self.bytes += entry.held_bytes - before
             return True
         if self._unplaced:
             self._drop(next(iter(self._unplaced.values())))
@@ -285,15 +285,15 @@ class Board:
         return self._lose_longest(self.live.values())
 
     def _lose_longest(self, entries: Iterable[Entry]) -> bool:
-        longest = max(entries, key=lambda one: one.cost_bytes, default=None)
-        if longest is None or not longest.cost_bytes:
+        longest = max(entries, key=lambda one: one.held_bytes, default=None)
+        if longest is None or not longest.held_bytes:
             return False
-        self.bytes -= longest.cost_bytes
-        if longest.text.cost >= len(longest.request or b""):
+        self.bytes -= longest.held_bytes
+        if longest.text.held_bytes >= len(longest.request or b""):
             longest.text.lose()
         else:
             longest.request = None
-        self.bytes += longest.cost_bytes
+        self.bytes += longest.held_bytes
         return True
 
 

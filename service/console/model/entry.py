@@ -91,10 +91,10 @@ class Entry:
         return self.text.characters if self.end is None else self.end.characters
 
     @property
-    def cost_bytes(self) -> int:
+    def held_bytes(self) -> int:
         """About how much memory its texts take."""
         raw = 0 if self.end is None or self.end.raw is None else len(self.end.raw)
-        return self.text.cost + len(self.request or b"") + raw
+        return self.text.held_bytes + len(self.request or b"") + raw
 
     def add_step(self, step: Step) -> bool:
         """Remember a progress event. False when it was known already."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _MERGE_PIECES = 64
 _MOST_EARLY = 1_000
-_COST_OF_FRAGMENT = 8
+_FRAGMENT_BYTES = 8
 
 
 class Added(NamedTuple):
@@ -46,9 +46,9 @@ class LiveText:
         return len(self._ends)
 
     @property
-    def cost(self) -> int:
+    def held_bytes(self) -> int:
         """About how many bytes of memory it takes."""
-        return self.characters + _COST_OF_FRAGMENT * len(self._ends)
+        return self.characters + _FRAGMENT_BYTES * len(self._ends)
 
     def take(self, attempt: int, sequence: int, text: str) -> Added | None:
         """Add a fragment. None when nothing is to be shown of it."""
@@ -71,7 +71,7 @@ class LiveText:
         return Added(restarted, len(self._ends) - 1, added)
 
     def since(self, fragments: int) -> str:
-        """The text behind the first so many fragments."""
+        """The text behind the first `fragments` fragments."""
         whole = self.whole()
         return whole if fragments <= 0 else whole[self._ends[fragments - 1] :] if fragments <= len(self._ends) else ""
 

@@ -55,9 +55,9 @@ class HousekeepingPolicy:
     delete_after: float
     """Without a use."""
     upload_time: float
-    """An upload, and the wait for its asset, may take so long."""
+    """How long an upload, with the wait for its asset, may take."""
     session_time: float
-    """An upload session lasts so long, and may be gone on with until then."""
+    """How long an upload session lasts; until then an upload may be continued in it."""
 
 
 def touch_seconds(reuse_seconds: float, delete_after_seconds: float | None) -> float:

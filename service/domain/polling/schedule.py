@@ -14,23 +14,27 @@ from service.domain.policy import poll_interval, spread
 from service.domain.polling.usual import Window
 
 _PART = 0.135
-"""How far apart looks are within a window, as a part of what is left of it: where ends are evenly spread, looks come as
-much closer as fewer tasks are left to be looked at. Half of the ends are noticed within a fortieth of the window's
-width, with seven looks in the window."""
+"""How far apart looks are within a window, as a part (0 to 1) of what is left of it: where ends are evenly spread,
+looks come as much closer as fewer tasks are left to be looked at. Half of the ends are noticed within a fortieth of the
+window's width, with seven looks in the window."""
 _LEAST_LEFT = 0.1
+"""What is left of a window counts as at least this part of its width: else its last looks would be ever closer."""
 _LEAST = 0.75
 """Looks at a task whose end is due come closer than at a new one: this part of the initial time."""
 _LATER = 4.0
+"""Behind the window, the time between two looks grows by one second for this many seconds that the end is late."""
 _FIRST_ASSET_LOOK = 0.25
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollTimes:
-    """The settings of polling, in seconds. `hooked` is set while webhooks arrive: the time between two looks then."""
+    """The settings of polling, in seconds."""
 
     initial: float
     longest: float
-    hooked: float | None = None
+    with_webhooks: float | None = None
+    """Between two looks while webhooks arrive; None while they do not."""
 
 
 def next_look(age: float, window: Window | None, times: PollTimes, seed: str, polls: int) -> float:
@@ -38,8 +42,8 @@ def next_look(age: float, window: Window | None, times: PollTimes, seed: str, po
 
     `seed` and `polls` spread looks at tasks that began together, where that costs nothing.
     """
-    if times.hooked is not None:
-        return max(times.hooked, times.longest) * spread(seed, polls)
+    if times.with_webhooks is not None:
+        return max(times.with_webhooks, times.longest) * spread(seed, polls)
     if window is None:
         return poll_interval(age, times.initial, times.longest, seed, polls)
     if age < window.earliest:

@@ -14,9 +14,9 @@ _ENOUGH = 5
 _MOST_MISSED = 1
 """Of the last ends. A second one that nobody announced brings the looks back."""
 _GRACE_SECONDS = 30.0
-"""A webhook that comes so late counts: its task had been looked at just before."""
+"""A webhook that comes at most this late counts: its task had been looked at just before."""
 _SILENCE_SECONDS = 900.0
-"""So long after the last webhook nothing is known of the next. With tasks that take longer, looks cost little."""
+"""When the last webhook is older, nothing is known of the next. With tasks that take longer, looks cost little."""
 _MOST_AWAITED = 10_000
 
 

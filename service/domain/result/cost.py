@@ -15,7 +15,7 @@ class Prices:
 
 
 def estimated_cost(prices: Prices, minutes: float | None, output_tokens: int | None) -> float | None:
-    """The cost of so many billed minutes and generated tokens.
+    """The cost of `minutes` billed and `output_tokens` generated.
 
     None without any price, and where a price is told but what it is for is not known: half a cost would mislead.
     """

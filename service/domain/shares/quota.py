@@ -119,7 +119,7 @@ class _Granted:
         return at_ms if ask.per_window is None or at_ms + ask.window_ms <= later[0][0] else None
 
     def _place(self, ask: Ask, count: int, now_ms: int) -> int:
-        """The first time behind all grants of the window at which so much more keeps both limits."""
+        """The first time behind all grants of the window at which `count` more keep both limits."""
         at_ms = max(now_ms, self.window[-1][0]) if self.window else now_ms
         while True:
             if ask.per_day is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 KEPT_MS: Final = 2 * 86_400_000
-"""So long one counts that never left: its deployment had no cap any more when it ended."""
+"""An entry that was never removed counts for this long: its deployment had no cap any more when it ended."""
 
 
 class Caps(NamedTuple):

@@ -16,7 +16,7 @@ Priority = Literal["high", "normal", "low"]
 PRIORITIES: Final[tuple[Priority, ...]] = ("high", "normal", "low")
 WEIGHTS: Final[dict[Priority, int]] = {"high": 16, "normal": 4, "low": 1}
 LOW_EVERY: Final = 10
-"""While `low` waits, at least one of so many turns is its own, however much of the others there is."""
+"""While `low` waits, at least one of this many turns is its own, however much of the others there is."""
 
 W = TypeVar("W", bound=Hashable)
 

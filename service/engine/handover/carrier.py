@@ -26,7 +26,7 @@ from service.domain.facts import (
     WorkFailed,
 )
 from service.domain.handover import RENEW_SECONDS, Carrying, Claim, Note, Released, Result, Stop
-from service.domain.job import Job, Phase
+from service.domain.job import RUNNING, Job, Phase
 from service.engine.error_words import describe
 from service.engine.handover.announcement import ANNOUNCE_SECONDS, Said, announce
 from service.engine.handover.carried import Carried, Place
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 T = TypeVar("T")
 
-RUNNING = frozenset({Phase.STREAMING, Phase.CALLING})
 ENDS = (AnalysisEnded, AnalysisFailed, ResultTooLarge, AttemptCut, WorkFailed)
 """The facts that end an attempt which runs."""
 
@@ -166,7 +165,7 @@ class Carrier:
         return live
 
     def settle(self, partition: int) -> None:
-        """What runs on for a partition without a word that another owner could find, and was not taken back, is cut."""
+        """Stop attempts of a partition that were not announced and that our own takeover did not take back."""
         for where, one in list(self._carried.items()):
             if where[0] == partition and not one.announced:
                 self._cut(where, "cut")

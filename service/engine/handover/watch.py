@@ -22,7 +22,7 @@ class HandoverWatch:
         self._noticed.set()
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until it is cancelled."""
         while True:
             await self._noticed.wait()
             self._noticed.clear()

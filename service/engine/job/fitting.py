@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from service.domain.change import Event
-from service.domain.failures import internal_error
 from service.domain.job import Job
+from service.domain.own_errors import internal_error
 from service.domain.smaller import smaller_completions, smaller_progress
 from service.telemetry.events import LogEvent
 

@@ -12,10 +12,10 @@ from contracts.requests import AnalyzeRequest, ParsedRequest
 from service.domain.change import Event
 from service.domain.facts import Begin, CancelAsked, DeadlinePassed, Fact
 from service.domain.handover import Carriage, Claim, carriages, taken_over
-from service.domain.job import Ending, Job, Phase, UnreadableJobRecord, decode_job
+from service.domain.job import RUNNING, Ending, Job, Phase, UnreadableJobRecord, decode_job
 from service.domain.shares.turns import PRIORITIES
 from service.engine.handover.awaited import AwaitedAttempts
-from service.engine.handover.carrier import RUNNING, Carrier
+from service.engine.handover.carrier import Carrier
 from service.engine.job.actions import Actions
 from service.engine.job.key_queues import KeyQueues
 from service.engine.job.loop import JobLoop

@@ -27,12 +27,12 @@ import structlog
 
 from service.domain.change import Change, Event, StopWork
 from service.domain.facts import Fact, WorkFailed, WriteRefused
-from service.domain.failures import internal_error
 from service.domain.follow_up import gives_slot_back, granted_at_once, still_due, wanted_slot
-from service.domain.job import Job, Phase
+from service.domain.job import RUNNING, Job, Phase
+from service.domain.own_errors import internal_error
 from service.domain.transition import transition
 from service.engine.error_words import describe
-from service.engine.handover.carrier import ENDS, RUNNING
+from service.engine.handover.carrier import ENDS
 from service.engine.job.fitting import completion_record, progress_record
 from service.engine.job.job_metrics import count_ended, count_setbacks, log_event
 from service.engine.live_job import claim_of

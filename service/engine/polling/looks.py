@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
 
-# A list or a replica of the platform may lag behind a creation: only so many 404s in a row say that a task is gone.
+# A list or a replica of the platform may lag behind a creation: only this many 404s in a row say that a task is gone.
 _MISSING = 3
-# A webhook may come before the task shows that it has ended: so many looks follow it closely.
+# A webhook may come before the task shows that it has ended: this many looks follow it closely.
 _CLOSE_LOOKS = 4
 
 
@@ -33,7 +33,7 @@ class TaskLooks:
         self._context = context
         self._usual = UsualTimes()
         self._trust = HookTrust()
-        self._hooked = bool(context.settings.webhooks.configured)
+        self._webhooks_configured = bool(context.settings.webhooks.configured)
 
     def hinted(self, task_id: str, live: LiveJob | None) -> None:
         """The platform has said that this task has ended; `live` if it is one of ours."""
@@ -74,7 +74,7 @@ class TaskLooks:
             failure = failure_of(error)
             context.metrics.retries.labels("analysis", failure.kind).inc()
             if not isinstance(error, COST_NOTHING):
-                live.failing_since_ms = live.failing_since_ms or context.now_ms()
+                live.polls_failing_since_ms = live.polls_failing_since_ms or context.now_ms()
             wait = max(context.settings.poll.max_seconds, failure.retry_after_seconds or 0.0)
         else:
             if task.ended:
@@ -87,7 +87,7 @@ class TaskLooks:
         if live.job.phase is not Phase.WATCHING:
             return None
         live.polls += 1
-        live.missing, live.failing_since_ms = 0, None
+        live.missing, live.polls_failing_since_ms = 0, None
         if task.status != live.job.task_status or task.ended:
             live.report(_fact_of(task))
         return self._next(live, self._interval(live), None)
@@ -101,11 +101,11 @@ class TaskLooks:
             live.close_looks -= 1
             wait = min(wait, context.settings.poll.initial_seconds / 2)
         now_ms = context.now_ms()
-        verdict = task_given_up(job, context.policy, now_ms, failing_since_ms=live.failing_since_ms)
+        verdict = task_given_up(job, context.policy, now_ms, failing_since_ms=live.polls_failing_since_ms)
         if verdict is None:
             left = task_patience_left_seconds(job, context.policy, now_ms)
-            if live.failing_since_ms is not None:  # the platform's wish may be longer than the patience with its errors
-                left = min(left, (live.failing_since_ms + context.policy.patience_ms - now_ms) / 1000)
+            if live.polls_failing_since_ms is not None:  # the platform may ask for a longer wait than our patience
+                left = min(left, (live.polls_failing_since_ms + context.policy.patience_ms - now_ms) / 1000)
             return min(wait, max(left, context.settings.poll.initial_seconds))
         reason = verdict.reason if failure is None else f"{verdict.reason}: {failure.message}"
         live.report(TaskGivenUp(reason, verdict.running, None if failure is None else failure.platform))
@@ -114,18 +114,18 @@ class TaskLooks:
     def _interval(self, live: LiveJob) -> float:
         context, poll = self._context, self._context.settings.poll
         expected = self._expected(live)
-        hooked = None
-        if self._hooked and self._trust.reliable(context.clock.monotonic()):
-            hooked = poll.webhook_seconds
+        with_webhooks = None
+        if self._webhooks_configured and self._trust.reliable(context.clock.monotonic()):
+            with_webhooks = poll.webhook_seconds
         age = context.clock.time() - expected.created_ms / 1000
         window = self._usual.window(expected.kind, expected.video_seconds)
-        times = PollTimes(poll.initial_seconds, poll.max_seconds, hooked)
+        times = PollTimes(poll.initial_seconds, poll.max_seconds, with_webhooks)
         return next_look(age, window, times, live.job.request_id, live.polls)
 
     def _ended(self, live: LiveJob, task: Task) -> None:
         """Learn from a task that has ended."""
         context, expected = self._context, self._expected(live)
-        if self._hooked:
+        if self._webhooks_configured:
             self._trust.ended(task.id, context.clock.monotonic(), announced=live.hinted)
         if task.status != "ready":
             return

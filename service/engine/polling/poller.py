@@ -59,7 +59,7 @@ class Lists(Protocol):
 
 
 class _Rate:
-    """So many a second, evenly; what a late timer has missed is made up for within bounds."""
+    """`per_second` times a second, evenly; what a late timer has missed is made up for within bounds."""
 
     def __init__(self, per_second: float) -> None:
         self._spacing = 1 / per_second

@@ -126,7 +126,7 @@ class JobTrace:
     # Handovers
 
     def carried(self, claim: Claim, instance: str, outcome: str, seconds: float) -> None:
-        """This process, `instance`, has carried an attempt for so long."""
+        """This process, `instance`, has carried an attempt for `seconds`."""
         attempt = self.attempt(claim.attempt, claim.begun_ms)
         # What was taken back may be carried once more: only the last time may have the id that the owner knows.
         place = self._carry(attempt, instance if outcome != "taken_back" else random.getrandbits(64))
@@ -135,7 +135,7 @@ class JobTrace:
         self._traces.tracer.write("carry", place, attempt, now_ms - seconds * 1000, now_ms, attributes=attributes)
 
     def handed_over(self, claim: Claim, carrier: str | None, outcome: str, seconds: float) -> None:
-        """This process, the owner, has waited for an attempt that `carrier` runs for so long."""
+        """This process, the owner, has waited for an attempt that `carrier` runs, for `seconds`."""
         attempt = self.attempt(claim.attempt, claim.begun_ms)
         now_ms = self._traces.now_ms()
         self._traces.tracer.write(

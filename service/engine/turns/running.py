@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from service.domain.change import Change
-from service.domain.job import Job, Phase
+from service.domain.job import RUNNING, Job, Phase
 from service.domain.shares.running import Caps
 from service.domain.shares.turns import Line, Turns
 from service.kafka.ports import OutRecord
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from service.settings import QuotaSettings
 
 _AGAIN_SECONDS = 0.5
-_RUNS = frozenset({Phase.STREAMING, Phase.CALLING, Phase.CREATING, Phase.WATCHING, Phase.CANCELING})
+_COUNTED = RUNNING | {Phase.CREATING, Phase.WATCHING, Phase.CANCELING}
+"""Jobs of these phases count against the caps: a task also runs while no call of ours does."""
 
 
 @dataclass(eq=False, slots=True)
@@ -35,7 +36,7 @@ class _Waiting:
 
 
 class RunningCap:
-    """The caps of one process's settings. `ledger` None: as many as anybody wants."""
+    """The caps of one process's settings. `ledger` None: no cap."""
 
     def __init__(self, settings: QuotaSettings, ledger: RunningLedger | None, metrics: Metrics) -> None:
         self._ledger = ledger if settings.running_limited else None
@@ -61,8 +62,8 @@ class RunningCap:
     async def enter(self, job: Job, tenant: str | None, line: Line) -> None:
         """Wait until `job` may run. At once where there is no cap.
 
-        Nobody who has entered leaves without a record of its job, and then `left` is written with that: a process that
-        has lost the partition must not say that a job has left which the next owner lets run.
+        An entry is removed only in the transaction that writes its job's record (`left`). Otherwise a process that has
+        lost the partition could remove the entry of a job that the next owner is running.
         """
         if self._ledger is None:
             return
@@ -86,7 +87,7 @@ class RunningCap:
         """What is to be written with `change` of `job`: that it has left, if it runs no longer."""
         if self._ledger is None:
             return ()
-        waits = job.phase in _RUNS and change.job.phase in (Phase.READY, Phase.ACCEPTED)
+        waits = job.phase in _COUNTED and change.job.phase in (Phase.READY, Phase.ACCEPTED)
         if waits or change.completion is not None:
             return (self._ledger.left(running_name(job)),)
         return ()

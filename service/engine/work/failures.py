@@ -17,8 +17,8 @@ from service.platform.errors import (
     UrlRefused,
 )
 
-# Answers after which certainly nothing was done, nor billed.
 COST_NOTHING = (NotSent, RateLimited, NotAuthorized)
+"""Errors after which certainly nothing was done, nor billed. `domain/attempts.py` decides by their `FailureKind`."""
 
 
 def platform_error(error: PlatformError) -> PlatformErrorDetail | None:

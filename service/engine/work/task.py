@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from service.engine.live_job import LiveJob
 
 # The clock of the process that claimed the attempt may be ahead of the platform's by this much beyond what the answers
-# tell of ours: a task is taken as "not there" only when nothing so much older is.
+# tell of ours: a task is taken as "not there" only when the lists were read back by that much more.
 _SKEW_SECONDS = 3600.0
 # A task may show in the platform's lists this much later than it was made.
 _SETTLED_SECONDS = 5.0
-# A list that can't be read to its end is read again only so often: each time may take hundreds of calls. While many
+# A list that can't be read to its end is read at most this many times: each time may take hundreds of calls. While many
 # tasks are made, after an outage for instance, it moves too much to prove anything: the pauses grow.
 _MAX_SEARCHES = 5
 _SEARCH_PAUSE_SECONDS = 2.0

@@ -11,8 +11,6 @@ from contracts.codes import DeadLetterCode
 Source = Literal["s3", "gcs", "azure", "frigate", "file"]
 """The kinds of sources: `s3` is every store that speaks S3, `file` a file of a watched folder."""
 
-SOURCES: tuple[Source, ...] = ("s3", "gcs", "azure", "frigate", "file")
-
 
 class Unreadable(Exception):
     """A notification, or one entry of it, can't be read. `code` and the message go to the dead letters."""

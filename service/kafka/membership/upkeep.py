@@ -47,7 +47,7 @@ class Upkeep:
         self._hidden = HiddenInput(group.transactions_in, metrics, clock)
 
     async def run(self) -> None:
-        """For ever. Raises `ProcessError` when a partition stands still though there is work."""
+        """Runs until it is cancelled. Raises `ProcessError` when a partition stands still though there is work."""
         trimmed = self._clock.monotonic()
         while True:
             await asyncio.sleep(LOOK_SECONDS)

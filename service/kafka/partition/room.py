@@ -21,5 +21,5 @@ class RestoreRoom:
         return self._room_bytes() - self._reading
 
     def count(self, size: int) -> None:
-        """So many bytes more are in memory, or less if negative."""
+        """`size` bytes more are in memory, or less if negative."""
         self._reading += size

@@ -109,7 +109,7 @@ class Takeover:
         writer = self._make_writer(partition)
         jobs: PartitionJobs | None = None
         live = LiveRecords(self._room)
-        looking: asyncio.Task[FoundPosition] | None = None
+        position_search: asyncio.Task[FoundPosition] | None = None
         jobs_read = asyncio.Event()
         try:
             async with self._jobs_turn:
@@ -122,7 +122,7 @@ class Takeover:
                     marked = await self._write(writer, self.marker_records(marker, partition))
                 finished = self._finished_log(partition)
                 jobs = self._host.open(partition, writer, finished)
-                looking = asyncio.create_task(self._look_back.run(marker, finished, wanted, jobs_read))
+                position_search = asyncio.create_task(self._look_back.run(marker, finished, wanted, jobs_read))
                 with self._timed("jobs"):
                     async with self._readers.whole.lend(self._settings.topics.jobs) as reader:
                         await read_live(
@@ -140,15 +140,15 @@ class Takeover:
                 jobs_read.set()
                 parked = ParkedJobs(partition, self._readers.jobs, jobs, self._room, self._clock, self._reserve)
                 with self._timed("restore"):
-                    shut_away = await self._restore(partition, writer, jobs, parked, live)
+                    quarantined = await self._restore(partition, writer, jobs, parked, live)
                 with self._timed("handovers"):
                     topic = self._settings.topics.handovers
                     carried = await carried_for(self._readers.whole, topic, jobs, marker, marked, wanted)
                 await jobs.resume(carried.notes, carried.follow_from)
-            position = await self._while_ours(looking, writer, wanted)
+            position = await self._while_ours(position_search, writer, wanted)
         except BaseException as error:
-            if looking is not None:
-                await end_all({looking})
+            if position_search is not None:
+                await end_all({position_search})
             live.release()
             if jobs is not None:
                 await close_jobs(jobs, partition)
@@ -166,7 +166,7 @@ class Takeover:
             jobs=len(jobs),
             parked=len(parked),
             finished=len(finished),
-            quarantined=len(shut_away.keys),
+            quarantined=len(quarantined.keys),
             offset=position.position.offset,
             seconds=round(seconds, 3),
         )
@@ -177,7 +177,7 @@ class Takeover:
             finished=finished,
             parked=parked,
             limits=self._limits,
-            quarantined=shut_away.keys,
+            quarantined=quarantined.keys,
             metrics=self._metrics,
             clock=self._clock,
         )

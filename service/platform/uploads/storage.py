@@ -24,7 +24,7 @@ from service.settings import PlatformSettings
 from service.telemetry.metrics import Metrics
 
 PIECE_BYTES = 512 * 1024
-"""So much of a chunk is in memory at a time, whatever the size of the chunk."""
+"""How much of a chunk is in memory at a time, whatever the size of the chunk."""
 _LONGEST_ETAG = 256
 
 ReadRange = Callable[[int, int], Awaitable[bytes]]

@@ -76,9 +76,9 @@ def test_an_overdue_task_is_looked_at_more_and_more_rarely() -> None:
 
 @given(AGES, st.none() | st.just(Window(60, 120)))
 def test_while_webhooks_arrive_looks_are_rare(age: float, window: Window | None) -> None:
-    seconds = next_look(age, window, PollTimes(2, 15, hooked=60), "r", 1)
+    seconds = next_look(age, window, PollTimes(2, 15, with_webhooks=60), "r", 1)
     assert 48 <= seconds <= 72
 
 
 def test_webhooks_make_no_look_more_frequent_than_it_was() -> None:
-    assert next_look(1_000, None, PollTimes(2, 300, hooked=60), "r", 1) >= 240
+    assert next_look(1_000, None, PollTimes(2, 300, with_webhooks=60), "r", 1) >= 240

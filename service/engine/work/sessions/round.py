@@ -18,7 +18,7 @@ from service.platform.uploads.values import ChunkProof
 from service.telemetry.metrics import Metrics
 
 GROUP = 10
-"""So many chunks are reported together. What was not reported is sent again after a crash."""
+"""How many chunks are reported together. What was not reported is sent again after a crash."""
 _URLS_OF_ONE_CHUNK = 3
 
 

@@ -6,11 +6,9 @@ from service.domain import endings
 from service.domain.attempts import retrying
 from service.domain.change import Change, StopWork, WaitRetry
 from service.domain.facts import WorkFailed
-from service.domain.job import Ending, Job, Phase
+from service.domain.job import RUNNING, Ending, Job, Phase
 from service.domain.policy import Policy, backoff_seconds
 from service.domain.tasks import TASK_IN_DOUBT
-
-_RUNNING = frozenset({Phase.STREAMING, Phase.CALLING})
 
 
 def work_failed(job: Job, fact: WorkFailed, policy: Policy, now_ms: int) -> Change:
@@ -18,14 +16,14 @@ def work_failed(job: Job, fact: WorkFailed, policy: Policy, now_ms: int) -> Chan
     if job.phase is Phase.READY:
         return Change(job)  # nothing is under way then: the fact is late
     failures = job.work_failures + 1
-    billed = job.billed_failures + (job.phase in _RUNNING)
+    billed = job.billed_failures + (job.phase in RUNNING)
     job = job.but(work_failures=failures, billed_failures=billed)
     if failures >= policy.max_attempts or billed >= policy.max_attempts:
         return _ended(job, fact)
     if job.phase is Phase.WATCHING:
         return Change(job, save=True)  # the poller goes on by itself
     delay = backoff_seconds(policy, failures, f"{job.request_id}/{job.offset}")
-    if job.phase in _RUNNING:
+    if job.phase in RUNNING:
         job = job.but(phase=Phase.READY)
     return Change(job, (retrying(fact.message, delay, now_ms),), (StopWork(), WaitRetry(delay)), save=True)
 
