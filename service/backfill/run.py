@@ -225,7 +225,10 @@ class Backfill:
                 yield found
 
     async def _count(self) -> None:
+        """Count the archive while it is sent, so that the time left is known. Sending may be the first at its end."""
         async for found in self._selected():
+            if self._counted:
+                return
             self._total += 1
             self._total_bytes += found.size
         self._counted = True
@@ -234,7 +237,9 @@ class Backfill:
         listed: list[tuple[str, str, int]] = []
         chunk: dict[str, Outgoing] = {}
         refused: list[str] = []
+        seen = seen_bytes = 0
         async for found in self._selected():
+            seen, seen_bytes = seen + 1, seen_bytes + found.size
             request_id = self._work.request_id(found)
             listed.append((request_id, found.uri, found.size))
             run = self._next_run(self._state.known(request_id))
@@ -248,6 +253,7 @@ class Backfill:
             if self.stop.is_set():
                 return
         await self._flush(listed, chunk, refused)
+        self._total, self._total_bytes, self._counted = seen, seen_bytes, True
 
     def _next_run(self, known: Known | None) -> int | None:
         """With which run the request is sent; None: it is not."""

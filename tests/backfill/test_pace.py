@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.backfill.pace import Pace
@@ -17,6 +17,8 @@ LATENCIES = st.lists(st.floats(0.0, 0.4), min_size=30, max_size=60)
 
 
 @given(RATES, LATENCIES)
+@example(20.5, [0.0] * 30)
+@example(1.5, [0.0] * 30)
 def test_there_are_never_more_than_the_rate_in_any_second(rate: float, latencies: list[float]) -> None:
     pace, now = Pace(rate), 100.0
     begun: list[tuple[float, int]] = []

@@ -61,7 +61,7 @@ async def _kept(stage: Stage, name: str) -> Observer:
 async def test_a_request_survives_a_kill_at(stage: Stage, mode: str, point: str) -> None:
     service, name = stage.system.service(), stage.name(mode)
     # Apart enough that a busy machine does not read several at once: the twelfth must be reached.
-    pace = {"prompt": "[[emulate: fragments=30 interval_ms=50]]"} if point.startswith("mid_stream") else {}
+    pace = {"prompt": f"{name}: [[emulate: fragments=30 interval_ms=50]]"} if point.startswith("mid_stream") else {}
     await stage.request_producer.send(stage.analyze(name, stage.clip(), mode=mode, **pace))
     await service.start(**{VARIABLE: point})
     await service.stopped_itself()
