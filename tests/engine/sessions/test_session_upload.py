@@ -23,7 +23,7 @@ from service.platform.marks import AssetMark
 from service.settings import PlatformSettings
 from service.telemetry.metrics import Metrics
 from tests.engine.bench import Bench, analyze, cancel
-from tests.support.waiting import until
+from tests.support.waiting import passed, until
 
 pytestmark = pytest.mark.integration
 
@@ -69,9 +69,16 @@ class World:
         self.emulator.add_fault(operation="chunk_put", skip=reported, do={"delay_seconds": 600})
         await self.bench.take(analyze(name, mode="sync", video=self.video(**video)))
         await until(lambda: any(one["reported"] >= reported for one in self.uploads()), f"{reported} chunks")
+        async with asyncio.timeout(30):
+            while await self._noted_chunks(**video) < reported:  # the platform knows of them first
+                await passed(0.01)
         await self.bench.take(cancel(name))
         await self.bench.completed(name)
         self.emulator.clear_faults()
+
+    async def _noted_chunks(self, **video: Any) -> int:
+        note = await self.noted(**video)
+        return sum(last - first + 1 for first, last in note.reported) if note is not None else 0
 
 
 @asynccontextmanager
