@@ -34,13 +34,17 @@ _SECOND = "second"
 _PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
 
-# Short, so that Kafka soon notices the killed process.
 _ENVIRONMENT = {
+    # Short, so that Kafka soon notices the killed process.
     "REELWIRE_KAFKA__SESSION_TIMEOUT_MS": "3000",
     "REELWIRE_KAFKA__HEARTBEAT_INTERVAL_MS": "500",
     "REELWIRE_TOPICS__PARTITIONS": "3",
     "REELWIRE_POLL__INITIAL_SECONDS": "0.5",
     "REELWIRE_PLATFORM__ASSET_POLL_SECONDS": "0.2",
+    # As third parties read the vendor's price list in 2026 (Developer plan). Nothing is billed by it.
+    "REELWIRE_COST__PER_MINUTE": "0.0292",
+    "REELWIRE_COST__PER_1000_OUTPUT_TOKENS": "0.0075",
+    "REELWIRE_COST__CURRENCY": "USD",
 }
 
 

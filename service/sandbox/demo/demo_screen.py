@@ -15,10 +15,6 @@ from service.cli.views.output import console, emit, table
 from service.cli.views.request_view import Change, RequestView
 from service.cli.words import visible
 
-# Per minute of video and per 1,000 tokens of output, in dollars: as third parties read the vendor's price list
-# in 2026 (Developer plan). An estimate for the demo, nothing is billed by it.
-MINUTE_PRICE = 0.0292
-TOKENS_PRICE = 0.0075 / 1000
 _TEXT_LINES = 3
 
 
@@ -95,8 +91,7 @@ class DemoScreen:
 def _row(what: str, view: RequestView, reused: bool | None) -> dict[str, str]:
     body: Mapping[str, Any] = view.completion or {}
     timings, usage = body.get("timings") or {}, body.get("usage") or {}
-    minutes, tokens = usage.get("billed_minutes"), usage.get("output_tokens")
-    cost = "" if minutes is None else f"${minutes * MINUTE_PRICE + (tokens or 0) * TOKENS_PRICE:.4f}"
+    cost = usage.get("estimated_cost")
     return {
         "request": view.request_id,
         "what": what,
@@ -108,7 +103,7 @@ def _row(what: str, view: RequestView, reused: bool | None) -> dict[str, str]:
         "upload": _seconds(timings.get("upload")),
         "first": _seconds(timings.get("first_fragment")),
         "total": _seconds(timings.get("total")),
-        "cost": cost,
+        "cost": "" if cost is None else f"${cost:.4f}",
     }
 
 
