@@ -16,13 +16,15 @@ class LeftOut:
     """Of one listing; what is in a folder that was left out was not looked at, and the folder counts as one."""
 
     seen: int = 0
-    """Objects or files, wanted ones too."""
+    """Objects, files, and folders that were left out; wanted ones too."""
     by_reason: dict[Reason, int] = field(default_factory=dict)
     first_name: str | None = None
     """The first that was left out for its name, with escapes for what can't be printed."""
 
     def add(self, reason: Reason) -> None:
-        """One object, file or folder was left out."""
+        """One object, file or folder was left out. What an archive passes over by itself nobody else has seen."""
+        if reason in ("hidden", "name"):
+            self.seen += 1
         self.by_reason[reason] = self.by_reason.get(reason, 0) + 1
 
     def add_name(self, path: str) -> None:
