@@ -15,7 +15,8 @@ def write_report(file: Path, rows: Iterable[Row]) -> int:
     """Write the report in place of an older one, whole or not at all; how many lines it has. Raises `OSError`.
 
     `status`: completed, failed, canceled, dead_letter, open (it has not ended yet), not_sent, or unknown (it was sent,
-    and its end was deleted from the topics unread). `minutes` are billed ones, `seconds` from acceptance to the end.
+    and its end was deleted from the topics unread). `minutes` are billed ones, `seconds` from the request's record to
+    its end; these and `cost` are of completed requests.
     """
     unfinished = file.with_name(f".{file.name}.unfinished")
     count = 0

@@ -19,6 +19,7 @@ from service.backfill.backlog import Backlog
 from service.backfill.estimate import Assumptions, need, seconds_left
 from service.backfill.follower import Follower, Reader
 from service.backfill.listing.archive import Archive
+from service.backfill.listing.left_out import LeftOut
 from service.backfill.listing.selection import Found, Selection
 from service.backfill.pace import Pace
 from service.backfill.pressure import Limits
@@ -96,6 +97,7 @@ class Backfill:
         self._sent = 0
         self._total = self._total_bytes = 0
         self._counted = False
+        self._left_out = LeftOut()
         self._ends: deque[tuple[float, int]] = deque()
         self.stop = asyncio.Event()
         self._turn = Turn(self._pace, options.limits, state, self._backlog, self.stop, self._show)
@@ -121,7 +123,7 @@ class Backfill:
         await self._catch_up()
         before = unsent = unsent_bytes = 0
         listed: list[tuple[str, str, int]] = []
-        async for found in self._selected():
+        async for found in self._selected(self._left_out):
             request_id = self._work.request_id(found)
             known = self._state.known(request_id)
             self._total += 1
@@ -147,6 +149,7 @@ class Backfill:
             need(unsent, unsent_bytes, counts, self._options.assumed),
             unsent / rate if rate else None,
             self._settings.cost.currency,
+            self._left_out,
         )
 
     def status(self) -> Status:
@@ -178,6 +181,7 @@ class Backfill:
             if self._counted
             else None,
             self._turn.reason,
+            self._left_out,
         )
 
     async def _catch_up(self) -> None:
@@ -187,6 +191,9 @@ class Backfill:
         last_ms = self._state.last_sent_ms()
         if last_ms is not None:
             self._pace.resume(time.monotonic() - max(0.0, now - last_ms / 1000))
+        if not self.stop.is_set():
+            self._phase = "read"
+            self._show()
 
     def _endless(self) -> Sequence[Coroutine[Any, Any, None]]:
         return self._follower.follow(), self._backlog.watch(), self._show_always(), self._tell_always()
@@ -219,14 +226,18 @@ class Backfill:
         while self._options.wait and self._state.waiting() and not self.stop.is_set():
             await pause(self.stop, _LOOK_SECONDS)
 
-    async def _selected(self) -> AsyncIterator[Found]:
-        async for found in self._archive.objects():
-            if self._selection.takes(found):
+    async def _selected(self, left_out: LeftOut) -> AsyncIterator[Found]:
+        async for found in self._archive.objects(left_out):
+            left_out.seen += 1
+            reason = self._selection.reason_against(found)
+            if reason is None:
                 yield found
+            else:
+                left_out.add(reason)
 
     async def _count(self) -> None:
         """Count the archive while it is sent, so that the time left is known. Sending may be the first at its end."""
-        async for found in self._selected():
+        async for found in self._selected(LeftOut()):
             if self._counted:
                 return
             self._total += 1
@@ -238,7 +249,7 @@ class Backfill:
         chunk: dict[str, Outgoing] = {}
         refused: list[str] = []
         seen = seen_bytes = 0
-        async for found in self._selected():
+        async for found in self._selected(self._left_out):
             seen, seen_bytes = seen + 1, seen_bytes + found.size
             request_id = self._work.request_id(found)
             listed.append((request_id, found.uri, found.size))

@@ -253,11 +253,15 @@ class State:
         return Counts(*(value or 0 for value in row))
 
     def failures(self) -> Mapping[str, int]:
-        """How many of the listed objects have failed, by code, the most frequent first."""
+        """How many of the listed objects have failed, by code, the most frequent first.
+
+        `not_sent` is of those for which no request can be made.
+        """
         return dict(
             self._database.execute(
-                "SELECT coalesce(code, status), count(*) FROM request WHERE listed IS NOT NULL AND run <= end_run "
-                "AND status IN ('failed', 'dead_letter', 'not_sent') GROUP BY 1 ORDER BY 2 DESC, 1"
+                "SELECT iif(status = 'not_sent', status, coalesce(code, status)), count(*) FROM request "
+                "WHERE listed IS NOT NULL AND run <= end_run AND status IN ('failed', 'dead_letter', 'not_sent') "
+                "GROUP BY 1 ORDER BY 2 DESC, 1"
             )
         )
 

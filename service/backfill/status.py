@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from service.backfill.estimate import Need
+from service.backfill.listing.left_out import LeftOut
 from service.backfill.state import Counts
 
-Phase = Literal["reading", "sending", "waiting", "ended"]
-"""`reading` what was sent before; `sending`; `waiting` for the last completions."""
+Phase = Literal["reading", "read", "sending", "waiting", "ended"]
+"""`reading` what was sent before; it is `read`; `sending`; `waiting` for the last completions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Status:
     seconds_left: float | None = None
     reason: str | None = None
     """Why nothing is sent right now; None while nothing holds it up but the rate."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    """Of the listing that sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Plan:
     seconds: float | None
     """To send them at the rate; None without one."""
     currency: str | None
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 class Screen(Protocol):

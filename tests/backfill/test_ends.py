@@ -92,6 +92,13 @@ async def test_a_folder_is_an_archive_too(archive: Archive) -> None:
     assert result.code == 0, result.err
     told: dict[str, Any] = result.json[-1]
     assert (told["listed"], told["completed"], told["whole"]) == (2, 2, True)
+    assert told["left_out"] == {"seen": 3, "by_reason": {"hidden": 1}, "first_name": None}
+    assert any(line["type"] == "progress" and line["phase"] == "read" for line in result.json)
+
+    none = await archive.run(str(folder), "--glob", "*.mkv")
+    assert none.code == 0, none.err
+    assert "3 files or objects seen" in none.err
+    assert "none fits; left out: 2 by --glob, 1 hidden" in none.err
 
 
 async def test_the_commands_of_the_how_to_send_what_it_shows(archive: Archive, tmp_path: Path) -> None:

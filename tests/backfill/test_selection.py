@@ -51,6 +51,26 @@ def test_sizes_and_times_have_bounds() -> None:
     assert not Selection().takes(found("still-to-come.mp4", 0))
 
 
+@pytest.mark.parametrize(
+    ("selection", "name", "size", "changed", "reason"),
+    [
+        (Selection(), "a.json", 0, 0, "ending"),
+        (Selection(), "a.mp4", 0, 0, "empty"),
+        (Selection(globs=("*.mkv",)), "a.mp4", 9, 0, "glob"),
+        (Selection(excluded=("a*",)), "a.mp4", 9, 0, "exclude"),
+        (Selection(min_bytes=10), "a.mp4", 9, 0, "size"),
+        (Selection(max_bytes=8), "a.mp4", 9, 0, "size"),
+        (Selection(since=900), "a.mp4", 9, 899, "time"),
+        (Selection(until=900), "a.mp4", 9, 900, "time"),
+        (Selection(since=900, until=901), "a.mp4", 9, 900, None),
+    ],
+)
+def test_it_is_told_why_an_object_is_left_out(
+    selection: Selection, name: str, size: int, changed: float, reason: str | None
+) -> None:
+    assert selection.reason_against(found(name, size, changed)) == reason
+
+
 def test_a_bracket_without_an_end_is_refused_with_words() -> None:
     with pytest.raises(ArchiveRefused, match="bracket has no end"):
         expression_of("cam[0-3.mp4")

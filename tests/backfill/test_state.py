@@ -150,3 +150,10 @@ def test_unread_is_counted_over_all_partitions_from_what_the_group_has_committed
     ends = {places[0]: 100, places[1]: 50, places[2]: 0, TopicPartition("other", 0): 9}
     beginnings = dict.fromkeys(ends, 0) | {places[1]: 20}
     assert unread("t", ends, beginnings, {places[0]: 90}) == 9 + 29
+
+
+def test_an_object_that_no_request_can_name_is_told_apart_from_one_that_the_service_refused(state: State) -> None:
+    state.take_listed([("no name", "s3://archive/a\nb.mp4", 1)])
+    state.refuse("no name", "source_not_allowed")
+    assert state.failures() == {"not_sent": 1}
+    assert [(row.status, row.code) for row in state.rows()][-1] == ("not_sent", "source_not_allowed")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from service.backfill.errors import ArchiveRefused
 from service.backfill.listing.folder import FolderArchive
+from service.backfill.listing.left_out import LeftOut
 from service.backfill.listing.selection import Found
 from service.backfill.listing.store import StoreArchive
 from service.settings import SourceSettings
@@ -23,14 +24,19 @@ class Archive(Protocol):
         """The place without a slash at its end, as messages and the names of backfills have it."""
         ...
 
-    def objects(self) -> AsyncIterator[Found]:
-        """Everything in it, in an order that stays the same, read as it is consumed. Raises `ArchiveUnreadable`."""
+    def objects(self, left_out: LeftOut | None = None) -> AsyncIterator[Found]:
+        """Everything in it, in an order that stays the same, read as it is consumed. Raises `ArchiveUnreadable`.
+
+        `left_out` is told what the archive itself passes over.
+        """
         ...
 
 
 def open_archive(prefix: str, sources: SourceSettings) -> Archive:
     """The archive that PREFIX names. Raises `ArchiveRefused` for what the settings do not allow the service to read."""
     scheme, separator, rest = prefix.partition("://")
+    if not prefix.strip() or (separator and scheme == "file" and not rest.strip()):
+        raise ArchiveRefused("PREFIX is empty; name s3://…, gs://…, az://… or a folder (. is the current one)")
     if separator and scheme in _SCHEMES:
         bucket, _, key = rest.partition("/")
         key = key.strip("/")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from service.backfill.errors import ArchiveUnreadable
+from service.backfill.listing.left_out import LeftOut
 from service.backfill.listing.selection import Found
 from service.words import in_words
 
@@ -17,6 +18,8 @@ _CHUNK = 500
 
 class FolderArchive:
     """The regular files below a folder. No link is followed, and hidden names are left out, as unfinished copies have.
+
+    Names that no request can hold are left out too: those that are not UTF-8, or have characters that can't be printed.
 
     The names of one folder and of those above it are in memory, never those of the whole tree.
     """
@@ -29,12 +32,13 @@ class FolderArchive:
         """The folder as a URL."""
         return f"file://{self._folder}"
 
-    async def objects(self) -> AsyncIterator[Found]:
+    async def objects(self, left_out: LeftOut | None = None) -> AsyncIterator[Found]:
         """Every file, off the event loop. A folder that disappears meanwhile is passed over."""
+        passed_over = LeftOut() if left_out is None else left_out
         pending = [str(self._folder)]
         while pending:
             folder = pending.pop()
-            names = await self._names(folder, first=folder == str(self._folder))
+            names = await self._names(folder, passed_over, first=folder == str(self._folder))
             below: list[str] = []
             for at in range(0, len(names), _CHUNK):
                 files, folders = await asyncio.to_thread(self._looked_at, folder, names[at : at + _CHUNK])
@@ -43,14 +47,22 @@ class FolderArchive:
                     yield file
             pending += reversed(below)
 
-    async def _names(self, folder: str, *, first: bool) -> list[str]:
+    async def _names(self, folder: str, left_out: LeftOut, *, first: bool) -> list[str]:
         try:
             names = await asyncio.to_thread(os.listdir, folder)
         except OSError as error:
             if first or not isinstance(error, FileNotFoundError | NotADirectoryError):
                 raise ArchiveUnreadable(f"{folder} can't be listed: {in_words(error)}") from None
             return []
-        return sorted(name for name in names if not name.startswith(".") and name.isprintable())
+        kept: list[str] = []
+        for name in sorted(names):
+            if name.startswith("."):
+                left_out.add("hidden")
+            elif not name.isprintable():
+                left_out.add_name(f"{folder.rstrip('/')}/{name}")
+            else:
+                kept.append(name)
+        return kept
 
     def _looked_at(self, folder: str, names: list[str]) -> tuple[list[Found], list[str]]:
         files, folders = [], []

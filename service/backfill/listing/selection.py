@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.backfill.errors import ArchiveRefused
+from service.backfill.listing.left_out import Reason
 from service.footage.footage import content_type_of
 
 _UNKNOWN_TYPE = content_type_of("")
@@ -45,20 +46,36 @@ class Selection:
     def __post_init__(self) -> None:
         for pattern in (*self.globs, *self.excluded):
             expression_of(pattern)
+        if self.max_bytes is not None and self.min_bytes > self.max_bytes:
+            raise ArchiveRefused(
+                f"--min-size ({self.min_bytes:,} bytes) is above --max-size ({self.max_bytes:,} bytes), so nothing can "
+                "fit; exchange them, or leave one out"
+            )
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ArchiveRefused(
+                "--since is not before --until, so nothing can fit; exchange them, or leave one out (a duration, such "
+                "as 7d, is counted back from now)"
+            )
 
     def takes(self, found: Found) -> bool:
         """Whether the object is wanted."""
-        if found.size < self.min_bytes or (self.max_bytes is not None and found.size > self.max_bytes):
-            return False
-        if self.since is not None and found.changed < self.since:
-            return False
-        if self.until is not None and found.changed >= self.until:
-            return False
+        return self.reason_against(found) is None
+
+    def reason_against(self, found: Found) -> Reason | None:
+        """Why the object is not wanted; None when it is. The name decides before size and time do."""
         if self.globs and not _any(self.globs, found.relative):
-            return False
+            return "glob"
         if not self.globs and content_type_of(found.relative) == _UNKNOWN_TYPE:
-            return False
-        return not _any(self.excluded, found.relative)
+            return "ending"
+        if _any(self.excluded, found.relative):
+            return "exclude"
+        if found.size < self.min_bytes or (self.max_bytes is not None and found.size > self.max_bytes):
+            return "empty" if found.size == 0 else "size"
+        if (self.since is not None and found.changed < self.since) or (
+            self.until is not None and found.changed >= self.until
+        ):
+            return "time"
+        return None
 
 
 def _any(patterns: Sequence[str], name: str) -> bool:

@@ -11,6 +11,7 @@ import obstore
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, UnauthenticatedError
 
 from service.backfill.errors import ArchiveUnreadable
+from service.backfill.listing.left_out import LeftOut
 from service.backfill.listing.selection import Found
 from service.footage.objects.place import Scheme
 from service.footage.objects.stores import Store, store_of
@@ -41,7 +42,7 @@ class StoreArchive:
         """The place without a slash at its end."""
         return f"{self._place}/{self._prefix}" if self._prefix else self._place
 
-    async def objects(self) -> AsyncIterator[Found]:
+    async def objects(self, left_out: LeftOut | None = None) -> AsyncIterator[Found]:
         """Everything below the prefix, in the store's own order, which is that of the names' bytes."""
         try:
             store = store_of(self._scheme, self._bucket, self._seconds)

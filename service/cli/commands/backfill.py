@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,10 @@ from service.cli.reading.pauses import pauses_in_force
 from service.cli.reading.topic_reader import TopicReader
 from service.cli.request_body import DEFAULT_PROMPT, checked, request_member, response_format
 from service.cli.times import Moment, Rate
-from service.cli.views.backfill_screen import BackfillScreen, as_members, backfill_screen, plan_words
+from service.cli.views.backfill_advice import failure_words, left_out_words
+from service.cli.views.backfill_screen import BackfillScreen, as_members, backfill_screen, end_words, plan_words
 from service.cli.views.output import emit, json_option, note, say
-from service.domain.result.cost import Prices, cost_words
+from service.domain.result.cost import Prices
 from service.settings import Settings, load_settings
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?)(i?)B?")
@@ -94,7 +95,7 @@ class Size(click.ParamType[int]):
               help="Remember here what was sent, longer than the topics do.")  # fmt: skip
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.csv",
               help="Write a line for each object at the end.")  # fmt: skip
-@click.option("--retry-failed", is_flag=True, help="Also send again what has failed, as a new run.")
+@click.option("--retry-failed", is_flag=True, help="Also send again all that has failed, as a new run.")
 @click.option("--no-wait", is_flag=True, help="End when all are sent.")
 @click.option("--dry-run", is_flag=True, help="Count, estimate, send nothing.")
 @json_option
@@ -127,9 +128,11 @@ def command(
         with screen:
             ended = asyncio.run(_carry_out(settings, archive, selection, work, options, state, screen, dry_run=dry_run))
         if isinstance(ended, Plan):
-            _tell_plan(ended, as_json=as_json)
+            _tell_plan(ended, archive.name, as_json=as_json)
             return Exit.OK
         status, whole = ended
+        if whole:
+            _note_all(left_out_words(status.left_out, status.counts.listed, archive.name))
         return _finish(status, state, report, whole=whole, as_json=as_json)
     finally:
         state.close()
@@ -236,7 +239,13 @@ async def _pauses(settings: Settings) -> Collection[str]:
     ]
 
 
-def _tell_plan(plan: Plan, *, as_json: bool) -> None:
+def _note_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        note(line)
+
+
+def _tell_plan(plan: Plan, archive: str, *, as_json: bool) -> None:
+    _note_all(left_out_words(plan.left_out, plan.objects, archive))
     if as_json:
         emit({"type": "plan"} | asdict(plan))
         return
@@ -253,17 +262,12 @@ def _finish(status: Status, state: State, report: Path | None, *, whole: bool, a
     if as_json:
         emit({"type": "end", "whole": whole, "failures": failures} | as_members(status))
     else:
-        cost = "" if status.cost is None else f", {cost_words(status.cost, status.currency)}"
-        say(
-            f"{counts.listed:,} objects: {counts.completed:,} completed, {counts.failed:,} failed, "
-            f"{counts.canceled + counts.unknown:,} canceled or unknown, {counts.open:,} under way; "
-            f"{status.sent_now:,} sent now; {counts.minutes:,.1f} min billed{cost}"
-        )
+        say(end_words(status, whole=whole))
     if not whole:
-        note("stopped; the same command goes on from here, and sends nothing twice")
+        partial = "" if report is None else f"; the report {report} is partial: it has what was known until now"
+        note(f"stopped; the same command goes on from here, and sends nothing twice{partial}")
         return Exit.INTERRUPTED
     if counts.failed:
-        listed = ", ".join(f"{code} {count:,}" for code, count in list(failures.items())[:_MOST_CODES])
-        note(f"failed: {listed}; send them again with the same command and --retry-failed")
+        _note_all(failure_words(failures, _MOST_CODES))
         return Exit.REQUEST_FAILED
     return Exit.OK

@@ -108,7 +108,9 @@ class _LiveScreen(_Open):
 def words(status: Status) -> list[str]:
     """How far it is, in some short lines."""
     if status.phase == "reading":
-        return [f"reading what is in the topics: {status.read:,} records"]
+        return ["reading what is in the topics" + (f": {status.read:,} records so far" if status.read else "")]
+    if status.phase == "read":
+        return [f"read what is in the topics: {status.read:,} records"]
     counts = status.counts
     of = f"{status.total:,}" if status.counted else f"more than {status.total:,}, still counting"
     lines = [f"sent {counts.sent:,} of {of}, {counts.completed:,} completed, {counts.failed:,} failed"]
@@ -125,6 +127,22 @@ def words(status: Status) -> list[str]:
     elif status.phase == "waiting":
         lines.append(f"all sent; {counts.open:,} still to end")
     return [line for line in lines if line]
+
+
+def end_words(status: Status, *, whole: bool) -> str:
+    """The line at the end: how far it came. After a stop the number of objects is of those that were looked at."""
+    counts = status.counts
+    cost = "" if status.cost is None else f", {cost_words(status.cost, status.currency)}"
+    objects = f"{counts.listed:,} objects"
+    if not whole and not status.counted:
+        objects += " looked at, of more"
+    elif not whole and counts.listed < status.total:
+        objects += f" looked at, of {status.total:,}"
+    return (
+        f"{objects}: {counts.completed:,} completed, {counts.failed:,} failed, "
+        f"{counts.canceled + counts.unknown:,} canceled or unknown, {counts.open:,} under way; "
+        f"{status.sent_now:,} sent now; {counts.minutes:,.1f} min billed{cost}"
+    )
 
 
 def _need(one: Need, currency: str | None) -> str:
