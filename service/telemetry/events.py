@@ -152,6 +152,9 @@ class LogEvent(StrEnum):
 
     # Ingest
     INGEST_ACTIVE = "ingest_active"  # this process sends the requests now; with how many it remembers from before
+    INGEST_SENT = (
+        "ingest_sent"  # what became of events, with their number; at most one line a second, the sum of several
+    )
     INGEST_STANDBY = "ingest_standby"  # another process sends the requests; this one takes its place when it ends
     INGEST_INTERRUPTED = "ingest_interrupted"  # nothing is sent at the moment, tried again; nothing is lost, see reason
     INGEST_OFFSET_LAPSED = "ingest_offset_lapsed"  # a committed offset is not in its topic; read on from the beginning

@@ -9,9 +9,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
+from contracts.topics import Role
 from service.cli.reading.dead_letter import DeadLetter, as_dead_letter
 from service.cli.reading.letter_acts import note_discarded
-from service.cli.reading.output_record import Role, seen
+from service.cli.reading.output_record import seen
 from service.kafka.ports import InRecord
 from service.settings import load_settings
 
