@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import SettingsError
+from service.ops.webhooks.secrets import SigningSecrets
 from service.settings import Settings, load_settings
 from service.settings.secrets import redacted, secrets_of
 from service.settings.sources import members, origins
@@ -141,6 +142,15 @@ OAUTH = {
             "REELWIRE_WEBHOOKS__SECRET and REELWIRE_WEBHOOKS__SECRET_FILE: only one of them may be set",
         ),
         ({"REELWIRE_WEBHOOKS__SECRET_FILE": "/no/key"}, "REELWIRE_WEBHOOKS__SECRET_FILE: /no/key can't be read"),
+        (
+            {"REELWIRE_INGEST__SECRET": "x"},
+            "REELWIRE_INGEST__SECRET: must have at least 16 characters, such as: openssl",
+        ),
+        (
+            {"REELWIRE_INGEST__SECRET": f"{'a' * 16} {'b' * 15}"},
+            "REELWIRE_INGEST__SECRET: each secret must have at least 16 characters",
+        ),
+        ({"REELWIRE_INGEST__SECRET": "  "}, "REELWIRE_INGEST__SECRET: must have at least 16 characters"),
         ({"REELWIRE_HTTP__PORT": "65536"}, "REELWIRE_HTTP__PORT: '65536': must be at most 65535"),
         ({"REELWIRE_PLATFORM__READ_TIMEOUT_SECONDS": "0"}, "'0': must be greater than 0"),
         ({"REELWIRE_PLATFORM__BASE_URL": "me:hunter2@host"}, "REELWIRE_PLATFORM__BASE_URL: '***@host': must"),
@@ -323,6 +333,21 @@ def test_printed_settings_hold_every_variable_and_no_secret(monkeypatch: pytest.
         assert secret not in str(shown)
         assert secret not in repr(settings)
     assert secrets_of(settings) == {"sasl-pass-word", "platform-key", "hook-secret"}
+
+
+def test_a_short_secret_of_notifications_is_refused_from_its_file_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "secrets"
+    file.write_text("0123456789abcdef\n")
+    monkeypatch.setenv("REELWIRE_INGEST__SECRET_FILE", str(file))
+    settings = load_settings()
+    assert settings.ingest_secret() == "0123456789abcdef"
+    secrets = SigningSecrets(file, settings.ingest_secret)
+    file.write_text("short\n")
+    assert secrets.current() == ("0123456789abcdef",)  # goes on with what it knows
+    with pytest.raises(SettingsError, match="REELWIRE_INGEST__SECRET_FILE: must have at least 16 characters"):
+        load_settings()
 
 
 @pytest.mark.parametrize("variable", members(Settings))

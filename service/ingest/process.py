@@ -18,7 +18,7 @@ from service.clock import SystemClock
 from service.errors import ProcessError, RetryLater, SettingsError
 from service.ingest.loop import IngestLoop
 from service.ingest.receiver import NotificationReceiver
-from service.ingest.rules.reading import Rules
+from service.ingest.rules.reading import Rules, refuse_own_topics
 from service.ingest.topics import check_topics
 from service.ingest.watch.watcher import Existing, Watcher
 from service.ops.health import Health, heartbeat
@@ -56,10 +56,7 @@ def check(settings: Settings, rules: Rules, watch: Watch | None) -> None:
             "there is nothing to read: name `topics` in the rules, give a folder with --watch, or set "
             "REELWIRE_INGEST__SECRET for notifications over HTTP"
         )
-    ours = {name for name in settings.topics.model_dump().values() if isinstance(name, str)}
-    for topic in rules.topics:
-        if topic in ours:
-            raise SettingsError(f"topics: {topic} is one of Reelwire's own; notifications need a topic of their own")
+    refuse_own_topics(rules, settings.topics)
     if watch is None:
         return
     if not watch.root.is_absolute() or not watch.root.is_dir():

@@ -31,6 +31,7 @@ log = structlog.get_logger()
 
 SIGNATURE = "Reelwire-Signature"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME_WORDS = "1 to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or a digit"
 _CODE = re.compile(r"[A-Za-z0-9-]{1,128}")
 _ORIGIN = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _BODY_BYTES = MAX_NOTIFICATION_BYTES - 64 * 1024
@@ -76,8 +77,10 @@ class NotificationReceiver:
 
     async def _taken(self, request: web.Request) -> web.Response:
         secrets = self._secrets.current()
-        if not secrets or not _NAME.fullmatch(request.match_info["name"]):
+        if not secrets:
             raise WebhookRefused(404, "not_configured", "no notifications are taken here: no secret is set")
+        if not _NAME.fullmatch(request.match_info["name"]):
+            raise WebhookRefused(404, "not_found", f"the name behind /notifications/ must have {_NAME_WORDS}")
         body = await _body(request)
         code = _validation_code(request, body)
         if code is not None:  # what was sent is given back: nothing is believed

@@ -141,11 +141,7 @@ class Settings(BaseSettings):
 
     def ingest_secret(self) -> str | None:
         """The secret that signs notifications over HTTP, from its setting or its file; None when there is none."""
-        if self.ingest.secret is not None:
-            return self.ingest.secret.get_secret_value()
-        if self.ingest.secret_file is not None:
-            return secret_from_file(self.ingest.secret_file, "REELWIRE_INGEST__SECRET_FILE").get_secret_value()
-        return None
+        return self.ingest.signing_secret()
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -152,6 +152,7 @@ class LogEvent(StrEnum):
 
     # Ingest
     INGEST_ACTIVE = "ingest_active"  # this process sends the requests now; with how many it remembers from before
+    INGEST_SENT = "ingest_sent"  # what became of events, in numbers; at most one line a second, the sum of several
     INGEST_STANDBY = "ingest_standby"  # another process sends the requests; this one takes its place when it ends
     INGEST_INTERRUPTED = "ingest_interrupted"  # nothing is sent at the moment, tried again; nothing is lost, see reason
     INGEST_OFFSET_LAPSED = "ingest_offset_lapsed"  # a committed offset is not in its topic; read on from the beginning
@@ -159,6 +160,7 @@ class LogEvent(StrEnum):
     NOTIFICATION_REFUSED = "notification_refused"  # one over HTTP was not taken: not signed, too large, not read
     RECORDED_AT_MISSING = "recorded_at_missing"  # a rule asks for recorded_at, and neither name nor event says it
     FOLDER_UNREADABLE = "folder_unreadable"  # a watched folder can't be read at the moment; it is looked at again
+    FILE_NAME_UNUSABLE = "file_name_unusable"  # a watched file is not sent: no request can hold its name; rename it
     FOLDER_SCANNED = "folder_scanned"  # the first look at a watched folder; `passed_over` were there before
 
     # Emulator

@@ -38,7 +38,7 @@ class IngestMetrics:
         )
         self.files = Gauge(
             "reelwire_ingest_files",
-            "Files of the watched folder: `waiting` until they stand still, `done`",
+            "Files of the watched folder: `waiting` until they stand still, `done`, not sent for an `unusable_name`",
             ["state"],
             registry=registry,
         )

@@ -64,6 +64,53 @@ def test_check_reads_stdin_and_headers_and_fails_for_what_would_be_rejected(tmp_
     assert "the attribute eventType is missing" in bad.stdout
 
 
+def test_check_says_when_recorded_at_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(
+        '[[rules]]\nname = "a"\nprompt = "What?"\nrecorded_at = { pattern = "%Y%m%d_%H%M%S", zone = "UTC" }\n'
+    )
+    events = record_of(s3_event("none.mp4"), s3_event("20260304_050607.mp4"))
+    arguments = ("check", "--rules", str(file), "--event", "-")
+    people, _ = _run(*arguments, stdin=events)
+    _, lines = _run(*arguments, "--json", stdin=events)
+
+    assert people.stderr.splitlines() == [
+        "recorded_at_missing: rule a asks for recorded_at, and neither name nor event says it"
+    ]
+    assert [line.get("recorded_at_missing") for line in lines] == [True, None]
+
+
+@pytest.mark.parametrize("event", [b"[]", b'{"Records": []}'])
+def test_check_says_that_a_notification_holds_no_event(tmp_path: Path, event: bytes) -> None:
+    done, _ = _run("check", "--rules", _rules(tmp_path), "--event", "-", stdin=event)
+
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "it holds no event: nothing would be sent\n"
+
+
+def test_check_counts_rules_and_topics_and_refuses_the_services_own(tmp_path: Path) -> None:
+    file = Path(_rules(tmp_path))
+    rule = file.read_text()
+    file.write_text('topics = "a"\n' + rule)
+    one, _ = _run("check", "--rules", str(file))
+    file.write_text('topics = ["a", "b"]\n' + rule)
+    two, _ = _run("check", "--rules", str(file))
+    file.write_text(f'topics = "{load_settings().topics.requests}"\n' + rule)
+    own, _ = _run("check", "--rules", str(file))
+
+    assert "1 rule, 1 topic; give" in one.stderr
+    assert "1 rule, 2 topics; give" in two.stderr
+    assert "one of Reelwire's own" in str(own.exception)
+
+
+@pytest.mark.parametrize("prompt", ["", "  "])
+def test_an_empty_prompt_is_refused(tmp_path: Path, prompt: str) -> None:
+    done, _ = _run("--watch", str(tmp_path), "--prompt", prompt)
+
+    assert done.exit_code == 2
+    assert "--prompt is empty; leave it out for the default one" in done.stderr
+
+
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
 def test_the_rules_of_the_examples_are_right(file: Path) -> None:
     assert read_rules(file, max_bytes=1024 * 1024).rules

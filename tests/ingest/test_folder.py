@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.ingest.watch.folder import FileState, Folder
-from service.ingest.watch.reading import files_below, is_being_written
+from service.ingest.watch.reading import escaped, files_below, is_being_written
 
 pytestmark = pytest.mark.unit
 
@@ -98,8 +98,22 @@ async def test_only_files_that_can_be_complete_are_found(tmp_path: Path) -> None
 
     found = await files_below(str(tmp_path), seconds=5)
 
-    assert set(found) == {"a.mp4", "cam7/b.mp4", "cam7/deep/c.mp4"}
-    assert found["a.mp4"].size == 3
+    assert set(found.files) == {"a.mp4", "cam7/b.mp4", "cam7/deep/c.mp4"}
+    assert found.files["a.mp4"].size == 3
+    assert found.unusable == ["g\n.mp4"]
+
+
+async def test_names_that_no_request_can_hold_are_told_apart_and_can_be_logged(tmp_path: Path) -> None:
+    (tmp_path / "cam\t1").mkdir()
+    (tmp_path / "cam\t1" / "a.mp4").write_bytes(b"x")
+    (tmp_path / "cam2").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path / "cam2") + b"/caf\xe9.mp4")).write_bytes(b"x")
+    (tmp_path / "café.mp4").write_bytes(b"x")
+
+    found = await files_below(str(tmp_path), seconds=5)
+
+    assert set(found.files) == {"café.mp4"}
+    assert sorted(escaped(name) for name in found.unusable) == ["cam2/caf\\xe9.mp4", "cam\\t1/"]
 
 
 async def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.ingest.world import World, record_of, s3_event
 
 pytestmark = pytest.mark.integration
 
-SECRET = "notify-secret"
+SECRET = "notify-secret-of-tests"
 
 
 @pytest.fixture(scope="module")

@@ -240,3 +240,9 @@ def test_a_folder_without_rules_sends_its_videos() -> None:
 
     assert _body(rules, clip)["video"] == {"type": "file", "path": "/recordings/cam7/a.MP4"}
     assert rules.of(Arrival("file", "", "cam7/a.jpg", size=1, path="/recordings/cam7/a.jpg")) is None
+
+
+@pytest.mark.parametrize(("member", "place"), [("suffix = []", "suffix"), ("where = { label = [] }", "where.label")])
+def test_an_empty_list_is_no_condition_that_always_holds(tmp_path: Path, member: str, place: str) -> None:
+    with pytest.raises(SettingsError, match=f"rule a: {place}: holds nothing; leave it out"):
+        _rules(tmp_path, f'name = "a"\nprompt = "What?"\n{member}')

@@ -37,7 +37,7 @@ class World:
             "REELWIRE_KAFKA__HEARTBEAT_INTERVAL_MS": "300",
             "REELWIRE_INGEST__SCAN_SECONDS": "0.1",
             "REELWIRE_INGEST__QUIET_SECONDS": "0.6",
-            "REELWIRE_INGEST__SECRET": "notify-secret",
+            "REELWIRE_INGEST__SECRET": "notify-secret-of-tests",
             "REELWIRE_SOURCES__FILE_ROOTS": str(folder),
             **own_names(self.prefix, partitions=3),
         }

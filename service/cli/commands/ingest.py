@@ -16,7 +16,7 @@ from service.cli.views.output import emit, json_option, note, result, say
 from service.cli.words import in_words
 from service.ingest.notifications.arrival import Arrival, OtherEvent, Unreadable
 from service.ingest.notifications.reading import read_notification
-from service.ingest.rules.reading import Rules, read_rules, rules_for_folder
+from service.ingest.rules.reading import Rules, read_rules, refuse_own_topics, rules_for_folder
 from service.ingest.rules.request import RuleFault
 from service.settings import Settings, load_settings
 
@@ -37,7 +37,7 @@ _RULES = click.Path(dir_okay=False, path_type=Path)
     "--watch",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Send the files of this folder, once they stand still.",
+    help="Send the files of this folder and its subfolders, once they stand still.",
 )
 @click.option(
     "--existing",
@@ -45,7 +45,10 @@ _RULES = click.Path(dir_okay=False, path_type=Path)
     default="send",
     help="At the very first start: what becomes of the files that are in the folder.  [default: send]",
 )
-@click.option("--prompt", help="With --watch and without --rules: what to do with each file.")
+@click.option(
+    "--prompt",
+    help="With --watch and without --rules: what to do with each file.  [default: describe it, with timestamps]",
+)
 @click.pass_context
 def ingest(
     context: click.Context, file: Path | None, watch: Path | None, existing: Literal["send", "skip"], prompt: str | None
@@ -75,6 +78,8 @@ def _rules(settings: Settings, file: Path | None, watch: Path | None, prompt: st
         if prompt is not None:
             raise click.UsageError("--prompt goes without --rules: the rules say the prompt")
         return read_rules(file, max_bytes=settings.jobs.max_request_bytes)
+    if prompt is not None and not prompt.strip():
+        raise click.UsageError("--prompt is empty; leave it out for the default one")
     if watch is None:
         raise click.UsageError("give --rules, or a folder with --watch")
     return rules_for_folder(prompt or DEFAULT_PROMPT, max_bytes=settings.jobs.max_request_bytes)
@@ -101,28 +106,36 @@ def check(file: Path, event: Path | None, headers: tuple[str, ...], as_json: boo
 
     Exit code 1 when the notification, or a part of it, would go to the dead letters.
     """
-    rules = read_rules(file, max_bytes=load_settings().jobs.max_request_bytes)
+    settings = load_settings()
+    rules = read_rules(file, max_bytes=settings.jobs.max_request_bytes)
+    refuse_own_topics(rules, settings.topics)
     if event is None:
         if as_json:
             emit({"rules": [rule.name for rule, _ in rules.rules], "topics": list(rules.topics)})
         else:
-            note(
-                f"{file}: {len(rules.rules)} rules, {len(rules.topics)} topics; give --event to see what becomes of one"
-            )
+            found = f"{_counted(len(rules.rules), 'rule')}, {_counted(len(rules.topics), 'topic')}"
+            note(f"{file}: {found}; give --event to see what becomes of one")
         return Exit.OK
     try:
         with click.open_file(str(event), "rb") as stream:
             raw = stream.read()
     except OSError as error:
         raise click.UsageError(f"--event: {event} can't be read: {in_words(error)}") from None
+    notices = read_notification(raw, _headers(headers))
+    if not notices:
+        note("it holds no event: nothing would be sent")
     rejected = 0
-    for notice in read_notification(raw, _headers(headers)):
+    for notice in notices:
         told = _told(rules, notice)
         rejected += told["outcome"] == "rejected"
         _tell(told, as_json=as_json)
     if rejected:
         raise CommandError(f"{rejected} would be rejected: the record would go to the dead letters", Exit.FAILURE)
     return Exit.OK
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _headers(texts: tuple[str, ...]) -> tuple[tuple[str, bytes | None], ...]:
@@ -148,7 +161,8 @@ def _told(rules: Rules, notice: Arrival | OtherEvent | Unreadable) -> dict[str, 
     if planned is None:
         return {"outcome": "unmatched", **about, "reason": "no rule is for it"}
     request = orjson.loads(planned.value)
-    return {"outcome": "sent", **about, "rule": planned.rule, "key": planned.key, "request": request}
+    told = {"outcome": "sent", **about, "rule": planned.rule, "key": planned.key, "request": request}
+    return told | {"recorded_at_missing": True} if planned.without_time else told
 
 
 def _tell(told: dict[str, object], *, as_json: bool) -> None:
@@ -161,6 +175,8 @@ def _tell(told: dict[str, object], *, as_json: bool) -> None:
         return
     say(f"would send, by rule {told['rule']}, with the key {told['key']}:")
     result(orjson.dumps(request, option=orjson.OPT_INDENT_2).decode())
+    if told.get("recorded_at_missing"):
+        note(f"recorded_at_missing: rule {told['rule']} asks for recorded_at, and neither name nor event says it")
 
 
 command = ingest

@@ -32,7 +32,12 @@ async def send_again(
 
 
 async def note_discarded(settings: Settings, client: AIOKafkaProducer, letter: DeadLetter, reason: str | None) -> None:
-    """Write a note that the letter needs nothing more, into the dead-letter topic behind it."""
+    """Write a note that the letter needs nothing more, into the dead-letter topic behind it.
+
+    Its headers say what it is. aiokafka sends no record with neither key nor value: without a key
+    its value is empty.
+    """
     topic = settings.topics.dead_letters
     headers = discard_headers(letter_place(topic, letter.partition, letter.offset), at=time.time(), reason=reason)
-    await send(settings, client, topic, key=letter.key, value=None, headers=headers, partition=letter.partition)
+    value = b"" if letter.key is None else None
+    await send(settings, client, topic, key=letter.key, value=value, headers=headers, partition=letter.partition)

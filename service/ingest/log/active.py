@@ -9,7 +9,7 @@ stands back. The group only says whose turn it is, and may be wrong about it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -23,6 +23,7 @@ from service.ingest.judging import Incoming, Judge, Judgement
 from service.ingest.log.group import IngestGroup
 from service.ingest.log.note import Note, decoded
 from service.ingest.log.recall import recall
+from service.ingest.log.sent import SentLog
 from service.ingest.memory import Memory
 from service.ingest.rules.reading import Rules
 from service.kafka.connecting.connection import producer_options
@@ -61,6 +62,7 @@ class Active:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._judge: Judge | None = None
+        self._told = SentLog()
         self.memory = Memory(seconds=settings.ingest.remember_hours * 3600, most=settings.ingest.max_remembered)
         self.positions: dict[TopicPartition, int] = {}
         self.note = Note(0)
@@ -184,7 +186,7 @@ class Active:
                 self._judge.judge(one, judged, now)
                 await slices.turn()
             if not judged.records and not offsets and note is None:
-                self._count(judged)
+                self._count(judged, ())
                 return judged
             positions = self.positions | dict(offsets or {})
             noted = replace(note or self.note, at_ms=int(now * 1000))
@@ -200,7 +202,7 @@ class Active:
             self._metrics.transactions.labels("committed").inc()
             self.positions, self.note = positions, noted
             self._remember(judged, now)
-            self._count(judged)
+            self._count(judged, offsets or ())
             return judged
 
     async def _write(self, judged: Judgement, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
@@ -219,7 +221,8 @@ class Active:
         self.memory.expire(now)
         self._own.remembered.set(len(self.memory))
 
-    def _count(self, judged: Judgement) -> None:
+    def _count(self, judged: Judgement, read: Iterable[TopicPartition]) -> None:
+        self._told.add(judged.outcomes, read)
         for outcome, count in judged.outcomes.items():
             self._own.notifications.labels(outcome).inc(count)
         for rule in judged.sent.values():
@@ -231,5 +234,6 @@ class Active:
         """Stop the producer. Never raises; bounded in time."""
         self.dead = True
         async with self._lock:  # what is under way ends first
+            self._told.close()
             await self._producer.abort()
             await self._producer.kill()

@@ -16,6 +16,7 @@ from service.errors import SettingsError
 from service.ingest.notifications.arrival import Arrival
 from service.ingest.rules.request import Planned, RuleFault, members_of, planned
 from service.ingest.rules.rule import Rule, RuleFile
+from service.settings import TopicSettings
 from service.words import in_words
 
 _OWN = frozenset({"type", "request_id", "video", "tenant", "metadata", "recorded_at", "response_format", "mode",
@@ -63,6 +64,14 @@ def read_rules(path: Path, *, max_bytes: int) -> Rules:
         raise SettingsError(f"{path}: two rules have the name {twice[0]}; give each its own")
     checked = tuple((rule, _checked(path, rule, max_bytes)) for rule in file.rules)
     return Rules(file.topics, file.group, checked, max_bytes)
+
+
+def refuse_own_topics(rules: Rules, topics: TopicSettings) -> None:
+    """Raise `SettingsError` when notifications would be read from a topic of the service itself."""
+    ours = {name for name in topics.model_dump().values() if isinstance(name, str)}
+    for topic in rules.topics:
+        if topic in ours:
+            raise SettingsError(f"topics: {topic} is one of Reelwire's own; notifications need a topic of their own")
 
 
 def rules_for_folder(prompt: str, *, max_bytes: int) -> Rules:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from service.footage.errors import SourceSilent
 from service.footage.file_threads import threads_of
@@ -17,23 +18,29 @@ _MOST_FILES = 1_000_000
 # Names that programs use while they write, before they rename.
 UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", ".swp", ".lock", "~")
 
-Listing = tuple[list[str], dict[str, FileState]]
+
+class Found(NamedTuple):
+    """What is below a folder, by its path below it."""
+
+    files: dict[str, FileState]
+    unusable: list[str]
+    """Files that no request can name, and folders, with a slash behind them: these are not looked into."""
 
 
-async def files_below(root: str, *, seconds: float) -> dict[str, FileState]:
+async def files_below(root: str, *, seconds: float) -> Found:
     """Every file below `root` by its path below it, without hidden ones and those whose name says that they are
     being written. Links are not followed. `seconds` bounds the reading of each folder.
 
     Raises `SourceSilent` when the file system does not answer, `OSError` when the root can't be read.
     """
     threads = threads_of(root)
-    found: dict[str, FileState] = {}
+    found = Found({}, [])
     folders = [""]
     while folders:
         folder = folders.pop()
         place = os.path.join(root, folder) if folder else root  # noqa: PTH118 - text only
         try:
-            below, files = await threads.run(place, seconds, lambda place=place: _listed(place))  # type: ignore[misc]
+            below, files, unusable = await threads.run(place, seconds, lambda place=place: _listed(place))  # type: ignore[misc]
         except OSError:
             if folder:  # removed since its parent was read, or not for us
                 continue
@@ -41,34 +48,50 @@ async def files_below(root: str, *, seconds: float) -> dict[str, FileState]:
         prefix = f"{folder}/" if folder else ""
         if prefix.count("/") < _MOST_DEPTH:
             folders.extend(prefix + name for name in below)
-        found.update((prefix + name, state) for name, state in files.items())
-        if len(found) > _MOST_FILES:
+        found.files.update((prefix + name, state) for name, state in files.items())
+        found.unusable.extend(prefix + name for name in unusable)
+        if len(found.files) + len(found.unusable) > _MOST_FILES:
             raise OSError(errno.EFBIG, f"more than {_MOST_FILES} files")
     return found
 
 
-def _listed(place: str) -> Listing:
-    """The folders and files of one folder. In a thread."""
+def escaped(name: str) -> str:
+    """A name as text that can be logged: bytes that are not UTF-8, and what can't be printed, become escapes."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _listed(place: str) -> tuple[list[str], dict[str, FileState], list[str]]:
+    """The folders, the files, and what has a name that can't be used, of one folder. In a thread."""
     folders: list[str] = []
     files: dict[str, FileState] = {}
+    unusable: list[str] = []
     with os.scandir(place) as entries:
         for entry in _visible(entries):
             try:
+                usable = _is_text(entry.name)
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.name)
+                    if usable:
+                        folders.append(entry.name)
+                    else:
+                        unusable.append(f"{entry.name}/")
                     continue
                 found = entry.stat(follow_symlinks=False)
             except OSError:  # gone meanwhile
                 continue
-            if stat.S_ISREG(found.st_mode):
+            if not stat.S_ISREG(found.st_mode):
+                continue
+            if usable:
                 files[entry.name] = FileState(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    return folders, files
+            else:
+                unusable.append(entry.name)
+    return folders, files, unusable
 
 
 def _visible(entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
     for entry in entries:
         name = entry.name
-        if not name.startswith(".") and not name.lower().endswith(UNFINISHED) and _is_text(name):
+        if not name.startswith(".") and not name.lower().endswith(UNFINISHED):
             yield entry
 
 

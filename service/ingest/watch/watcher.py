@@ -20,7 +20,7 @@ from service.ingest.log.note import Note
 from service.ingest.memory import digest_of
 from service.ingest.notifications.arrival import Arrival
 from service.ingest.watch.folder import FileState, Folder
-from service.ingest.watch.reading import files_below, is_being_written
+from service.ingest.watch.reading import escaped, files_below, is_being_written
 from service.settings import Settings
 from service.supervision import Report
 from service.telemetry.events import LogEvent
@@ -59,6 +59,7 @@ class Watcher:
         self._clock = clock
         self._report = report
         self._refused: str | None = None
+        self._unusable: set[str] = set()
 
     async def run(self) -> None:
         """Look again and again. A new `Active` means that others may have sent files meanwhile: it begins anew."""
@@ -89,7 +90,7 @@ class Watcher:
     async def _files(self) -> dict[str, FileState] | None:
         """What is there; None while the folder can't be read."""
         try:
-            files = await files_below(self._root, seconds=self._settings.sources.file_timeout_seconds)
+            files, unusable = await files_below(self._root, seconds=self._settings.sources.file_timeout_seconds)
         except (OSError, SourceError) as error:
             reason = in_words(error)
             if reason != self._refused:
@@ -98,8 +99,18 @@ class Watcher:
             self._report("folder", ok=False, detail=f"{self._root} can't be read: {reason}")
             return None
         self._refused = None
+        self._tell_unusable(set(unusable))
         self._report("folder", ok=True, detail=f"{len(files)} files")
         return files
+
+    def _tell_unusable(self, unusable: set[str]) -> None:
+        """Say once of each name that it can't be used; one line for all that are new in this look."""
+        new = unusable - self._unusable
+        self._unusable = unusable
+        self._own.files.labels("unusable_name").set(len(unusable))
+        if new:
+            name = escaped(min(new))
+            log.warning(LogEvent.FILE_NAME_UNUSABLE, folder=self._root, name=name, new=len(new), all=len(unusable))
 
     async def _begin(self, active: Active, files: dict[str, FileState], looked_ms: int) -> Folder:
         """Where the last process ended; or at the very first start, with all files or with none."""
