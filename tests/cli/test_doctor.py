@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from service.settings import TopicSettings
+from service.kafka.connecting.connection import client_options
+from service.settings import KafkaSettings, TopicSettings
 from tests.cli.conftest import Command
 
 pytestmark = pytest.mark.acceptance
@@ -35,8 +37,10 @@ async def platform() -> AsyncIterator[dict[str, str]]:
 
 
 async def test_everything_there_is_ok_but_for_the_missing_member(
-    reelwire: Command, topics: TopicSettings, platform: dict[str, str], tmp_path: Path
+    reelwire: Command, topics: TopicSettings, platform: dict[str, str], tmp_path: Path, kafka: KafkaSettings
 ) -> None:
+    for group in ("others-a", "others-b"):
+        await _leave_empty(kafka, topics.requests, f"{topics.requests}-{group}")
     result = await reelwire("doctor", "--json", REELWIRE_SOURCES__FILE_ROOTS=str(tmp_path), **platform)
     grades = {line["about"].split(" ")[0]: line["grade"] for line in result.json}
     assert grades == {
@@ -45,6 +49,16 @@ async def test_everything_there_is_ok_but_for_the_missing_member(
     }, result.out  # fmt: skip
     assert result.code == 0
     assert "start the service: reelwire run" in result.out, result.out
+
+
+async def _leave_empty(kafka: KafkaSettings, topic: str, group: str) -> None:
+    """A group that has committed an offset and has no member."""
+    consumer = AIOKafkaConsumer(topic, **client_options(kafka), group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        await consumer.commit({TopicPartition(topic, 0): 0})
+    finally:
+        await consumer.stop()
 
 
 async def test_missing_topics_fail_with_what_to_do(reelwire: Command, platform: dict[str, str]) -> None:

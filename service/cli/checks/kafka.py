@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -15,12 +17,14 @@ from service.cli.exits import CommandError
 from service.cli.reading.cluster import admin, coordinator_of, reachable
 from service.cli.reading.topic_reader import TopicReader
 from service.cli.words import in_words
+from service.errors import ReelwireError
 from service.kafka.connecting.connection import BrokerUnavailable
 from service.kafka.rights.look import RightsLook
 from service.kafka.topics.admin import TopicRefused, check_topics
 from service.settings import Settings
 
-_PAUSE_SECONDS = 0.2
+SIDE_SECONDS = 10.0
+"""Longest time for a check that the start of the service does not depend on."""
 
 
 async def check_kafka(settings: Settings) -> list[Finding]:
@@ -40,10 +44,22 @@ async def check_kafka(settings: Settings) -> list[Finding]:
     found += topics
     if not any(finding.grade == "fail" for finding in topics):
         found.append(await _group(settings))
-        found += await examine_hidden(settings)
-        found += await check_spending(settings)
-        found += await check_deployments(settings)
+        found += await beside("hidden requests", examine_hidden(settings))
+        found += await beside("spending", check_spending(settings))
+        found += await beside("other deployments", check_deployments(settings))
     return found
+
+
+async def beside(about: str, check: Awaitable[list[Finding]], seconds: float = SIDE_SECONDS) -> list[Finding]:
+    """The findings of a check beside the main ones. If it fails or takes longer than `seconds`: one warning."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await check
+    except TimeoutError:
+        detail = f"not known: the check did not end within {seconds:g} s"
+    except (ReelwireError, KafkaError, OSError) as error:
+        detail = f"not known: {in_words(error)}"
+    return [Finding("warn", about, detail, "run it again; all other checks hold")]
 
 
 async def _rights(settings: Settings) -> list[Finding]:

@@ -28,6 +28,8 @@ class LastWords(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.text = ""
+        self.cause = ""
+        """How the last request to the collector failed, from `failures.py`: it says more than `text`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -64,7 +66,7 @@ class Exports(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch. What can't be sent is lost, and counted."""
-        self._words.text = ""
+        self._words.text = self._words.cause = ""
         reason = ""
         try:
             result = self._inner.export(spans)
@@ -81,7 +83,7 @@ class Exports(SpanExporter):
             log.warning(
                 LogEvent.TRACES_NOT_SENT,
                 endpoint=self._endpoint,
-                reason=reason or self._words.text or "the collector gave no answer",
+                reason=reason or self._words.cause or self._words.text or "the collector gave no answer",
                 todo="check the collector and OTEL_EXPORTER_OTLP_ENDPOINT; requests are served all the same",
             )
         self._failing += len(spans)

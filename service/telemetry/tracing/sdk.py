@@ -24,8 +24,10 @@ from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
 from service.telemetry.redaction import remember
 from service.telemetry.tracing.exports import Exports, LastWords
+from service.telemetry.tracing.failures import heard_session
 from service.telemetry.tracing.next_ids import ChosenIds
 from service.telemetry.tracing.tracer import Place, Tracer
+from service.telemetry.tracing.variables import ENDPOINTS, batching, sampler_words
 from service.version import VERSION
 from service.words import in_words
 
@@ -36,9 +38,12 @@ FLUSH_SECONDS = 5.0
 _FLUSH_IN_OUTAGE_SECONDS = 1.0
 """The same for one that took nothing lately."""
 
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_SESSIONS_OF_OTHERS = (
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+)
 _USUAL_ENDPOINT = "http://localhost:4318"
 
 
@@ -50,19 +55,21 @@ class Export:
         _remember_secrets(environment)
         ids = ChosenIds()
         try:
-            exporter = _exporter(environment)
+            words = LastWords.listening()
+            exporter = _exporter(environment, words)
             endpoint = _endpoint(environment) if isinstance(exporter, OTLPSpanExporter) else "console"
             resource = _resource(environment)
             self._provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=ids)
-            self._exports = Exports(exporter, metrics, LastWords.listening(), endpoint)
-            self._batches = BatchSpanProcessor(self._exports)
+            self._exports = Exports(exporter, metrics, words, endpoint)
+            queue, batch, delay, patience = batching(environment)
+            self._batches = BatchSpanProcessor(self._exports, queue, delay, batch, patience)
         except (ValueError, TypeError, OSError) as error:
             raise SettingsError(
                 f"OTEL_*: OpenTelemetry's SDK can't be set up with these variables: {in_words(error)}"
             ) from None
         self._provider.add_span_processor(self._batches)
         self.tracer = Tracer(self._provider.get_tracer("reelwire", VERSION), ids, self._samples)
-        log.info(LogEvent.TRACING, endpoint=endpoint, sampler=self._provider.sampler.get_description())
+        log.info(LogEvent.TRACING, endpoint=endpoint, sampler=sampler_words(environment))
 
     def flush(self) -> None:
         """Send what is there now. Blocks; for programs without an event loop."""
@@ -94,7 +101,7 @@ class Export:
         return self._provider.sampler.should_sample(context, trace_id, name).decision is Decision.RECORD_AND_SAMPLE
 
 
-def _exporter(environment: Mapping[str, str]) -> SpanExporter:
+def _exporter(environment: Mapping[str, str], words: LastWords) -> SpanExporter:
     name = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower() or "otlp"
     if name == "console":
         return ConsoleSpanExporter()
@@ -109,7 +116,9 @@ def _exporter(environment: Mapping[str, str]) -> SpanExporter:
                     "OTLP over HTTP, usually 4318"
                 )
             break
-    return OTLPSpanExporter()
+    if any(environment.get(name) for name in _SESSIONS_OF_OTHERS):  # the session is that provider's
+        return OTLPSpanExporter()
+    return OTLPSpanExporter(session=heard_session(words))
 
 
 def _resource(environment: Mapping[str, str]) -> Resource:
@@ -121,7 +130,7 @@ def _resource(environment: Mapping[str, str]) -> Resource:
 
 def _endpoint(environment: Mapping[str, str]) -> str:
     """Where spans go, for people: without credentials and query."""
-    given = next((environment[name] for name in _ENDPOINTS if environment.get(name)), _USUAL_ENDPOINT)
+    given = next((environment[name] for name in ENDPOINTS if environment.get(name)), _USUAL_ENDPOINT)
     parts = urlsplit(given)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -134,7 +143,7 @@ def _remember_secrets(environment: Mapping[str, str]) -> None:
             remember(value)
             for word in value.split()[1:]:  # behind the name of a scheme, as in `Basic ...`
                 remember(word)
-    for variable in _ENDPOINTS:
+    for variable in ENDPOINTS:
         credentials, at, _ = environment.get(variable, "").partition("://")[2].rpartition("@")
         if at:
             remember(credentials.partition(":")[2])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from service.errors import SettingsError
 from service.settings.tracing import TracingSettings
 from service.telemetry.metrics import Metrics
+from service.telemetry.tracing.variables import check_variables
 
 if TYPE_CHECKING:
     from service.telemetry.tracing.tracer import Tracer
@@ -20,11 +21,12 @@ class Traces:
     def __init__(
         self, settings: TracingSettings, metrics: Metrics, environment: Mapping[str, str] = os.environ
     ) -> None:
-        """Raises `SettingsError` when the extra is not installed, or a variable `OTEL_*` asks for what is not there."""
+        """Raises `SettingsError` when the extra is not installed, or a variable `OTEL_*` is wrong."""
         self._export = None
         self.tracer: Tracer | None = None
         if not settings.enabled or _switched_off(environment):
             return
+        check_variables(environment)  # before the import: the SDK reads some of them there
         try:
             from service.telemetry.tracing.sdk import Export
         except ImportError as error:

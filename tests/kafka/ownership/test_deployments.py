@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.cli.checks.deployments import check_deployments
 from service.errors import ProcessError
 from service.kafka.connecting.connection import client_options
 from service.kafka.other_clients.deployments import DeploymentRefused
+from service.kafka.other_clients.group_members import members_by_group
 from service.kafka.other_clients.same_requests import deployments_beside
 from service.kafka.other_clients.topic_names import TopicNames
 from service.kafka.takeover.owner_check import CANDIDATE_PREFIX, OWNER_KEY
@@ -163,6 +164,30 @@ async def test_a_deployment_that_shares_the_requests_topic_alone_is_named_to_who
         [finding] = await check_deployments(world.settings)
         assert finding.grade == "warn"
         assert f"another deployment reads {world.topics.requests} as well" in finding.detail
+
+
+async def test_groups_of_others_without_members_do_not_hide_another_deployment(world: World) -> None:
+    own = world.settings.kafka.group_id
+    names = (f"{own}-empty-a", f"{own}-empty-b")
+    for group in names:
+        await _leave_empty(world, group)
+    async with world.member() as member:
+        await member.serves(0, 1)
+        found = await members_by_group(world.settings.kafka, 10_000)
+        assert [found[name] for name in names] == [[], []]
+        assert [one.client_id for one in found[own]] == ["reelwire"]
+        assert await check_deployments(world.settings) == []
+
+
+async def _leave_empty(world: World, group: str) -> None:
+    """A group that has committed an offset and has no member."""
+    topic = world.topics.requests
+    consumer = AIOKafkaConsumer(topic, **client_options(world.settings.kafka), group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        await consumer.commit({TopicPartition(topic, 0): 0})
+    finally:
+        await consumer.stop()
 
 
 async def test_other_programs_may_read_the_requests_topic(world: World) -> None:
