@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import traceback
+from contextlib import suppress
 
 import click
 import orjson
@@ -22,6 +25,26 @@ def main() -> None:
     """
     debug = "--debug" in sys.argv[1:]
     quiet_logging(debug=debug)
+    _leave(_run(debug=debug))
+
+
+def _leave(code: int) -> None:
+    """End the process with `code`.
+
+    The threads of obstore may still hold objects of an interpreter that is being taken down, and then the process is
+    aborted (SIGABRT) after all its work is done. So where it was used, the interpreter is not taken down.
+    """
+    if "obstore" in sys.modules:
+        logging.shutdown()
+        with suppress(OSError, ValueError):  # who reads our output may have ended
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run(*, debug: bool) -> int:
+    """Run the command, tell its error, and return the exit code."""
     try:
         code = reelwire.main(prog_name="reelwire", standalone_mode=False)
     except click.ClickException as error:
@@ -29,18 +52,18 @@ def main() -> None:
         if context is not None and not _for_programs():
             click.echo(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
         _tell(error.format_message(), Exit.USAGE)
-        sys.exit(Exit.USAGE)
+        return Exit.USAGE
     except BrokenPipeError:  # the program that read our output has ended, as `head` does
         silence_stdout()
-        sys.exit(Exit.FAILURE)
+        return Exit.FAILURE
     except (KeyboardInterrupt, click.Abort):
-        sys.exit(Exit.INTERRUPTED)
+        return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 -- the outermost place: any error must become a line
         if debug:
             click.echo(clean(traceback.format_exc()), err=True)
         _tell(message_of(error), exit_of(error))
-        sys.exit(exit_of(error))
-    sys.exit(code if isinstance(code, int) else Exit.OK)
+        return exit_of(error)
+    return code if isinstance(code, int) else Exit.OK
 
 
 def _for_programs() -> bool:

@@ -101,7 +101,12 @@ async def test_lists_are_told_of_changes_and_filtered(console: ConsoleUnderTest,
             ),
         )
         assert (await _rows(events, name, lambda row: row["ended_ms"]))["code"] == "rejected"
-    for query in ({"tenant": "umbrella"}, {"code": "rejected"}, {"text": name, "state": "ended"}, {"phase": "failed"}):
+    for query in (
+        {"tenant": "umbrella"},
+        {"code": "rejected"},
+        {"text": name, "state": "ended"},
+        {"phase": "failed", "tenant": "umbrella"},
+    ):
         page = await console.get("/api/jobs", **query)
         assert [job["id"] for job in page["jobs"]] == [name], query
     assert (await console.get("/api/jobs", tenant="umbrella", state="live"))["jobs"] == []
