@@ -110,7 +110,8 @@ async def sign_in(request: Request) -> Response:
         max_age=SESSION_SECONDS,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        # A proxy that ends TLS asks over HTTP; the browser's origin tells what it speaks.
+        secure="https" in (request.url.scheme, urlsplit(request.headers.get("origin", "")).scheme),
     )
     return answer
 
