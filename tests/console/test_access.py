@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import time
 
+import httpx
 import jwt
 import pytest
 from pydantic import ValidationError
 
+from service.console.app import application
 from service.console.http.hosts import host_of
 from service.console.http.sessions import SESSION_SECONDS, Sessions, Tries, equal
+from service.console.state import new_state
 from service.console.stream_token import Grant, TokenExpired, TokenRefused, read_token, sign
-from service.settings import ConsoleSettings
+from service.settings import ConsoleSettings, Settings
 
 pytestmark = pytest.mark.unit
 
 SECRET = "a-secret-of-more-than-thirty-two-characters"
+TOKEN = "a-token-for-the-tests-of-the-console"
 UNTIL = 4_000_000_000  # in 2096; the same in every worker, since it is part of the names of tests
+
+
+def client_of(**console: object) -> httpx.AsyncClient:
+    """A client of the routes alone: nothing is read, and there is no network."""
+    given = {"token": TOKEN, "stream_secret": SECRET, **console}
+    app = application(new_state(Settings(console=ConsoleSettings.model_validate(given))))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8090")
 
 
 def test_a_token_is_read_as_it_was_signed() -> None:
@@ -84,6 +95,36 @@ def test_wrong_tries_of_one_address_and_of_all_have_to_wait() -> None:
     for number in range(100):
         tries.failed(f"address {number}", 61)
     assert tries.wait_seconds("b", 61) == 60
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://localhost:8090"}, 200),
+        ({"Origin": "https://console.example.com"}, 200),
+        ({"Referer": "http://localhost:8090/"}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Origin": "null", "Sec-Fetch-Site": "same-origin"}, 403),
+        ({"Origin": "http://[evil"}, 403),
+        ({"Referer": "https://evil.example.com/"}, 403),
+        ({"Origin": "http://localhost:8090", "Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+async def test_signing_in_is_for_pages_of_the_console_alone(headers: dict[str, str], status: int) -> None:
+    async with client_of(hosts="console.example.com") as client:
+        answer = await client.post("/api/session", json={"token": TOKEN}, headers=headers)
+        assert answer.status_code == status, answer.text
+        assert ("Secure" in answer.headers.get("set-cookie", "")) is headers.get("Origin", "").startswith("https")
+
+
+async def test_a_client_that_names_no_origin_is_told_what_to_send() -> None:
+    async with client_of() as client:
+        for method, path in (("POST", "/api/session"), ("DELETE", "/api/session"), ("POST", "/api/jobs/a/cancel")):
+            answer = await client.request(method, path)
+            assert answer.status_code == 403
+            assert "send the header Origin" in answer.json()["error"]
 
 
 def test_texts_are_compared_whatever_they_hold() -> None:

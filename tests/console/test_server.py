@@ -42,7 +42,7 @@ async def test_without_a_broker_the_page_is_served_and_readiness_says_why() -> N
         assert "REELWIRE_KAFKA__BOOTSTRAP_SERVERS" in answer.text
         assert (await client.get("/health/live")).status_code == 200
         assert (await client.get("/stream/some?token=x")).status_code == 404  # nothing signs tokens
-        refused = await client.post("/api/jobs/some/cancel")
+        refused = await client.post("/api/jobs/some/cancel", headers={"Origin": str(client.base_url)})
         assert refused.status_code == 403
         assert "REELWIRE_CONSOLE__TOKEN" in refused.json()["error"]
 
