@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import httpx
 import jwt
@@ -20,7 +21,11 @@ pytestmark = pytest.mark.unit
 
 SECRET = "a-secret-of-more-than-thirty-two-characters"
 TOKEN = "a-token-for-the-tests-of-the-console"
-UNTIL = 4_000_000_000  # in 2096; the same in every worker, since it is part of the names of tests
+DAY = 24 * 3600
+
+
+def in_seconds(seconds: float) -> int:
+    return int(time.time() + seconds)
 
 
 def client_of(**console: object) -> httpx.AsyncClient:
@@ -31,36 +36,65 @@ def client_of(**console: object) -> httpx.AsyncClient:
 
 
 def test_a_token_is_read_as_it_was_signed() -> None:
-    for grant in (Grant(UNTIL, request_id="a"), Grant(UNTIL, tenant="acme")):
-        assert read_token(SECRET, sign(SECRET, grant)) == grant
+    for until in (in_seconds(60), in_seconds(7 * DAY)):
+        for grant in (Grant(until, request_id="a"), Grant(until, tenant="acme")):
+            assert read_token(SECRET, sign(SECRET, grant)) == grant
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
-        "",
-        "no.token.atall",
-        "x" * 5_000,
-        jwt.encode({"exp": UNTIL, "req": "a"}, "another-secret-of-thirty-two-characters", "HS256"),
-        jwt.encode({"exp": UNTIL, "req": "a"}, SECRET * 2, "HS512"),
-        jwt.encode({"exp": UNTIL, "req": "a"}, "", "none"),
-        jwt.encode({"req": "a"}, SECRET, "HS256"),
-        jwt.encode({"exp": UNTIL}, SECRET, "HS256"),
-        jwt.encode({"exp": UNTIL, "req": "a", "tenant": "b"}, SECRET, "HS256"),
-        jwt.encode({"exp": UNTIL, "req": 7}, SECRET, "HS256"),
-        jwt.encode({"exp": UNTIL, "req": ""}, SECRET, "HS256"),
-        jwt.encode({"exp": UNTIL, "nbf": UNTIL, "req": "a"}, SECRET, "HS256"),
-    ],
-)
-def test_other_tokens_are_refused(token: str) -> None:
+OTHER_CLAIMS: dict[str, dict[str, object]] = {
+    "no end": {"exp": None},
+    "for nothing": {"req": None},
+    "for two": {"tenant": "b"},
+    "a number for a request": {"req": 7},
+    "an empty request": {"req": ""},
+    "not yet": {"nbf": in_seconds(60)},
+}
+
+
+@pytest.mark.parametrize("claims", OTHER_CLAIMS.values(), ids=OTHER_CLAIMS)
+def test_tokens_with_other_claims_are_refused(claims: dict[str, object]) -> None:
+    whole = {"exp": in_seconds(60), "req": "a", **claims}
+    given = {name: value for name, value in whole.items() if value is not None}
     with pytest.raises(TokenRefused):
+        read_token(SECRET, jwt.encode(given, SECRET, "HS256"))
+
+
+@pytest.mark.parametrize("token", ["no.token.atall", "x" * 5_000])
+def test_what_is_no_token_is_refused(token: str) -> None:
+    with pytest.raises(TokenRefused, match="it is signed with another secret"):
         read_token(SECRET, token)
 
 
-def test_another_algorithm_of_the_same_secret_is_refused() -> None:
-    token = jwt.encode({"exp": UNTIL, "req": "a"}, SECRET * 2, "HS384")
-    with pytest.raises(TokenRefused):
-        read_token(SECRET * 2, token)
+@pytest.mark.parametrize(
+    ("secret", "algorithm"),
+    [
+        ("another-secret-of-thirty-two-characters", "HS256"),
+        (SECRET * 2, "HS512"),
+        (SECRET * 2, "HS384"),
+        ("", "none"),
+    ],
+)
+def test_tokens_of_another_secret_or_algorithm_are_refused(secret: str, algorithm: str) -> None:
+    token = jwt.encode({"exp": in_seconds(60), "req": "a"}, secret, algorithm)
+    for asked in (SECRET, SECRET * 2):
+        with pytest.raises(TokenRefused):
+            read_token(asked, token)
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        (lambda: in_seconds(60) * 1_000, "not in milliseconds"),
+        (lambda: in_seconds(8 * DAY), "more than 7 days away"),
+        (lambda: time.time() + 60.5, "whole number"),
+        (lambda: str(in_seconds(60)), "whole number"),
+    ],
+    ids=["milliseconds", "8 days", "a fraction", "a text"],
+)
+def test_an_end_that_is_not_in_seconds_or_too_far_away_is_said(until: Callable[[], object], said: str) -> None:
+    token = jwt.encode({"exp": until(), "req": "a"}, SECRET, "HS256")
+    with pytest.raises(TokenRefused, match=said):
+        read_token(SECRET, token)
 
 
 def test_an_expired_token_is_told_apart() -> None:
