@@ -173,6 +173,19 @@ def test_the_name_in_a_host_header() -> None:
 
 
 @pytest.mark.parametrize(
+    "host", ["https://console.example.com", "a.example.com:8090", "a.example.com/", "*", "[::1]", ""]
+)
+def test_a_host_is_a_name_alone(host: str) -> None:
+    with pytest.raises(ValidationError, match=r"a name without scheme, port and path, such as console\.example\.com"):
+        ConsoleSettings.model_validate({"hosts": [host]})
+
+
+def test_names_of_hosts_are_taken() -> None:
+    names = ("console.example.com", "reelwire_console", "Pod-7", "10.0.0.7", "fd00::7")
+    assert ConsoleSettings.model_validate({"hosts": ",".join(names)}).hosts == names
+
+
+@pytest.mark.parametrize(
     "wrong",
     [{"token": "short"}, {"stream_secret": "x" * 31}, {"origins": "example.com"}, {"origins": "https://a/b"}],
 )
