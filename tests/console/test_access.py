@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import jwt
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from service.console.app import application
 from service.console.http.hosts import host_of
@@ -159,6 +159,36 @@ async def test_a_client_that_names_no_origin_is_told_what_to_send() -> None:
             answer = await client.request(method, path)
             assert answer.status_code == 403
             assert "send the header Origin" in answer.json()["error"]
+
+
+async def test_no_refusal_of_a_stream_names_a_setting() -> None:
+    wrong = jwt.encode({"exp": in_seconds(60), "req": "a"}, "another-secret-of-thirty-two-characters", "HS256")
+    other = sign(SECRET, Grant(in_seconds(60), request_id="b"))
+    late = sign(SECRET, Grant(in_seconds(-5), request_id="a"))
+    said = []
+    async with client_of() as client:
+        for query in ("", "?token=", f"?token={wrong}", f"?token={other}", f"?token={late}"):
+            answer = await client.get(f"/stream/a{query}")
+            assert answer.status_code == 403
+            said.append(answer.json()["error"])
+        said.append((await client.get("/stream/a", headers={"Host": "evil.example.com"})).json()["error"])
+    async with client_of(stream_secret=None) as client:
+        answer = await client.get("/stream/a?token=x")
+        assert answer.status_code == 404
+        said.append(answer.json()["error"])
+    assert said[0] == said[1] == "the token is missing: it is the parameter `token` of the address"
+    assert "REELWIRE_" not in " ".join(said)
+
+
+async def test_one_stream_too_many_is_told_without_a_setting() -> None:
+    app = application(state := new_state(Settings(console=ConsoleSettings(stream_secret=SecretStr(SECRET)))))
+    for _ in range(state.settings.console.max_viewers):
+        state.hub.watch_list()
+    token = sign(SECRET, Grant(in_seconds(60), request_id="a"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8090") as client:
+        answer = await client.get(f"/stream/a?token={token}")
+    assert answer.status_code == 503
+    assert "REELWIRE_" not in answer.text
 
 
 def test_texts_are_compared_whatever_they_hold() -> None:
