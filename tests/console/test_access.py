@@ -16,6 +16,7 @@ from service.console.http.sessions import SESSION_SECONDS, Sessions, Tries, equa
 from service.console.state import new_state
 from service.console.stream_token import Grant, TokenExpired, TokenRefused, read_token, sign
 from service.settings import ConsoleSettings, Settings
+from tests.console.test_board import complete
 
 pytestmark = pytest.mark.unit
 
@@ -189,6 +190,16 @@ async def test_one_stream_too_many_is_told_without_a_setting() -> None:
         answer = await client.get(f"/stream/a?token={token}")
     assert answer.status_code == 503
     assert "REELWIRE_" not in answer.text
+
+
+async def test_a_list_says_how_many_ended_requests_are_kept_no_more() -> None:
+    app = application(state := new_state(Settings(console=ConsoleSettings(ended_requests=2))))
+    for name in ("a", "b", "c"):
+        complete(state.hub.board, name, name=name)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8090") as client:
+        answer = (await client.get("/api/jobs")).json()
+    assert (answer["ended"], answer["left_out"]) == (2, 1)
+    assert b'"left_out":1' in state.hub.first().data
 
 
 def test_texts_are_compared_whatever_they_hold() -> None:
