@@ -14,8 +14,8 @@ export class LiveRequest {
 
   /**
    * `console`: where it listens. `token()` asks your own server for a token, and returns a promise of it.
-   * `shown` has any of `text(text)`, the whole text so far; `state(word, detail)`, where word is `"live"`, `"progress"`,
-   * `"completed"`, `"failed"`, `"canceled"` or `"lost"`.
+   * `shown` has any of `text(text)`, the whole text so far; `state(word, detail)`, where word is `"live"`, `"waiting"`
+   * (nothing is known of the request), `"progress"`, `"completed"`, `"failed"`, `"canceled"` or `"lost"`.
    */
   constructor({ console, request, token, shown }) {
     this.#address = `${console.replace(/\/$/, "")}/stream/${encodeURIComponent(request)}`;
@@ -44,6 +44,7 @@ export class LiveRequest {
       if (attempt > this.#attempt) this.#begin(attempt);
       this.#show(this.text + text);
     });
+    on("waiting", () => this.#shown.state?.("waiting"));
     on("progress", ({ stage, detail }) => this.#shown.state?.("progress", { stage, ...detail }));
     // 3. What was missed can't be had any more: read the whole anew.
     on("gap", () => this.#again());

@@ -73,6 +73,7 @@ class Console:
             lifespan="off",
             ws="none",
             server_header=False,
+            proxy_headers=False,  # X-Forwarded-For is what anybody writes: guesses count for who is connected
             timeout_graceful_shutdown=_STOP_SECONDS,
             limit_concurrency=console.max_viewers + _CONNECTIONS_BESIDE,
         )

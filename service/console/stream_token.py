@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,10 +12,14 @@ from service.errors import ReelwireError
 
 _ALGORITHM: Final = "HS256"
 _LONGEST: Final = 4_096
+LONGEST_SECONDS: Final = 7 * 24 * 3600
+"""No token is taken that is valid for longer: one in milliseconds would be for ever."""
+_SKEW_SECONDS: Final = 300.0
+"""The clock of who signs may be ahead of ours."""
 
 
 class TokenRefused(ReelwireError):
-    """The token is not valid: it is not signed with REELWIRE_CONSOLE__STREAM_SECRET, or not one for a stream."""
+    """The token is not valid: it was changed, it is signed with another secret, or it has no time at which it ends."""
 
 
 class TokenExpired(TokenRefused):
@@ -43,8 +48,11 @@ def sign(secret: str, grant: Grant) -> str:
 def read_token(secret: str, token: str) -> Grant:
     """What the token grants. Raises `TokenRefused`, and `TokenExpired` when nothing else is wrong with it.
 
-    No algorithm but HS256 is taken, whatever the token's header says; a token without `exp` is none.
+    No algorithm but HS256 is taken, whatever the token's header says; a token without `exp` is none, nor is one that
+    ends in more than `LONGEST_SECONDS`. The messages are for browsers of end users: they name no setting.
     """
+    if not token:
+        raise TokenRefused("the token is missing: it is the parameter `token` of the address")
     if len(token) > _LONGEST:
         raise TokenRefused
     try:
@@ -56,4 +64,9 @@ def read_token(secret: str, token: str) -> Grant:
     request_id, tenant = claims.get("req"), claims.get("tenant")
     if (request_id is None) == (tenant is None) or not isinstance(request_id or tenant, str):
         raise TokenRefused("the token must name either one request (req) or one tenant (tenant)")
-    return Grant(float(claims["exp"]), request_id, tenant)
+    until = claims["exp"]
+    if not isinstance(until, int) or isinstance(until, bool):
+        raise TokenRefused("the token's exp must be a whole number: seconds since 1970")
+    if until > time.time() + LONGEST_SECONDS + _SKEW_SECONDS:
+        raise TokenRefused("the token's exp is more than 7 days away; it is counted in seconds, not in milliseconds")
+    return Grant(float(until), request_id, tenant)

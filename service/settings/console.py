@@ -14,6 +14,7 @@ from service.settings.sections import listed, one_secret
 from service.settings.sources import secret_from_file
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|[0-9A-Fa-f]*(:[0-9A-Fa-f]*){2,7}")  # or IPv6
 _LEAST_TOKEN = 16
 _LEAST_STREAM_SECRET = 32
 
@@ -25,8 +26,9 @@ class ConsoleSettings(Section):
     port: int = Field(8090, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Names under which browsers may ask for the console, besides IP addresses and localhost. Empty: "
-        "any name, but with a host of this machine alone only localhost.",
+        description="Names under which browsers may ask for the console, besides IP addresses and localhost; "
+        "without scheme and port: console.example.com. Empty: any name, but with a host of this machine alone only "
+        "localhost.",
     )
     token: SecretStr | None = Field(
         None,
@@ -58,6 +60,13 @@ class ConsoleSettings(Section):
     @classmethod
     def _as_list(cls, value: Any) -> Any:
         return listed(value)
+
+    @field_validator("hosts", mode="after")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_HOST.fullmatch(host) for host in value):
+            raise ValueError("a host is a name without scheme, port and path, such as console.example.com")
+        return value
 
     @field_validator("origins", mode="after")
     @classmethod

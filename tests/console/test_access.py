@@ -3,53 +3,99 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
+import httpx
 import jwt
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
+from service.console.app import application
 from service.console.http.hosts import host_of
 from service.console.http.sessions import SESSION_SECONDS, Sessions, Tries, equal
+from service.console.state import new_state
 from service.console.stream_token import Grant, TokenExpired, TokenRefused, read_token, sign
-from service.settings import ConsoleSettings
+from service.settings import ConsoleSettings, Settings
+from tests.console.test_board import complete
 
 pytestmark = pytest.mark.unit
 
 SECRET = "a-secret-of-more-than-thirty-two-characters"
-UNTIL = 4_000_000_000  # in 2096; the same in every worker, since it is part of the names of tests
+TOKEN = "a-token-for-the-tests-of-the-console"
+DAY = 24 * 3600
+
+
+def in_seconds(seconds: float) -> int:
+    return int(time.time() + seconds)
+
+
+def client_of(**console: object) -> httpx.AsyncClient:
+    """A client of the routes alone: nothing is read, and there is no network."""
+    given = {"token": TOKEN, "stream_secret": SECRET, **console}
+    app = application(new_state(Settings(console=ConsoleSettings.model_validate(given))))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8090")
 
 
 def test_a_token_is_read_as_it_was_signed() -> None:
-    for grant in (Grant(UNTIL, request_id="a"), Grant(UNTIL, tenant="acme")):
-        assert read_token(SECRET, sign(SECRET, grant)) == grant
+    for until in (in_seconds(60), in_seconds(7 * DAY)):
+        for grant in (Grant(until, request_id="a"), Grant(until, tenant="acme")):
+            assert read_token(SECRET, sign(SECRET, grant)) == grant
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
-        "",
-        "no.token.atall",
-        "x" * 5_000,
-        jwt.encode({"exp": UNTIL, "req": "a"}, "another-secret-of-thirty-two-characters", "HS256"),
-        jwt.encode({"exp": UNTIL, "req": "a"}, SECRET * 2, "HS512"),
-        jwt.encode({"exp": UNTIL, "req": "a"}, "", "none"),
-        jwt.encode({"req": "a"}, SECRET, "HS256"),
-        jwt.encode({"exp": UNTIL}, SECRET, "HS256"),
-        jwt.encode({"exp": UNTIL, "req": "a", "tenant": "b"}, SECRET, "HS256"),
-        jwt.encode({"exp": UNTIL, "req": 7}, SECRET, "HS256"),
-        jwt.encode({"exp": UNTIL, "req": ""}, SECRET, "HS256"),
-        jwt.encode({"exp": UNTIL, "nbf": UNTIL, "req": "a"}, SECRET, "HS256"),
-    ],
-)
-def test_other_tokens_are_refused(token: str) -> None:
+OTHER_CLAIMS: dict[str, dict[str, object]] = {
+    "no end": {"exp": None},
+    "for nothing": {"req": None},
+    "for two": {"tenant": "b"},
+    "a number for a request": {"req": 7},
+    "an empty request": {"req": ""},
+    "not yet": {"nbf": in_seconds(60)},
+}
+
+
+@pytest.mark.parametrize("claims", OTHER_CLAIMS.values(), ids=OTHER_CLAIMS)
+def test_tokens_with_other_claims_are_refused(claims: dict[str, object]) -> None:
+    whole = {"exp": in_seconds(60), "req": "a", **claims}
+    given = {name: value for name, value in whole.items() if value is not None}
     with pytest.raises(TokenRefused):
+        read_token(SECRET, jwt.encode(given, SECRET, "HS256"))
+
+
+@pytest.mark.parametrize("token", ["no.token.atall", "x" * 5_000])
+def test_what_is_no_token_is_refused(token: str) -> None:
+    with pytest.raises(TokenRefused, match="it is signed with another secret"):
         read_token(SECRET, token)
 
 
-def test_another_algorithm_of_the_same_secret_is_refused() -> None:
-    token = jwt.encode({"exp": UNTIL, "req": "a"}, SECRET * 2, "HS384")
-    with pytest.raises(TokenRefused):
-        read_token(SECRET * 2, token)
+@pytest.mark.parametrize(
+    ("secret", "algorithm"),
+    [
+        ("another-secret-of-thirty-two-characters", "HS256"),
+        (SECRET * 2, "HS512"),
+        (SECRET * 2, "HS384"),
+        ("", "none"),
+    ],
+)
+def test_tokens_of_another_secret_or_algorithm_are_refused(secret: str, algorithm: str) -> None:
+    token = jwt.encode({"exp": in_seconds(60), "req": "a"}, secret, algorithm)
+    for asked in (SECRET, SECRET * 2):
+        with pytest.raises(TokenRefused):
+            read_token(asked, token)
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        (lambda: in_seconds(60) * 1_000, "not in milliseconds"),
+        (lambda: in_seconds(8 * DAY), "more than 7 days away"),
+        (lambda: time.time() + 60.5, "whole number"),
+        (lambda: str(in_seconds(60)), "whole number"),
+    ],
+    ids=["milliseconds", "8 days", "a fraction", "a text"],
+)
+def test_an_end_that_is_not_in_seconds_or_too_far_away_is_said(until: Callable[[], object], said: str) -> None:
+    token = jwt.encode({"exp": until(), "req": "a"}, SECRET, "HS256")
+    with pytest.raises(TokenRefused, match=said):
+        read_token(SECRET, token)
 
 
 def test_an_expired_token_is_told_apart() -> None:
@@ -86,6 +132,76 @@ def test_wrong_tries_of_one_address_and_of_all_have_to_wait() -> None:
     assert tries.wait_seconds("b", 61) == 60
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://localhost:8090"}, 200),
+        ({"Origin": "https://console.example.com"}, 200),
+        ({"Referer": "http://localhost:8090/"}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Origin": "null", "Sec-Fetch-Site": "same-origin"}, 403),
+        ({"Origin": "http://[evil"}, 403),
+        ({"Referer": "https://evil.example.com/"}, 403),
+        ({"Origin": "http://localhost:8090", "Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+async def test_signing_in_is_for_pages_of_the_console_alone(headers: dict[str, str], status: int) -> None:
+    async with client_of(hosts="console.example.com") as client:
+        answer = await client.post("/api/session", json={"token": TOKEN}, headers=headers)
+        assert answer.status_code == status, answer.text
+        assert ("Secure" in answer.headers.get("set-cookie", "")) is headers.get("Origin", "").startswith("https")
+
+
+async def test_a_client_that_names_no_origin_is_told_what_to_send() -> None:
+    async with client_of() as client:
+        for method, path in (("POST", "/api/session"), ("DELETE", "/api/session"), ("POST", "/api/jobs/a/cancel")):
+            answer = await client.request(method, path)
+            assert answer.status_code == 403
+            assert "send the header Origin" in answer.json()["error"]
+
+
+async def test_no_refusal_of_a_stream_names_a_setting() -> None:
+    wrong = jwt.encode({"exp": in_seconds(60), "req": "a"}, "another-secret-of-thirty-two-characters", "HS256")
+    other = sign(SECRET, Grant(in_seconds(60), request_id="b"))
+    late = sign(SECRET, Grant(in_seconds(-5), request_id="a"))
+    said = []
+    async with client_of() as client:
+        for query in ("", "?token=", f"?token={wrong}", f"?token={other}", f"?token={late}"):
+            answer = await client.get(f"/stream/a{query}")
+            assert answer.status_code == 403
+            said.append(answer.json()["error"])
+        said.append((await client.get("/stream/a", headers={"Host": "evil.example.com"})).json()["error"])
+    async with client_of(stream_secret=None) as client:
+        answer = await client.get("/stream/a?token=x")
+        assert answer.status_code == 404
+        said.append(answer.json()["error"])
+    assert said[0] == said[1] == "the token is missing: it is the parameter `token` of the address"
+    assert "REELWIRE_" not in " ".join(said)
+
+
+async def test_one_stream_too_many_is_told_without_a_setting() -> None:
+    app = application(state := new_state(Settings(console=ConsoleSettings(stream_secret=SecretStr(SECRET)))))
+    for _ in range(state.settings.console.max_viewers):
+        state.hub.watch_list()
+    token = sign(SECRET, Grant(in_seconds(60), request_id="a"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8090") as client:
+        answer = await client.get(f"/stream/a?token={token}")
+    assert answer.status_code == 503
+    assert "REELWIRE_" not in answer.text
+
+
+async def test_a_list_says_how_many_ended_requests_are_kept_no_more() -> None:
+    app = application(state := new_state(Settings(console=ConsoleSettings(ended_requests=2))))
+    for name in ("a", "b", "c"):
+        complete(state.hub.board, name, name=name)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8090") as client:
+        answer = (await client.get("/api/jobs")).json()
+    assert (answer["ended"], answer["left_out"]) == (2, 1)
+    assert b'"left_out":1' in state.hub.first().data
+
+
 def test_texts_are_compared_whatever_they_hold() -> None:
     assert equal("ü\ud800", "ü\ud800")
     assert not equal("a", "b")
@@ -95,6 +211,19 @@ def test_the_name_in_a_host_header() -> None:
     for netloc in ("Example.com:80", "example.com", "user@example.com:1"):
         assert host_of(netloc) == "example.com"
     assert host_of("[::1]:8090") == "::1"
+
+
+@pytest.mark.parametrize(
+    "host", ["https://console.example.com", "a.example.com:8090", "a.example.com/", "*", "[::1]", ""]
+)
+def test_a_host_is_a_name_alone(host: str) -> None:
+    with pytest.raises(ValidationError, match=r"a name without scheme, port and path, such as console\.example\.com"):
+        ConsoleSettings.model_validate({"hosts": [host]})
+
+
+def test_names_of_hosts_are_taken() -> None:
+    names = ("console.example.com", "reelwire_console", "Pod-7", "10.0.0.7", "fd00::7")
+    assert ConsoleSettings.model_validate({"hosts": ",".join(names)}).hosts == names
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ async def test_a_live_request_is_canceled(console: ConsoleUnderTest, person: htt
         ({"X-CSRF-Token": "guessed"}, 403),
         ({"X-CSRF-Token": ""}, 403),
         ({"Origin": "https://evil.example.com"}, 403),
+        ({"Origin": "null"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Cookie": "reelwire_console=guessed"}, 403),
     ],
@@ -177,7 +178,7 @@ async def test_a_stream_ends_when_its_token_does(console: ConsoleUnderTest, wire
 
 
 async def test_guessing_the_token_is_bounded(console: ConsoleUnderTest) -> None:
-    async with console.client() as client:
+    async with console.client(headers={"Origin": console.url}) as client:
         answers = [await client.post("/api/session", json={"token": f"wrong {n}"}) for n in range(11)]
         assert [answer.status_code for answer in answers] == [403] * 10 + [429]
         assert int(answers[-1].headers["retry-after"]) > 0

@@ -136,6 +136,7 @@ def test_what_ends_is_kept_in_a_ring_and_texts_within_their_bytes() -> None:
     for number in range(5):
         complete(board, f"r{number}", "x" * 1_000, name=f"n{number}")
     assert [place[1] for place in board.ended] == ["r2", "r3", "r4"]
+    assert board.left_out == 2
     assert board.bytes <= 2_500
     assert [one.end.raw is None for one in board.ended.values() if one.end] == [True, False, False]
     oldest = board.find("r2")

@@ -16,7 +16,7 @@ from service.errors import SettingsError
 from service.kafka.ports import InRecord
 from service.sandbox.addresses import HOST, free_ports
 from service.settings import ConsoleSettings, KafkaSettings, Settings
-from tests.console.conftest import ConsoleUnderTest
+from tests.console.conftest import TOKEN, ConsoleUnderTest
 from tests.console.wire import Wire
 
 pytestmark = pytest.mark.integration
@@ -42,9 +42,21 @@ async def test_without_a_broker_the_page_is_served_and_readiness_says_why() -> N
         assert "REELWIRE_KAFKA__BOOTSTRAP_SERVERS" in answer.text
         assert (await client.get("/health/live")).status_code == 200
         assert (await client.get("/stream/some?token=x")).status_code == 404  # nothing signs tokens
-        refused = await client.post("/api/jobs/some/cancel")
+        refused = await client.post("/api/jobs/some/cancel", headers={"Origin": str(client.base_url)})
         assert refused.status_code == 403
         assert "REELWIRE_CONSOLE__TOKEN" in refused.json()["error"]
+
+
+async def test_wrong_tokens_count_for_who_is_connected_whatever_a_header_says() -> None:
+    async with Console(settings_of(token=TOKEN)) as console:
+        url = f"http://{HOST}:{console.port}"
+        async with httpx.AsyncClient(base_url=url, timeout=20, headers={"Origin": url}) as client:
+            found = []
+            for number in range(11):
+                pretended = {"X-Forwarded-For": f"203.0.113.{number}"}
+                answer = await client.post("/api/session", json={"token": "wrong"}, headers=pretended)
+                found.append(answer.status_code)
+    assert found == [403] * 10 + [429]
 
 
 async def test_a_port_in_use_is_named() -> None:

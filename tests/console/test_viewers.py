@@ -86,11 +86,24 @@ async def test_a_viewer_is_told_what_was_then_what_comes_and_the_stream_ends() -
 async def test_a_viewer_may_come_before_the_request() -> None:
     hub = hub_of()
     async with aclosing(request_stream(hub, "a", None)) as stream:
-        assert (await anext(stream)).startswith(b":")
+        first = await anext(stream)
+        assert first.startswith(b"event: waiting\ndata: ")
+        assert "no request of this id is known here" in str(data(Message(first))["message"])
+        assert (await anext(stream)).startswith(b":")  # said once
         started(hub)
         told = await anext(stream)
         assert told.count(b"event: progress") == 1
         assert told.count(b"event: fragment") == 3
+
+
+async def test_a_viewer_of_a_request_that_was_let_go_of_is_told_that_it_is_unknown() -> None:
+    hub = hub_of(max_ended=1)
+    for name in ("a", "b"):
+        complete(hub.board, name, name=name)
+    async with aclosing(request_stream(hub, "a", None)) as stream:
+        assert (await anext(stream)).startswith(b"event: waiting\n")
+    async with aclosing(request_stream(hub, "b", None)) as stream:
+        assert (await anext(stream)).startswith(b"event: completion\n")
 
 
 async def test_a_slow_viewer_of_a_request_catches_up_and_costs_no_more_than_its_bound() -> None:

@@ -54,6 +54,7 @@ async def test_the_console_says_which_right_is_missing_and_works_with_its_least_
         await _until(client, "/api/jobs/ours", '"text":"seen"')
         await _until(client, "/health/ready", '"status":"ok"')
         await _until(client, "/api/partitions", '"problem":null')
+        client.headers["Origin"] = str(client.base_url)
         session = await client.post("/api/session", json={"token": TOKEN})
         client.headers["X-CSRF-Token"] = session.json()["csrf"]
         answer = await client.post("/api/jobs/ours/cancel")

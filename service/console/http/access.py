@@ -52,19 +52,31 @@ def allowed(request: Request) -> Session:
 
 
 def check_origin(request: Request) -> None:
-    """Refuse what a page of another origin sends. Raises `Refusal`.
+    """Refuse what no page of ours has sent. Raises `Refusal`.
 
-    A proxy may ask under a name of its own; then the origin must be one of the names that the console was given.
+    Browsers send `Origin` with every POST and DELETE. Where a proxy took it out, `Referer` or `Sec-Fetch-Site` will do;
+    a request with none of them is refused. A proxy may ask under a name of its own; then the origin must be one of the
+    names that the console was given.
     """
-    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    if origin is None:
-        foreign = False
-    else:
-        netloc = urlsplit(origin).netloc.lower()
+    origin = request.headers.get("origin") or request.headers.get("referer")
+    site = request.headers.get("sec-fetch-site")
+    if origin is None and site is None:
+        raise Refusal(403, "send the header Origin with the address of the console, such as http://localhost:8090")
+    ours = site == "same-origin"
+    if origin is not None:
+        netloc = _netloc(origin)
         given = {name.lower() for name in state_of(request).settings.console.hosts}
-        foreign = netloc != request.headers.get("host", "").lower() and host_of(netloc) not in given
-    if foreign or site not in (None, "same-origin", "none"):
+        ours = netloc == request.headers.get("host", "").lower() or host_of(netloc) in given
+    if not ours or site not in (None, "same-origin", "none"):
         raise Refusal(403, "this was sent by a page of another origin")
+
+
+def _netloc(address: str) -> str:
+    """Host and port of an origin or a referrer; empty when it is no address, such as `null`."""
+    try:
+        return urlsplit(address).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def session_body(request: Request, session: Session | None) -> dict[str, object]:
@@ -110,7 +122,8 @@ async def sign_in(request: Request) -> Response:
         max_age=SESSION_SECONDS,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        # A proxy that ends TLS asks over HTTP; the browser's origin tells what it speaks.
+        secure=request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://"),
     )
     return answer
 

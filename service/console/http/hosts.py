@@ -47,7 +47,10 @@ class KnownHosts:
             name = host_of(given.decode("latin-1"))
             # A probe of the health may come under any name; it shows nothing of a request.
             if name not in self._names and not _is_address(name) and not scope["path"].startswith("/health/"):
-                answer = refused(421, "the console is not asked for under this name: set REELWIRE_CONSOLE__HOSTS")
+                sentence = "the console is not asked for under this name"
+                if not scope["path"].startswith("/stream/"):  # read by end users, who have nothing to set
+                    sentence += ": set REELWIRE_CONSOLE__HOSTS"
+                answer = refused(421, sentence)
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -57,6 +57,7 @@ async def jobs(request: Request) -> Response:
             "matching": page.matching,
             "live": counts["live"],
             "ended": counts["ended"],
+            "left_out": counts["left_out"],
             "phases": counts["phases"],
         }
     )

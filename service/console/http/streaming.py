@@ -79,7 +79,7 @@ async def preflight(request: Request) -> Response:
 
 def _grant(state: ConsoleState, request: Request) -> Grant:
     if state.stream_secret is None:
-        raise Refusal(404, "nothing is served here: REELWIRE_CONSOLE__STREAM_SECRET is not set")
+        raise Refusal(404, "no streams are served here")  # read by end users: no setting is named
     try:
         return read_token(state.stream_secret, request.query_params.get("token", ""))
     except TokenRefused as error:
@@ -109,7 +109,7 @@ async def _stream(body: AsyncGenerator[bytes], headers: dict[str, str] | None = 
     try:
         first = await anext(body)
     except TooManyViewers:
-        answer = refused(503, "as many live streams are open as REELWIRE_CONSOLE__MAX_VIEWERS allows; try again later")
+        answer = refused(503, "no more live streams can be open at once; try again later")
         answer.headers.update({"Retry-After": "10", **(headers or {})})
         return answer
     except StopAsyncIteration:

@@ -143,6 +143,7 @@ class Hub:
             "phases": {**phases_of(self.board.live.values()), **+self.board.ends},
             "live": len(self.board.live),
             "ended": len(self.board.ended),
+            "left_out": self.board.left_out,
             "fragments_per_second": round(self._rate, 1),
         }
 

@@ -54,3 +54,14 @@ def completion(entry: Entry) -> Message:
 
 GAP = Message(encoded("gap", {}))
 """Something was left out that can't be had again: the viewer reads the whole anew."""
+
+WAITING = Message(
+    encoded(
+        "waiting",
+        {
+            "message": "no request of this id is known here: it was not accepted yet, or it ended so long ago that it "
+            "is kept no more"
+        },
+    )
+)
+"""Nothing is known of the request: what comes of it is told, but nothing may come any more."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 from service.console.live.hub import Hub
-from service.console.live.messages import GAP, HEARTBEAT, Message
+from service.console.live.messages import GAP, HEARTBEAT, WAITING, Message
 from service.console.live.replay import replay
 from service.console.live.viewer import Viewer
 from service.console.model.cursor import Cursor
@@ -44,6 +44,7 @@ async def request_stream(
     until: float | None = None,
 ) -> AsyncGenerator[bytes]:
     """The body of the events of one request, behind the cursor `since`. Ends with the completion, or with `gap`.
+    Begins with `waiting` when nothing is known of the request.
 
     `until`: the time of the loop at which the right to see it ends. `may_see` is asked when there is more to send: the
     request may become known only then.
@@ -53,6 +54,8 @@ async def request_stream(
     viewer.sent = since
     try:
         viewer.behind = True  # of all that was before
+        if hub.board.find(request_id) is None:
+            yield WAITING.data
         while not viewer.closed:
             wait = HEARTBEAT_SECONDS if until is None else min(HEARTBEAT_SECONDS, until - loop.time())
             if wait <= 0:

@@ -51,6 +51,8 @@ class Board:
         self.ended: OrderedDict[Key, Entry] = OrderedDict()
         self.ends: Counter[str] = Counter()
         """How many of the ended ones have ended how."""
+        self.left_out = 0
+        """How many ended ones were read and are kept no more."""
         self._unplaced: OrderedDict[Key, Entry] = OrderedDict()
         """Those of which neither a job nor a completion was read yet."""
         self._by_id: dict[str, list[Entry]] = {}
@@ -262,6 +264,7 @@ class Board:
         """Let go of what is beyond the bounds: the oldest first, and texts of ended requests before those of others."""
         while len(self.ended) > self._max_ended:
             self._drop(next(iter(self.ended.values())))
+            self.left_out += 1
         while len(self._unplaced) > self._max_ended:
             self._drop(next(iter(self._unplaced.values())))
         while len(self.live) > _MOST_LIVE:

@@ -50,6 +50,7 @@ class Scene:
     """Made-up requests and dead letters. `busy`: how many rows change in each quarter of a second."""
 
     def __init__(self, *, live: int = 40, ended: int = 160, busy: int = 20, letters: int = 12, seed: int = 7) -> None:
+        self.left_out = 0
         self._random = random.Random(seed)
         self._total = live + ended
         self._numbers = itertools.count(self._total)
@@ -143,6 +144,7 @@ class Scene:
             "phases": dict(Counter(row["phase"] for row in self.jobs.values())),
             "live": len(self.jobs) - ended,
             "ended": ended,
+            "left_out": self.left_out,
             "fragments_per_second": self.busy * 12.5,
         }
 

@@ -22,7 +22,9 @@ EVIL = "<img src=x onerror=\"document.title='evil'\"><script>document.title='evi
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return Scene(live=1_000, ended=500, busy=400)
+    scene = Scene(live=1_000, ended=500, busy=400)
+    scene.left_out = 1_234
+    return scene
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -46,6 +48,7 @@ async def test_a_thousand_rows_that_change_are_drawn_ten_times_a_second_at_most(
         assert seen["made"] < 60
         await expect(here.page.locator("table.rows")).to_have_attribute("aria-rowcount", re.compile(r"^[2-9]\d\d$"))
         await expect(here.page.locator(".summary")).to_contain_text("1,000 live")
+        await expect(here.page.locator(".summary")).to_contain_text("1,234 older ones are left out")
 
 
 async def test_older_pages_are_read_when_the_end_is_near(browser: Browser, url: str) -> None:

@@ -10,13 +10,13 @@ import uvloop
 from service.cli.exits import Exit
 from service.cli.manual import epilog
 from service.cli.views.output import emit, json_option, note, result
-from service.console.stream_token import Grant, sign
+from service.console.stream_token import LONGEST_SECONDS, Grant, sign
 from service.errors import SettingsError
 from service.memory import give_memory_back, spare_full_collections
 from service.settings import Settings, load_settings
 from service.telemetry.log import configure_logging
 
-_LONGEST_MINUTES = 7 * 24 * 60
+_LONGEST_MINUTES = LONGEST_SECONDS // 60
 
 
 @click.group(

@@ -9,7 +9,7 @@ let feed = null;
 let heard = Date.now();
 
 /** What the last event said; `state` is `"joining"`, `"live"`, `"lost"` or `"resting"`, `since` when it became so. */
-export const live = { state: "joining", since: Date.now(), phases: {}, live: 0, ended: 0, fragments: 0 };
+export const live = { state: "joining", since: Date.now(), phases: {}, live: 0, ended: 0, leftOut: 0, fragments: 0 };
 
 /**
  * `listener` has any of: `rows(rows, texts)`, where `texts` are lengths of texts by request; `state(live)`; and `again()`,
@@ -41,8 +41,8 @@ function open() {
     {
       rows(event) {
         become("live");
-        const { phases, live: running, ended, fragments_per_second: fragments } = event;
-        Object.assign(live, { phases, live: running, ended, fragments: fragments ?? 0 });
+        const { phases, live: running, ended, left_out: leftOut, fragments_per_second: fragments } = event;
+        Object.assign(live, { phases, live: running, ended, leftOut: leftOut ?? 0, fragments: fragments ?? 0 });
         tell("rows", event.rows ?? [], event.texts ?? {});
       },
       gap: () => tell("again"),

@@ -79,6 +79,7 @@ export function requestsView(root, members) {
       chip.setAttribute("aria-pressed", String(filters.phase === chip.dataset.phase));
     }
     const parts = [`${count(live.live)} live`, `${count(live.ended)} ended`];
+    if (live.leftOut) parts.push(live.leftOut === 1 ? "1 older one is left out" : `${count(live.leftOut)} older ones are left out`);
     if (matching !== null && filtered()) parts.unshift(`${count(matching)} match`);
     if (live.fragments >= 1) parts.push(`${count(Math.round(live.fragments))} fragments/s`);
     say(summary, held ? `Held · ${parts.join(" · ")}` : parts.join(" · "));
@@ -153,8 +154,8 @@ export function requestsView(root, members) {
     for (const row of answer.jobs) keep(row);
     next = answer.next;
     matching = answer.matching;
-    const { phases, live: running, ended } = answer;
-    Object.assign(live, { phases, live: running, ended });
+    const { phases, live: running, ended, left_out: leftOut } = answer;
+    Object.assign(live, { phases, live: running, ended, leftOut: leftOut ?? 0 });
   }
 
   function keep(row) {
