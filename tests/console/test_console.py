@@ -103,7 +103,7 @@ async def test_lists_are_told_of_changes_and_filtered(console: ConsoleUnderTest,
         assert (await _rows(events, name, lambda row: row["ended_ms"]))["code"] == "rejected"
     for query in (
         {"tenant": "umbrella"},
-        {"code": "rejected"},
+        {"code": "rejected", "tenant": "umbrella"},
         {"text": name, "state": "ended"},
         {"phase": "failed", "tenant": "umbrella"},
     ):
