@@ -76,10 +76,16 @@ async def test_a_task_that_waits_for_its_asset_outlives_a_restart(
 ) -> None:
     emulator = Emulator(EmulatorOptions(pace=FAST, state_dir=tmp_path))
     client = Client(session, emulator)
+
+    async def looked_into() -> object:
+        return emulator.stats()["assets"]["by_sha256"]
+
     async with emulator:
         emulator.set_pace(asset_ready_seconds=1.0)
         asset_id = (await client.upload(clip)).json["_id"]
         created = await client.create_task(asset_id)
+        # Its bytes are kept; before that a stop loses them, and the asset fails.
+        await until(looked_into)
     async with emulator:
         task = await client.ended_task(created.json["task_id"])
 
