@@ -22,6 +22,7 @@ from service.ingest.judging import Incoming, Judgement
 from service.ingest.log.active import Active
 from service.ingest.notifications.arrival import Unreadable
 from service.ingest.notifications.reading import MAX_NOTIFICATION_BYTES, read_notification
+from service.ops.webhooks.body import read_body
 from service.ops.webhooks.secrets import SigningSecrets
 from service.ops.webhooks.signature import WebhookRefused, verify
 from service.telemetry.events import LogEvent
@@ -81,7 +82,7 @@ class NotificationReceiver:
             raise WebhookRefused(404, "not_configured", "no notifications are taken here: no secret is set")
         if not _NAME.fullmatch(request.match_info["name"]):
             raise WebhookRefused(404, "not_found", f"the name behind /notifications/ must have {_NAME_WORDS}")
-        body = await _body(request)
+        body = await read_body(request, _BODY_BYTES)
         code = _validation_code(request, body)
         if code is not None:  # what was sent is given back: nothing is believed
             self._metrics.webhooks.labels("handshake").inc()
@@ -154,18 +155,6 @@ def _validation_code(request: web.Request, body: bytes) -> str | None:
     if not isinstance(code, str) or not _CODE.fullmatch(code):
         raise WebhookRefused(400, "malformed", "the body is no validation of Event Grid")
     return code
-
-
-async def _body(request: web.Request) -> bytes:
-    """The raw body, bounded while it is read."""
-    parts: list[bytes] = []
-    size = 0
-    while part := await request.content.readany():
-        size += len(part)
-        if size > _BODY_BYTES:
-            raise WebhookRefused(413, "too_large", f"the body is larger than {_BODY_BYTES} bytes")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _json(body: object, status: int, headers: dict[str, str] | None = None) -> web.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.backfill.errors import ArchiveRefused
-from service.backfill.listing.selection import Found, Selection, expression_of
+from service.backfill.listing.selection import Found, Selection
 
 pytestmark = pytest.mark.unit
 
@@ -71,6 +71,6 @@ def test_it_is_told_why_an_object_is_left_out(
     assert selection.reason_against(found(name, size, changed)) == reason
 
 
-def test_a_bracket_without_an_end_is_refused_with_words() -> None:
-    with pytest.raises(ArchiveRefused, match="bracket has no end"):
-        expression_of("cam[0-3.mp4")
+def test_what_is_no_glob_is_refused_with_words() -> None:
+    with pytest.raises(ArchiveRefused, match="is no glob: the bracket has no end"):
+        Selection(globs=("cam[0-3.mp4",))

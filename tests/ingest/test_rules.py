@@ -10,7 +10,6 @@ import pytest
 
 from service.errors import SettingsError
 from service.ingest.notifications.arrival import Arrival
-from service.ingest.rules.globs import glob_pattern
 from service.ingest.rules.reading import Rules, read_rules, rules_for_folder
 from service.ingest.rules.recorded import RecordedAt
 from service.ingest.rules.request import RuleFault
@@ -215,23 +214,6 @@ def test_the_time_of_recording(rule: dict[str, Any], name: str, wanted: str | No
     found = RecordedAt(**rule).of(name, {"recorded": "2026-11-23T08:00:00+01:00"}, 60.0)
 
     assert found == wanted
-
-
-@pytest.mark.parametrize(
-    ("glob", "name", "matches"),
-    [
-        ("cams/*/*.mp4", "cams/a/b.mp4", True),
-        ("cams/*.mp4", "cams/a/b.mp4", False),
-        ("cams/**/*.mp4", "cams/b.mp4", True),
-        ("cams/**/*.mp4", "cams/a/x/b.mp4", True),
-        ("cams/**", "cams/a/x", True),
-        ("c?m[0-3].mp4", "cam2.mp4", True),
-        ("c?m[!0-3].mp4", "cam2.mp4", False),
-        ("a.mp4", "aXmp4", False),
-    ],
-)
-def test_globs(glob: str, name: str, matches: bool) -> None:
-    assert bool(glob_pattern(glob).fullmatch(name)) is matches
 
 
 def test_a_folder_without_rules_sends_its_videos() -> None:

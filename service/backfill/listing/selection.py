@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.backfill.errors import ArchiveRefused
 from service.backfill.listing.left_out import Reason
 from service.footage.footage import content_type_of
+from service.footage.globs import NotAGlob, glob_pattern
 
 _UNKNOWN_TYPE = content_type_of("")
 
@@ -44,8 +44,11 @@ class Selection:
     """Seconds since the epoch; changed before then."""
 
     def __post_init__(self) -> None:
-        for pattern in (*self.globs, *self.excluded):
-            expression_of(pattern)
+        for glob in (*self.globs, *self.excluded):
+            try:
+                glob_pattern(glob)
+            except NotAGlob as error:
+                raise ArchiveRefused(f"{glob} is no glob: {error}") from None
         if self.max_bytes is not None and self.min_bytes > self.max_bytes:
             raise ArchiveRefused(
                 f"--min-size ({self.min_bytes:,} bytes) is above --max-size ({self.max_bytes:,} bytes), so nothing can "
@@ -78,45 +81,6 @@ class Selection:
         return None
 
 
-def _any(patterns: Sequence[str], name: str) -> bool:
-    return any(
-        expression_of(pattern).fullmatch(name if "/" in pattern else name.rpartition("/")[2]) for pattern in patterns
-    )
-
-
-_COMPILED: dict[str, re.Pattern[str]] = {}
-
-
-def expression_of(pattern: str) -> re.Pattern[str]:
-    """A glob as a regular expression for the whole name. Raises `ArchiveRefused` for a bracket without an end.
-
-    `*` and `?` stop at `/`, `**/` is any number of folders, `[a-z]` and `[!a-z]` are one character. A pattern without
-    `/` is meant for the last part of a name.
-    """
-    known = _COMPILED.get(pattern)
-    if known is None:
-        known = _COMPILED[pattern] = re.compile(_translated(pattern), re.DOTALL)
-    return known
-
-
-def _translated(pattern: str) -> str:
-    parts: list[str] = []
-    at = 0
-    while at < len(pattern):
-        if pattern.startswith("**/", at):
-            parts.append("(?:.*/)?")
-            at += 3
-        elif pattern.startswith("**", at):
-            parts.append(".*")
-            at += 2
-        elif pattern[at] == "[":
-            end = pattern.find("]", at + 2)
-            if end < 0:
-                raise ArchiveRefused(f"{pattern}: the bracket has no end")
-            inside = pattern[at + 1 : end].replace("\\", "\\\\")
-            parts.append(f"[^/{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
-            at = end + 1
-        else:
-            parts.append({"*": "[^/]*", "?": "[^/]"}.get(pattern[at], re.escape(pattern[at])))
-            at += 1
-    return "".join(parts)
+def _any(globs: Sequence[str], name: str) -> bool:
+    """Whether one of these fits. A glob without `/` is meant for the last part of a name."""
+    return any(glob_pattern(glob).fullmatch(name if "/" in glob else name.rpartition("/")[2]) for glob in globs)

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from service.errors import PartitionError
 from service.ingest.log.assignor import one_active
-from service.kafka.connecting.connection import new_consumer, stop_consumer
+from service.kafka.connecting.connection import new_member, stop_consumer
 from service.kafka.connecting.refusals import reading_words
 from service.kafka.reading.fetched import Fetched
 from service.kafka.reading.fetching import decode_with
@@ -47,21 +47,11 @@ class IngestGroup:
         self._assignor = one_active()
         self.generation = 0
         self.ours: frozenset[TopicPartition] = frozenset()
-        kafka = settings.kafka
-        self._consumer: AIOKafkaConsumer = new_consumer(
-            kafka,
-            # A join is answered when all members have joined, which takes up to the rebalance timeout.
-            request_timeout_ms=max(kafka.request_timeout_ms, kafka.rebalance_timeout_ms + 5_000),
-            group_id=group_id,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            partition_assignment_strategy=(self._assignor,),
-            session_timeout_ms=kafka.session_timeout_ms,
-            heartbeat_interval_ms=kafka.heartbeat_interval_ms,
-            rebalance_timeout_ms=kafka.rebalance_timeout_ms,
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_bytes=8 * _FETCH_BYTES,
+        self._consumer = new_member(
+            settings.kafka,
+            group_id,
+            self._assignor,
+            _FETCH_BYTES,
             fetch_max_wait_ms=200,
             max_poll_interval_ms=_RECALL_MS,
         )

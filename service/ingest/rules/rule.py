@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from contracts.rejection import rule
 from contracts.request_models import Mode, Priority
+from service.footage.globs import NotAGlob, glob_pattern
 from service.ingest.notifications.arrival import Arrival, Source
-from service.ingest.rules.globs import glob_pattern
 from service.ingest.rules.recorded import RecordedAt
 from service.ingest.rules.templates import names_in
 
@@ -82,8 +82,8 @@ class Rule(BaseModel):
         if value is not None:
             try:
                 glob_pattern(value)
-            except (ValueError, re.error):
-                raise rule("is no glob: a set of characters in [ ] is not closed, or not a set") from None
+            except NotAGlob as error:
+                raise rule(f"is no glob: {error}") from None
         return value
 
     @field_validator("match")

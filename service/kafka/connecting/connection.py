@@ -103,6 +103,31 @@ def new_consumer(settings: KafkaSettings, **options: Any) -> AIOKafkaConsumer:
     return consumer
 
 
+def new_member(
+    settings: KafkaSettings, group_id: str, assignor: Any, fetch_bytes: int, **options: Any
+) -> AIOKafkaConsumer:
+    """A consumer that is a member of a group, not yet started: it reads committed records, and commits nothing itself.
+
+    `fetch_bytes` is the most that one partition answers at once; all together eight times that.
+    """
+    return new_consumer(
+        settings,
+        # A join is answered when all members have joined, which takes up to the rebalance timeout.
+        request_timeout_ms=max(settings.request_timeout_ms, settings.rebalance_timeout_ms + 5_000),
+        group_id=group_id,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        partition_assignment_strategy=(assignor,),
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.heartbeat_interval_ms,
+        rebalance_timeout_ms=settings.rebalance_timeout_ms,
+        max_partition_fetch_bytes=fetch_bytes,
+        fetch_max_bytes=8 * fetch_bytes,
+        **options,
+    )
+
+
 def new_admin(settings: KafkaSettings, **options: Any) -> AIOKafkaAdminClient:
     """An admin client, not yet started, that finds its brokers again wherever they are. `options` come before ours."""
     read = fingerprint(settings)

@@ -21,7 +21,7 @@ from aiokafka.errors import (
 from contracts.limits import MAX_READ_HEADERS
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError, RetryLater
-from service.kafka.connecting.connection import new_consumer, stop_consumer
+from service.kafka.connecting.connection import new_member, stop_consumer
 from service.kafka.connecting.reconnection import trouble_of
 from service.kafka.connecting.refusals import DENIED, missing_right, reading_words, refusal
 from service.kafka.membership.assignment import Assignment
@@ -132,21 +132,7 @@ class Group:
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         kafka = self._settings.kafka
-        return new_consumer(
-            kafka,
-            # A join is answered when all members have joined, which takes up to the rebalance timeout.
-            request_timeout_ms=max(kafka.request_timeout_ms, kafka.rebalance_timeout_ms + 5_000),
-            group_id=kafka.group_id,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            partition_assignment_strategy=(self._assignor,),
-            session_timeout_ms=kafka.session_timeout_ms,
-            heartbeat_interval_ms=kafka.heartbeat_interval_ms,
-            rebalance_timeout_ms=kafka.rebalance_timeout_ms,
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_bytes=8 * _FETCH_BYTES,
-        )
+        return new_member(kafka, kafka.group_id, self._assignor, _FETCH_BYTES)
 
     async def stop(self) -> None:
         """Leave the group. Never raises; bounded in time."""

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from service.clock import Clock
+from service.ops.webhooks.body import read_body
 from service.ops.webhooks.deliveries import Deliveries
 from service.ops.webhooks.secrets import WebhookSecrets
 from service.ops.webhooks.signature import WebhookRefused, verify
@@ -58,7 +59,7 @@ class WebhookReceiver:
         secrets = self._secrets.current()
         if not secrets:
             raise WebhookRefused(404, "not_configured", "no webhooks are taken here: no secret is set")
-        body = await _body(request)
+        body = await read_body(request, MAX_WEBHOOK_BYTES)
         signature = verify(request.headers.get("TL-Signature"), body, secrets, self._clock.time())
         digest = f"{signature.time}.{signature.digests[0]}"
         event_id, kind, task_id = _event(body)
@@ -81,18 +82,6 @@ class WebhookReceiver:
             raise WebhookRefused(
                 503, "unavailable", f"the owner of the task can't be told: {in_words(error)}"
             ) from None
-
-
-async def _body(request: web.Request) -> bytes:
-    """The raw body, bounded while it is read."""
-    parts: list[bytes] = []
-    size = 0
-    while part := await request.content.readany():
-        size += len(part)
-        if size > MAX_WEBHOOK_BYTES:
-            raise WebhookRefused(413, "too_large", f"the body is larger than {MAX_WEBHOOK_BYTES} bytes")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _event(body: bytes) -> tuple[str, str, str | None]:
