@@ -237,16 +237,24 @@ class GroupCommitWriter(ABC):
             log.warning(LogEvent.RECORD_REFUSED, topic=topic, bytes=size, limit_bytes=limit)
 
     async def die(self, error: BaseException) -> None:
-        """Let go of the producer and fail whatever waits. Called after a failed call; a second call changes nothing."""
+        """Let go of the producer and fail whatever waits. Called after a failed call, or by an owner that gives it up.
+
+        The group that was being written then comes back when its call has failed: a second call fails it as well.
+        """
         if self.dead.done():
+            self._fail_waiting()
             return
         fenced = isinstance(error, ProducerFailed) and error.fenced
         reason = in_words(error)
         self.dead.set_result(WriterDeath(fenced, reason))
         self._metrics.transactions.labels(outcome="fenced" if fenced else "failed").inc()
         log.warning(LogEvent.WRITER_DIED, partition=self.partition, fenced=fenced, reason=reason)
+        self._fail_waiting()
+        await self._abandon(fenced=fenced)
+
+    def _fail_waiting(self) -> None:
+        reason = self.dead.result().reason
         while self._pending:
             entry = self._pending.popleft()
             if not entry.future.done():
                 entry.future.set_exception(WriterClosed(f"the writer of partition {self.partition} died: {reason}"))
-        await self._abandon(fenced=fenced)

@@ -13,7 +13,6 @@ from service.kafka.ports import OutRecord, WriteUnit
 from service.kafka.takeover.budget import MAX_FAILURES
 from service.kafka.writing.group_commit import GroupCommitWriter
 from tests.kafka.ownership.world import Eventually, Member, World, says
-from tests.support.waiting import settled
 
 pytestmark = pytest.mark.integration
 
@@ -163,9 +162,9 @@ def _broken_writers(member: Any) -> Any:
 
         async def dies() -> None:
             await opened()
-            # Before it can write anything: a takeover that has succeeded would begin the count anew.
-            tasks.append(asyncio.ensure_future(writer.die(RuntimeError("again"))))
-            await settled()
+            asyncio.get_running_loop().call_soon(
+                lambda: tasks.append(asyncio.ensure_future(writer.die(RuntimeError("again"))))
+            )
 
         writer._open = dies
         return writer
