@@ -19,6 +19,7 @@ from service.sandbox.errors import BrokerError
 from service.sandbox.system import System, own_names
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings, TopicSettings, load_settings
+from service.telemetry.redaction import KNOWN
 from tests.harness.stage import BRISK, QUICK, Stage
 from tests.support.order import waiting_first
 
@@ -53,6 +54,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Workers begin with what waits the longest; without workers the quick tests go first, as they are found."""
     if hasattr(config, "workerinput"):
         items[:] = waiting_first(items)
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_its_own() -> Iterator[None]:
+    """A secret that one test makes known is not taken out of the texts of the others."""
+    before = vars(KNOWN).copy()
+    yield
+    vars(KNOWN).update(before)
 
 
 @pytest.fixture(scope="session")

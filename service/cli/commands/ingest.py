@@ -120,7 +120,7 @@ def check(file: Path, event: Path | None, headers: tuple[str, ...], as_json: boo
         with click.open_file(str(event), "rb") as stream:
             raw = stream.read()
     except OSError as error:
-        raise click.UsageError(f"--event: {event} can't be read: {in_words(error)}") from None
+        raise click.UsageError(f"--event: the file can't be read: {in_words(error)}") from None
     notices = read_notification(raw, _headers(headers))
     if not notices:
         note("it holds no event: nothing would be sent")

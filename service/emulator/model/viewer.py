@@ -56,7 +56,8 @@ class Viewer:
     async def inspect(self, spooled: Spooled) -> Footage:
         """Inspect a file and dispose of it; raises `Refusal` (`video_file_broken`)."""
         try:
-            path = await asyncio.to_thread(self._keep, spooled)
+            # A rename, done before the upload is answered: what was acknowledged outlives a restart.
+            path = self._keep(spooled)
             return await self._inspected(path, spooled.sha256)
         finally:
             if self._blobs is None:

@@ -89,7 +89,7 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path}: can't be read: {in_words(error)}; give the file with --rules") from None
+        raise SettingsError(f"the rules can't be read: {in_words(error)}; give the file with --rules") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path}: is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
@@ -149,7 +149,7 @@ def _response_format(path: Path, rule: Rule) -> dict[str, Any] | None:
     try:
         document = orjson.loads(file.read_bytes())
     except OSError as error:
-        raise SettingsError(f"{where} {file} can't be read: {in_words(error)}") from None
+        raise SettingsError(f"{where} the file can't be read: {in_words(error)}") from None
     except orjson.JSONDecodeError as error:
         raise SettingsError(f"{where} {file} is no JSON: {error}") from None
     if not isinstance(document, dict):

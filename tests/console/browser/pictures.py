@@ -10,7 +10,8 @@ from typing import Any
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests.console.browser.chromium import OPTIONS, chromium
-from tests.console.browser.stand_in import Scene, served
+from tests.console.browser.scene import Scene
+from tests.console.browser.stand_in import served
 from tests.console.browser.visit import visit
 
 WIDE = {"width": 1280, "height": 800}

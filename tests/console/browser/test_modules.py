@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.console.browser.stand_in import Scene, served
+from tests.console.browser.scene import Scene
+from tests.console.browser.stand_in import served
 from tests.console.browser.visit import Visit, visit
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]

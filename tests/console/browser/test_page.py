@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.console.browser.stand_in import TOKEN, Scene, served
+from tests.console.browser.scene import Scene
+from tests.console.browser.stand_in import TOKEN, served
 from tests.console.browser.visit import VIEWS, visit
 from tests.support.waiting import until
 
