@@ -143,13 +143,19 @@ class BoundedProducer:
         self.send_only_if(lease.alive)
 
     def send_only_if(self, allowed: Callable[[], bool]) -> None:
-        """Put back what would leave while `allowed` says no, for another try. Called before any record."""
+        """Put back what would leave while `allowed` says no, for another try. Called before any record.
+
+        A process that is frozen between the question and the socket, some 0.1 ms, still sends that one request when
+        it goes on: no program can close that gap, so readers compare the numbers of attempts.
+        """
         client = self._producer.client
         send = client.send
 
         async def send_if_allowed(node: int, request: Any, **options: Any) -> Any:
-            if isinstance(request, ProduceRequest) and not allowed():
-                raise RequestTimedOutError(NO_HEARTBEAT)
+            if isinstance(request, ProduceRequest):
+                await client.ready(node)  # connected first: then nothing is waited for behind the question
+                if not allowed():
+                    raise RequestTimedOutError(NO_HEARTBEAT)
             return await send(node, request, **options)
 
         client.send = send_if_allowed

@@ -63,6 +63,35 @@ async def test_what_is_held_back_leaves_in_order_when_it_may(
     assert [(await future).offset for future in held] == list(range(5))
 
 
+async def test_what_may_not_leave_when_the_broker_is_connected_at_last_is_held_back(
+    sender: IdempotentSender, settings: Settings, right: Right, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right may end while a connection is made: a process may be frozen for long in between."""
+    topic = settings.topics.fragments
+    right.held.clear()
+    await sender.send(OutRecord(topic, 0, b"k", b"first"))
+    channel = sender._channel
+    assert channel is not None
+    client = channel.producer.raw.client
+    connect = client._get_conn
+    connections: list[Any] = []
+
+    async def connect_slowly(*args: Any, **options: Any) -> Any:
+        connection = await connect(*args, **options)
+        if not connections:
+            right.held.add(0)
+        connections.append(connection)
+        return connection
+
+    monkeypatch.setattr(client, "_get_conn", connect_slowly)
+    held = sender.send(OutRecord(topic, 0, b"k", b"second"))
+    assert (await sender.send(OutRecord(topic, 1, b"k", b"another partition"))).offset == 0
+    assert connections
+    assert not held.done()
+    right.held.clear()
+    assert (await held).offset == 1
+
+
 async def test_what_is_thrown_away_harms_no_other_and_leaves_no_forgotten_error(
     sender: IdempotentSender, settings: Settings, right: Right
 ) -> None:
