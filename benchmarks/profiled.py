@@ -3,7 +3,7 @@
 Samples fall by CPU time, not by the clock, so waiting costs nothing and the process stays nearly as fast as it is.
 They are taken from when the service runs, so imports do not count. Time in the event loop's own system calls shows at
 the function that runs next.
-What was seen is written as JSON to the file that `BENCH_PROFILE` names when the process ends.
+What was seen is written as JSON to the file that `BENCH_PROFILE` names when the service ends.
 """
 
 from __future__ import annotations
@@ -61,22 +61,22 @@ def _area(filename: str) -> tuple[str, str]:
     return "Python's own library", "/".join(parts[-2:])
 
 
-def _sampled_from_its_start() -> None:
+def _sampled_while_it_runs(sampler: Sampler) -> None:
     serve = app.run
 
     async def run(settings: Settings, status: StatusLine | None = None) -> None:
         signal.setitimer(signal.ITIMER_PROF, _EVERY_SECONDS, _EVERY_SECONDS)
-        await serve(settings, status)
+        try:
+            await serve(settings, status)
+        finally:  # not later: the command may leave without Python's own end
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            sampler.dump(Path(os.environ["BENCH_PROFILE"]))
 
     app.run = run
 
 
 if __name__ == "__main__":
-    sampler = Sampler()
-    signal.signal(signal.SIGPROF, sampler)
-    _sampled_from_its_start()
-    try:
-        main()
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        sampler.dump(Path(os.environ["BENCH_PROFILE"]))
+    _sampler = Sampler()
+    signal.signal(signal.SIGPROF, _sampler)
+    _sampled_while_it_runs(_sampler)
+    main()

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from service.domain.policy import poll_interval, spread
 from service.domain.polling.usual import Window
 
-_PART = 0.135
+_PART = 0.12
 """How far apart looks are within a window, as a part (0 to 1) of what is left of it: where ends are evenly spread,
 looks come as much closer as fewer tasks are left to be looked at. Half of the ends are noticed within a fortieth of the
-window's width, with seven looks in the window."""
+window's width, with seven or eight looks in the window."""
 _LEAST_LEFT = 0.1
 """What is left of a window counts as at least this part of its width: else its last looks would be ever closer."""
 _LEAST = 0.75
