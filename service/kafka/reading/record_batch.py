@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -167,27 +168,35 @@ class _Records:
         return self._max_headers < count <= (len(record) - at) // _HEADER_BYTES
 
     def _compiled(self, run: _Run) -> Iterator[Fetched]:
-        """The records of a run, by our decoder from the first one on that the compiled one refuses."""
-        read = 0
-        if run.count:
-            try:
-                batch = self._header.uncompressed(run.count) + self._data[run.start : run.end]
-                for record in DefaultRecordBatch(batch):
-                    offset = record.offset
-                    if not self._previous < offset <= self._header.last_offset:
-                        break
-                    headers = tuple(record.headers)
-                    found = InRecord(
-                        self._topic, self._partition, offset, record.timestamp, record.key, record.value, headers
-                    )
-                    self._previous = offset
-                    read += 1
-                    yield found
-                else:
-                    return
-            except (KafkaError, ArithmeticError, LookupError, ValueError):
-                pass
-        yield from self._ours(run, read)
+        """The records of a run, by our decoder from the first one on that the compiled one refuses.
+
+        The run is decoded before its first record is given: else its copy would be kept for as long as its reader
+        pauses, and a copy may be as large as the largest record.
+        """
+        found: deque[InRecord] = deque()
+        whole = run.count > 0 and self._decode(run, found)
+        skipped = len(found)
+        while found:
+            yield found.popleft()
+        if not whole:
+            yield from self._ours(run, skipped)
+
+    def _decode(self, run: _Run, found: deque[InRecord]) -> bool:
+        """Add the records of a run to `found`. False when the compiled decoder could not read it to its end."""
+        try:
+            batch = self._header.uncompressed(run.count) + self._data[run.start : run.end]
+            for record in DefaultRecordBatch(batch):
+                offset = record.offset
+                if not self._previous < offset <= self._header.last_offset:
+                    return False
+                headers = tuple(record.headers)
+                found.append(
+                    InRecord(self._topic, self._partition, offset, record.timestamp, record.key, record.value, headers)
+                )
+                self._previous = offset
+        except (KafkaError, ArithmeticError, LookupError, ValueError):
+            return False
+        return True
 
     def _ours(self, run: _Run, skipped: int) -> Iterator[Fetched]:
         """The same in Python, for records that aiokafka can't read: names that are not UTF-8, or damage."""
