@@ -35,7 +35,7 @@ log = structlog.get_logger()
 BUDGET_BYTES = 8 * 1024 * 1024
 """Decompressed bytes that one fetch keeps for its reader. What is beyond is fetched again later."""
 
-HELD_BYTES = 16 * 1024 * 1024
+HELD_BYTES = 8 * 1024 * 1024
 """Decompressed bytes that all consumers of the process hold unread. With that many, a consumer that holds any fetches
 no more. One that holds none still gets one fetch, so that no reader waits for what another has left unread."""
 
