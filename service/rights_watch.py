@@ -1,4 +1,4 @@
-"""Whether the service has its rights at Kafka: looked at before it starts, and every few seconds while it runs.
+"""Whether a process has its rights at Kafka: looked at before it starts, and every few seconds while it runs.
 
 What a call without a right does differs from call to call: an error, a topic that seems not to exist, or nothing. So
 the rights themselves are looked at, and each one that is missing is named.
@@ -7,6 +7,7 @@ the rights themselves are looked at, and each one that is missing is named.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -25,10 +26,18 @@ class RightsMissing(RetryLater):
 
 
 class RightsWatch:
-    """One task of the process. Tells log and health; nothing else depends on it once the service has begun."""
+    """One task of the process. Tells log and health; nothing else depends on it once the process has begun."""
 
-    def __init__(self, settings: Settings, health: Health) -> None:
-        self._look = RightsLook(settings)
+    def __init__(
+        self,
+        settings: Settings,
+        health: Health,
+        rights: Sequence[Right] | None = None,
+        printed_by: str = "reelwire topics acls",
+    ) -> None:
+        """`rights` are those of the service by default; `printed_by` is the command that prints them."""
+        self._look = RightsLook(settings, rights)
+        self._printed_by = printed_by
         self._health = health
         self._every_seconds = settings.kafka.rights_check_seconds
         self._missing: frozenset[Right] = frozenset()
@@ -52,7 +61,7 @@ class RightsWatch:
         if required:
             raise RightsMissing(
                 f"rights at Kafka are missing: {'; '.join(sorted(map(str, required)))}. "
-                "`reelwire topics acls` prints the commands that grant them"
+                f"`{self._printed_by}` prints the commands that grant them"
             )
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ from service.cli.request_page import requests_page
 from service.settings import Settings
 from service.settings.sources import is_secret, members
 from service.telemetry.events import LogEvent
-from service.telemetry.ingest_metrics import IngestMetrics
+from service.telemetry.ingest_metrics import SHARED, IngestMetrics
 from service.telemetry.metrics import Metrics
 
 _GENERATED = "<!-- Made by `make docs` from the code; change it there. -->\n"
@@ -88,17 +88,21 @@ def _values(annotation: object) -> str:
 def metrics_page() -> str:
     """The page of metrics, in the order of the catalogue."""
     rows = []
+    shared: list[str] = []
     whole = Metrics()
-    for metric in (*vars(whole).values(), *vars(IngestMetrics(whole.registry)).values()):
+    for member, metric in (*vars(whole).items(), *vars(IngestMetrics(whole.registry)).items()):
         if isinstance(metric, CollectorRegistry):
             continue
         for family in metric.describe():
             name = family.name + ("_total" if family.type == "counter" else "")
             labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "-"  # noqa: SLF001 - no public way
             rows.append((f"`{name}`", family.type, labels, family.documentation))
+            if member in SHARED:
+                shared.append(f"`{name}`")
     return (
         f"# Metrics\n\n{_GENERATED}\nServed at `GET /metrics`, as Prometheus text or OpenMetrics by `Accept`, "
-        f"next to the `process_*` metrics.\n\n{_table(('metric', 'kind', 'labels', 'meaning'), rows)}"
+        "next to the `process_*` metrics. `reelwire ingest` serves those that begin with `reelwire_ingest_`, and of "
+        f"the others {', '.join(shared)}.\n\n{_table(('metric', 'kind', 'labels', 'meaning'), rows)}"
     )
 
 

@@ -44,7 +44,7 @@ class IngestLoop:
     ) -> None:
         self._settings = settings
         self._rules = rules
-        self._group_id = rules.group or f"{settings.kafka.group_id}-ingest"
+        self._group_id = rules.group_id(settings.kafka.group_id)
         # Without topics of notifications the group only says who works: nothing is read.
         self._topics = rules.topics or (settings.topics.requests,)
         self._metrics = metrics

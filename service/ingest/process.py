@@ -21,13 +21,17 @@ from service.ingest.receiver import NotificationReceiver
 from service.ingest.rules.reading import Rules, refuse_own_topics
 from service.ingest.topics import check_topics
 from service.ingest.watch.watcher import Existing, Watcher
+from service.kafka.connecting.connection import AccessRefused
+from service.kafka.rights.least import ingest_rights
 from service.ops.health import Health, heartbeat
 from service.ops.server import OpsServer
 from service.ops.webhooks.secrets import SigningSecrets
+from service.rights_watch import RightsMissing, RightsWatch
 from service.settings import Settings
 from service.supervision import Supervisor
+from service.telemetry.beginnings import begin_at_zero
 from service.telemetry.events import LogEvent
-from service.telemetry.ingest_metrics import IngestMetrics
+from service.telemetry.ingest_metrics import IngestMetrics, show_shared_only
 from service.telemetry.log import configure_logging
 from service.telemetry.metrics import Metrics
 from service.version import VERSION
@@ -80,7 +84,11 @@ class Ingest:
         self._clock = SystemClock()
         self._metrics = Metrics()
         self._own = IngestMetrics(self._metrics.registry)
+        begin_at_zero(self._metrics)
+        show_shared_only(self._metrics)
         self._health = Health(self._clock)
+        needed = ingest_rights(settings, rules.topics, rules.group_id(settings.kafka.group_id))
+        self._rights = RightsWatch(settings, self._health, needed, "reelwire topics acls --ingest")
         self._loop = IngestLoop(settings, rules, self._metrics, self._own, self._clock, self._health.set)
         self._stop = asyncio.Event()
 
@@ -112,8 +120,10 @@ class Ingest:
             supervisor = Supervisor(self._metrics, self._health.set)
             closing.push_async_callback(supervisor.close)
             supervisor.keep("heartbeat", lambda: heartbeat(self._health, self._metrics, self._clock))
+            closing.push_async_callback(self._rights.close)
             if not await self._topics_are_there():
                 return
+            supervisor.keep("rights", self._rights.run)
             self._health.started()
             if self._watch is not None:
                 watcher = Watcher(
@@ -134,16 +144,19 @@ class Ingest:
             log.info(LogEvent.SERVICE_STOPPING, reason="asked to stop")
 
     async def _topics_are_there(self) -> bool:
-        """False when the process was asked to stop first. A dead broker is waited for, visibly."""
-        told = False
+        """False when the process was asked to stop first. A dead broker and missing rights are waited for, visibly."""
+        told: str | None = None
         while not self._stop.is_set():
             try:
+                await self._rights.look()
                 await check_topics(self._settings, self._rules.topics)
             except RetryLater as error:
                 self._health.set("kafka", ok=False, detail=str(error))
-                if not told:
+                # An outage has many texts, and one line is enough; each refusal is a thing of its own.
+                new = str(error) if isinstance(error, AccessRefused | RightsMissing) else "nobody answers"
+                if new != told:
                     log.warning(LogEvent.BROKER_WAITED_FOR, reason=str(error))
-                    told = True
+                    told = new
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_AGAIN_SECONDS):
                         await self._stop.wait()

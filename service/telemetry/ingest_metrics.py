@@ -3,8 +3,31 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.metrics import MetricWrapperBase
+
+from service.telemetry.metrics import Metrics
 
 OUTCOMES = ("sent", "duplicate", "superseded", "unmatched", "other", "empty", "rejected")
+
+SHARED = (
+    "dead_letters",
+    "transactions",
+    "task_failures",
+    "http_connections",
+    "http_connections_ended",
+    "loop_lag_seconds",
+)
+"""Of the catalogue of the service, what `reelwire ingest` counts too."""
+
+
+def show_shared_only(metrics: Metrics) -> None:
+    """Take the rest out of what is served. A gauge that nobody sets is 0, and an alert takes that for an outage.
+
+    `reelwire_info` goes as well: by it an alert sees whether any process of the service is there.
+    """
+    for name, metric in vars(metrics).items():
+        if isinstance(metric, MetricWrapperBase) and name not in SHARED:
+            metrics.registry.unregister(metric)
 
 
 class IngestMetrics:

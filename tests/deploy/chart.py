@@ -13,6 +13,11 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "reelwire"
 VALUE_SETS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml"))
+WITH_PODS = [
+    *((name, "service") for name in VALUE_SETS),
+    *(("console", "console"), ("ingest", "console"), ("ingest", "ingest")),
+]
+"""Sets of values, with a component that has pods of its own in them."""
 HELM = shutil.which("helm")
 WITHOUT = "helm is not on PATH (go install helm.sh/helm/v3/cmd/helm@latest)"
 _KUBERNETES = "1.33.0"
@@ -37,6 +42,13 @@ def template(name: str, *more: str) -> subprocess.CompletedProcess[str]:
     return helm("template", "reelwire", str(CHART), *where, *more)
 
 
+def refusal(name: str, options: list[str]) -> str:
+    """What is said when these values are not taken."""
+    result = template(name, *(part for option in options for part in ("--set", option)))
+    assert result.returncode != 0
+    return result.stderr
+
+
 @functools.cache
 def rendered(name: str) -> tuple[Manifest, ...]:
     """Every object that the chart makes of a set of values."""
@@ -51,7 +63,7 @@ def of_kind(name: str, kind: str) -> list[Manifest]:
 
 
 def component_of(manifest: Manifest) -> str:
-    """Whose object it is: the console labels its own, the rest are the service's."""
+    """Whose object it is: the console and ingest label their own, the rest are the service's."""
     labels: dict[str, str] = manifest["metadata"].get("labels", {})
     return labels.get("app.kubernetes.io/component", "service")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from service.telemetry.ingest_metrics import IngestMetrics
 from service.telemetry.metrics import Metrics
 from tests.deploy.promtool import FILES, rules
 
@@ -24,7 +25,8 @@ FOREIGN = {"up": (), "ALERTS": ("alertname", "alertstate", "severity")}
 def catalogue() -> dict[str, tuple[str, ...]]:
     """Every series there is, with its labels: what `/metrics` shows, what is recorded, what Prometheus adds."""
     found: dict[str, tuple[str, ...]] = dict(FOREIGN)
-    for metric in vars(Metrics()).values():
+    whole = Metrics()
+    for metric in (*vars(whole).values(), *vars(IngestMetrics(whole.registry)).values()):
         if isinstance(metric, CollectorRegistry):
             continue
         labels, [family] = metric._labelnames, list(metric.describe())

@@ -1,4 +1,4 @@
-"""The chart: rendered with five sets of values, linted, valid by the schemas, and held to our policies."""
+"""The chart: rendered with six sets of values, linted, valid by the schemas, and held to our policies."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from service.settings import KafkaSettings, Settings, load_settings
+from service.settings import KafkaSettings, Settings
 from tests.deploy.chart import (
     CHART,
     HELM,
     ROOT,
     VALUE_SETS,
+    WITH_PODS,
     WITHOUT,
     component_of,
     helm,
     of_kind,
     one,
     pods,
+    refusal,
     rendered,
     template,
     values_file,
 )
+from tests.deploy.pod_settings import NOT_A_SECRET, settings_of, toml_of
 from tests.deploy.policies import POLICIES, Pod
 from tests.deploy.promtool import rules as alert_rules
 from tests.deploy.schemas import check_manifest
@@ -38,8 +41,8 @@ pytestmark = [pytest.mark.unit, pytest.mark.skipif(HELM is None, reason=WITHOUT)
 every_set = pytest.mark.parametrize("name", VALUE_SETS)
 
 
-def test_there_are_five_sets_of_values() -> None:
-    assert VALUE_SETS == ["console", "minimal", "objects", "scaled", "secured"]
+def test_there_are_six_sets_of_values() -> None:
+    assert VALUE_SETS == ["console", "ingest", "minimal", "objects", "scaled", "secured"]
 
 
 @every_set
@@ -114,7 +117,7 @@ def test_the_kubelet_asks_the_three_endpoints_and_waits_longer_than_the_drain(na
         "liveness": {"path": "/health/live", "port": "http"},
         "readiness": {"path": "/health/ready", "port": "http"},
     }
-    drain = _toml(name)["shutdown"]["drain_seconds"]
+    drain = toml_of(name)["shutdown"]["drain_seconds"]
     assert drain >= 1800
     assert pod["terminationGracePeriodSeconds"] >= drain + 30
 
@@ -126,9 +129,6 @@ def test_the_pod_runs_as_the_user_of_the_image() -> None:
     for _, pod in pods("scaled"):
         security = pod["securityContext"]
         assert (security["runAsUser"], security["runAsGroup"]) == (int(user[1]), int(user[2]))
-
-
-WITH_PODS = [*((name, "service") for name in VALUE_SETS), ("console", "console")]
 
 
 @pytest.mark.parametrize(("name", "component"), WITH_PODS)
@@ -148,53 +148,16 @@ def test_what_selects_the_pods_selects_them(name: str, component: str) -> None:
 
 # Settings and secrets
 
-NOT_A_SECRET = "not-a-real-secret-of-more-than-32-characters"
-
-
-def _toml(name: str, component: str = "service") -> dict[str, Any]:
-    [config] = [
-        found
-        for found in of_kind(name, "ConfigMap")
-        if "reelwire.toml" in found["data"] and component_of(found) == component
-    ]
-    return tomllib.loads(config["data"]["reelwire.toml"])
-
 
 @pytest.mark.parametrize(("name", "component"), WITH_PODS)
 def test_the_settings_are_read_and_every_file_they_name_is_mounted(
     name: str, component: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = _toml(name, component)
-    pod = one(name, "Deployment", component)["spec"]["template"]["spec"]
-    mounts = [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]]
-    for section in content.values():
-        for member, path in section.items():
-            if member.endswith(("_file", "cafile", "certfile", "keyfile")):
-                assert any(path.startswith(f"{mount}/") for mount in mounts), path
-                local = tmp_path / path.lstrip("/")
-                local.parent.mkdir(parents=True, exist_ok=True)
-                local.write_text(NOT_A_SECRET, encoding="utf-8")
-    text = "\n".join(
-        f"[{section}]\n" + "\n".join(f"{key} = {json.dumps(_moved(value, tmp_path))}" for key, value in members.items())
-        for section, members in content.items()
-    )
-    (tmp_path / "reelwire.toml").write_text(text, encoding="utf-8")
-    monkeypatch.setenv("REELWIRE_CONFIG", str(tmp_path / "reelwire.toml"))
+    settings = settings_of(name, component, tmp_path, monkeypatch)
 
-    settings = load_settings()
-
-    if component == "service":
-        assert settings.platform_api_key() == NOT_A_SECRET
-    else:
-        assert "platform" not in content
-        assert settings.console.sign_in_token() == settings.console.signing_secret() == NOT_A_SECRET
-        assert (settings.console.host, settings.console.port) == ("0.0.0.0", Settings().console.port)
     assert settings.kafka.bootstrap_servers.replace(",", "") != ""
     assert settings.http.port == Settings().http.port
-
-
-def _moved(value: Any, folder: Path) -> Any:
-    return f"{folder}{value}" if isinstance(value, str) and value.startswith(("/etc/", "/mnt/")) else value
+    assert settings.platform_api_key() == (NOT_A_SECRET if component == "service" else None)
 
 
 TOKENS = [
@@ -232,16 +195,16 @@ def test_each_login_has_the_settings_that_it_needs(options: list[str], members: 
 
 
 def test_settings_arrive_as_they_were_given() -> None:
-    content = _toml("scaled")
+    content = toml_of("scaled")
 
     assert content["jobs"] == {"max_streams": 100, "max_held_bytes": 134217728, "ordering": "key"}
     assert content["topics"] == {"partitions": 24, "replication": 3}
     assert content["cost"] == {"per_minute": 0.033, "currency": "USD"}
-    assert _toml("objects")["sources"]["object_prefixes"] == ["s3://videos/"]
+    assert toml_of("objects")["sources"]["object_prefixes"] == ["s3://videos/"]
 
 
 def test_secrets_given_as_values_are_in_the_secret_alone() -> None:
-    for manifest in (*rendered("objects"), *rendered("console")):
+    for manifest in (*rendered("objects"), *rendered("console"), *rendered("ingest")):
         assert ("not-a-real" in json.dumps(manifest)) == (manifest["kind"] == "Secret")
 
 
@@ -267,47 +230,10 @@ def test_secrets_given_as_values_are_in_the_secret_alone() -> None:
         ("scaled", ["resources.limits=null"], "resources"),
         ("objects", ["webhooks.secret.value="], "webhooks.secret: set exactly one"),
         ("objects", ["webhooks.ingress.host="], "host"),
-        ("console", ["console.token.value=x"], "console.token: set exactly one"),
-        ("console", ["settings.console.port=80"], "settings.console: host and port are the chart's"),
-        ("console", ["settings.console.stream_secret=x"], "settings.console.stream_secret: is a secret"),
-        ("console", ["console.origins={app.example.com}"], "origins"),
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_name(name: str, options: list[str], said: str) -> None:
-    result = template(name, *(part for option in options for part in ("--set", option)))
-
-    assert result.returncode != 0
-    assert said in result.stderr
-
-
-# The console
-
-
-def test_the_console_is_let_in_by_its_own_policy_and_reaches_kafka_alone() -> None:
-    policy = one("console", "NetworkPolicy", "console")["spec"]
-    [let_in] = policy["ingress"]
-
-    assert let_in["ports"] == [{"port": Settings().console.port, "protocol": "TCP"}]
-    assert let_in["from"] == [{"podSelector": {"matchLabels": {"app": "oauth2-proxy"}}}]
-    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 9092, 9093}
-    rest = one("console", "NetworkPolicy")["spec"]["podSelector"]["matchExpressions"]
-    assert rest == [{"key": "app.kubernetes.io/component", "operator": "NotIn", "values": ["console"]}]
-
-
-def test_nobody_reaches_the_console_who_was_not_named() -> None:
-    result = template("console", "--set", "console.from=null")
-    policies = [part for part in yaml.safe_load_all(result.stdout) if part and part["kind"] == "NetworkPolicy"]
-
-    assert [found["spec"]["ingress"] for found in policies if component_of(found) == "console"] == [[]]
-
-
-def test_a_console_without_secrets_only_shows() -> None:
-    result = template("minimal", "--set", "console.enabled=true")
-    found = [part for part in yaml.safe_load_all(result.stdout) if part and component_of(part) == "console"]
-    config = next(part for part in found if part["kind"] == "ConfigMap")
-
-    assert {part["kind"] for part in found} == {"ConfigMap", "Deployment", "Service"}
-    assert tomllib.loads(config["data"]["reelwire.toml"])["console"] == {"host": "0.0.0.0", "port": 8090}
+    assert said in refusal(name, options)
 
 
 # Watching and scaling

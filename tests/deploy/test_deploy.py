@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from service.cli.commands.ingest import command as ingest_command
+from service.cli.request_body import DEFAULT_PROMPT
 from service.sandbox.broker.node import VERSION as KAFKA_VERSION
 from service.settings import Settings
 from service.settings.sources import OTHER_VARIABLES, members
@@ -86,13 +88,17 @@ def test_compose_keeps_to_its_specification() -> None:
         check_compose(content)
 
 
-def test_compose_is_complete_and_the_pages_for_kafka_and_traces_are_asked_for() -> None:
+def test_compose_is_complete_and_what_not_everybody_wants_is_asked_for() -> None:
     services = load(DEPLOY / "compose.yaml")["services"]
 
     assert services.keys() == {
-        *("kafka", "topics", "emulator", "service", "console", "prometheus", "grafana", "kafka-ui", "jaeger")
+        *("kafka", "topics", "emulator", "service", "console", "ingest", "prometheus", "grafana", "kafka-ui", "jaeger")
     }
-    assert {name for name, service in services.items() if "profiles" in service} == {"kafka-ui", "jaeger"}
+    assert {name: service["profiles"] for name, service in services.items() if "profiles" in service} == {
+        "ingest": ["ingest"],
+        "kafka-ui": ["ui"],
+        "jaeger": ["traces"],
+    }
     for name, service in services.items():
         assert "build" in service or re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", [])), name
@@ -101,10 +107,13 @@ def test_compose_is_complete_and_the_pages_for_kafka_and_traces_are_asked_for() 
             assert service["security_opt"] == ["no-new-privileges:true"], name
 
 
-def test_prometheus_scrapes_the_service_and_reads_every_rule_file() -> None:
+def test_prometheus_scrapes_service_and_ingest_and_reads_every_rule_file() -> None:
     content = load(DEPLOY / "prometheus/prometheus.yml")
 
-    assert content["scrape_configs"][0]["static_configs"] == [{"targets": ["service:8080"]}]
+    of_service, of_ingest = content["scrape_configs"]
+    assert of_service["static_configs"] == [{"targets": ["service:8080"]}]
+    assert (of_service["job_name"], of_ingest["job_name"]) == ("reelwire", "reelwire-ingest")
+    assert of_ingest["dns_sd_configs"] == [{"names": ["ingest"], "type": "A", "port": Settings().http.port}]
     assert {DEPLOY / "prometheus" / name for name in content["rule_files"]} == set(
         (DEPLOY / "prometheus").glob("*.yaml")
     )
@@ -128,6 +137,21 @@ def test_the_console_of_compose_needs_neither_key_nor_videos() -> None:
     assert console["ports"] == ["127.0.0.1:8090:8090"]
     assert not {"REELWIRE_PLATFORM__API_KEY", "REELWIRE_SOURCES__FILE_ROOTS"} & console["environment"].keys()
     assert "volumes" not in console
+
+
+def test_the_ingest_of_compose_watches_the_folder_that_the_service_may_read_and_has_no_key() -> None:
+    services = load(DEPLOY / "compose.yaml")["services"]
+    ingest, service = services["ingest"], services["service"]
+    words = [re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", word) for word in ingest["command"]]  # as compose fills them in
+    name, *arguments = words
+    given = ingest_command.make_context(name, arguments).params
+    roots = [part["environment"]["REELWIRE_SOURCES__FILE_ROOTS"] for part in (ingest, service)]
+
+    assert (str(given["watch"]), given["existing"], given["file"]) == ("/videos", "skip", None)
+    assert given["prompt"] == DEFAULT_PROMPT
+    assert ingest["volumes"] == service["volumes"]
+    assert roots == ["/videos", "/videos"]
+    assert "REELWIRE_PLATFORM__API_KEY" not in ingest["environment"]
 
 
 def test_kafka_keeps_its_data_in_its_volume() -> None:

@@ -83,6 +83,8 @@ OVER = "late acceptance that is over wakes nobody, and is shown for six hours"
         (r'\{reason!~"draining\|backlog"\}', "", QUIET),
         (r" and sum\(deriv\(reelwire_input_lag\[10m\]\)\) > 0", "", "lag that grows, and lag that shrinks"),
         (r"up\{job=\"reelwire\"\}", "up", "one of two does not answer"),
+        (r" or max\(up.*", "", "ingest does not start"),
+        (r"max\(reelwire_ingest_active\)", "min(reelwire_ingest_active)", QUIET),
         (r'status=~"5\.\.\|4\.\."', 'status=~"5.."', "every third answer of the platform is an error"),
         (r"sum by \(code\) \((?=increase)", "sum(", "a producer sends what is no request"),
     ],

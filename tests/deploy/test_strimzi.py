@@ -1,4 +1,4 @@
-"""Strimzi's topics are those of `reelwire topics create`, and its user has the least rights of the contract."""
+"""Strimzi's topics are those of `reelwire topics create`, and its users have the least rights of the contract."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from contracts.topics import Role
+from service.kafka.rights.least import as_strimzi, console_rights, ingest_rights
 from service.kafka.topics.plan import plan_topics
-from service.settings import Settings
+from service.settings import ConsoleSettings, Settings
 
 pytestmark = pytest.mark.unit
 
@@ -92,7 +94,7 @@ def _load(name: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((FOLDER / name).read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("name", ["topics.yaml", "user.yaml"])
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.yaml")))
 def test_the_resources_are_as_strimzi_takes_them(name: str) -> None:
     for found in _load(name):
         assert found.keys() == {"apiVersion", "kind", "metadata", "spec"}
@@ -130,3 +132,22 @@ def test_the_user_has_the_least_rights_and_no_more() -> None:
     assert {right[1] for right in granted if right[3] == "DescribeConfigs"} == {
         getattr(settings.topics, role.value) for role in Role
     }
+
+
+def _sorted(acls: list[dict[str, Any]]) -> list[tuple[str, str, str, list[str]]]:
+    return sorted((*acl["resource"].values(), acl["operations"]) for acl in acls)
+
+
+def _granted(name: str) -> list[tuple[str, str, str, list[str]]]:
+    """The rights in a file, without the host: any is Strimzi's default."""
+    [user] = _load(name)
+    return _sorted(user["spec"]["authorization"]["acls"])
+
+
+def test_the_users_of_ingest_and_console_have_what_the_command_prints() -> None:
+    acting = Settings(console=ConsoleSettings(token=SecretStr("a-token-of-a-console")))
+
+    assert _granted("ingest-user.yaml") == _sorted(
+        as_strimzi(ingest_rights(Settings(), ["bucket-events"], "reelwire-ingest"))
+    )
+    assert _granted("console-user.yaml") == _sorted(as_strimzi(console_rights(acting)))

@@ -61,6 +61,9 @@ class IngestGroup:
         try:
             async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                 await self._consumer.start()
+                for topic in self._topics:
+                    # Of a topic that may not be seen the group would be given no partition, and nobody would work.
+                    await self._consumer._client._wait_on_metadata(topic)  # noqa: SLF001
             decode_with(self._consumer, max_batch_bytes=self._settings.kafka.max_batch_bytes)
             self._consumer.subscribe(self._topics, listener=_Listener(self))
         except (KafkaError, TimeoutError, OSError) as error:

@@ -38,6 +38,10 @@ class Rules:
     rules: tuple[tuple[Rule, dict[str, Any]], ...]
     max_bytes: int
 
+    def group_id(self, of_service: str) -> str:
+        """The group of the processes that go by these rules, and their transactional id."""
+        return self.group or f"{of_service}-ingest"
+
     def of(self, arrival: Arrival) -> Planned | None:
         """The request for a video by the first rule that is for it; None when there is none. Raises `RuleFault`."""
         for rule, members in self.rules:

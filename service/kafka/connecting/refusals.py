@@ -98,7 +98,7 @@ def missing_right(error: BaseException, operation: Operation) -> str | None:
         named = ", ".join(_names(cause.args))
         if isinstance(cause, TopicAuthorizationFailedError):
             if operation == "WRITE" and not named:  # only the commit of an offset does not tell the topic
-                return "the right READ on the requests topic is missing, which an offset in a transaction takes"
+                return "the right READ on the topic is missing, which an offset in a transaction takes"
             return f"the right {operation} on topic {named or 'in question'} is missing"
         if isinstance(cause, GroupAuthorizationFailedError):
             return f"the right READ on group {named or 'in question'} is missing"

@@ -1,9 +1,9 @@
-"""The least rights of the service: what its principal must be allowed, and how an operator grants it. Pure."""
+"""The least rights of the service, of `reelwire ingest` and of the console, and how an operator grants them. Pure."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
@@ -77,6 +77,23 @@ def console_rights(settings: Settings) -> tuple[Right, ...]:
             rights.append(Right("WRITE", "topic", getattr(topics, role.value)))
     rights.append(Right("DESCRIBE", "group", settings.kafka.group_id, required=acts))
     return tuple(rights)
+
+
+def ingest_rights(settings: Settings, sources: Sequence[str], group_id: str) -> tuple[Right, ...]:
+    """Every right that `reelwire ingest` needs: to read notifications, and to send what comes of them as one process.
+
+    `sources` are the topics of notifications, none for a folder. The group's name is also the transactional id. The
+    requests are read, too: for what was sent before, and a watched folder keeps its place in their topic.
+    """
+    topics = settings.topics
+    return (
+        Right("READ", "topic", topics.requests),
+        Right("WRITE", "topic", topics.requests),
+        Right("WRITE", "topic", topics.dead_letters),
+        *(Right("READ", "topic", source) for source in sources),
+        Right("READ", "group", group_id),
+        Right("WRITE", "transactional id", group_id),
+    )
 
 
 def rights_with_checks(settings: Settings) -> tuple[Right, ...]:

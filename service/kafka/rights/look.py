@@ -7,7 +7,7 @@ takes the right to describe it, and that is a part of WRITE. What a broker does 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiokafka.client import CoordinationType
@@ -41,8 +41,10 @@ async def missing_rights(client: Any, rights: Iterable[Right]) -> list[Right]:
     told = {("topic", name): operations for name, operations in topics.items()}
     for group in {right.name for right in wanted if right.kind == "group"}:
         told["group", group] = await _group(client, group)
-    for prefix in {right.name for right in wanted if right.kind == "transactional id"}:
-        told["transactional id", prefix] = await _transactional_id(client, f"{prefix}0")
+    for right in wanted:
+        if right.kind == "transactional id":
+            one = f"{right.name}0" if right.prefix else right.name
+            told[right.kind, right.name] = await _transactional_id(client, one)
     return [right for right in wanted if not told[right.kind, right.name] & _BITS[right.operation]]
 
 
@@ -94,9 +96,10 @@ async def _transactional_id(client: Any, name: str) -> int:
 class RightsLook:
     """Asks which rights are missing, again and again, with one client of its own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, rights: Sequence[Right] | None = None) -> None:
+        """`rights` are those of the service by default."""
         self._settings = settings
-        self._rights = least_rights(settings)
+        self._rights = least_rights(settings) if rights is None else rights
         self._admin: Any = None
 
     async def missing(self) -> list[Right]:

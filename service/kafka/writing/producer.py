@@ -210,7 +210,8 @@ class BoundedProducer:
 
     async def send_offsets(self, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_id: str) -> None:
         """Make the group's next offsets of several partitions part of the transaction."""
-        await self._limited("send offsets", self._producer.send_offsets_to_transaction(dict(offsets), group_id))
+        operation = f"send offsets of {', '.join(sorted({where.topic for where in offsets}))}"
+        await self._limited(operation, self._producer.send_offsets_to_transaction(dict(offsets), group_id))
 
     async def commit(self) -> None:
         await self._limited("commit", self._producer.commit_transaction())

@@ -88,7 +88,7 @@ def test_a_secret_that_was_never_there_stops_the_start(tmp_path: Path) -> None:
     ("error", "words"),
     [
         (TopicAuthorizationFailedError({"b", "a"}), "the right WRITE on topic a, b is missing"),
-        (TopicAuthorizationFailedError(), "the right READ on the requests topic is missing"),
+        (TopicAuthorizationFailedError(), "the right READ on the topic is missing, which an offset"),
         (GroupAuthorizationFailedError("g"), "the right READ on group g is missing"),
         (TransactionalIdAuthorizationFailed("g-0"), "the right WRITE on transactional id g-0 is missing"),
         (ClusterAuthorizationFailedError(), "the right IDEMPOTENT_WRITE on the cluster is missing"),

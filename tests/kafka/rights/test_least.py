@@ -9,6 +9,7 @@ from service.kafka.rights.least import (
     as_strimzi,
     console_rights,
     default_principal,
+    ingest_rights,
     least_rights,
     rights_with_checks,
 )
@@ -82,3 +83,23 @@ def test_the_console_only_reads_unless_it_has_a_token() -> None:
     assert written == {"requests", "requests.v1.dlq"}
     line = as_commands(acting, "a:1", "User:console")[-1]
     assert line.endswith("--operation Describe --group reelwire")
+
+
+def test_ingest_reads_notifications_and_writes_requests_and_dead_letters_alone() -> None:
+    rights = ingest_rights(Settings(), ["bucket-events", "frigate"], "cams")
+    assert {(right.operation, _short(right.name)) for right in rights if right.kind == "topic"} == {
+        ("READ", "requests"),
+        ("WRITE", "requests"),
+        ("WRITE", "requests.v1.dlq"),
+        ("READ", "bucket-events"),
+        ("READ", "frigate"),
+    }
+    assert [str(right) for right in rights if right.kind != "topic"] == [
+        "READ on group cams",
+        "WRITE on transactional id cams",
+    ]
+    assert all(right.required for right in rights)
+    lines = as_commands(rights, "a:1", "User:ingest")
+    assert len(lines) == 6
+    assert lines[0].endswith("--operation Read --operation Write --topic video.analysis.requests.v1")
+    assert lines[-1].endswith("--operation Write --transactional-id cams")

@@ -52,7 +52,7 @@ async def never(*_args: Any, **_options: Any) -> None:
     [
         ("begin_transaction", "begin"),
         ("send", "send"),
-        ("send_offsets_to_transaction", "send offsets"),
+        ("send_offsets_to_transaction", "send offsets of .*"),
         ("commit_transaction", "commit"),
     ],
 )

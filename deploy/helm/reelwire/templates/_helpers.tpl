@@ -26,42 +26,32 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
-{{- define "reelwire.consoleSelector" -}}
-app.kubernetes.io/name: {{ include "reelwire.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: console
-{{- end }}
-
-{{- define "reelwire.consoleLabels" -}}
-{{ include "reelwire.labels" . }}
-app.kubernetes.io/component: console
-{{- end }}
-
 {{- define "reelwire.serviceAccount" -}}
-{{- if .Values.serviceAccount.create }}{{ default (include "reelwire.fullname" .) .Values.serviceAccount.name }}
-{{- else }}{{ default "default" .Values.serviceAccount.name }}{{ end }}
+{{- include "reelwire.accountName" (dict "name" (include "reelwire.fullname" .) "account" .Values.serviceAccount) }}
+{{- end }}
+
+{{/* Arguments: the name by default, and the values of a ServiceAccount. */}}
+{{- define "reelwire.accountName" -}}
+{{- if .account.create }}{{ default .name .account.name }}{{ else }}{{ default "default" .account.name }}{{ end }}
+{{- end }}
+
+{{/* Arguments: the name by default, the values of a ServiceAccount, and labels. */}}
+{{- define "reelwire.account" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "reelwire.accountName" . }}
+  labels: {{- .labels | nindent 4 }}
+  {{- with .account.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+# Nothing here talks to Kubernetes. Tokens for object storage are projected by the cloud's own webhook.
+automountServiceAccountToken: false
 {{- end }}
 
 {{- define "reelwire.image" -}}
 {{- if .Values.image.digest }}{{ printf "%s@%s" .Values.image.repository .Values.image.digest }}
 {{- else }}{{ printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}{{ end }}
-{{- end }}
-
-{{/* One secret: exactly one way of giving it. Arguments: what it is for, and its values. */}}
-{{- define "reelwire.oneWay" -}}
-{{- $given := 0 }}
-{{- range list .secret.existingSecret .secret.file .secret.value }}{{ if . }}{{ $given = add1 $given }}{{ end }}{{ end }}
-{{- if ne (int $given) 1 }}{{ fail (printf "%s: set exactly one of existingSecret, file and value" .what) }}{{ end }}
-{{- end }}
-
-{{/* One secret that need not be: at most one way of giving it. */}}
-{{- define "reelwire.atMostOneWay" -}}
-{{- if include "reelwire.given" .secret }}{{ include "reelwire.oneWay" . }}{{ end }}
-{{- end }}
-
-{{/* Whether a secret is given in any way. */}}
-{{- define "reelwire.given" -}}
-{{- if or .existingSecret .file .value }}yes{{ end }}
 {{- end }}
 
 {{/* The path of a secret in the container. Arguments: its folder below /etc/reelwire/secrets, and its values. */}}
@@ -72,51 +62,6 @@ app.kubernetes.io/component: console
 {{/* Whether the login to Kafka needs a secret of ours: AWS_MSK_IAM takes the pod's identity. */}}
 {{- define "reelwire.hasPassword" -}}
 {{- if and (hasPrefix "SASL" .Values.kafka.securityProtocol) (ne .Values.kafka.sasl.mechanism "AWS_MSK_IAM") }}yes{{ end }}
-{{- end }}
-
-{{/* What the values ask for must fit together; the schema can't say all of it. */}}
-{{- define "reelwire.check" -}}
-{{- include "reelwire.checkSettings" . }}
-{{- include "reelwire.oneWay" (dict "what" "platform.apiKey" "secret" .Values.platform.apiKey) }}
-{{- if include "reelwire.hasPassword" . }}
-{{- include "reelwire.oneWay" (dict "what" "kafka.sasl.password" "secret" .Values.kafka.sasl.password) }}
-{{- if eq .Values.kafka.sasl.mechanism "OAUTHBEARER" }}
-{{- if not (and .Values.kafka.sasl.oauth.tokenUrl .Values.kafka.sasl.oauth.clientId) }}{{ fail "kafka.sasl.oauth: tokenUrl and clientId are needed with OAUTHBEARER" }}{{ end }}
-{{- else if not .Values.kafka.sasl.username }}{{ fail "kafka.sasl.username: is needed with a SASL protocol" }}{{ end }}
-{{- end }}
-{{- if and (not (hasSuffix "SSL" .Values.kafka.securityProtocol)) (or .Values.kafka.tls.caSecret .Values.kafka.tls.clientSecret) }}
-{{- fail "kafka.tls: has no effect without securityProtocol SSL or SASL_SSL" }}
-{{- end }}
-{{- if .Values.webhooks.enabled }}
-{{- include "reelwire.oneWay" (dict "what" "webhooks.secret" "secret" .Values.webhooks.secret) }}
-{{- end }}
-{{- if .Values.console.enabled }}
-{{- include "reelwire.atMostOneWay" (dict "what" "console.token" "secret" .Values.console.token) }}
-{{- include "reelwire.atMostOneWay" (dict "what" "console.streamSecret" "secret" .Values.console.streamSecret) }}
-{{- end }}
-{{- if and .Values.webhooks.ingress.enabled (not .Values.webhooks.enabled) }}
-{{- fail "webhooks.ingress: needs webhooks.enabled" }}
-{{- end }}
-{{- if and .Values.scaling.enabled (gt (int .Values.scaling.minReplicas) (int .Values.scaling.maxReplicas)) }}
-{{- fail "scaling.minReplicas: must be at most scaling.maxReplicas" }}
-{{- end }}
-{{- if and .Values.scaling.enabled .Values.topicsJob.enabled (gt (int .Values.scaling.maxReplicas) (int .Values.topicsJob.partitions)) }}
-{{- fail "scaling.maxReplicas: must be at most topicsJob.partitions, a replica without a partition does nothing" }}
-{{- end }}
-{{- end }}
-
-{{/* What `settings` may not hold: what the chart itself decides, and secrets, which would be in a ConfigMap. */}}
-{{- define "reelwire.checkSettings" -}}
-{{- if hasKey .Values.settings "http" }}{{ fail "settings.http: the chart decides; the service listens on port 8080 of its pod" }}{{ end }}
-{{- with .Values.settings.console }}{{ if or (hasKey . "host") (hasKey . "port") }}{{ fail "settings.console: host and port are the chart's; the console listens on port 8090 of its pod" }}{{ end }}{{ end }}
-{{- if hasKey .Values.settings "shutdown" }}{{ fail "settings.shutdown: set drainSeconds instead, the grace period follows it" }}{{ end }}
-{{- range $section, $members := .Values.settings }}
-{{- range $name, $value := $members }}
-{{- if has $name (list "api_key" "sasl_password" "sasl_oauth_client_secret" "ssl_key_password" "secret" "token" "stream_secret") }}
-{{- fail (printf "settings.%s.%s: is a secret and would be in a ConfigMap; use platform.apiKey, kafka.sasl.password, webhooks.secret, console.token, console.streamSecret, or the setting %s_file with extraVolumes" $section $name $name) }}
-{{- end }}
-{{- end }}
-{{- end }}
 {{- end }}
 
 {{/* The settings of the service, as JSON: sections with their members. */}}
@@ -153,25 +98,8 @@ app.kubernetes.io/component: console
 {{- $all | toJson }}
 {{- end }}
 
-{{/* Those of the console: it has nothing to do with the platform and its key, nor with webhooks. */}}
-{{- define "reelwire.consoleSettings" -}}
-{{- $all := omit (include "reelwire.settings" . | fromJson) "platform" "webhooks" "shutdown" }}
-{{- $console := dict "host" "0.0.0.0" "port" 8090 }}
-{{- with .Values.console }}
-{{- if .hosts }}{{ $_ := set $console "hosts" .hosts }}{{ end }}
-{{- if .origins }}{{ $_ := set $console "origins" .origins }}{{ end }}
-{{- if include "reelwire.given" .token }}{{ $_ := set $console "token_file" (include "reelwire.secretPath" (dict "folder" "console" "secret" .token)) }}{{ end }}
-{{- if include "reelwire.given" .streamSecret }}{{ $_ := set $console "stream_secret_file" (include "reelwire.secretPath" (dict "folder" "console-stream" "secret" .streamSecret)) }}{{ end }}
-{{- end }}
-{{- mergeOverwrite $all (dict "console" $console) | toJson }}
-{{- end }}
-
 {{- define "reelwire.toml" -}}
 {{- include "reelwire.asToml" (include "reelwire.settings" . | fromJson) }}
-{{- end }}
-
-{{- define "reelwire.consoleToml" -}}
-{{- include "reelwire.asToml" (include "reelwire.consoleSettings" . | fromJson) }}
 {{- end }}
 
 {{/* Sections as TOML. JSON's numbers, texts, truth values and lists are TOML's too. */}}
@@ -272,15 +200,6 @@ capabilities:
 {{- include "reelwire.foldersOf" (dict "root" . "given" $given) }}
 {{- end }}
 
-{{- define "reelwire.consoleFolders" -}}
-{{- $given := list }}
-{{- with .Values.console }}
-{{- if include "reelwire.given" .token }}{{ $given = append $given (dict "folder" "console" "of" .token) }}{{ end }}
-{{- if include "reelwire.given" .streamSecret }}{{ $given = append $given (dict "folder" "console-stream" "of" .streamSecret) }}{{ end }}
-{{- end }}
-{{- include "reelwire.foldersOf" (dict "root" . "given" $given) }}
-{{- end }}
-
 {{/* `given`, and what the connection to Kafka needs. */}}
 {{- define "reelwire.foldersOf" -}}
 {{- $given := .given }}
@@ -297,4 +216,54 @@ capabilities:
 {{- end }}
 {{- $found | toJson }}
 {{- end }}
+{{- end }}
+
+{{/* Where a pod may run, and how its image is fetched. */}}
+{{- define "reelwire.placing" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* An Ingress to one path only. Arguments: name, labels, path, pathType, and the values of the Ingress. */}}
+{{- define "reelwire.ingress" -}}
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ .name }}
+  labels: {{- .labels | nindent 4 }}
+  {{- with .ingress.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- with .ingress.className }}
+  ingressClassName: {{ . }}
+  {{- end }}
+  {{- with .ingress.tlsSecret }}
+  tls:
+    - hosts: [{{ $.ingress.host | quote }}]
+      secretName: {{ . }}
+  {{- end }}
+  rules:
+    - host: {{ .ingress.host | quote }}
+      http:
+        paths:
+          - path: {{ .path }}
+            pathType: {{ .pathType }}
+            backend:
+              service:
+                name: {{ .name }}
+                port: {name: http}
 {{- end }}
