@@ -19,3 +19,18 @@ class StateRefused(ProcessError):
 
 class Overtaken(ProcessError):
     """Another backfill of the same archive with the same work has begun and goes on; this one has stopped."""
+
+
+class AlreadyRuns(ProcessError):
+    """The same backfill is under way elsewhere, and there are no transactions that would stop it."""
+
+    def __init__(self, other: str) -> None:
+        """`other` says which process it is."""
+        super().__init__(
+            f"another backfill of the same archive with the same work is under way: {other}; wait for its end or stop "
+            "it, or take over from it with --force"
+        )
+
+
+class ReportUnwritable(ProcessError):
+    """The report can't be written; the message says why."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka.errors import KafkaError
+
 from service.backfill.backlog import Backlog
+from service.backfill.errors import ArchiveUnreadable
 from service.backfill.estimate import Assumptions, need, seconds_left
 from service.backfill.follower import Follower, Reader
 from service.backfill.listing.archive import Archive
@@ -23,10 +26,10 @@ from service.backfill.listing.left_out import LeftOut
 from service.backfill.listing.selection import Found, Selection
 from service.backfill.pace import Pace
 from service.backfill.pressure import Limits
-from service.backfill.sender import Outgoing, Sender
+from service.backfill.sending.sender import Outgoing, Sender
 from service.backfill.state import Known, State
 from service.backfill.status import Phase, Plan, Screen, Status
-from service.backfill.turn import Turn, pause
+from service.backfill.turn import Turn, pause, until_done
 from service.backfill.work import Work
 from service.domain.result.cost import estimated_cost
 from service.errors import RetryLater
@@ -34,6 +37,7 @@ from service.footage.errors import SourceNotAllowed
 from service.kafka.connecting.connection import BrokerUnavailable
 from service.kafka.writing.producer import ProducerFailed
 from service.settings import Settings
+from service.words import in_words
 
 _LISTED_AT_ONCE = 500
 _LOOK_SECONDS = 0.1
@@ -62,6 +66,8 @@ class Options:
     assumed: Assumptions = field(default_factory=Assumptions)
     retry_failed: bool = False
     wait: bool = True
+    force: bool = False
+    """Where there are no transactions: take over from the same backfill, if it is under way."""
 
 
 class Backfill:
@@ -89,7 +95,7 @@ class Backfill:
         self._state = state
         self._follower = Follower(reader, state)
         self._backlog = Backlog(settings, reader)
-        self._sender = Sender(settings, work.name(archive.name), partitions)
+        self._sender = Sender(settings, work.name(archive.name), partitions, force=options.force)
         self._pace = Pace(options.rate)
         self._screen = screen
         self._notices = notices
@@ -105,22 +111,33 @@ class Backfill:
     async def run(self) -> bool:
         """Send and wait; whether it came to its end, and was not stopped before.
 
-        Raises `Overtaken`, `ArchiveUnreadable` and `BrokerUnavailable`. What was sent until then stays sent.
+        Raises `Overtaken`, `AlreadyRuns`, `ArchiveUnreadable` and `BrokerUnavailable`. What was sent stays sent.
         """
         try:
-            await self._reach(self._sender.start)
-            await self._catch_up()
+            if await self._reach(self._sender.start):
+                await self._catch_up()
             if not self.stop.is_set():
-                await self._until_done(self._work_through(), (self._count(), *self._endless()), _GRACE_SECONDS)
+                beside = (self._count(), *self._endless())
+                await until_done(self._work_through(), beside, self.stop, _GRACE_SECONDS)
         finally:
             await self._sender.close()
         self._phase = "ended"
         self._show()
         return not self.stop.is_set()
 
-    async def plan(self) -> Plan:
-        """What `run` would send. Nothing is written, and nobody is fenced."""
+    async def plan(self) -> Plan | None:
+        """What `run` would send. Nothing is written, and nobody is fenced. Of no use when it was stopped meanwhile."""
         await self._catch_up()
+        found: list[Plan] = []
+
+        async def look() -> None:
+            found.append(await self._planned())
+
+        if not self.stop.is_set():
+            await until_done(look(), (), self.stop, 0.0)
+        return found[0] if found else None
+
+    async def _planned(self) -> Plan:
         before = unsent = unsent_bytes = 0
         listed: list[tuple[str, str, int]] = []
         async for found in self._selected(self._left_out):
@@ -136,8 +153,6 @@ class Backfill:
             if len(listed) >= _LISTED_AT_ONCE:
                 self._state.take_listed(listed)
                 listed = []
-            if self.stop.is_set():
-                break
         self._state.take_listed(listed)
         counts, rate = self._state.counts(), self._options.rate
         return Plan(
@@ -185,7 +200,7 @@ class Backfill:
         )
 
     async def _catch_up(self) -> None:
-        await self._until_done(self._follower.catch_up(), (self._show_always(),), 0.0)
+        await until_done(self._follower.catch_up(), (self._show_always(),), self.stop, 0.0)
         now = time.time()
         self._state.forget_before(int((now - self._settings.topics.retention_hours * 3600) * 1000))
         last_ms = self._state.last_sent_ms()
@@ -197,27 +212,6 @@ class Backfill:
 
     def _endless(self) -> Sequence[Coroutine[Any, Any, None]]:
         return self._follower.follow(), self._backlog.watch(), self._show_always(), self._tell_always()
-
-    async def _until_done(
-        self, main: Coroutine[Any, Any, None], others: Iterable[Coroutine[Any, Any, None]], grace_seconds: float
-    ) -> None:
-        """Until `main` has ended, or it was stopped: then it may take `grace_seconds`. An error of any ends all."""
-        work, beside = asyncio.create_task(main), [asyncio.create_task(one) for one in others]
-        stopped = asyncio.create_task(self.stop.wait())
-        pending: set[asyncio.Task[Any]] = {work, stopped, *beside}
-        try:
-            while not work.done() and not stopped.done():
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for one in done:
-                    one.result()
-            if not work.done():
-                await asyncio.wait({work}, timeout=grace_seconds)
-            if work.done():
-                work.result()
-        finally:
-            for one in (work, stopped, *beside):
-                one.cancel()
-            await asyncio.gather(work, stopped, *beside, return_exceptions=True)
 
     async def _work_through(self) -> None:
         self._phase = "sending"
@@ -236,13 +230,17 @@ class Backfill:
                 left_out.add(reason)
 
     async def _count(self) -> None:
-        """Count the archive while it is sent, so that the time left is known. Sending may be the first at its end."""
-        async for found in self._selected(LeftOut()):
-            if self._counted:
-                return
-            self._total += 1
-            self._total_bytes += found.size
-        self._counted = True
+        """Count the archive while it is sent, so that the time left is known. Sending may be the first at its end.
+
+        Without a number nothing is lost: a listing that breaks off here may work when sending comes that far.
+        """
+        with suppress(ArchiveUnreadable):
+            async for found in self._selected(LeftOut()):
+                if self._counted:
+                    return
+                self._total += 1
+                self._total_bytes += found.size
+            self._counted = True
 
     async def _send_all(self) -> None:
         listed: list[tuple[str, str, int]] = []
@@ -286,14 +284,12 @@ class Backfill:
         began = time.monotonic()
         try:
             sent = await self._sender.send(chunk)
-        except ProducerFailed as error:
+        except ProducerFailed:
             self._turn.lost(len(chunk), began)
-            self._turn.reason = f"Kafka does not take requests ({error}); trying again"
-            await self._reach(self._sender.start)
-            await self._follower.catch_up()
-            missing = [one for one in chunk if not self._is_sent(one)]
-            if missing and await self._turn.wait(len(missing)):
-                await self._deliver(missing)
+            if await self._reach(self._start_again):
+                missing = [one for one in chunk if not self._is_sent(one)]
+                if missing and await self._turn.wait(len(missing)):
+                    await self._deliver(missing)
             return
         self._turn.sent(len(sent), began)
         self._state.sent(sent)
@@ -303,17 +299,26 @@ class Backfill:
         known = self._state.known(one.request_id)
         return known is not None and known.run >= one.run
 
-    async def _reach(self, attempt: Callable[[], Awaitable[None]]) -> None:
-        """Try until brokers answer. Raises `BrokerUnavailable` after some minutes, and when it was stopped."""
+    async def _start_again(self) -> None:
+        await self._sender.start()
+        try:
+            await self._follower.catch_up()
+        except (RetryLater, KafkaError, TimeoutError) as error:
+            raise ProducerFailed("read", in_words(error), unreachable=True) from None
+
+    async def _reach(self, attempt: Callable[[], Awaitable[None]]) -> bool:
+        """Try until brokers answer; False when it was stopped before. Raises `BrokerUnavailable` after some minutes."""
         end = time.monotonic() + (_PATIENCE_SECONDS if self._phase == "sending" else 0.0)
-        while True:
+        while not self.stop.is_set():
             try:
                 await attempt()
-                return
+                return True
             except ProducerFailed as error:
-                if time.monotonic() >= end or self.stop.is_set() or not error.unreachable:
+                if time.monotonic() >= end or not error.unreachable:
                     raise BrokerUnavailable(f"Kafka does not take requests: {error}", _GO_ON) from None
+                self._turn.reason = f"Kafka does not take requests ({error}); trying again"
             await pause(self.stop, _AGAIN_SECONDS)
+        return False
 
     def _show(self) -> float:
         began = time.monotonic()

@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS refused (
 ) WITHOUT ROWID;
 """
 
+_ABOUT_COLUMNS = "PRAGMA table_info(about)"
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -109,34 +111,26 @@ class State:
 
         Raises `StateRefused` for a file that another backfill uses, that belongs to another one, or that is none.
         """
+        database: sqlite3.Connection | None = None
         try:
             database = sqlite3.connect("" if file is None else file, timeout=1.0, isolation_level=None)
             database.execute("PRAGMA locking_mode = EXCLUSIVE")
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute("BEGIN IMMEDIATE")
+            why = _misfit(database, name)
+            if why is not None:
+                raise StateRefused(f"{file} {why}; give another file with --state")
             for statement in _SCHEMA.split(";\n"):
                 database.execute(statement)
-            about = dict(database.execute("SELECT name, value FROM about"))
             database.execute("INSERT OR IGNORE INTO about VALUES ('format', ?), ('job', ?)", (_FORMAT, name))
             database.execute("UPDATE request SET listed = NULL WHERE listed IS NOT NULL")
             database.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise StateRefused(
-                    f"{file} is in use by another backfill; wait for its end, or give another file with --state"
-                ) from None
-            raise StateRefused(
-                f"{file} can't be opened as the state file, or not be written; check its folder, the rights and the "
-                "room on the disk, or give another file with --state"
-            ) from None
-        except sqlite3.DatabaseError:
-            raise StateRefused(f"{file} is no state file of a backfill; give another one with --state") from None
-        if about.get("job", name) != name or about.get("format", _FORMAT) != _FORMAT:
-            database.close()
-            raise StateRefused(
-                f"{file} belongs to a backfill of another archive, with other work, or of another version; give "
-                "another file with --state"
-            )
+        except BaseException as error:
+            if database is not None:
+                database.close()  # nothing of it was changed
+            if isinstance(error, sqlite3.Error):
+                raise StateRefused(trouble(error, file)) from None
+            raise
         return cls(database)
 
     def close(self) -> None:
@@ -273,12 +267,64 @@ class State:
         ):
             yield Row(*row)
 
+    def bind(self, cluster: str | None) -> None:
+        """Remember which cluster the topics are in. Raises `StateRefused` when it was another one before.
+
+        What was sent to one cluster is not in another, though the topics have the same names.
+        """
+        if cluster is None:
+            return
+        self._database.execute("INSERT OR IGNORE INTO about VALUES ('cluster', ?)", (cluster,))
+        (before,) = self._database.execute("SELECT value FROM about WHERE name = 'cluster'").fetchone()
+        if before != cluster:
+            raise StateRefused(
+                f"the state file is about the topics of another Kafka cluster ({before}, and this is {cluster}); give "
+                "another file with --state"
+            )
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._database.execute("BEGIN")
         try:
             yield
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # a full disk has rolled it back already
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
+
+
+def _misfit(database: sqlite3.Connection, name: str) -> str | None:
+    """Why the file is none of this backfill; None for its own, and for an empty one. Changes nothing."""
+    tables = {table for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        return None
+    if "about" not in tables or not {"name", "value"} <= {column[1] for column in database.execute(_ABOUT_COLUMNS)}:
+        return "is a database, and no state file of a backfill"
+    about = dict(database.execute("SELECT name, value FROM about"))
+    if about.get("format", _FORMAT) != _FORMAT:
+        return f"is of another version (format {about['format']}, and this is {_FORMAT})"
+    if about.get("job", name) != name:
+        return f"belongs to a backfill of another archive or with other work: {about['job']}"
+    return None
+
+
+def trouble(error: sqlite3.Error, file: Path | None) -> str:
+    """What an error of the database means, and what to do."""
+    where = "the temporary file of what was sent" if file is None else f"the state file {file}"
+    other = "give a file on a larger disk with --state" if file is None else "or give another file with --state"
+    code = getattr(error, "sqlite_errorcode", None)
+    match None if code is None else code & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return f"{file} is in use by another backfill; wait for its end, or give another file with --state"
+        case sqlite3.SQLITE_FULL:
+            return (
+                f"{where} can't grow: the disk is full; make room, {other}; nothing is lost, the same command goes on"
+            )
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return (
+                f"{where} is damaged, or is none; move it away, {other}: what is in the topics is read from them again"
+            )
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return f"{where} can't be opened or written; check its folder and the rights, {other}"
+    return f"{where} can't be read or written; check the disk, {other}; nothing is lost: the same command goes on"

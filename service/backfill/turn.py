@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
+from typing import Any
 
 from service.backfill.backlog import Backlog
 from service.backfill.pace import Pace
@@ -90,3 +91,28 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
+
+
+async def until_done(
+    main: Coroutine[Any, Any, None],
+    others: Iterable[Coroutine[Any, Any, None]],
+    stop: asyncio.Event,
+    grace_seconds: float,
+) -> None:
+    """Until `main` has ended, or `stop` is set: then it may take `grace_seconds`. An error of any ends all."""
+    work, beside = asyncio.create_task(main), [asyncio.create_task(one) for one in others]
+    stopped = asyncio.create_task(stop.wait())
+    pending: set[asyncio.Task[Any]] = {work, stopped, *beside}
+    try:
+        while not work.done() and not stopped.done():
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        if not work.done():
+            await asyncio.wait({work}, timeout=grace_seconds)
+        if work.done():
+            work.result()
+    finally:
+        for one in (work, stopped, *beside):
+            one.cancel()
+        await asyncio.gather(work, stopped, *beside, return_exceptions=True)

@@ -9,9 +9,10 @@ import click
 
 from contracts.instants import parse_rfc3339
 
-_DURATION = re.compile(r"(?=[0-9])(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?(?:([0-9]+)s)?")
+_DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m(?:in)?)?(?:([0-9]{1,9})s)?")
 _UNITS = (86_400, 3_600, 60, 1)
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:/(s|min|h))?")
+_SLOWEST, _FASTEST = 1 / 86_400, 1_000_000
 _PER = {None: 1, "s": 1, "min": 60, "h": 3_600}
 
 
@@ -64,4 +65,7 @@ class Rate(click.ParamType[float]):
         match = _RATE.fullmatch(str(value))
         if match is None or not float(match[1]):
             self.fail(f"{value}: write a number of requests and a unit, such as 5/s, 30/min or 100/h", param, ctx)
-        return float(match[1]) / _PER[match[2]]
+        rate = float(match[1]) / _PER[match[2]]
+        if not _SLOWEST <= rate <= _FASTEST:
+            self.fail(f"{value}: write a rate between one a day (0.042/h) and {_FASTEST:,}/s", param, ctx)
+        return rate

@@ -39,6 +39,7 @@ from service.footage.footage import (
     stamp_of,
 )
 from service.footage.mounts import Mounts
+from service.footage.names import without_controls
 from service.footage.real_path import real_path
 from service.settings import SourceSettings
 
@@ -94,7 +95,7 @@ async def file_footage(path: str, sources: SourceSettings) -> Footage:
     if version.size == 0:
         raise SourceUnfinished("the file is empty; it may still be being written: send the request again later")
     resolved = "/".join((place.root.rstrip("/"), *place.parts))
-    name = place.parts[-1].encode("utf-8", "replace").decode()
+    name = without_controls(place.parts[-1])
     return Footage(
         kind="file",
         identity=identity_of("file", resolved, str(version.size), str(version.mtime_ns)),

@@ -1,4 +1,7 @@
-"""Which requests were sent, for some hours: so that a notification that comes again sends nothing."""
+"""Which requests were sent, for some hours: so that a notification that comes again sends nothing.
+
+Times are seconds of a clock that never goes back nor jumps: a machine whose time is set must not forget.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class Memory:
         return None if found is None else found[0]
 
     def sent(self, request_id: str, at: float) -> None:
-        """A request is in the topic since `at` (seconds since the epoch)."""
+        """A request is in the topic since `at`."""
         self._sent.pop(key := digest_of(request_id), None)
         self._sent[key] = at
 

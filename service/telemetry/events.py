@@ -160,7 +160,7 @@ class LogEvent(StrEnum):
     NOTIFICATION_REFUSED = "notification_refused"  # one over HTTP was not taken: not signed, too large, not read
     RECORDED_AT_MISSING = "recorded_at_missing"  # a rule asks for recorded_at, and neither name nor event says it
     FOLDER_UNREADABLE = "folder_unreadable"  # a watched folder can't be read at the moment; it is looked at again
-    FILE_NAME_UNUSABLE = "file_name_unusable"  # a watched file is not sent: no request can hold its name; rename it
+    FILE_NAME_UNUSABLE = "file_name_unusable"  # a watched file is not sent: its name is not UTF-8; rename it
     FOLDER_SCANNED = "folder_scanned"  # the first look at a watched folder; `passed_over` were there before
 
     # Emulator

@@ -86,7 +86,8 @@ class Archive:
         )
         await consumer.start()
         try:
-            places = [TopicPartition(topic, number) for number in range(settings.topics.partitions)]
+            await consumer._client.set_topics([topic])
+            places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
             consumer.assign(places)
             await consumer.seek_to_beginning(*places)
             found: list[Any] = []

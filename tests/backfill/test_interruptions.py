@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from service.backfill.records import Sent
-from service.backfill.sender import Outgoing, Sender
+from service.backfill.sending.sender import Outgoing, Sender
 from service.cli.group import reelwire
 from service.kafka.writing.producer import ProducerFailed
 from tests.backfill.conftest import Archive, Make, finish, ids

@@ -13,7 +13,8 @@ from obstore.store import S3Store
 
 from service.backfill.errors import ArchiveUnreadable
 from service.backfill.listing.archive import open_archive
-from service.backfill.listing.left_out import LeftOut, escaped
+from service.backfill.listing.left_out import LeftOut
+from service.footage.names import escaped
 from service.settings import SourceSettings
 from tests.backfill.conftest import keys
 
@@ -30,11 +31,11 @@ async def test_a_folder_is_listed_by_name_without_links_and_hidden_files(tmp_pat
     (tmp_path / "b" / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"video")
     (tmp_path / "link").symlink_to("/")
     sources = SourceSettings(file_roots=(tmp_path,))
-    assert await names(str(tmp_path), sources) == ["a.mp4", "b/1.mp4", "b/2.mp4", "c/d/e.mp4"]
+    assert await names(str(tmp_path), sources) == ["a.mp4", "bad\x07name.mp4", "b/1.mp4", "b/2.mp4", "c/d/e.mp4"]
     left_out = LeftOut()
-    assert len([one async for one in open_archive(str(tmp_path), sources).objects(left_out)]) == 4
-    assert left_out.by_reason == {"hidden": 2, "name": 2}
-    assert left_out.first_name == f"{tmp_path}/bad\\x07name.mp4"
+    assert len([one async for one in open_archive(str(tmp_path), sources).objects(left_out)]) == 5
+    assert left_out.by_reason == {"hidden": 2, "name": 1}
+    assert left_out.first_name == f"{tmp_path}/b/caf\\xe9.mp4"
     assert escaped(os.fsdecode(b"/v/caf\xe9 \xc3\xa9.mp4")) == "/v/caf\\xe9 é.mp4"
     found = [one async for one in open_archive(f"file://{tmp_path}/b", sources).objects()]
     assert (found[0].uri, found[0].size) == (f"{tmp_path}/b/1.mp4", 5)

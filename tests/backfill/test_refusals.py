@@ -33,6 +33,8 @@ pytestmark = pytest.mark.unit
         (("s3://archive/2019", "--set", "request_id=x"), "each request has its own"),
         (("s3://archive/2019", "--min-size", "5 apples"), "500kB"),
         (("s3://archive/2019", "--tenant", "a b"), "tenant"),
+        (("s3://archive/2019", "--max-size", "9" * 400 + "GB"), "no object is so large"),
+        (("s3://archive/2019", "--rate", "9" * 400), "write a rate between one a day"),
         (("s3://archive/2019", "--prompt", " "), "--prompt is empty"),
     ],
 )  # fmt: skip
@@ -57,6 +59,6 @@ def test_a_state_file_belongs_to_one_backfill_at_a_time_and_to_one_only(tmp_path
 def test_a_file_that_is_no_state_file_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("what I know about the archive\n" * 100)
-    with pytest.raises(StateRefused, match="is no state file"):
+    with pytest.raises(StateRefused, match="is damaged, or is none"):
         State.open(file, "a")
     assert file.read_text().startswith("what I know")

@@ -1,13 +1,18 @@
-"""Which objects are wanted."""
+"""Which objects are wanted, and which names a request can hold."""
 
 from __future__ import annotations
 
 import pytest
 
+from contracts.requests import AnalyzeRequest, FileVideo, ObjectVideo, parse_request
 from service.backfill.errors import ArchiveRefused
 from service.backfill.listing.selection import Found, Selection
+from service.backfill.work import Work
+from service.footage.errors import SourceNotAllowed
 
 pytestmark = pytest.mark.unit
+
+WORK = Work({"prompt": "What happens?", "mode": "async"})
 
 
 def found(relative: str, size: int = 10, changed: float = 1_000.0) -> Found:
@@ -74,3 +79,25 @@ def test_it_is_told_why_an_object_is_left_out(
 def test_what_is_no_glob_is_refused_with_words() -> None:
     with pytest.raises(ArchiveRefused, match="is no glob: the bracket has no end"):
         Selection(globs=("cam[0-3.mp4",))
+
+
+KEPT = ["a\u202fb.mp4", "a\u3000b.mp4", "a\u00adb.mp4", "a\u00a0b.mp4", "👩\u200d🚒.mp4", "a\u202eb.mp4", "\ufeffa.mp4"]
+CONTROLS = ["a\nb.mp4", "a\x07b.mp4", "a\x85b.mp4", "a\x1b[2Jb.mp4", "a\u2028b.mp4"]
+
+
+@pytest.mark.parametrize("name", [*KEPT, "k" * 1_024])
+def test_a_request_is_made_for_every_name_that_the_contract_holds(name: str) -> None:
+    for uri in (f"s3://archive/{name}", f"/archive/{name}"):
+        one = Found(uri, name, 10, "v", 1_000.0)
+        parsed = parse_request(WORK.value(one, 1), (), max_bytes=1_000_000).request
+        assert isinstance(parsed, AnalyzeRequest)
+        assert isinstance(parsed.video, ObjectVideo | FileVideo)
+        assert (parsed.video.uri if isinstance(parsed.video, ObjectVideo) else parsed.video.path) == uri
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_the_path_of_a_file_may_hold_control_characters_and_the_address_of_an_object_not(name: str) -> None:
+    one = Found(f"/archive/{name}", name, 10, "v", 1_000.0)
+    assert parse_request(WORK.value(one, 1), (), max_bytes=1_000_000).request is not None
+    with pytest.raises(SourceNotAllowed):
+        WORK.value(Found(f"s3://archive/{name}", name, 10, "v", 1_000.0), 1)

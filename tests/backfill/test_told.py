@@ -47,8 +47,8 @@ def test_what_was_left_out_is_told_by_reason() -> None:
     assert left_out_words(left_out, 0, "file:///v") == [
         "33 files or objects seen in file:///v, none fits; left out: 30 by --glob, 1 by --min-size or --max-size, "
         "1 hidden, 1 with a name that no request can hold",
-        "warning: 1 names are not UTF-8 or have characters that can't be printed, so no request can hold them; rename "
-        "them; the first is /v/a\\x07.mp4",
+        "warning: no request can hold 1 of the names (not UTF-8, or control characters in the name of an object); "
+        "rename them; the first is /v/a\\x07.mp4",
     ]
     assert left_out_words(LeftOut(), 0, "s3://archive/2091") == ["nothing is below s3://archive/2091; check the name"]
     assert left_out_words(LeftOut(seen=3), 3, "s3://archive") == []

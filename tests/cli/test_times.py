@@ -40,9 +40,21 @@ def test_a_wrong_moment_says_what_to_write(text: str, words: str) -> None:
         Moment(ahead=True).convert(text, None, None)
 
 
-@pytest.mark.parametrize(("text", "a_second"), [("5", 5), ("5/s", 5), ("30/min", 0.5), ("1800/h", 0.5), ("0.5", 0.5)])
+@pytest.mark.parametrize(
+    ("text", "a_second"), [("5", 5), ("5/s", 5), ("30/min", 0.5), ("1800/h", 0.5), ("0.5", 0.5), ("100000", 1e5)]
+)
 def test_rates(text: str, a_second: float) -> None:
     assert Rate().convert(text, None, None) == a_second
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "1" + "0" * 7, "0.01/h", "0." + "0" * 330 + "1"])
+def test_a_rate_of_no_use_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"write a (rate between one a day|number of requests)"):
+        Rate().convert(text, None, None)
+
+
+def test_a_duration_without_end_is_none() -> None:
+    assert duration_seconds("9" * 400 + "d") is None
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "fast", "5/day", "5/"])

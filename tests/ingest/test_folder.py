@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
 import pytest
 
+from service.footage.names import escaped
 from service.ingest.watch.folder import FileState, Folder
-from service.ingest.watch.reading import escaped, files_below, is_being_written
+from service.ingest.watch.reading import files_below, is_being_written
 
 pytestmark = pytest.mark.unit
 
@@ -78,6 +80,31 @@ def test_a_file_that_is_gone_is_forgotten() -> None:
     assert folder.waiting == folder.finished == 0
 
 
+def test_a_mount_that_was_away_brings_nothing_back_but_what_is_new() -> None:
+    folder = Folder(quiet_seconds=1)
+    files = {"done": _file(), "changed": _file(), "half": _file()}
+    folder.look(files, 0)
+    folder.done("done")
+    folder.done("changed")
+    assert folder.look({}, 5) == []
+    files |= {"changed": _file(mtime=9), "new": _file()}
+    assert folder.look(files, 6) == []
+    assert folder.look(files, 8) == ["half", "new", "changed"]
+    assert folder.finished == 1
+
+
+def test_a_mount_that_comes_after_the_start_has_its_history_still() -> None:
+    folder = Folder(quiet_seconds=1, history_ns=100)
+    assert folder.look({}, 0) == []
+    files = {"old": _file(mtime=5, ctime=50), "new": _file(mtime=5, ctime=200)}
+    folder.look(files, 1)
+    assert folder.look(files, 3) == ["new"]
+    nothing_of_before = Folder(quiet_seconds=1, history_ns=math.inf)
+    nothing_of_before.look({}, 0)
+    nothing_of_before.look(files, 1)
+    assert nothing_of_before.look(files, 3) == ["old", "new"]
+
+
 async def test_only_files_that_can_be_complete_are_found(tmp_path: Path) -> None:
     for name in (
         "a.mp4",
@@ -87,7 +114,7 @@ async def test_only_files_that_can_be_complete_are_found(tmp_path: Path) -> None
         "e.tmp",
         ".hidden.mp4",
         ".dir/f.mp4",
-        "g\n.mp4",
+        "g\n\u202f.mp4",
     ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,14 +125,15 @@ async def test_only_files_that_can_be_complete_are_found(tmp_path: Path) -> None
 
     found = await files_below(str(tmp_path), seconds=5)
 
-    assert set(found.files) == {"a.mp4", "cam7/b.mp4", "cam7/deep/c.mp4"}
+    assert set(found.files) == {"a.mp4", "cam7/b.mp4", "cam7/deep/c.mp4", "g\n\u202f.mp4"}
     assert found.files["a.mp4"].size == 3
-    assert found.unusable == ["g\n.mp4"]
+    assert found.unusable == []
 
 
 async def test_names_that_no_request_can_hold_are_told_apart_and_can_be_logged(tmp_path: Path) -> None:
-    (tmp_path / "cam\t1").mkdir()
-    (tmp_path / "cam\t1" / "a.mp4").write_bytes(b"x")
+    latin = os.fsencode(tmp_path) + b"/\xfcber"
+    Path(os.fsdecode(latin)).mkdir()
+    Path(os.fsdecode(latin + b"/a.mp4")).write_bytes(b"x")
     (tmp_path / "cam2").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path / "cam2") + b"/caf\xe9.mp4")).write_bytes(b"x")
     (tmp_path / "café.mp4").write_bytes(b"x")
@@ -113,7 +141,7 @@ async def test_names_that_no_request_can_hold_are_told_apart_and_can_be_logged(t
     found = await files_below(str(tmp_path), seconds=5)
 
     assert set(found.files) == {"café.mp4"}
-    assert sorted(escaped(name) for name in found.unusable) == ["cam2/caf\\xe9.mp4", "cam\\t1/"]
+    assert sorted(escaped(name) for name in found.unusable) == ["\\xfcber/", "cam2/caf\\xe9.mp4"]
 
 
 async def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:

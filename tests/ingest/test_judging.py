@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import orjson
 import pytest
+from aiokafka import TopicPartition
+from prometheus_client import CollectorRegistry
 
 from service.ingest.judging import CHANGE_HEADER, REQUEST_HEADER, Incoming, Judge, Judgement, incoming
+from service.ingest.log.active import Active
 from service.ingest.log.recall import take_record
 from service.ingest.memory import Memory
 from service.ingest.notifications.arrival import Unreadable
@@ -15,7 +19,11 @@ from service.ingest.rules.reading import read_rules
 from service.kafka.ports import InRecord, OutRecord
 from service.kafka.reading.fetched import UnreadableRange
 from service.kafka.topics.record_limits import TopicLimits
+from service.settings import load_settings
+from service.telemetry.ingest_metrics import IngestMetrics
+from service.telemetry.metrics import Metrics
 from tests.ingest.world import record_of, s3_event
+from tests.support.clock import HandClock
 
 pytestmark = pytest.mark.unit
 
@@ -175,3 +183,51 @@ def test_without_a_record_the_reason_is_given_back(tmp_path: Path) -> None:
 
     assert judged.records == []
     assert judged.refused == ["is wrong"]
+
+
+@pytest.mark.parametrize(
+    ("encoded", "uri"),
+    [
+        ("cams%2Fa.mp4", "s3://footage/cams/a.mp4"),
+        ("cams/a%252Fb.mp4", "s3://footage/cams/a%2Fb.mp4"),
+        ("a+b%2Bc.mp4", "s3://footage/a b+c.mp4"),
+        ("a%E2%80%AFb%E3%80%80c%C2%AD.mp4", "s3://footage/a\u202fb\u3000c\u00ad.mp4"),
+        ("k" * 1_024, "s3://footage/" + "k" * 1_024),
+        ("%F0%9F%8E%AC" * 256, "s3://footage/" + "🎬" * 256),
+    ],
+)
+def test_a_strange_name_is_sent_letter_by_letter_and_once(tmp_path: Path, encoded: str, uri: str) -> None:
+    bench = Bench(tmp_path)
+    (record,) = bench.take(_event(encoded), _event(encoded)).records
+    assert record.topic == "requests"
+    assert orjson.loads(record.value or b"")["video"] == {"type": "object", "uri": uri}
+
+
+@pytest.mark.parametrize("encoded", ["a%0Ab.mp4", "a%FFb.mp4", ""])
+def test_a_name_that_no_request_can_hold_is_a_dead_letter(tmp_path: Path, encoded: str) -> None:
+    judged = Bench(tmp_path).take(_event(encoded), _event("good.mp4"))
+    assert judged.outcomes == {"rejected": 1, "sent": 1}
+    assert [record.topic for record in judged.records] == ["dlq", "requests"]
+
+
+async def test_a_clock_that_is_set_forgets_nothing(tmp_path: Path) -> None:
+    bench, clock = Bench(tmp_path), HandClock(epoch=1_790_000_000.0)
+    active = Active(load_settings(), "g", Silent(), Metrics(), IngestMetrics(CollectorRegistry()), clock)  # type: ignore[arg-type]
+    active._judge, active.memory, active._note_at = bench.judge, bench.memory, TopicPartition("events", 0)
+    active.positions[active._note_at] = 0
+    batch = [incoming(InRecord("events", 0, 0, 0, b"k", _event(), ()))]
+    assert (await active.take(batch)).outcomes == {"sent": 1}
+    for years in (5, -10):
+        clock._epoch += years * 365 * 86_400
+        assert (await active.take(batch)).outcomes == {"duplicate": 1}
+    await active.close()
+
+
+class Silent:
+    """A producer that takes everything."""
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[list[object]]]:
+        async def call(*_arguments: object) -> list[object]:
+            return []
+
+        return call

@@ -133,6 +133,12 @@ def test_an_event_can_not_lead_a_video_elsewhere(tmp_path: Path, event_id: str, 
         rules.of(Arrival("frigate", "door", "1", fields={"id": event_id}))
 
 
+def test_what_is_put_into_a_path_may_have_any_space(tmp_path: Path) -> None:
+    rules = _rules(tmp_path, 'name = "a"\nsource = "frigate"\nvideo = "/clips/{id}.mp4"\nprompt = "What?"')
+    event = Arrival("frigate", "cam", "a\u202fb\u3000c", version="1", fields={"id": "a\u202fb\u3000c"})
+    assert _body(rules, event)["video"] == {"type": "file", "path": "/clips/a\u202fb\u3000c.mp4"}
+
+
 def test_what_stands_in_a_url_is_encoded(tmp_path: Path) -> None:
     rules = _rules(tmp_path, 'name = "a"\nsource = "frigate"\nvideo = "https://nvr.example.com/{id}"\nprompt = "What?"')
 

@@ -125,14 +125,14 @@ async def test_a_folder_that_goes_away_is_said_and_looked_at_again(tmp_path: Pat
 
 
 async def test_a_name_that_can_not_be_used_is_said_once_and_counted(tmp_path: Path) -> None:
-    _clip(tmp_path, "a\n1.mp4")
+    _clip(tmp_path, "a\udcff1.mp4")
     with capture_logs() as lines:
         async with _watching(tmp_path, Note(0)) as (active, _):
             _clip(tmp_path, "b.mp4")
             await until(lambda: active.taken == ["b.mp4"], seconds=10)
-            _clip(tmp_path, "c\x7f.mp4")
+            _clip(tmp_path, "c\udc80.mp4")
             _clip(tmp_path, "d.mp4")
             await until(lambda: active.taken == ["b.mp4", "d.mp4"], seconds=10)
     told = [line for line in lines if line["event"] == LogEvent.FILE_NAME_UNUSABLE]
-    assert [(line["name"], line["new"], line["all"]) for line in told] == [("a\\n1.mp4", 1, 1), ("c\\x7f.mp4", 1, 2)]
+    assert [(line["name"], line["new"], line["all"]) for line in told] == [("a\\xff1.mp4", 1, 1), ("c\\x80.mp4", 1, 2)]
     assert {line["log_level"] for line in told} == {"warning"}

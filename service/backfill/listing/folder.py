@@ -11,6 +11,7 @@ from pathlib import Path
 from service.backfill.errors import ArchiveUnreadable
 from service.backfill.listing.left_out import LeftOut
 from service.backfill.listing.selection import Found
+from service.footage.names import is_text
 from service.words import in_words
 
 _CHUNK = 500
@@ -19,7 +20,7 @@ _CHUNK = 500
 class FolderArchive:
     """The regular files below a folder. No link is followed, and hidden names are left out, as unfinished copies have.
 
-    Names that no request can hold are left out too: those that are not UTF-8, or have characters that can't be printed.
+    Names that no request can hold are left out too: those that are not UTF-8.
 
     The names of one folder and of those above it are in memory, never those of the whole tree.
     """
@@ -58,7 +59,7 @@ class FolderArchive:
         for name in sorted(names):
             if name.startswith("."):
                 left_out.add("hidden")
-            elif not name.isprintable():
+            elif not is_text(name):
                 left_out.add_name(f"{folder.rstrip('/')}/{name}")
             else:
                 kept.append(name)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import Literal
 
+from service.footage.names import escaped
+
 Reason = Literal["ending", "glob", "exclude", "empty", "size", "time", "hidden", "name"]
 """`ending`: no glob was given, and the name does not end as a video's does. `hidden`: the name of a file or folder that
-begins with a dot. `name`: one of a file or folder that no request can hold."""
+begins with a dot. `name`: one that no request can hold."""
 
 
 @dataclass(slots=True)
@@ -32,9 +33,3 @@ class LeftOut:
         self.add("name")
         if self.first_name is None:
             self.first_name = escaped(path)
-
-
-def escaped(path: str) -> str:
-    """A path of the operating system with escapes for bytes that are not UTF-8 and for what can't be printed."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

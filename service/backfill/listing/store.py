@@ -13,6 +13,7 @@ from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedErro
 from service.backfill.errors import ArchiveUnreadable
 from service.backfill.listing.left_out import LeftOut
 from service.backfill.listing.selection import Found
+from service.footage.names import escaped, has_controls
 from service.footage.objects.place import Scheme
 from service.footage.objects.stores import Store, store_of
 
@@ -23,7 +24,7 @@ _CHUNK = 1_000
 """Objects of one call, as many as the stores give. Only these are in memory."""
 _TRIES = 5
 _PAUSE_SECONDS = 2.0
-_BAD_NAME = re.compile(r'Path "([^"\n]{1,500})" contained')
+_BAD_NAME = re.compile(r'Path "(.{1,1100}?)"(?: contained|: Encountered)', re.DOTALL)
 _FAILURES = (BaseError, OSError, ValueError)
 
 
@@ -48,6 +49,7 @@ class StoreArchive:
             store = store_of(self._scheme, self._bucket, self._seconds)
         except _FAILURES as error:
             raise self._unreadable(error) from None
+        passed_over = LeftOut() if left_out is None else left_out
         last: str | None = None
         ordered, tries = True, 0
         while True:
@@ -58,7 +60,10 @@ class StoreArchive:
                         key = meta["path"]
                         ordered = ordered and (last is None or key.encode() > last.encode())
                         last = key
-                        yield self._found(meta)
+                        if has_controls(key):
+                            passed_over.add_name(f"{self._place}/{key}")
+                        else:
+                            yield self._found(meta)
                 break
             except _FAILURES as error:
                 tries += 1
@@ -95,7 +100,7 @@ class StoreArchive:
     def _unreadable(self, error: Exception) -> ArchiveUnreadable:
         """What an error of the store means. Its own text is not passed on: it quotes requests and their signatures."""
         match error:
-            case PermissionDeniedError():
+            case _ if _denied(error):
                 why = "access is denied; grant this command the right to list the bucket"
             case UnauthenticatedError():
                 why = "the store refuses the credentials; give others in the environment"
@@ -103,10 +108,15 @@ class StoreArchive:
                 why = "there is no such bucket"
             case InvalidPathError():
                 named = _BAD_NAME.search(str(error))
-                which = f"the name {named[1]}" if named else "the name of an object in it"
+                which = f"the name {escaped(named[1])}" if named else "the name of an object in it"
+                what = "an empty part, '.' or '..' between slashes"
+                if named is None:
+                    what += ", or a control character"
+                elif has_controls(named[1]):
+                    what = "a control character"
                 why = (
-                    f"{which} has an empty part, '.' or '..' between slashes; no request may name such an object, and "
-                    "the listing does not go past it: rename it, or name a prefix that does not hold it"
+                    f"{which} has {what}; no request may name such an object, and the listing does not go past it: "
+                    "rename it, or name a prefix that does not hold it"
                 )
             case _ if "redirect" in str(error).lower():
                 why = "the bucket is in another region; set AWS_REGION"
@@ -116,8 +126,13 @@ class StoreArchive:
 
 
 def _may_pass(error: Exception) -> bool:
-    refused = PermissionDeniedError | UnauthenticatedError | InvalidPathError | ValueError
-    return not isinstance(error, refused) and not _no_bucket(error)
+    refused = UnauthenticatedError | InvalidPathError | ValueError
+    return not isinstance(error, refused) and not _denied(error) and not _no_bucket(error)
+
+
+def _denied(error: Exception) -> bool:
+    """A listing that is refused is an error without a kind of its own: only its text has the status."""
+    return isinstance(error, PermissionDeniedError) or "status code: 403" in str(error)
 
 
 def _no_bucket(error: Exception) -> bool:

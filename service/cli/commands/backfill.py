@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,20 +13,20 @@ from typing import Any
 
 import click
 
-from service.backfill.errors import ArchiveRefused, StateRefused
+from service.backfill.errors import ArchiveRefused, ArchiveUnreadable, ReportUnwritable, StateRefused
 from service.backfill.estimate import MINUTES_PER_GB, Assumptions
 from service.backfill.listing.archive import Archive, open_archive
 from service.backfill.listing.selection import Selection
 from service.backfill.pressure import Limits
 from service.backfill.records import READ_ROLES, Decoder, Read
-from service.backfill.report import write_report
+from service.backfill.report import check_report, write_report
 from service.backfill.run import Backfill, Options
-from service.backfill.state import State
+from service.backfill.state import State, trouble
 from service.backfill.status import Plan, Status
 from service.backfill.work import Work
 from service.cli.exits import CommandError, Exit
 from service.cli.manual import epilog
-from service.cli.reading.cluster import partition_counts
+from service.cli.reading.cluster import cluster_id, partition_counts
 from service.cli.reading.pauses import pauses_in_force
 from service.cli.reading.topic_reader import TopicReader
 from service.cli.request_body import DEFAULT_PROMPT, checked, request_member, response_format
@@ -38,7 +39,12 @@ from service.settings import Settings, load_settings
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?)(i?)B?")
 _POWERS = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4}
+_LARGEST = 1e18
 _MOST_CODES = 5
+_NO_TRANSACTIONS = (
+    "REELWIRE_KAFKA__DELIVERY=at_least_once: without transactions a request that is on its way while this command is "
+    "killed, is frozen or loses its broker may be in the topic twice; the service analyses it once"
+)
 
 
 class Size(click.ParamType[int]):
@@ -51,7 +57,10 @@ class Size(click.ParamType[int]):
         match = _SIZE.fullmatch(str(value).replace("K", "k"))
         if match is None:
             self.fail(f"{value}: write a size such as 500kB, 20MB, 1.5GB or 4MiB", param, ctx)
-        return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2]])
+        size = float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2]]
+        if size > _LARGEST:
+            self.fail(f"{value}: no object is so large", param, ctx)
+        return int(size)
 
 
 @click.command(
@@ -97,6 +106,8 @@ class Size(click.ParamType[int]):
               help="Write a line for each object at the end.")  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Also send again all that has failed, as a new run.")
 @click.option("--no-wait", is_flag=True, help="End when all are sent.")
+@click.option("--force", is_flag=True,
+              help="With kafka.delivery=at_least_once: take over from the same backfill.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Count, estimate, send nothing.")
 @json_option
 def command(
@@ -114,8 +125,13 @@ def command(
         selection = _selection(typed)
     except ArchiveRefused as error:
         raise click.UsageError(str(error)) from None
-    if report is not None and not report.absolute().parent.is_dir():
-        raise click.UsageError(f"--report {report}: there is no folder {report.absolute().parent}")
+    if report is not None:
+        if not report.absolute().parent.is_dir():
+            raise click.UsageError(f"--report {report}: there is no folder {report.absolute().parent}")
+        try:
+            check_report(report)
+        except ReportUnwritable as error:
+            raise CommandError(str(error), Exit.USAGE) from None
     work = Work(_members(settings, typed))
     name = f"{work.name(archive.name)} {settings.topics.requests}"
     try:
@@ -126,7 +142,19 @@ def command(
     options = _options(settings, typed, work)
     try:
         with screen:
-            ended = asyncio.run(_carry_out(settings, archive, selection, work, options, state, screen, dry_run=dry_run))
+            ended = asyncio.run(
+                _carry_out(
+                    settings,
+                    archive,
+                    selection,
+                    work,
+                    options,
+                    state,
+                    screen,
+                    dry_run=dry_run,
+                    kept=state_file is not None,
+                )
+            )
         if isinstance(ended, Plan):
             _tell_plan(ended, archive.name, as_json=as_json)
             return Exit.OK
@@ -134,6 +162,14 @@ def command(
         if whole:
             _note_all(left_out_words(status.left_out, status.counts.listed, archive.name))
         return _finish(status, state, report, whole=whole, as_json=as_json)
+    except StateRefused as error:
+        raise CommandError(str(error), Exit.USAGE) from None
+    except ArchiveUnreadable as error:
+        if dry_run or not state.counts().listed:
+            raise
+        raise ArchiveUnreadable(f"{error}; the same command goes on from here, and sends nothing twice") from None
+    except sqlite3.Error as error:
+        raise CommandError(trouble(error, state_file)) from None
     finally:
         state.close()
 
@@ -178,7 +214,14 @@ def _options(settings: Settings, typed: dict[str, Any], work: Work) -> Options:
         prices=Prices(cost.per_minute, cost.per_1000_output_tokens, cost.currency),
     )
     limits = Limits(typed["max_open"], typed["max_lag"])
-    return Options(typed["rate"], limits, assumed, retry_failed=typed["retry_failed"], wait=not typed["no_wait"])
+    return Options(
+        typed["rate"],
+        limits,
+        assumed,
+        retry_failed=typed["retry_failed"],
+        wait=not typed["no_wait"],
+        force=typed["force"],
+    )
 
 
 async def _carry_out(
@@ -191,10 +234,12 @@ async def _carry_out(
     screen: BackfillScreen,
     *,
     dry_run: bool,
+    kept: bool,
 ) -> Plan | tuple[Status, bool]:
     topics = [getattr(settings.topics, role.value) for role in READ_ROLES]
     partitions = (await partition_counts(settings, topics))[settings.topics.requests]
     reader: TopicReader[Read] = TopicReader(settings, topics, Decoder(settings.topics))
+    state.bind(await cluster_id(settings) if kept else None)
     async with reader:
         backfill = Backfill(
             settings,
@@ -211,9 +256,11 @@ async def _carry_out(
         _stop_in_order(backfill, screen)
         if dry_run:
             plan = await backfill.plan()
-            if backfill.stop.is_set():
+            if plan is None:
                 raise KeyboardInterrupt
             return plan
+        if settings.kafka.delivery == "at_least_once":
+            screen.note(_NO_TRANSACTIONS)
         whole = await backfill.run()
         return backfill.status(), whole
 

@@ -12,7 +12,7 @@ import orjson
 from service.cli.exits import CommandError, Exit
 from service.cli.manual import epilog
 from service.cli.request_body import DEFAULT_PROMPT
-from service.cli.views.output import emit, json_option, note, result, say
+from service.cli.views.output import emit, json_option, json_text, note, result, say
 from service.cli.words import in_words
 from service.ingest.notifications.arrival import Arrival, OtherEvent, Unreadable
 from service.ingest.notifications.reading import read_notification
@@ -174,7 +174,7 @@ def _tell(told: dict[str, object], *, as_json: bool) -> None:
         say(f"{told['outcome']}: {told.get('of') or 'event'}: {told['reason']}")
         return
     say(f"would send, by rule {told['rule']}, with the key {told['key']}:")
-    result(orjson.dumps(request, option=orjson.OPT_INDENT_2).decode())
+    result(json_text(request, orjson.OPT_INDENT_2))
     if told.get("recorded_at_missing"):
         note(f"recorded_at_missing: rule {told['rule']} asks for recorded_at, and neither name nor event says it")
 

@@ -82,6 +82,13 @@ async def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[st
     return counts
 
 
+async def cluster_id(settings: Settings) -> str | None:
+    """The id that the cluster was given when it was made; None when it tells none. Raises `BrokerUnavailable`."""
+    async with admin(settings) as client, reachable(settings):
+        found = (await client.describe_cluster()).get("cluster_id")
+    return str(found) if found else None
+
+
 async def coordinator_of(client: AIOKafkaAdminClient, group: str) -> int:
     """The id of the broker that coordinates the group. Waits while a new cluster creates its offsets topic."""
     while True:

@@ -47,7 +47,7 @@ ADVICE: Mapping[str, str] = {
     DeadLetterCode.INVALID: "the service takes no such request; `reelwire dlq list` says which member is wrong",
     DeadLetterCode.UNKNOWN_TYPE: "look at the record with `reelwire dlq show`",
     DeadLetterCode.TOO_LARGE: "let the operator raise REELWIRE_JOBS__MAX_REQUEST_BYTES, or ask with less",
-    "not_sent": "no request can hold their names (too long, or with characters that can't be printed); rename them",
+    "not_sent": "no request can hold their names (too long, or with control characters); rename them",
 }
 """What to do first, by code, in short; docs/reference/error-codes.md says more. A code of a newer service is none of
 these."""
@@ -99,7 +99,7 @@ def left_out_words(left_out: LeftOut, wanted: int, archive: str) -> list[str]:
         lines.append(f"{left_out.seen:,} files or objects seen; left out: {reasons}")
     if left_out.first_name is not None:
         lines.append(
-            f"warning: {left_out.by_reason['name']:,} names are not UTF-8 or have characters that can't be printed, so "
-            f"no request can hold them; rename them; the first is {left_out.first_name}"
+            f"warning: no request can hold {left_out.by_reason['name']:,} of the names (not UTF-8, or control "
+            f"characters in the name of an object); rename them; the first is {left_out.first_name}"
         )
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -14,6 +15,8 @@ from rich.table import Table
 from service.cli.words import visible
 
 _WHOLE_CHARS = 12
+_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters that JSON leaves as they are, and marks that turn the direction of text. Only texts hold them."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs, one object a line.")
 
@@ -26,8 +29,15 @@ def console(*, stderr: bool = False) -> Console:
 
 def emit(value: object) -> None:
     """Write one JSON object as a line to stdout, and flush."""
-    sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode() + "\n")
+    sys.stdout.write(json_text(value, orjson.OPT_NON_STR_KEYS) + "\n")
     sys.stdout.flush()
+
+
+def json_text(value: object, option: int = 0) -> str:
+    """JSON in which whatever steers a terminal is written as an escape, which readers of JSON undo."""
+    return _STEERING.sub(
+        lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value, default=str, option=option).decode()
+    )
 
 
 def note(text: str) -> None:

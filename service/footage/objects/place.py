@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from service.footage.errors import SourceNotAllowed
+from service.footage.names import has_controls
 
 Scheme = Literal["s3", "gs", "az"]
 
@@ -26,7 +27,7 @@ class ObjectPlace:
         """The place that a URI names, letter by letter: nothing is decoded. Raises `SourceNotAllowed`.
 
         Keys that a store, a proxy or a browser would read as another key are refused: a check of a prefix says nothing
-        about them.
+        about them. So are control characters, which no client of the stores sends.
         """
         scheme, _, rest = uri.partition("://")
         bucket, _, key = rest.partition("/")
@@ -34,7 +35,7 @@ class ObjectPlace:
             raise SourceNotAllowed("an object is named by s3://, gs:// or az://, a bucket and a key")
         if any(part in ("", ".", "..") for part in key.split("/")):
             raise SourceNotAllowed("objects whose key has an empty part, '.' or '..' between slashes are not read")
-        if not key.isprintable():
+        if has_controls(key):
             raise SourceNotAllowed("objects whose key has control characters are not read")
         return cls(scheme, bucket, key)  # type: ignore[arg-type]  # one of the three, as was looked at just now
 

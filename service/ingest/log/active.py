@@ -132,7 +132,7 @@ class Active:
             topics.requests,
             numbers,
             since_ms=max(0, min(since) - window_ms - _SKEW_MS),
-            now=now_ms / 1000,
+            now=self._clock.monotonic(),
         )
         self._own.remembered.set(len(self.memory))
 
@@ -201,7 +201,7 @@ class Active:
                 raise
             self._metrics.transactions.labels("committed").inc()
             self.positions, self.note = positions, noted
-            self._remember(judged, now)
+            self._remember(judged, self._clock.monotonic())
             self._count(judged, offsets or ())
             return judged
 

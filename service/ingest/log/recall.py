@@ -40,8 +40,8 @@ async def recall(
 ) -> None:
     """Read the requests that were sent since then (milliseconds since the epoch) into `memory`.
 
-    They count as sent `now` (seconds since the epoch): after an outage the notifications that are read first are as
-    old as it was long, and so are those that they repeat.
+    They count as sent `now`, by the clock that never goes back: after an outage the notifications that are read first
+    are as old as it was long, and so are those that they repeat.
     `client` is a started client of aiokafka. Everything that the process before has committed is read, also when
     another client's open transaction hides it: that is waited for. Raises `PartitionError`.
     """

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
+from service.footage.names import has_controls
+
 _NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -34,8 +36,11 @@ def filled_path(template: str, values: Mapping[str, str]) -> str:
 
 
 def _one_part(text: str) -> str:
-    if not text or text in (".", "..") or "/" in text or "\\" in text or not text.isprintable():
-        raise NoSuchName("what is put into `video` must be one part of a path: not empty, no slash, not only dots")
+    if not text or text in (".", "..") or "/" in text or "\\" in text or has_controls(text):
+        raise NoSuchName(
+            "what is put into `video` must be one part of a path: not empty, no slash, not only dots, no control "
+            "characters"
+        )
     return text
 
 

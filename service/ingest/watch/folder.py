@@ -5,8 +5,12 @@ It works by looking, not by being told, so it works on every file system, networ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+_MOST_GONE = 1_000_000
+"""As many as files that a folder may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,14 @@ class _Seen:
 
 
 class Folder:
-    """The files of one folder over many looks. `look` is told what is there now, `done` what needs nothing more."""
+    """The files of one folder over many looks. `look` is told what is there now, `done` what needs nothing more.
+
+    A mount that is away for a while shows an empty folder. So what was done is remembered when it is gone, and comes
+    back as what it was; and a folder that the first look finds empty has not been looked at yet.
+    """
 
     def __init__(self, *, quiet_seconds: float, history_ns: float = 0) -> None:
-        """Files that the first look finds and that last changed before `history_ns` need nothing.
+        """Files that the first look finds and that last changed before `history_ns` (infinite: all) need nothing.
 
         An earlier process has looked at them, or they are none of ours. What comes later is new, whatever its times
         say: the clocks of file servers differ.
@@ -49,6 +57,7 @@ class Folder:
         self._quiet = quiet_seconds
         self._history_ns: float | None = history_ns
         self._seen: dict[str, _Seen] = {}
+        self._gone: dict[str, tuple[int, int]] = {}
 
     @property
     def waiting(self) -> int:
@@ -70,20 +79,30 @@ class Folder:
         `now` is of a clock that never goes back. A file without bytes is one that is still to come.
         """
         for gone in self._seen.keys() - files.keys():
-            del self._seen[gone]
+            self._forget(gone)
         ready: list[str] = []
         for name, state in files.items():
             seen = self._seen.get(name)
             if seen is None or seen.content != state.content:
+                back = self._gone.pop(name, None) == state.content
                 history = self._history_ns is not None and state.changed_ns < self._history_ns
                 # One without bytes is another content once it has some.
-                self._seen[name] = _Seen(state.content, now, state.changed_ns, done=history or state.size == 0)
+                done = back or history or state.size == 0
+                self._seen[name] = _Seen(state.content, now, state.changed_ns, done=done)
             elif not seen.done:
                 seen.changed_ns = state.changed_ns
                 if now - seen.since >= self._quiet:
                     ready.append(name)
-        self._history_ns = None
+        if files or self._history_ns == math.inf:
+            self._history_ns = None
         return sorted(ready, key=lambda name: files[name].mtime_ns)
+
+    def _forget(self, name: str) -> None:
+        seen = self._seen.pop(name)
+        if seen.done and seen.content[0]:
+            self._gone[name] = seen.content
+            if len(self._gone) > _MOST_GONE:
+                del self._gone[next(iter(self._gone))]
 
     def done(self, name: str) -> None:
         """The file, as the last look has shown it, needs nothing more."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from service.footage.errors import SourceSilent
 from service.footage.file_threads import threads_of
+from service.footage.names import is_text
 from service.ingest.watch.folder import FileState
 
 _MOST_DEPTH = 32
@@ -24,7 +25,7 @@ class Found(NamedTuple):
 
     files: dict[str, FileState]
     unusable: list[str]
-    """Files that no request can name, and folders, with a slash behind them: these are not looked into."""
+    """Files whose name is not UTF-8, and folders, with a slash behind them: these are not looked into."""
 
 
 async def files_below(root: str, *, seconds: float) -> Found:
@@ -55,12 +56,6 @@ async def files_below(root: str, *, seconds: float) -> Found:
     return found
 
 
-def escaped(name: str) -> str:
-    """A name as text that can be logged: bytes that are not UTF-8, and what can't be printed, become escapes."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
 def _listed(place: str) -> tuple[list[str], dict[str, FileState], list[str]]:
     """The folders, the files, and what has a name that can't be used, of one folder. In a thread."""
     folders: list[str] = []
@@ -69,7 +64,7 @@ def _listed(place: str) -> tuple[list[str], dict[str, FileState], list[str]]:
     with os.scandir(place) as entries:
         for entry in _visible(entries):
             try:
-                usable = _is_text(entry.name)
+                usable = is_text(entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     if usable:
                         folders.append(entry.name)
@@ -93,11 +88,6 @@ def _visible(entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
         name = entry.name
         if not name.startswith(".") and not name.lower().endswith(UNFINISHED):
             yield entry
-
-
-def _is_text(name: str) -> bool:
-    """Whether a request can name it: JSON holds no half characters, messages no control characters."""
-    return name.isprintable()
 
 
 async def is_being_written(path: str, root: str, *, seconds: float) -> bool:

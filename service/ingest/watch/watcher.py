@@ -14,13 +14,14 @@ import structlog
 from service.clock import Clock
 from service.errors import PartitionError
 from service.footage.errors import SourceError
+from service.footage.names import escaped
 from service.ingest.judging import Incoming
 from service.ingest.log.active import Active
 from service.ingest.log.note import Note
 from service.ingest.memory import digest_of
 from service.ingest.notifications.arrival import Arrival
 from service.ingest.watch.folder import FileState, Folder
-from service.ingest.watch.reading import escaped, files_below, is_being_written
+from service.ingest.watch.reading import files_below, is_being_written
 from service.settings import Settings
 from service.supervision import Report
 from service.telemetry.events import LogEvent
@@ -82,7 +83,8 @@ class Watcher:
                 if folder is None:
                     folder = await self._begin(active, files, looked_ms)
                 await self._send(active, folder, files)
-                await self._note(active, folder, looked_ms)
+                if files:  # a mount that is away shows an empty folder: nothing of it was looked at
+                    await self._note(active, folder, looked_ms)
                 self._own.files.labels("waiting").set(folder.waiting)
                 self._own.files.labels("done").set(folder.finished)
             await asyncio.sleep(settings.scan_seconds)

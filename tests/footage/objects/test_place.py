@@ -17,6 +17,7 @@ pytestmark = pytest.mark.unit
         ("s3://archive/a.mp4", "archive", "a.mp4"),
         ("gs://archive/cam 7/ü?x#y%2F.mp4", "archive", "cam 7/ü?x#y%2F.mp4"),
         ("az://c/…/a.mp4", "c", "…/a.mp4"),
+        ("s3://archive/a\u202fb\u3000c\u00add\u200de\u202e.mp4", "archive", "a\u202fb\u3000c\u00add\u200de\u202e.mp4"),
     ],
 )
 def test_a_key_is_taken_letter_by_letter(uri: str, bucket: str, key: str) -> None:
@@ -39,6 +40,10 @@ def test_a_key_is_taken_letter_by_letter(uri: str, bucket: str, key: str) -> Non
         "S3://archive/a.mp4",
         "s3://archive/a\n.mp4",
         "s3://archive/a\x00.mp4",
+        "s3://archive/a\x7f.mp4",
+        "s3://archive/a\x85.mp4",
+        "s3://archive/a\u2028.mp4",
+        "s3://archive/a\ud800.mp4",
         "file:///etc/passwd",
         "",
     ],

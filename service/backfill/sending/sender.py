@@ -2,6 +2,9 @@
 
 After `start` nothing of a predecessor can still become visible: what it had begun is aborted, what it had committed can
 be read. So what is in the topic then is all that was ever sent. (Rules of Kafka: docs/kafka-rules.md.)
+
+Without transactions (`kafka.delivery = at_least_once`) there is a lock instead. It keeps a second process out, and one
+that was frozen; but a request that was on its way when a process ended may still arrive, and then be sent again.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from service.backfill.errors import Overtaken
 from service.backfill.records import Sent
+from service.backfill.sending.lock import Lock
 from service.kafka.connecting.connection import producer_options
 from service.kafka.ports import OutRecord
-from service.kafka.writing.producer import BoundedProducer, ProducerFailed
+from service.kafka.writing.producer import NO_HEARTBEAT, BoundedProducer, ProducerFailed
 from service.settings import Settings
 
 _HEADERS: tuple[tuple[str, bytes | None], ...] = (("content-type", b"application/json"),)
@@ -35,7 +39,9 @@ class Outgoing:
 
 
 def transactional_name(settings: Settings, name: str) -> str:
-    """The transactional id of a backfill. It begins with the group's name, as the service's do: one right is enough."""
+    """The transactional id of a backfill, or the group of its lock. It begins with the group's name, as the service's
+    do: one right is enough.
+    """
     digest = hashlib.blake2b(f"{settings.topics.requests}/{name}".encode(), digest_size=8).hexdigest()
     return f"{settings.kafka.group_id}-backfill-{digest}"
 
@@ -43,18 +49,28 @@ def transactional_name(settings: Settings, name: str) -> str:
 class Sender:
     """One producer, replaced by another after a failure. One task calls it."""
 
-    def __init__(self, settings: Settings, name: str, partitions: int) -> None:
+    def __init__(self, settings: Settings, name: str, partitions: int, *, force: bool = False) -> None:
+        """`force`: without transactions, take over from one that is under way."""
         self._settings = settings
         self._name = name
         self._partitions = list(range(partitions))
         self._choose = DefaultPartitioner()
         self._producer: BoundedProducer | None = None
         self._transactions = settings.kafka.delivery == "exactly_once"
+        self._lock = None if self._transactions else Lock(settings, transactional_name(settings, name), force=force)
 
     async def start(self) -> None:
-        """Connect, and fence whoever has sent for this backfill before. Raises `ProducerFailed`."""
+        """Connect, and fence whoever has sent for this backfill before, or take the lock.
+
+        Raises `ProducerFailed`; where there are no transactions also `AlreadyRuns`, and `Overtaken` at a later start.
+        """
+        await self._let_go(fenced=True)  # one whose successor could not read the topic
+        if self._lock is not None:
+            await self._lock.take()
         producer = BoundedProducer(self._settings.kafka, self._options())
         await producer.start([self._settings.topics.requests])
+        if self._lock is not None:
+            producer.send_only_while(self._lock)
         self._producer = producer
 
     def _options(self) -> Mapping[str, Any]:
@@ -76,6 +92,9 @@ class Sender:
         producer = self._producer
         if producer is None:
             raise ProducerFailed("send", "the producer is closed")
+        if self._lock is not None and not self._lock.alive():
+            await self._let_go(fenced=False)
+            raise ProducerFailed("send", NO_HEARTBEAT, unreachable=True)
         now_ms = int(time.time() * 1000)
         try:
             if self._transactions:
@@ -110,3 +129,5 @@ class Sender:
         if self._producer is not None:
             await self._producer.stop()
             self._producer = None
+        if self._lock is not None:
+            await self._lock.leave()
