@@ -102,7 +102,7 @@ async def test_without_room_the_claim_waits_for_a_slot() -> None:
         assert small.phases("r-2") == ["accepted", "ready", "streaming", "ended"]
 
 
-async def test_the_finished_record_tells_the_place_of_the_completion(bench: Bench) -> None:
+async def test_the_finished_record_tells_the_position_of_the_completion(bench: Bench) -> None:
     await bench.take(analyze("r-1", **STREAM), analyze("r-2", **STREAM))
     await bench.completed("r-1")
     await bench.completed("r-2")

@@ -174,7 +174,7 @@ async def test_fragments_of_a_partition_that_is_another_process_s_cut_the_attemp
     held.go.set()
     await passed(60)
     bench.lease.on = True
-    bench.sender.forsake(0)
+    bench.sender.drop_held(0)
     completion = await bench.completed()
     assert (completion["type"], completion["attempt"]) == ("completed", 2)
     assert [e["attempt"] for e in bench.progress() if e["type"] == "interrupted"] == [1]

@@ -60,8 +60,8 @@ class LedgerBook:
 
     def _reduce(self) -> None:
         """Begin with the last snapshot that can be read, and keep what is not in it."""
-        for place in range(len(self._kept) - 1, -1, -1):
-            record = self._kept[place]
+        for index in range(len(self._kept) - 1, -1, -1):
+            record = self._kept[index]
             if record.key != SNAPSHOT_KEY:
                 continue
             try:

@@ -129,7 +129,7 @@ class _Decoding:
         except asyncio.CancelledError:
             return False
         except Exception as error:
-            # Raised here, it would end aiokafka's fetcher without a word. The same is fetched again.
+            # Raised here, it would end aiokafka's fetcher silently. The same is fetched again.
             log.error(LogEvent.DECODING_FAILED, exc_info=error)
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(_AFTER_FAULT_SECONDS)

@@ -222,7 +222,7 @@ class LogReader:
 
 
 def log_unreadable(gap: UnreadableRange, consequence: str) -> None:
-    """Say that a place of a private topic is passed over, and what that means."""
+    """Say that offsets of a private topic are passed over, and what that means."""
     log.error(
         LogEvent.RANGE_UNREADABLE,
         topic=gap.topic,

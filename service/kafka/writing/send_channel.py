@@ -166,7 +166,7 @@ class SendChannel:
         if futures:
             await asyncio.wait(futures, timeout=limit_seconds)
 
-    def forsake(self, partition: int) -> None:
+    def drop_held(self, partition: int) -> None:
         """Throw away what is held back for a partition. Nothing changes for one that may be sent to.
 
         What was sent before, unanswered, has its place in the sequence of the producer: then all that is under way
