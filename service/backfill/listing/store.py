@@ -13,7 +13,7 @@ from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedErro
 from service.backfill.errors import ArchiveUnreadable
 from service.backfill.listing.left_out import LeftOut
 from service.backfill.listing.selection import Found
-from service.footage.objects.place import Scheme
+from service.footage.objects.location import Scheme
 from service.footage.objects.stores import Store, store_of
 
 if TYPE_CHECKING:

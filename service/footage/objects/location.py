@@ -14,7 +14,7 @@ _SETTING = "REELWIRE_SOURCES__OBJECT_PREFIXES"
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectPlace:
+class ObjectLocation:
     """One object. `bucket` is the container where the scheme is `az`."""
 
     scheme: Scheme
@@ -22,8 +22,8 @@ class ObjectPlace:
     key: str
 
     @classmethod
-    def of(cls, uri: str) -> ObjectPlace:
-        """The place that a URI names, letter by letter: nothing is decoded. Raises `SourceNotAllowed`.
+    def of(cls, uri: str) -> ObjectLocation:
+        """The location that a URI names, letter by letter: nothing is decoded. Raises `SourceNotAllowed`.
 
         Keys that a store, a proxy or a browser would read as another key are refused: a check of a prefix says nothing
         about them.
@@ -44,13 +44,14 @@ class ObjectPlace:
         return f"{self.scheme}://{self.bucket}"
 
 
-def check_allowed(place: ObjectPlace, prefixes: Iterable[str]) -> None:
-    """Raise `SourceNotAllowed` unless the object lies in one of the places that the settings allow.
+def check_allowed(location: ObjectLocation, prefixes: Iterable[str]) -> None:
+    """Raise `SourceNotAllowed` unless the object lies in one of the locations that the settings allow.
 
     A prefix ends where a part of the key ends: `s3://archive/cam` allows `cam/1.mp4` and not `camera/1.mp4`.
     """
-    name = f"{place.store}/{place.key}"
+    name = f"{location.store}/{location.key}"
     for prefix in prefixes:
         if name == prefix or name.startswith(prefix.rstrip("/") + "/"):
             return
-    raise SourceNotAllowed(f"this object of {place.store} may not be read; the operator allows places with {_SETTING}")
+    store = location.store
+    raise SourceNotAllowed(f"this object of {store} may not be read; the operator allows places with {_SETTING}")
