@@ -90,7 +90,7 @@ class FileThreads:
             raise SourceSilent(f"files below {self._mount} can't be read: earlier calls of the file system still hang")
         call = _Call(directory, seconds, work, left)
         self._begin(call)
-        waiting = asyncio.wrap_future(call.future)
+        waiting: asyncio.Future[T] = asyncio.wrap_future(call.future)
         try:
             done, _ = await asyncio.wait({waiting}, timeout=seconds)
         except BaseException:
@@ -101,7 +101,7 @@ class FileThreads:
             self._leave(call, hangs=True)
             waiting.cancel()
             raise SourceSilent(f"files below {self._mount} can't be read: no answer within {seconds:g} s")
-        return waiting.result()  # type: ignore[no-any-return]
+        return waiting.result()
 
     def begin(self, directory: str, seconds: float, work: Callable[[], None]) -> None:
         """Have `work` done without waiting for it; what it raises is dropped."""

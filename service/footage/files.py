@@ -132,7 +132,7 @@ async def _looked_at(path: str, sources: SourceSettings) -> tuple[_BelowRoot, _V
         target = _below_root(real, tuple((await _real_roots(roots, seconds)).values()))
     if target is None:
         raise SourceNotAllowed(_NOT_BELOW)
-    reach = _Reach(threads_of(_mounts.keeper(real, root)), os.path.dirname(real), seconds)  # noqa: PTH120
+    reach = _Reach(threads_of(_mounts.keeper(real, root)), os.path.dirname(real), seconds)  # noqa: PTH120 - as above
     found = target
     version = await reach.threads.run(reach.directory, seconds, lambda: _version_of(found))
     return target, version, reach

@@ -103,7 +103,7 @@ class JobBook:
         else:
             live = LiveJob(job, self._loop, restored=True, trace=self._context.traces.of(job))
             try:
-                live.line  # noqa: B018 - parsed here, so that a record that can't be read is reported by its offset
+                _ = live.line  # parsed here, so that a record that can't be read is reported by its offset
             except (ValueError, TypeError) as error:
                 raise UnreadableJob(in_words(error)) from error
             live.forget_request()

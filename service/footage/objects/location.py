@@ -10,7 +10,14 @@ from service.footage.errors import SourceNotAllowed
 
 Scheme = Literal["s3", "gs", "az"]
 
+_SCHEMES: dict[str, Scheme] = {"s3": "s3", "gs": "gs", "az": "az"}
+
 _SETTING = "REELWIRE_SOURCES__OBJECT_PREFIXES"
+
+
+def scheme_named(name: str) -> Scheme | None:
+    """The scheme with this name; None if it is not one of an object store."""
+    return _SCHEMES.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +35,16 @@ class ObjectLocation:
         Keys that a store, a proxy or a browser would read as another key are refused: a check of a prefix says nothing
         about them.
         """
-        scheme, _, rest = uri.partition("://")
+        name, _, rest = uri.partition("://")
+        scheme = scheme_named(name)
         bucket, _, key = rest.partition("/")
-        if scheme not in ("s3", "gs", "az") or not bucket or not key:
+        if scheme is None or not bucket or not key:
             raise SourceNotAllowed("an object is named by s3://, gs:// or az://, a bucket and a key")
         if any(part in ("", ".", "..") for part in key.split("/")):
             raise SourceNotAllowed("objects whose key has an empty part, '.' or '..' between slashes are not read")
         if not key.isprintable():
             raise SourceNotAllowed("objects whose key has control characters are not read")
-        return cls(scheme, bucket, key)  # type: ignore[arg-type]  # one of the three, as was looked at just now
+        return cls(scheme, bucket, key)
 
     @property
     def store(self) -> str:

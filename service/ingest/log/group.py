@@ -122,7 +122,7 @@ class IngestGroup:
             for number in range(_ASKED_AGAIN):
                 async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                     # The consumer's own `committed` leaves the metadata out.
-                    found |= await self._consumer._coordinator.fetch_committed_offsets(wanted)  # noqa: SLF001
+                    found |= await self._consumer._coordinator.fetch_committed_offsets(wanted)  # noqa: SLF001 - see above
                 if found or number == _ASKED_AGAIN - 1:
                     break
                 await asyncio.sleep(_AGAIN_SECONDS)
@@ -145,7 +145,7 @@ class IngestGroup:
         return beginnings, ends
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Passes on at once: aiokafka swallows a listener's exceptions, and hands out records while it awaits."""
 
     def __init__(self, group: IngestGroup) -> None:

@@ -82,7 +82,7 @@ class Export:
 
         def shut_down() -> None:
             try:
-                self._batches.shutdown()  # type: ignore[no-untyped-call]
+                self._batches.shutdown()  # type: ignore[no-untyped-call]  # the library has it without types
             finally:
                 with suppress(RuntimeError):  # the loop is gone: the collector took longer than we waited
                     loop.call_soon_threadsafe(done.set)
