@@ -65,7 +65,7 @@ class Counts:
     failed: int = 0
     canceled: int = 0
     unknown: int = 0
-    """Sent so long ago that their completions were deleted unread."""
+    """Sent before the time for which completions are kept: theirs were deleted unread."""
     minutes: float = 0.0
     cost: float = 0.0
     measured: int = 0

@@ -1,8 +1,8 @@
 """The quota of the account, decided in the order of the ledger: who asks for how much, and when that is granted.
 
 Every process folds the same asks in the same order with the same times (those of the log), so all agree on every
-grant without another word. An ask carries the limits it is decided by: processes whose settings differ for the time
-of a deployment still agree. Times are whole milliseconds of the log.
+grant without any other message. An ask carries the limits it is decided by: processes whose settings differ for the
+time of a deployment still agree. Times are whole milliseconds of the log.
 
 A quarter of a minute's quota may be used at once. Beyond it grants are spread just as far as the quota lasts, so that
 the next one is never far away: whoever is most urgent by then gets it.

@@ -25,7 +25,7 @@ class GroupLease:
     """
 
     def __init__(self, *, session_timeout_ms: int, clock: Clock, confirmed: Callable[[], bool] = lambda: True) -> None:
-        """`confirmed` says whether everything that has jobs here is ours by the group's last word. Must be cheap."""
+        """`confirmed` says whether every partition with jobs here is ours by the latest assignment. Must be cheap."""
         self._timeout = session_timeout_ms / 1000
         self._now = clock.monotonic
         self._last = float("-inf")

@@ -41,7 +41,7 @@ from service.kafka.takeover.log_reader import LogReader, StillWanted, Superseded
 from service.kafka.takeover.look_back import LookBack
 from service.kafka.takeover.owner_check import Claims, OwnerCheck, candidate_record
 from service.kafka.takeover.quarantine import Quarantine, rereading, units
-from service.kafka.takeover.surroundings import GroupWord, Readers, Taken
+from service.kafka.takeover.surroundings import GroupState, Readers, Taken
 from service.settings import Settings
 from service.supervision import end_all
 from service.telemetry.events import LogEvent
@@ -61,7 +61,7 @@ class Takeover:
         settings: Settings,
         host: JobHost,
         make_writer: Callable[[int], PartitionWriter],
-        group: GroupWord,
+        group: GroupState,
         readers: Readers,
         metrics: Metrics,
         clock: Clock,

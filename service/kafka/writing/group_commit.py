@@ -190,8 +190,8 @@ class GroupCommitWriter(ABC):
     async def _gathered(self) -> bool:
         """Wait until a group is due; False when the writer is to end.
 
-        Units are gathered for a while after the last group. A writer that has rested for so long begins at once: what
-        comes while its transaction is under way is a group anyway.
+        Units are gathered for a while after the last group. A writer that has rested longer than that begins at once:
+        what comes while its transaction is under way is a group anyway.
         """
         while not self._pending:
             if self._closing or self.dead.done():

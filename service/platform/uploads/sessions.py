@@ -54,8 +54,8 @@ class UploadCalls(PagedCalls):
         }
         answer = await self._post("begin_upload", _PATH, body)
         reader = self._reader
-        upload_id = reader.word(answer.get("upload_id"), "upload_id")
-        asset_id = reader.word(answer.get("asset_id"), "asset_id")
+        upload_id = reader.short_text(answer.get("upload_id"), "upload_id")
+        asset_id = reader.short_text(answer.get("asset_id"), "asset_id")
         chunk_size = reader.count(answer.get("chunk_size"), "chunk_size")
         chunks = reader.count(answer.get("total_chunks"), "total_chunks")
         if (
@@ -97,7 +97,7 @@ class UploadCalls(PagedCalls):
         for number in range(1, -(-chunks // PAGE_LIMIT) + 1):
             query = [("page", str(number)), ("page_limit", str(PAGE_LIMIT))]
             answer = await self._ask(self._read_call("upload_status", path, query, max_bytes=MAX_PAGE_BYTES))
-            status = status or self._reader.word(answer.get("status"), "status")
+            status = status or self._reader.short_text(answer.get("status"), "status")
             rows = answer.get("uploaded_chunks")
             if status is None:
                 raise OutcomeUnknown("the platform's answer holds no upload session")
@@ -115,12 +115,12 @@ class UploadCalls(PagedCalls):
         for number in range(1, _MOST_PAGES + 1):
             page = await self._page("list_uploads", _PATH, (), number)
             for row in page.rows:
-                upload_id = reader.word(row.get("upload_id"), "upload_id")
+                upload_id = reader.short_text(row.get("upload_id"), "upload_id")
                 if upload_id is not None:
                     found.append(
                         UnfinishedUpload(
                             upload_id,
-                            reader.word(row.get("status"), "status"),
+                            reader.short_text(row.get("status"), "status"),
                             reader.count(row.get("total_size"), "total_size"),
                             reader.instant(row.get("created_at"), "created_at"),
                             reader.instant(row.get("expires_at"), "expires_at"),

@@ -43,7 +43,7 @@ class ChunkProof:
 
 @dataclass(frozen=True, slots=True)
 class UploadStatus:
-    """A session as the platform sees it. `status`: active, completed, failed, expired (or a word of the future)."""
+    """A session as the platform sees it. `status`: active, completed, failed, expired (or one that was added later)."""
 
     status: str
     completed: frozenset[int] | None

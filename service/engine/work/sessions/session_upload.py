@@ -246,7 +246,7 @@ class SessionUpload:
                 raise failure
 
     async def _reported(self) -> None:
-        """The platform was told of chunks: that is headway. The note of it may fail: the platform's word counts."""
+        """The platform was told of chunks: that is headway. The note of it may fail: what the platform says counts."""
         self._patience = CallRetry(self._live, self._context, "upload")
         self._note = replace(self._current(), reported=to_ranges(self._done))
         try:
@@ -293,7 +293,7 @@ class SessionUpload:
 
 
 def _known(note: SessionNote, status: UploadStatus, total: int) -> set[int]:
-    """The chunks that need not be sent: by the platform's word, or by our note where that is not to be had."""
+    """The chunks that need not be sent: as the platform says, or by our note where it does not say."""
     if status.status == "completed":
         return set(range(1, total + 1))
     if status.completed is None:
