@@ -397,24 +397,6 @@ async def test_a_job_that_is_canceled_when_its_creation_crashes_is_canceled_all_
     assert completion["type"] == "canceled"
 
 
-async def test_a_lease_lost_in_mid_stream_holds_the_stream_back(bench: Bench) -> None:
-    held = Held()
-    bench.platform.streams.append([TEXTS[0], held, TEXTS[1]])
-    await bench.take(analyze(**STREAM))
-    await held.reached.wait()
-    bench.lease.on = False
-    held.go.set()
-    await passed(5)
-    assert len(bench.fragments()) == 1
-    bench.lease.on = True
-    bench.sender.go()
-    completion = await bench.completed()
-    assert (completion["type"], completion["attempt"]) == ("completed", 1)
-    assert bench.platform.count("stream") == 1
-    await settled()
-    assert bench.slots.taken(Slot.STREAM) == 0
-
-
 async def test_an_unknown_outcome_of_a_call_is_tried_again_under_a_new_number(bench: Bench) -> None:
     bench.platform.script("analyze", unknown())
     await bench.take(analyze(upload="inline", mode="sync"))

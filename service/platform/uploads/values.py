@@ -48,14 +48,3 @@ class UploadStatus:
     status: str
     completed: frozenset[int] | None
     """The chunks that were reported; None when the answer holds no list of chunks that can be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnfinishedUpload:
-    """A session of the account that was not completed. The platform does not tell which asset it is for."""
-
-    upload_id: str
-    status: str | None
-    total_size: int | None
-    created_at: float | None
-    expires_at: float | None
