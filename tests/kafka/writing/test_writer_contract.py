@@ -205,7 +205,7 @@ def group_offset(settings: Settings) -> int | None:
         consumer.close()
 
 
-async def test_a_unit_is_readable_at_its_places_when_its_future_resolves(harness: Harness) -> None:
+async def test_a_unit_is_readable_at_its_positions_when_its_future_resolves(harness: Harness) -> None:
     records = [harness.event(b"done"), harness.state(b"state"), harness.event(b"again", key=b"cam8")]
     positions = await harness.writer.submit(WriteUnit(records))
     assert [(p.topic, p.partition) for p in positions] == [(r.topic, r.partition) for r in records]
