@@ -43,7 +43,7 @@ class Cost:
 
 
 def _text(words: int, seed: int) -> str:
-    """About so many words of English from anywhere."""
+    """About this number of words of English, from anywhere in the prose."""
     begin = random.Random(seed).randrange(len(_PROSE) - 7 * words)
     return _PROSE[begin : begin + 6 * words]
 

@@ -39,7 +39,7 @@ def _settings(bootstrap: str, topic: str, limit: int) -> Settings:
 
 
 async def _call(settings: Settings, seconds: float, *, idle: bool) -> list[float]:
-    """Make calls as the quota allows, for so long; when each was made."""
+    """Make calls as the quota allows, for `seconds`; when each was made."""
     clock, made = SystemClock(), list[float]()
     supervisor = Supervisor(metrics := Metrics())
     tail = TopicTail(settings, settings.topics.ledger, clock, supervisor, partition=PARTITION)
@@ -106,7 +106,7 @@ async def _bench(limit: int, seconds: float, processes: int) -> None:
 
 
 async def _start(records: int) -> None:
-    """How long a process reads a ledger of so many asks, with a snapshot after each hundred, before it begins."""
+    """How long a process reads a ledger of `records` asks, with a snapshot after each hundred, before it begins."""
     async with await open_broker(load_settings()) as broker:
         settings = _settings(broker.bootstrap_servers, f"ledger-{uuid.uuid4().hex[:8]}", 60_000)
         topic = settings.topics.ledger
@@ -140,7 +140,7 @@ def _asks(topic: str, records: int) -> Iterator[tuple[str, int, bytes, bytes]]:
 
 
 @click.command()
-@click.option("--start", default=0, help="Measure instead how long the start takes with so many asks in the ledger.")
+@click.option("--start", default=0, help="Measure instead how long the start takes with this many asks in the ledger.")
 @click.option("--limit", default=60, help="Calls a minute.")
 @click.option("--seconds", default=300.0, help="How long calls are made.")
 @click.option("--processes", default=3)

@@ -256,7 +256,7 @@ _DEFAULT = Plan()
 @click.option("--drain", default=_DEFAULT.drain, show_default=True, help="REELWIRE_SHUTDOWN__DRAIN_SECONDS.")
 @click.option("--scale", is_flag=True, help="Instead of restarts: out from 1 process to all, and in again.")
 @click.option("--cancel-every", default=0, show_default=True, help="Cancel every n-th request after 2/3 of its time.")
-@click.option("--outage", default=0.0, show_default=True, help="Then the broker is gone for so many seconds.")
+@click.option("--outage", default=0.0, show_default=True, help="How many seconds the broker is then gone.")
 @click.option("--probe-ms", default=_DEFAULT.probe_ms, show_default=True, help="Pause between two probes.")
 def main(**options: Any) -> None:
     """Run it and print the figures as JSON."""

@@ -126,7 +126,7 @@ class _Progress:
         self._begun: set[str] = set()
 
     def until_accepted(self, count: int) -> None:
-        """Read until so many requests are accepted."""
+        """Read until `count` requests are accepted."""
         self._until(lambda: self._accepted >= count, f"{count} requests are accepted")
 
     def until_begun(self, request_id: str) -> None:

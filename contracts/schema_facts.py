@@ -25,8 +25,8 @@ CLOCK_TYPES = frozenset({"number", "integer", "string", "timestamp"})
 """The types that such a property may be declared with."""
 
 
-class Place(IntEnum):
-    """Where a schema stands, as far as `timestamp` is concerned. An integer, because those are hashed quickly."""
+class Level(IntEnum):
+    """How deep a schema is nested, as far as `timestamp` is concerned. An integer, because those are hashed quickly."""
 
     ROOT = auto()
     PROPERTY = auto()
@@ -40,12 +40,12 @@ class Place(IntEnum):
 
 
 PROPERTY_OF = {
-    Place.ROOT: Place.PROPERTY,
-    Place.ITEM: Place.ITEM_PROPERTY,
-    Place.UNREFERENCED: Place.UNREFERENCED,
+    Level.ROOT: Level.PROPERTY,
+    Level.ITEM: Level.ITEM_PROPERTY,
+    Level.UNREFERENCED: Level.UNREFERENCED,
 }
-"""The place of a property, by the place of its object. All others are deep."""
-ITEM_OF = {Place.ROOT: Place.ITEM, Place.PROPERTY: Place.ITEM, Place.UNREFERENCED: Place.UNREFERENCED}
-"""The place of the items, by the place of their array. All others are deep."""
-TIMESTAMP_PLACES = frozenset({Place.ROOT, Place.PROPERTY, Place.ITEM_PROPERTY, Place.UNREFERENCED})
+"""The level of a property, by the level of its object. All others are deep."""
+ITEM_OF = {Level.ROOT: Level.ITEM, Level.PROPERTY: Level.ITEM, Level.UNREFERENCED: Level.UNREFERENCED}
+"""The level of the items, by the level of their array. All others are deep."""
+TIMESTAMP_LEVELS = frozenset({Level.ROOT, Level.PROPERTY, Level.ITEM_PROPERTY, Level.UNREFERENCED})
 """At the top level, or in objects directly inside a top-level array; elsewhere the platform answers 400."""

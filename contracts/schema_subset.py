@@ -18,11 +18,11 @@ from contracts.schema_facts import (
     PROPERTY_OF,
     STRING_FORMATS,
     TIME_FORMATS,
-    TIMESTAMP_PLACES,
+    TIMESTAMP_LEVELS,
     TYPES,
     UNPROCESSABLE,
     UNSUPPORTED,
-    Place,
+    Level,
 )
 
 _LONGEST_NAME = 40
@@ -48,10 +48,10 @@ _Path = tuple["_Path | None", str]
 violation, because a text for each of thousands of deep schemas would cost megabytes."""
 
 
-_Node = tuple[object, _Path, Place]
+_Node = tuple[object, _Path, Level]
 """A schema within the schema, and where it stands."""
 
-_Check = Callable[[dict[str, Any], Place, dict[str, Any]], str | None]
+_Check = Callable[[dict[str, Any], Level, dict[str, Any]], str | None]
 """What is wrong with one keyword of a schema that has it: what to do instead. Given the schema, where it stands, and
 the whole."""
 
@@ -60,26 +60,26 @@ def first_violation(schema: dict[str, Any], *, most: int | None = None) -> Viola
     """The first thing that the platform would refuse, None when there is nothing.
 
     With `most`, a schema that holds more than `most` schemas, itself included, is a violation too; one that is used
-    at two kinds of places counts twice. The time is linear in the size of the schema, and a schema without keywords
+    at two levels counts twice. The time is linear in the size of the schema, and a schema without keywords
     costs about 1 µs. It does not recurse, so the depth of a schema needs no limit here.
     """
-    left: list[_Node] = [(schema, (None, "$"), Place.ROOT)]
-    seen: set[tuple[int, Place]] = set()
+    left: list[_Node] = [(schema, (None, "$"), Level.ROOT)]
+    seen: set[tuple[int, Level]] = set()
     while left:
-        here, path, place = left.pop()
-        if (id(here), place) in seen:
+        here, path, level = left.pop()
+        if (id(here), level) in seen:
             continue
-        seen.add((id(here), place))
+        seen.add((id(here), level))
         if not isinstance(here, dict):
             return Violation(_shown(path), "a schema must be a JSON object")
         if most is not None and (len(seen) > most or (here and _children(here) >= most)):
             return Violation("$", f"holds more than {most} schemas inside each other; send a smaller one")
         if not here:
             continue
-        violation = _wrong(here, path, place, schema)
+        violation = _wrong(here, path, level, schema)
         if violation is not None:
             return violation
-        below = _below(here, path, place, schema)
+        below = _below(here, path, level, schema)
         below.reverse()
         left += below
     return None
@@ -97,13 +97,13 @@ def resolve(reference: object, root: dict[str, Any]) -> dict[str, Any] | None:
     return target if isinstance(target, dict) else None
 
 
-def _wrong(schema: dict[str, Any], path: _Path, place: Place, root: dict[str, Any]) -> Violation | None:
+def _wrong(schema: dict[str, Any], path: _Path, level: Level, root: dict[str, Any]) -> Violation | None:
     for keyword, status in _REFUSED:
         if keyword in schema:
             return Violation(_shown(path), f"the platform does not take {keyword}; leave it out", status)
     for keyword, check in _CHECKS:
         if keyword in schema:
-            rule = check(schema, place, root)
+            rule = check(schema, level, root)
             if rule is not None:
                 return Violation(_shown(path), rule)
     properties = schema.get("properties")
@@ -114,7 +114,7 @@ def _wrong(schema: dict[str, Any], path: _Path, place: Place, root: dict[str, An
     return None
 
 
-def _type(schema: dict[str, Any], place: Place, _root: dict[str, Any]) -> str | None:
+def _type(schema: dict[str, Any], level: Level, _root: dict[str, Any]) -> str | None:
     declared = schema["type"]
     if declared is None:
         return None
@@ -122,7 +122,7 @@ def _type(schema: dict[str, Any], place: Place, _root: dict[str, Any]) -> str | 
     if not all(isinstance(kind, str) and kind in TYPES for kind in kinds):
         return f"type must be one of {', '.join(TYPES)}"
     if "timestamp" in kinds:
-        if place not in TIMESTAMP_PLACES:
+        if level not in TIMESTAMP_LEVELS:
             return "timestamp is for the top level and for properties of objects in a top-level array"
         if schema.get("format") not in TIME_FORMATS:
             return f"a timestamp needs format, one of {', '.join(TIME_FORMATS)}"
@@ -131,21 +131,21 @@ def _type(schema: dict[str, Any], place: Place, _root: dict[str, Any]) -> str | 
     return None
 
 
-def _min_items(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+def _min_items(schema: dict[str, Any], _level: Level, _root: dict[str, Any]) -> str | None:
     least = schema["minItems"]
     if isinstance(least, bool) or least not in MIN_ITEMS:
         return f"minItems must be {' or '.join(map(str, MIN_ITEMS))}"
     return None
 
 
-def _enum(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+def _enum(schema: dict[str, Any], _level: Level, _root: dict[str, Any]) -> str | None:
     values = schema["enum"]
     if not isinstance(values, list) or not values:
         return "enum must be a filled array"
     return _PLAIN if any(isinstance(value, dict | list) for value in values) else None
 
 
-def _const(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+def _const(schema: dict[str, Any], _level: Level, _root: dict[str, Any]) -> str | None:
     return _PLAIN if isinstance(schema["const"], dict | list) else None
 
 
@@ -153,7 +153,7 @@ _PLAIN = "enum and const take booleans, null, numbers and strings"
 
 
 def _number(keyword: str) -> _Check:
-    def check(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+    def check(schema: dict[str, Any], _level: Level, _root: dict[str, Any]) -> str | None:
         limit = schema[keyword]
         wrong = isinstance(limit, bool) or not isinstance(limit, int | float)
         return f"{keyword} must be a number" if wrong else None
@@ -161,7 +161,7 @@ def _number(keyword: str) -> _Check:
     return check
 
 
-def _required(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+def _required(schema: dict[str, Any], _level: Level, _root: dict[str, Any]) -> str | None:
     required = schema["required"]
     if isinstance(required, list) and all(isinstance(name, str) for name in required):
         return None
@@ -169,17 +169,17 @@ def _required(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> s
 
 
 def _object(keyword: str) -> _Check:
-    def check(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+    def check(schema: dict[str, Any], _level: Level, _root: dict[str, Any]) -> str | None:
         return None if isinstance(schema[keyword], dict) else "properties and $defs must be JSON objects"
 
     return check
 
 
-def _any_of(schema: dict[str, Any], _place: Place, _root: dict[str, Any]) -> str | None:
+def _any_of(schema: dict[str, Any], _level: Level, _root: dict[str, Any]) -> str | None:
     return None if isinstance(schema["anyOf"], list) else "anyOf must be an array"
 
 
-def _reference(schema: dict[str, Any], _place: Place, root: dict[str, Any]) -> str | None:
+def _reference(schema: dict[str, Any], _level: Level, root: dict[str, Any]) -> str | None:
     reference = schema["$ref"]
     if reference is None:
         return None
@@ -216,20 +216,20 @@ def _children(schema: dict[str, Any]) -> int:
 _CONTAINERS = ("properties", "anyOf", "$defs")
 
 
-def _below(schema: dict[str, Any], path: _Path, place: Place, root: dict[str, Any]) -> list[_Node]:
+def _below(schema: dict[str, Any], path: _Path, level: Level, root: dict[str, Any]) -> list[_Node]:
     """The schemas directly inside a schema in which `_wrong` has found nothing."""
     found: list[_Node] = []
     if properties := schema.get("properties"):
-        inside = PROPERTY_OF.get(place, Place.DEEP)
+        inside = PROPERTY_OF.get(level, Level.DEEP)
         found += [(child, (path, f".{name}"), inside) for name, child in properties.items()]
     if choices := schema.get("anyOf"):
-        found += [(child, (path, f".anyOf[{index}]"), place) for index, child in enumerate(choices)]
+        found += [(child, (path, f".anyOf[{index}]"), level) for index, child in enumerate(choices)]
     if "items" in schema:
-        found.append((schema["items"], (path, "[]"), ITEM_OF.get(place, Place.DEEP)))
+        found.append((schema["items"], (path, "[]"), ITEM_OF.get(level, Level.DEEP)))
     if "$ref" in schema and (target := resolve(schema["$ref"], root)) is not None:
-        found.append((target, (path, ".$ref"), place))
+        found.append((target, (path, ".$ref"), level))
     if definitions := schema.get("$defs"):
-        found += [(child, (path, f".$defs.{name}"), Place.UNREFERENCED) for name, child in definitions.items()]
+        found += [(child, (path, f".$defs.{name}"), Level.UNREFERENCED) for name, child in definitions.items()]
     return found
 
 

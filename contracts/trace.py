@@ -30,9 +30,9 @@ _MAX_MEMBER_CHARS = 256 + 1 + 256
 _MAX_PARTS = 512  # bounds the work for one value; what is behind counts as one member, too long to be kept
 _SPACE = " \t"
 
-# Where a trace context may stand, the first usable one counts: Kafka headers of its own, then the extension
+# The headers of a trace context, of which the first usable pair counts: those of its own, then the extension
 # attributes of a CloudEvent in binary mode (some writers use `ce-`, as over HTTP).
-_PLACES = (
+_HEADERS = (
     (("traceparent",), ("tracestate",)),
     (("ce_traceparent", "ce-traceparent"), ("ce_tracestate", "ce-tracestate")),
 )
@@ -49,7 +49,7 @@ class Trace:
 def trace_of(headers: Iterable[Header], attributes: Mapping[str, Any]) -> Trace:
     """The trace context of a record; `attributes` are those of a CloudEvent in structured mode. Never raises."""
     given = tuple(headers)
-    for parents, states in _PLACES:
+    for parents, states in _HEADERS:
         parent = usable_parent(header_values(given, parents))
         if parent is not None:
             return Trace(parent, usable_state(header_values(given, states)))

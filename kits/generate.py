@@ -20,7 +20,6 @@ TYPESCRIPT = Path("kits/typescript/src/events.ts")
 
 _ABOUT = "What crosses Reelwire's borders. Made from the JSON Schemas of the contract by `make contracts`: do not edit."
 _ROLES = ("requests", "fragments", "completions", "progress", "dead_letters")
-_WIDTH = 120
 
 
 def render() -> dict[Path, str]:

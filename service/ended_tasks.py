@@ -1,4 +1,4 @@
-"""Where word of an ended task comes from, and where it goes: the webhooks of this process, and those of the others."""
+"""Where the notice of an ended task comes from, and where it goes: webhooks of this process, and of the others."""
 
 from __future__ import annotations
 

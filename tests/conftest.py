@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from contracts.topics import Role
 from service.sandbox.broker.broker import Broker, open_broker
 from service.sandbox.broker.local import record_start_cache
 from service.sandbox.errors import BrokerError
@@ -88,19 +89,7 @@ def kafka(broker: Broker, prefix: str) -> KafkaSettings:
 @pytest.fixture
 def topic_settings(prefix: str) -> TopicSettings:
     """The service's topics under names of this test's own; nothing is created."""
-    names = (
-        "requests",
-        "fragments",
-        "completions",
-        "progress",
-        "dead_letters",
-        "jobs",
-        "finished",
-        "assets",
-        "handovers",
-        "ledger",
-    )
-    return TopicSettings(**{name: f"{prefix}.{name}" for name in names}, partitions=2)
+    return TopicSettings(**{role.value: f"{prefix}.{role.value}" for role in Role}, partitions=2)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class Pace:
         self._rate = rate
         self._most = max(1, int(rate)) if rate else 0
         self._limits = [(self._most, self._most / rate), (ceil(rate), 1.0)] if rate else []
-        """At most so many in so many seconds."""
+        """Each: at most this number, in this number of seconds."""
         self._done: deque[tuple[float, int]] = deque()
         self._next = 0.0
 

@@ -67,7 +67,7 @@ class Counts:
     failed: int = 0
     canceled: int = 0
     unknown: int = 0
-    """Sent so long ago that their completions were deleted unread."""
+    """Sent before the time for which completions are kept: theirs were deleted unread."""
     minutes: float = 0.0
     cost: float = 0.0
     measured: int = 0
@@ -225,13 +225,14 @@ class State:
 
     def last_sent_ms(self) -> int | None:
         """When the newest request was sent, by the broker's record of it."""
-        return self._database.execute("SELECT max(sent_ms) FROM request").fetchone()[0]  # type: ignore[no-any-return]
+        newest: int | None = self._database.execute("SELECT max(sent_ms) FROM request").fetchone()[0]
+        return newest
 
     def waiting(self) -> int:
         """How many of the listed objects wait for their end."""
-        return self._database.execute(  # type: ignore[no-any-return]
-            "SELECT count(*) FROM request WHERE listed IS NOT NULL AND run > end_run"
-        ).fetchone()[0]
+        query = "SELECT count(*) FROM request WHERE listed IS NOT NULL AND run > end_run"
+        count: int = self._database.execute(query).fetchone()[0]
+        return count
 
     def counts(self) -> Counts:
         """Reads every listed object: at most as often as a person looks at it."""

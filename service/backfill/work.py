@@ -15,7 +15,7 @@ from service.backfill.listing.archive import video_of
 from service.backfill.listing.selection import Found
 from service.footage.errors import SourceNotAllowed
 from service.footage.objects.identity import object_request_id, work_of
-from service.footage.objects.place import ObjectPlace
+from service.footage.objects.location import ObjectLocation
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Work:
         video = video_of(found.uri)
         try:
             if video["type"] == "object":
-                ObjectPlace.of(found.uri)
+                ObjectLocation.of(found.uri)
                 ObjectVideo.model_validate(video)
             else:
                 FileVideo.model_validate(video)

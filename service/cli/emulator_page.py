@@ -36,7 +36,7 @@ def behaviours_page(generated: str, table: Table) -> str:
 
 
 def _row(one: Behaviour, compared: str) -> Sequence[str]:
-    module, _, function = one.place.partition(":")
-    place = f"`{module.removeprefix('service.emulator.')}` `{function}`"
+    module, _, name = one.function.partition(":")
+    function = f"`{module.removeprefix('service.emulator.')}` `{name}`"
     item = "" if one.item is None else str(one.item)
-    return (f"`{one.name}`", one.statement, str(one.known_from), item, place, f"`{one.test}`", compared)
+    return (f"`{one.name}`", one.statement, str(one.known_from), item, function, f"`{one.test}`", compared)

@@ -142,7 +142,7 @@ def rejected(job: Job, request: AnalyzeRequest, failure: Failure) -> Change:
             job = job.but(phase=Phase.ACCEPTED, asset_id=None, duration=None, mode=None, lost_asset_id=lost)
             event = Event("retrying", {"reason": f"asset {lost} is gone", "delay_seconds": 0.0}, (lost,))
             return Change(job, (event,), (StopWork(), GetVideo()), save=True)
-    # Without an answer the request could not even be written: that is not the platform's word.
+    # Without an answer the request could not even be written: it was not the platform that refused it.
     code = "internal_error" if failure.platform is None else "rejected"
     later = file_may_come(job, request, failure.platform)
     message = failure.message + FILE_HINT if later else failure.message

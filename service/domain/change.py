@@ -14,7 +14,7 @@ from service.domain.job import Job
 
 
 class Slot(StrEnum):
-    """A place among a limited number. `STREAM`: streams and synchronous calls. `CREATE`: creations of tasks."""
+    """The right to run one call now, by its kind. `STREAM`: streams and synchronous calls. `CREATE`: task creations."""
 
     STREAM = "stream"
     CREATE = "create"

@@ -67,7 +67,14 @@ def failed(
     platform: PlatformErrorDetail | None = None,
     events: tuple[Event, ...] = (),
 ) -> Change:
-    """The job ends without a result. `retryable`: the same request, under a new id, may succeed."""
+    """The job ends without a result, as `failure` says."""
+    return _end(job, failure(code, message, stage, retryable=retryable, platform=platform), events)
+
+
+def failure(
+    code: str, message: str, stage: str, *, retryable: bool = False, platform: PlatformErrorDetail | None = None
+) -> Event:
+    """The completion of a job without a result. `retryable`: the same request, under a new id, may succeed."""
     detail = None
     if platform is not None:
         detail = {"status": platform.status, "code": platform.code, "message": platform.message}
@@ -78,7 +85,7 @@ def failed(
         "retryable": retryable,
         "platform": detail,
     }
-    return _end(job, Event("failed", {"error": error}), events)
+    return Event("failed", {"error": error})
 
 
 def ended_as(job: Job, ending: Ending, note: str = "") -> Change:

@@ -23,7 +23,7 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlatformErrorDetail:
-    """The platform's own words, untouched."""
+    """What the platform said of an error, untouched."""
 
     status: int | None
     code: str | None
@@ -106,7 +106,7 @@ class CallDelayed:
 
 @dataclass(frozen=True, slots=True)
 class BeginsToWait:
-    """The work has waited for some seconds, and goes on waiting. `reason` is the contract's word."""
+    """The work has waited for some seconds, and goes on waiting. `reason` is as in the contract."""
 
     reason: Literal["quota", "turn", "order", "batch", "paused"]
 

@@ -1,7 +1,7 @@
 """The rules of a handover: what is known of an attempt that another process may be carrying.
 
 A process that loses a partition in an orderly way goes on with the streams and calls that it has begun: it *carries*
-them. It says so in the handovers topic before the partition is gone, renews its word while they run, and hands their
+them. It says so in the handovers topic before the partition is gone, renews its lease while they run, and hands their
 results to the new owner there. `fold` says what the notes of one attempt, in the order of the log, amount to.
 docs/handover.md has the drawing.
 """
@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from service.domain.facts import AttemptCut, AttemptUnused, Begin, Fact, HandedOver
 
-GOOD_FOR_MS = 10_000
-"""How long a carrier's word is good, from the moment before it was sent, and for its owner from when it was read."""
+CARRIER_LEASE_MS = 10_000
+"""How long a carrier's lease lasts: for the carrier since before its note was sent, for the owner since it was read."""
 
 RENEW_SECONDS = 3.0
-"""How often a carrier renews its word."""
+"""How often a carrier renews its lease."""
 
 
 class Claim(NamedTuple):
@@ -49,13 +49,13 @@ class _OfAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Carrying(_OfAttempt):
-    """`instance` runs this attempt and goes on with it; its word is good for `good_for_ms`. Renewed while it runs.
+    """`instance` runs this attempt and goes on with it; its lease lasts `good_for_ms`. Renewed while it runs.
 
-    `said` is when, by a clock of that process which never goes back.
+    `said` is when the note was made, by a clock of that process which never goes back.
     """
 
     instance: str
-    good_for_ms: int = GOOD_FOR_MS
+    good_for_ms: int = CARRIER_LEASE_MS
     said: float = 0.0
 
 
@@ -78,17 +78,17 @@ class Result(_OfAttempt):
 
 @dataclass(frozen=True, slots=True)
 class Stop(_OfAttempt):
-    """The owner no longer wants the attempt: the request is canceled, or the carrier's word has run out."""
+    """The owner no longer wants the attempt: the request is canceled, or the carrier's lease has run out."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """`instance` has written its ownership marker here: it says anew what it carries, or its words before are void.
+    """`instance` has written its ownership marker here: it says anew what it carries, and its earlier notes are void.
 
     `said` is when the partition was assigned to it for the last time. What the process said later is about the next
-    rebalance: it is not void, also where it stands in front of the marker. What it said earlier is, also behind it.
+    rebalance: it is not void, even where it is in front of the marker. What it said earlier is void, even behind it.
     """
 
     instance: str
@@ -108,7 +108,7 @@ class Carriage:
 
     instance: str | None = None
     """Who carries it."""
-    good_for_ms: int = GOOD_FOR_MS
+    good_for_ms: int = CARRIER_LEASE_MS
     released: bool = False
     unused: bool = False
     stopped: bool = False
@@ -120,19 +120,19 @@ class Carriage:
 
     @property
     def carried(self) -> bool:
-        """Whether somebody has given a word for it that is neither taken back nor kept yet."""
+        """Whether somebody has said that it carries it, and has neither released it nor handed its result over."""
         return self.instance is not None and not (self.released or self.stopped or self.result is not None)
 
 
 def fold(carriage: Carriage, note: Note, claim: Claim) -> Carriage:
     """`carriage` of one attempt of one request, after one more note of that request or an `Owned`.
 
-    What is decided stays decided: a result after a stop, or a word after a result, changes nothing.
+    What is decided stays decided: a result after a stop, or a renewal after a result, changes nothing.
     """
     if isinstance(note, Owned):
         # It had the partition again: it kept the job, or was cut off since. What it still carries it says anew.
-        words = carriage.result is None and not carriage.stopped
-        void = words and carriage.instance == note.instance and carriage.said <= note.said
+        undecided = carriage.result is None and not carriage.stopped
+        void = undecided and carriage.instance == note.instance and carriage.said <= note.said
         return Carriage(owned=note) if void else replace(carriage, owned=note)
     if note.claim != claim or carriage.stopped or carriage.result is not None:
         return carriage

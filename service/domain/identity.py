@@ -25,7 +25,7 @@ def event_source(requests_topic: str) -> str:
 
 
 def event_id(partition: int, offset: int, *parts: str | int) -> str:
-    """`ce_id`: the request's record (its place is unique for ever) and what tells its events apart."""
+    """`ce_id`: the request's record (its position is unique for ever) and what tells its events apart."""
     return "-".join((str(partition), str(offset), *(str(part) for part in parts)))
 
 
@@ -33,10 +33,10 @@ def attempt_id(topic: str, partition: int, offset: int, request_id: str, attempt
     """`custom_id` and `Idempotency-Key` of one attempt: at most 64 of `[A-Za-z0-9_-]`.
 
     The request id is there for people, with `_` for characters that the platform does not take. The digest of the
-    record's place makes the name unique: also when an id is used again after the dedup window, or on two partitions.
+    record's position makes the name unique: also when an id is used again after the dedup window, or on two partitions.
     """
-    place = hashlib.blake2b(f"{topic}/{partition}/{offset}".encode(), digest_size=8).hexdigest()
-    name = f"{_NOT_IN_CUSTOM_ID.sub('_', request_id[:_REQUEST_PART])}-{attempt}-{place}"
+    position = hashlib.blake2b(f"{topic}/{partition}/{offset}".encode(), digest_size=8).hexdigest()
+    name = f"{_NOT_IN_CUSTOM_ID.sub('_', request_id[:_REQUEST_PART])}-{attempt}-{position}"
     return name[-_CUSTOM_ID_MAX:]
 
 
@@ -49,8 +49,8 @@ def reference_assets(request: AnalyzeRequest, body: bytes) -> tuple[str, ...]:
     """The ids that go to the platform beside the video's, each once, in the order of the request.
 
     `body` is the request as it was given: images, `prompt_v2` and `response_format` are passed on whole, also with
-    members that this version does not know. A JSON schema is no place for them: `asset_id` is a name of the caller
-    there.
+    members that this version does not know. A JSON schema is not searched: there, `asset_id` is a name that the
+    caller chose.
     """
     form = request.response_format
     members = [name for name, value in (("image", request.image), ("prompt_v2", request.prompt_v2)) if value]

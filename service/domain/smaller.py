@@ -11,15 +11,15 @@ from typing import Any
 
 from service.domain import endings
 from service.domain.change import Event
-from service.domain.job import Job
 
 _CUT_CHARS = (2_000, 100)
 """How long a message may be, in the first try and in the last."""
+_TOO_LARGE = "the result is larger than a record of the completions topic"
 _CUT = " ... (cut)"
 _WHOLE = frozenset({"text", "data", "timeline"})
 
 
-def smaller_completions(job: Job, completion: Event) -> Iterator[Event]:
+def smaller_completions(completion: Event) -> Iterator[Event]:
     """Completions to try in turn when `completion` is too large; each smaller than the one before."""
     longest, shortest = _CUT_CHARS
     completion = cut_messages(completion, longest)
@@ -31,7 +31,7 @@ def smaller_completions(job: Job, completion: Event) -> Iterator[Event]:
         if completion.members.get("data") is not None:
             left_out = {"data": None, "data_error": "left out: the completion is too large for its topic"}
             yield Event("completed", {**completion.members, **left_out})
-        completion = too_large(job)
+        completion = endings.failure("result_too_large", _TOO_LARGE, "analysis")
         yield completion
     yield cut_messages(completion, shortest)
 
@@ -40,14 +40,6 @@ def smaller_progress(event: Event) -> Iterator[Event]:
     """Progress events to try in turn when `event` is too large."""
     for chars in _CUT_CHARS:
         yield cut_messages(event, chars)
-
-
-def too_large(job: Job) -> Event:
-    """The completion of a job whose text is larger than any completion can be."""
-    message = "the result is larger than a record of the completions topic"
-    completion = endings.failed(job, "result_too_large", message, "analysis").completion
-    assert completion is not None  # noqa: S101 - `failed` ends the job
-    return completion
 
 
 def cut_messages(event: Event, chars: int) -> Event:

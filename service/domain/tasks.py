@@ -87,7 +87,7 @@ def task_seen(job: Job, request: AnalyzeRequest, fact: TaskSeen, policy: Policy,
 
 
 def _short(status: str | None) -> str | None:
-    """The platform's word for a status; a word without end is cut, because the job's record holds it."""
+    """The platform's name for a status; a long one is cut, because the job's record holds it."""
     return None if status is None else status[:_STATUS_CHARS]
 
 

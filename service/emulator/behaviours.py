@@ -39,8 +39,8 @@ class Behaviour:
     """The test that holds it: file below `tests/emulator`, and function."""
     item: int | None
     """Its number in the checklist of the platform's emulator."""
-    place: str
-    """Module and function."""
+    function: str
+    """Module and name of what does it, with a colon between."""
 
 
 _known: dict[str, Behaviour] = {}
@@ -52,10 +52,10 @@ def behaves(
     """Label the function or class below with a behaviour. It stays as it is."""
 
     def label(labelled: F) -> F:
-        place = f"{labelled.__module__}:{labelled.__qualname__}"
-        if name in _known and _known[name].place != place:
+        function = f"{labelled.__module__}:{labelled.__qualname__}"
+        if name in _known and _known[name].function != function:
             raise ValueError(f"there are two behaviours {name}")
-        _known[name] = Behaviour(name, statement, known_from, on, test, item, place)
+        _known[name] = Behaviour(name, statement, known_from, on, test, item, function)
         return labelled
 
     return label

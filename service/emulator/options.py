@@ -133,7 +133,7 @@ class EmulatorOptions:
     """The waits between the attempts to tell an address that does not answer 2xx."""
     webhook_timeout_seconds: float = 10.0
     silence_seconds: float = 60.0
-    """A connection on which no whole request begins for so long is closed, and so is one whose body stops coming."""
+    """After this time without a whole request a connection is closed, and so is one whose body stops coming."""
 
     @property
     def asset_wait(self) -> float:

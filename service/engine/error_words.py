@@ -13,5 +13,5 @@ def describe(error: BaseException) -> str:
     ours = [
         frame for frame in frames if str(frame.f_globals.get("__name__", "")).startswith(("service.", "contracts."))
     ]
-    place = f" in {ours[-1].f_globals['__name__']}.{ours[-1].f_code.co_name}" if ours else ""
-    return f"an error of this program: {kind_of(error)}{place}; please report it with the log of this request"
+    where = f" in {ours[-1].f_globals['__name__']}.{ours[-1].f_code.co_name}" if ours else ""
+    return f"an error of this program: {kind_of(error)}{where}; please report it with the log of this request"

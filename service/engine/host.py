@@ -137,7 +137,7 @@ class Engine:
     async def moving(self) -> None:
         self.slots.pause()
         self._watch.notice()
-        if self._context.lease.alive():  # else another process may own all this already: no word would count
+        if self._context.lease.alive():  # else another process may own all this already: no note would count
             await self.carrier.announce([one for book in list(self._books) for one in book.running()])
 
     def runs(self) -> bool:

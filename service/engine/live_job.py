@@ -137,7 +137,7 @@ class LiveJob:
         self.retry_timer: asyncio.TimerHandle | None = None
         self.expected: Expected | None = None  # what the end of its task is expected by
         self.hinted = False  # the platform has said that its task has ended
-        self.close_looks = 0  # looks that follow such a word closely, until one shows the end
+        self.close_looks = 0  # looks that follow such a hint closely, until one shows the end
         self.polls = 0  # successful polls of its task
         self.missing = 0  # polls in a row for which the platform did not know its task
         self.polls_failing_since_ms: int | None = None  # the first of the polls in a row that were answered by an error

@@ -53,15 +53,15 @@ class FileThreads:
     Used from one event loop at a time; everything shared is behind the lock.
     """
 
-    def __init__(self, place: str) -> None:
-        self._place = place
+    def __init__(self, mount: str) -> None:
+        self._mount = mount
         self._lock = threading.Condition()
         self._queue: deque[_Call] = deque()
         self._running: set[_Call] = set()
         self._idle = 0
 
     def __repr__(self) -> str:
-        return f"<FileThreads {self._place}: {len(self._running)} running, {self.hung()} hanging>"
+        return f"<FileThreads {self._mount}: {len(self._running)} running, {self.hung()} hanging>"
 
     def hung(self, directory: str | None = None) -> int:
         """How many calls have run for longer than they were given, in one directory or all."""
@@ -87,10 +87,10 @@ class FileThreads:
         if self.hung() >= MOST_HUNG or self.hung(directory) >= MOST_HUNG_IN_DIRECTORY:
             if left is not None:
                 self._begin(_Call(directory, seconds, lambda: left(None)))
-            raise SourceSilent(f"files below {self._place} can't be read: earlier calls of the file system still hang")
+            raise SourceSilent(f"files below {self._mount} can't be read: earlier calls of the file system still hang")
         call = _Call(directory, seconds, work, left)
         self._begin(call)
-        waiting = asyncio.wrap_future(call.future)
+        waiting: asyncio.Future[T] = asyncio.wrap_future(call.future)
         try:
             done, _ = await asyncio.wait({waiting}, timeout=seconds)
         except BaseException:
@@ -100,8 +100,8 @@ class FileThreads:
         if not done:
             self._leave(call, hangs=True)
             waiting.cancel()
-            raise SourceSilent(f"files below {self._place} can't be read: no answer within {seconds:g} s")
-        return waiting.result()  # type: ignore[no-any-return]
+            raise SourceSilent(f"files below {self._mount} can't be read: no answer within {seconds:g} s")
+        return waiting.result()
 
     def begin(self, directory: str, seconds: float, work: Callable[[], None]) -> None:
         """Have `work` done without waiting for it; what it raises is dropped."""
@@ -120,7 +120,7 @@ class FileThreads:
         hung = len(self._running) - busy
         if len(self._queue) > self._idle and busy + self._idle < AT_ONCE and hung < MOST_HUNG:
             self._idle += 1
-            threading.Thread(target=self._serve, name=f"files of {self._place}", daemon=True).start()
+            threading.Thread(target=self._serve, name=f"files of {self._mount}", daemon=True).start()
 
     def _leave(self, call: _Call, *, hangs: bool = False) -> None:
         """Nobody waits for this call any more."""
@@ -177,6 +177,6 @@ class FileThreads:
 _threads: dict[str, FileThreads] = {}
 
 
-def threads_of(place: str) -> FileThreads:
+def threads_of(mount: str) -> FileThreads:
     """The threads of a mount point or a root, made at its first use and kept as long as the process."""
-    return _threads.setdefault(place, FileThreads(place))
+    return _threads.setdefault(mount, FileThreads(mount))

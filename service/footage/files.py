@@ -65,8 +65,8 @@ _PASSING = _numbers(
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A file below a root, with no link on the way."""
+class _BelowRoot:
+    """A file by its root and the parts of its path below that, with no link on the way."""
 
     root: str
     parts: tuple[str, ...]
@@ -91,11 +91,11 @@ class _Reach:
 
 async def file_footage(path: str, sources: SourceSettings) -> Footage:
     """A file. Its identity is its resolved path, size and time of change; it is read only while these stay."""
-    place, version, reach = await _looked_at(path, sources)
+    target, version, reach = await _looked_at(path, sources)
     if version.size == 0:
         raise SourceUnfinished("the file is empty; it may still be being written: send the request again later")
-    resolved = "/".join((place.root.rstrip("/"), *place.parts))
-    name = without_controls(place.parts[-1])
+    resolved = "/".join((target.root.rstrip("/"), *target.parts))
+    name = without_controls(target.parts[-1])
     return Footage(
         kind="file",
         identity=identity_of("file", resolved, str(version.size), str(version.mtime_ns)),
@@ -103,13 +103,13 @@ async def file_footage(path: str, sources: SourceSettings) -> Footage:
         content_type=content_type_of(name),
         size=version.size,
         stamp=stamp_of(resolved, version.size, version.mtime_ns),
-        opener=_opener(place, version, reach),
-        range_opener=_range_opener(place, version, reach),
+        opener=_opener(target, version, reach),
+        range_opener=_range_opener(target, version, reach),
     )
 
 
-async def _looked_at(path: str, sources: SourceSettings) -> tuple[_Place, _Version, _Reach]:
-    """The file's place and what it is now. Nothing outside the roots is touched but by links that lie inside."""
+async def _looked_at(path: str, sources: SourceSettings) -> tuple[_BelowRoot, _Version, _Reach]:
+    """The file below its root, and its version now. Nothing outside the roots is touched but by links inside them."""
     if not path.startswith("/") or "\0" in path:
         raise SourceNotAllowed("a file is named by its absolute path")
     try:
@@ -128,15 +128,15 @@ async def _looked_at(path: str, sources: SourceSettings) -> tuple[_Place, _Versi
     named_in = os.path.dirname(path)  # noqa: PTH120 - text only, the disk is not asked
     real = await real_path(path, root, _mounts, directory=named_in, seconds=seconds)
     real_root = await real_path(root, root, _mounts, directory=named_in, seconds=seconds)
-    place = _placed(real, (real_root,))
-    if place is None:  # a link that leads to another root, or out of all of them
-        place = _placed(real, tuple((await _real_roots(roots, seconds)).values()))
-    if place is None:
+    target = _below_root(real, (real_root,))
+    if target is None:  # a link that leads to another root, or out of all of them
+        target = _below_root(real, tuple((await _real_roots(roots, seconds)).values()))
+    if target is None:
         raise SourceNotAllowed(_NOT_BELOW)
-    reach = _Reach(threads_of(_mounts.keeper(real, root)), os.path.dirname(real), seconds)  # noqa: PTH120
-    found = place
+    reach = _Reach(threads_of(_mounts.keeper(real, root)), os.path.dirname(real), seconds)  # noqa: PTH120 - as above
+    found = target
     version = await reach.threads.run(reach.directory, seconds, lambda: _version_of(found))
-    return place, version, reach
+    return target, version, reach
 
 
 def _below(path: str, root: str) -> bool:
@@ -157,33 +157,33 @@ async def _real_roots(roots: Sequence[str], seconds: float) -> dict[str, str]:
             return None
 
     found = await asyncio.gather(*(real(root) for root in roots))
-    return {root: place for root, place in zip(roots, found, strict=True) if place is not None}
+    return {root: real_root for root, real_root in zip(roots, found, strict=True) if real_root is not None}
 
 
-def _placed(real: str, real_roots: tuple[str, ...]) -> _Place | None:
+def _below_root(real: str, real_roots: tuple[str, ...]) -> _BelowRoot | None:
     """`real`, a path without links, below the first root that holds it."""
     for real_root in real_roots:
         if real != real_root and Path(real).is_relative_to(real_root):
-            return _Place(real_root, Path(real).relative_to(real_root).parts)
+            return _BelowRoot(real_root, Path(real).relative_to(real_root).parts)
     return None
 
 
-def _version_of(place: _Place) -> _Version:
-    file, version = _opened(place)
+def _version_of(target: _BelowRoot) -> _Version:
+    file, version = _opened(target)
     file.close()
     return version
 
 
-def _opened(place: _Place) -> tuple[BinaryIO, _Version]:
+def _opened(target: _BelowRoot) -> tuple[BinaryIO, _Version]:
     """Open from the root down without following a link; the file and what it is now."""
     held = -1
     try:
-        held = os.open(place.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        for part in place.parts[:-1]:
+        held = os.open(target.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        for part in target.parts[:-1]:
             below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=held)
             os.close(held)
             held = below
-        descriptor = os.open(place.parts[-1], _FLAGS, dir_fd=held)
+        descriptor = os.open(target.parts[-1], _FLAGS, dir_fd=held)
     except OSError as error:
         raise _meaning(error) from None
     finally:
@@ -213,11 +213,11 @@ def _meaning(error: OSError) -> SourceError:
     return SourceUnreadable(message)
 
 
-def _opener(place: _Place, version: _Version, reach: _Reach) -> Opener:
+def _opener(target: _BelowRoot, version: _Version, reach: _Reach) -> Opener:
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncIterator[bytes]]:
         threads, directory, seconds = reach.threads, reach.directory, reach.seconds
-        file, found = await threads.run(directory, seconds, lambda: _opened(place), left=_close_opened)
+        file, found = await threads.run(directory, seconds, lambda: _opened(target), left=_close_opened)
         reader = _Reader(file, version, reach)
         try:
             if found != version:
@@ -230,11 +230,11 @@ def _opener(place: _Place, version: _Version, reach: _Reach) -> Opener:
     return opened
 
 
-def _range_opener(place: _Place, version: _Version, reach: _Reach) -> RangeOpener:
+def _range_opener(target: _BelowRoot, version: _Version, reach: _Reach) -> RangeOpener:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Ranges]:
         threads, directory, seconds = reach.threads, reach.directory, reach.seconds
-        file, _ = await threads.run(directory, seconds, lambda: _opened(place), left=_close_opened)
+        file, _ = await threads.run(directory, seconds, lambda: _opened(target), left=_close_opened)
         ranges = _FileRanges(file, version, reach)
         try:
             await ranges.read(0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from service.footage.errors import SourceNotAllowed
 from service.footage.file_threads import threads_of
@@ -20,7 +21,7 @@ async def real_path(path: str, root: str, mounts: Mounts, *, directory: str, sec
     walk = _Walk(path, root, mounts)
     while (candidate := walk.next()) is not None:
         keeper = mounts.keeper(candidate, root)
-        await threads_of(keeper).run(directory, seconds, lambda keeper=keeper: walk.go(keeper))  # type: ignore[misc]
+        await threads_of(keeper).run(directory, seconds, partial(walk.go, keeper))
     return walk.done
 
 

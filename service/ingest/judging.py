@@ -25,7 +25,7 @@ log = structlog.get_logger()
 REQUEST_HEADER = "ingest.request"
 RULE_HEADER = "ingest.rule"
 CHANGE_HEADER = "ingest.change"
-"""Of an object whose older contents are gone: digest of its place in hex, a colon, the sequencer of its change."""
+"""Of an object whose older contents are gone: digest of its name in hex, a colon, the sequencer of its change."""
 _TRACE = ("traceparent", "tracestate")
 
 
@@ -114,12 +114,12 @@ class Judge:
             (RULE_HEADER, planned.rule.encode()),
         ]
         if arrival.sequencer is not None and not arrival.versioned:
-            place = digest_of(arrival.place)
-            last = found.changes.get(place) or self._memory.last_change(place)
+            digest = digest_of(arrival.object_name)
+            last = found.changes.get(digest) or self._memory.last_change(digest)
             if last is not None and later(last, arrival.sequencer):
                 return "superseded"
-            found.changes[place] = arrival.sequencer
-            headers.append((CHANGE_HEADER, f"{place.hex()}:{arrival.sequencer}".encode()))
+            found.changes[digest] = arrival.sequencer
+            headers.append((CHANGE_HEADER, f"{digest.hex()}:{arrival.sequencer}".encode()))
         if isinstance(record, InRecord):
             headers.extend(header for header in record.headers if header[0] in _TRACE)
         self._send(planned, tuple(headers), found)

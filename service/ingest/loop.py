@@ -86,7 +86,7 @@ class IngestLoop:
             while not self._stopping.is_set():
                 if group.generation != generation:
                     generation = group.generation
-                    await self._take_place(group)
+                    await self._take_part(group)
                 active = self.active
                 if active is not None and active.dead:
                     raise PartitionError("another process works, or a transaction has failed; everything is read anew")
@@ -96,7 +96,7 @@ class IngestLoop:
         finally:
             await self._stand_back()
 
-    async def _take_place(self, group: IngestGroup) -> None:
+    async def _take_part(self, group: IngestGroup) -> None:
         """A rebalance has ended. Whoever keeps the partitions goes on as it is."""
         if not group.ours:
             await self._stand_back()
@@ -113,7 +113,7 @@ class IngestLoop:
             self._told = None
         group.working(yes=True)
         if self._rules.topics:
-            await self.active.place(group)
+            await self.active.seek(group)
         self._report("group", ok=True, detail="works")
 
     async def _take(self, active: Active, records: Records) -> None:

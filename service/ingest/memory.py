@@ -11,7 +11,7 @@ _DIGEST_BYTES = 16
 
 
 def digest_of(text: str) -> bytes:
-    """16 bytes that stand for a request id or the place of an object."""
+    """16 bytes that stand for a request id or an object."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
 
@@ -34,9 +34,9 @@ class Memory:
         """Whether a request with this id was sent."""
         return digest_of(request_id) in self._sent
 
-    def last_change(self, place: bytes) -> str | None:
-        """The sequencer of the last change of an object for which a request was sent. `place` is a digest."""
-        found = self._changes.get(place)
+    def last_change(self, object_digest: bytes) -> str | None:
+        """The sequencer of the last change of an object for which a request was sent. `object_digest` stands for it."""
+        found = self._changes.get(object_digest)
         return None if found is None else found[0]
 
     def sent(self, request_id: str, at: float) -> None:
@@ -44,10 +44,10 @@ class Memory:
         self._sent.pop(key := digest_of(request_id), None)
         self._sent[key] = at
 
-    def changed(self, place: bytes, sequencer: str, at: float) -> None:
+    def changed(self, object_digest: bytes, sequencer: str, at: float) -> None:
         """The last change of an object."""
-        self._changes.pop(place, None)
-        self._changes[place] = (sequencer, at)
+        self._changes.pop(object_digest, None)
+        self._changes[object_digest] = (sequencer, at)
 
     def expire(self, now: float) -> None:
         """Forget what is older than the window, and what is too much. Cheap when there is nothing to forget."""

@@ -35,7 +35,7 @@ class SessionNote:
     """An upload session that is under way at the platform, so that another process can go on with it.
 
     `stamp` names the content that is sent (`Footage.stamp`). `reported` are the chunks that the platform was told of,
-    as ranges (first, last) of indexes counted from 1; the platform's own word on them is the better one.
+    as ranges (first, last) of indexes counted from 1; what the platform says of them counts more.
     """
 
     identity: str

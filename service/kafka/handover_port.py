@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from service.domain.handover import Note
-from service.kafka.ports import PlacedNote, RecordPosition
+from service.kafka.ports import ReadNote, RecordPosition
 
-OnNote = Callable[[PlacedNote], None]
+OnNote = Callable[[ReadNote], None]
 """Called on the event loop for each note, in the order of the log. Must not block or raise."""
 
 
@@ -37,7 +37,7 @@ class Handovers(Protocol):
         ...
 
     def append(self, partition: int, note: Note) -> asyncio.Future[RecordPosition]:
-        """Append a note; resolves when every replica in sync has it, with the place of its last part.
+        """Append a note; resolves when every replica in sync has it, with the position of its last part.
 
         Needs no lease: a late note is harmless by the rules of `service.domain.handover`. It waits for as long as no
         broker answers, and is written once and in order per partition. Fails with `DeliveryFailed` when the sender is

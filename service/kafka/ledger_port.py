@@ -25,7 +25,7 @@ class Grant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """So many seconds of video, or tokens, were taken of a grant for an analysis."""
+    """What an analysis has taken of a grant: `count` seconds of video, or tokens."""
 
     category: QuotaCategory
     granted_ms: int

@@ -42,14 +42,14 @@ class MemoryLog:
         """Write one record, visible at once."""
         partition = self.records[record.topic, record.partition]
         partition.append(record)
-        place = RecordPosition(record.topic, record.partition, len(partition) - 1)
+        position = RecordPosition(record.topic, record.partition, len(partition) - 1)
         follower = self.followers.get(record.topic)
         if follower is not None:
             seen = InRecord(
-                place.topic, place.partition, place.offset, 0, record.key, record.value, tuple(record.headers)
+                position.topic, position.partition, position.offset, 0, record.key, record.value, tuple(record.headers)
             )
             asyncio.get_running_loop().call_soon(follower, seen, None)
-        return place
+        return position
 
     def end(self, topic: str, partition: int) -> int:
         return len(self.records[topic, partition])
@@ -58,8 +58,8 @@ class MemoryLog:
         """Every record of a partition in order."""
         return list(self.records[topic, partition])
 
-    def at(self, place: RecordPosition) -> OutRecord:
-        return self.records[place.topic, place.partition][place.offset]
+    def at(self, position: RecordPosition) -> OutRecord:
+        return self.records[position.topic, position.partition][position.offset]
 
 
 class MemoryTail:
@@ -144,15 +144,15 @@ class MemoryWriter:
         self.commits += 1
         group = list(self._pending)
         self._pending.clear()
-        placed = [[self._log.append(record) for record in unit.records] for unit, _ in group]
-        for (unit, future), places in zip(group, placed, strict=True):
+        written = [[self._log.append(record) for record in unit.records] for unit, _ in group]
+        for (unit, future), positions in zip(group, written, strict=True):
             if unit.then is not None:
-                places.extend([self._log.append(record) for record in unit.then(tuple(places))])
+                positions.extend([self._log.append(record) for record in unit.then(tuple(positions))])
             if unit.input_offset is not None:
                 before = self._log.input_offsets.get(self.partition, 0)
                 self._log.input_offsets[self.partition] = max(before, unit.input_offset)
             if not future.done():
-                future.set_result(places)
+                future.set_result(positions)
 
     def _die(self, death: WriterDeath) -> None:
         if self.dead.done():
@@ -200,8 +200,8 @@ class MemorySender:
         elif self._failing is not None:
             self._loop.call_soon(fail, future, self._failing())
         else:
-            place = self._log.append(record)
-            self._under_way.append((future, place))
+            position = self._log.append(record)
+            self._under_way.append((future, position))
             self._loop.call_soon(self._deliver)
         return future
 
@@ -211,7 +211,7 @@ class MemorySender:
         for record, future in held:
             self.send(record).add_done_callback(partial(_pass_on, future))
 
-    def forsake(self, partition: int) -> None:
+    def drop_held(self, partition: int) -> None:
         for record, future in self._held:
             if record.partition == partition:
                 fail(future, LeaseLost())
@@ -238,9 +238,9 @@ class MemorySender:
 
     def _deliver(self) -> None:
         while self._under_way:
-            future, place = self._under_way.popleft()
+            future, position = self._under_way.popleft()
             if not future.done():
-                future.set_result(place)
+                future.set_result(position)
 
     def fail_next(self, error: Callable[[], BaseException] | None) -> None:
         """Fail deliveries with what `error` makes, until called with None."""

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from service.domain.handover import Note
 from service.kafka.handover_port import OnNote
-from service.kafka.ports import PlacedNote, RecordPosition
+from service.kafka.ports import ReadNote, RecordPosition
 
 TOPIC = "handovers"
 
@@ -44,9 +44,9 @@ class MemoryNotes:
         """How many notes are held."""
         return len(self._waiting)
 
-    def placed(self, partition: int) -> list[PlacedNote]:
+    def read(self, partition: int) -> list[ReadNote]:
         """Everything in a partition."""
-        return [PlacedNote(offset, note) for offset, note in enumerate(self.notes[partition])]
+        return [ReadNote(offset, note) for offset, note in enumerate(self.notes[partition])]
 
 
 class _MemoryFollower:
@@ -67,7 +67,7 @@ class _MemoryFollower:
         notes = self._notes.notes[self._partition]
         while self._next < len(notes) and not self._closed:
             self._next += 1
-            self._on_note(PlacedNote(self._next - 1, notes[self._next - 1]))
+            self._on_note(ReadNote(self._next - 1, notes[self._next - 1]))
 
     async def caught_up(self) -> bool:
         """Whether everything has been handed over."""

@@ -56,8 +56,8 @@ class RecordPosition:
 class WriteUnit:
     """Records that become visible together or not at all.
 
-    `then` builds further records of the same transaction from the places of `records` (same order); `input_offset` is
-    the next offset of the input partition to read, committed with them.
+    `then` builds further records of the same transaction from the positions of `records` (same order); `input_offset`
+    is the next offset of the input partition to read, committed with them.
     `touches`: topics in which only the end of the transaction is marked, unseen; the next one waits for these marks.
     """
 
@@ -77,7 +77,7 @@ class Writer(Protocol):
     def submit(self, unit: WriteUnit) -> asyncio.Future[list[RecordPosition]]:
         """Queue `unit`; returns at once.
 
-        The future resolves when the unit is durable, with the places of `records` followed by those of the
+        The future resolves when the unit is durable, with the positions of `records` followed by those of the
         records of `then`; it fails with `WriterClosed` when the writer died first. Cancelling it changes nothing.
         A unit that can never be sent (a record above its topic's limit) fails alone with `RecordTooLarge`: nothing
         of it is written, and the writer goes on. `RecordLimits.fits` tells before.
@@ -92,7 +92,7 @@ class Writer(Protocol):
 class RecordTooLarge(PartitionError):
     """A record is larger than its topic takes.
 
-    `index` is the record's place among the records of its unit; 0 for a record that was sent alone.
+    `index` counts the records of its unit from 0; it is 0 for a record that was sent alone.
     """
 
     def __init__(self, topic: str, size_bytes: int, limit_bytes: int, *, index: int = 0) -> None:
@@ -158,7 +158,7 @@ class LiveSender(Protocol):
         """False from a failed delivery to a partition until that partition has taken a record again. Cheap."""
         ...
 
-    def forsake(self, partition: int) -> None:
+    def drop_held(self, partition: int) -> None:
         """Another process has the partition: what is held back for it fails with `LeaseLost` and is never sent."""
         ...
 
@@ -191,7 +191,7 @@ class PayLease(Lease, Protocol):
 
 
 class SendRight(Protocol):
-    """Whether live records may be sent. What may not leave now is held back until it may, or is forsaken."""
+    """Whether live records may be sent. What may not leave now is held back until it may, or is dropped."""
 
     def may_send(self, partition: int) -> bool:
         """Whether a fragment or an `uploading` event of a partition may leave this process now. Cheap."""
@@ -228,13 +228,13 @@ class FinishedLog(Protocol):
         ...
 
     async def completion(self, record: FinishedRecord) -> OutRecord | None:
-        """The completion read again from its place, byte for byte; None when retention has removed it."""
+        """The completion read again from its position, byte for byte; None when retention has removed it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedNote:
-    """A note of the handovers topic where it stands; a result that was written in parts, where its last part does."""
+class ReadNote:
+    """A note of the handovers topic and its offset; of a result that was written in parts, the offset of the last."""
 
     offset: int
     note: Note
@@ -286,7 +286,7 @@ class PartitionJobs(Protocol):
         """
         ...
 
-    async def resume(self, notes: Sequence[PlacedNote] = (), follow_from: int | None = None) -> None:
+    async def resume(self, notes: Sequence[ReadNote] = (), follow_from: int | None = None) -> None:
         """Restore is complete: go on with the jobs. The event loop gets its turn between them.
 
         `notes` are those of the handovers partition in front of our marker, in the order of the log, from
@@ -342,9 +342,9 @@ class JobHost(Protocol):
         ...
 
     def lost(self, partition: int) -> None:
-        """The partition is not ours, or not to be served here: what runs for it without a word is cut. Cheap."""
+        """The partition is not ours, or not to be served here: what runs for it unannounced is cut. Cheap."""
         ...
 
     def intake_closed(self) -> str | None:
-        """Why no new work is taken just now (a word for logs and metrics), or None. Called often, cheap."""
+        """Why no new work is taken just now, as a short label for logs and metrics, or None. Called often, cheap."""
         ...

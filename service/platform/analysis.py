@@ -86,7 +86,8 @@ def _reads(response: httpx.Response) -> Callable[[], Awaitable[bytes]]:
     """A call that returns the bytes of the next network read, empty at the end."""
     content = response.extensions.get(READER)
     if content is not None and not encoding_of(response):
-        return content.readany  # type: ignore[no-any-return]
+        read_any: Callable[[], Awaitable[bytes]] = content.readany
+        return read_any
     decoded = pieces(response)
 
     async def read() -> bytes:

@@ -28,7 +28,7 @@ _REQUEST_CODES = frozenset({"api_not_allowed", "api_allowed_for_paid_plan"})
 
 
 def read_answer(status: int, body: bytes, reader: AnswerReader) -> PlatformAnswer:
-    """The platform's words in `body`, in either of its two shapes; of a body that is not JSON, its beginning."""
+    """Code and message in `body`, in either of the platform's two shapes; of a body that is not JSON, its beginning."""
     try:
         code, message = reader.error(decoded(body))
     except ValueError:

@@ -161,7 +161,7 @@ class AssetCalls(PagedCalls):
     def _asset(self, body: dict[str, Any]) -> Asset:
         """An asset from any answer that holds one. Without id or status the answer says nothing: `OutcomeUnknown`."""
         reader = self._reader
-        asset_id, status = self._asset_id(body), reader.word(body.get("status"), "status")
+        asset_id, status = self._asset_id(body), reader.short_text(body.get("status"), "status")
         if asset_id is None or status is None:
             raise OutcomeUnknown("the platform's answer holds no asset")
         mark, proven = mark_of(body.get("user_metadata"), self._secret)
@@ -174,11 +174,11 @@ class AssetCalls(PagedCalls):
             created_at=self._asset_created(body),
             mark=mark,
             proven=proven,
-            method=reader.word(body.get("method"), "method"),
+            method=reader.short_text(body.get("method"), "method"),
         )
 
     def _asset_id(self, row: Mapping[str, Any]) -> str | None:
-        return self._reader.word(row.get("_id"), "_id")
+        return self._reader.short_text(row.get("_id"), "_id")
 
     def _asset_created(self, row: Mapping[str, Any]) -> float | None:
         return self._reader.instant(row.get("created_at"), "created_at")

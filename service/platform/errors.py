@@ -1,6 +1,6 @@
 """What can go wrong between us and the platform, ordered by what the caller may do next.
 
-Every error carries the platform's own words, if there were any. No error holds the API key, and none is chained to an
+Every error carries the platform's answer, if there was one. No error holds the API key, and none is chained to an
 exception of the HTTP libraries: those hold the request with its headers.
 """
 

@@ -78,7 +78,7 @@ class AnswerReader:
             self._odd(member)
         return None
 
-    def word(self, value: object, member: str) -> str | None:
+    def short_text(self, value: object, member: str) -> str | None:
         """An id or a status: short and printable, else None."""
         if value is None:
             return None

@@ -11,7 +11,7 @@ from service.platform.values import Analysis, Task
 
 def task_of(body: dict[str, Any], reader: AnswerReader) -> Task:
     """The task in `body`. Without an id or a status the answer says nothing: `OutcomeUnknown`."""
-    task_id, status = reader.word(body.get("task_id"), "task_id"), reader.word(body.get("status"), "status")
+    task_id, status = reader.short_text(body.get("task_id"), "task_id"), reader.short_text(body.get("status"), "status")
     if task_id is None or status is None:
         raise OutcomeUnknown("the platform's answer holds no task")
     code, message = reader.warning(body)
@@ -22,12 +22,12 @@ def task_of(body: dict[str, Any], reader: AnswerReader) -> Task:
     return Task(
         id=task_id,
         status=status,
-        custom_id=reader.word(body.get("custom_id"), "custom_id"),
+        custom_id=reader.short_text(body.get("custom_id"), "custom_id"),
         created_at=reader.instant(body.get("created_at"), "created_at"),
         error_code=None if ready else code,
         error_message=None if ready else message,
         result=analysis_of(result, (code, message), reader) if ready and isinstance(result, dict) else None,
-        batch_id=reader.word(body.get("batch_id"), "batch_id"),
+        batch_id=reader.short_text(body.get("batch_id"), "batch_id"),
         completed_at=reader.instant(body.get("completed_at"), "completed_at"),
         video_seconds=reader.seconds(system.get("duration"), "duration") if isinstance(system, dict) else None,
     )
@@ -41,8 +41,9 @@ def analysis_of(body: dict[str, Any], warning: tuple[str | None, str | None], re
     output_tokens, input_tokens = reader.usage(body)
     return Analysis(
         text=data,
-        finish_reason=reader.word(body.get("finish_reason"), "finish_reason"),
-        generation_id=reader.word(body.get("generation_id"), "generation_id") or reader.word(body.get("id"), "id"),
+        finish_reason=reader.short_text(body.get("finish_reason"), "finish_reason"),
+        generation_id=reader.short_text(body.get("generation_id"), "generation_id")
+        or reader.short_text(body.get("id"), "id"),
         output_tokens=output_tokens,
         input_tokens=input_tokens,
         warning_code=warning[0],

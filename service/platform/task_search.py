@@ -147,14 +147,14 @@ class TaskSearch(PagedCalls):
         return self._read_call("get_task", f"analyze/tasks/{escaped(task_id)}")
 
     def _task_id(self, row: Row) -> str | None:
-        return self._reader.word(row.get("task_id"), "task_id")
+        return self._reader.short_text(row.get("task_id"), "task_id")
 
     def _task_created(self, row: Row) -> float | None:
         return self._reader.instant(row.get("created_at"), "created_at")
 
 
 def _in_doubt(row: Row, custom_id: str) -> bool:
-    """Whether the name in the row may be ours, cut short or left out. Null is the documented word for "none"."""
+    """Whether the name in the row may be ours, cut short or left out. Null is documented as "none"."""
     name = row.get("custom_id", _ABSENT)
     if name is None:
         return False

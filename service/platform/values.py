@@ -9,7 +9,7 @@ from service.platform.marks import AssetMark
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """An uploaded video. `status`: processing, ready, failed (or a word of the future)."""
+    """An uploaded video. `status`: processing, ready, failed (or one that was added later)."""
 
     id: str
     status: str

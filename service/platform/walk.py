@@ -1,20 +1,20 @@
 """Reading through a list of the platform that moves meanwhile.
 
-The list is the newest first, in numbered pages. A new row moves all others to later places, a deleted row moves later
-ones to earlier places, where they would be overlooked. Nothing may be called complete by mistake: a task would be made,
+The list is the newest first, in numbered pages. A new row raises the index of all others, a deleted row lowers the
+index of those behind it, so they would be overlooked. Nothing may be called complete by mistake: a task would be made,
 and paid, twice. A row is "ours" here when it matters and is in the list from the first read to the last. That all of
 ours were shown is proven in one of two ways, and else the reading is not complete:
 
 1. By the tail, where each page tells how many rows the list has. New rows come before ours, so the rows from one of
    ours to the end never become more. The invariant: those of ours that were not yet shown are among the last `behind`
-   rows of the list. At first `behind` is the length of the list. A page that begins at or before the place
+   rows of the list. At first `behind` is the length of the list. A page that begins at or before the index
    `total - behind` lowers it to the number of rows after that page; a page that begins later proves nothing, and
-   reading goes back to the page with that place. At `behind` 0 everything was shown.
+   reading goes back to the page with that index. At `behind` 0 everything was shown.
    A total is believed only while nothing speaks against it: each page holds as many rows as its total says and is
    sorted, a page shows rows again only as far as the list grew, and no rows with the same time stand on both sides of
    a border between pages (the order of such rows may change). The last total must be shown to be right by the page
    where the list should end, which is read for this if it was not. One contradiction, and this proof is given up.
-2. By two readings, one after another, that show the same rows at the same places, each row once, in pages of one size.
+2. By two readings, one after another, that show the same rows at the same indexes, each row once, in pages of one size.
    A deleted row never comes back, so all these rows were in the list when its end was read the first time. The end says
    that it had no more rows before it than these: there was no other. This needs no total and no order among the rows.
 
@@ -36,7 +36,7 @@ _MAX_READINGS = 3
 ReadPage = Callable[[int], Awaitable[Page]]
 Visit = Callable[[Row], Awaitable[bool]]
 """Is shown a row; True ends the reading."""
-_Place = tuple[str | None, float | None]
+_RowKey = tuple[str | None, float | None]
 """A row's id, and when it was created."""
 
 
@@ -57,7 +57,7 @@ class _Reading:
         """As the last page told that proved something."""
         self._number = 0
         """Of that page."""
-        self._last: _Place | None = None
+        self._last: _RowKey | None = None
         """The last row of that page."""
         self._ids: set[str] = set()
         """Of all rows of such pages."""
@@ -68,7 +68,7 @@ class _Reading:
         """The ids of each page before the end; None after a page was read again."""
         self._end: Page | None = None
 
-    def take(self, page: Page, rows: list[_Place], *, too_old: bool) -> None:
+    def take(self, page: Page, rows: list[_RowKey], *, too_old: bool) -> None:
         """`page` was read and shown."""
         self.reads += 1
         size = len(rows) + page.unreadable
@@ -82,10 +82,10 @@ class _Reading:
         if self._behind is None or page.total is None or not self._believable(page, page.total, rows):
             self._behind = None
         else:
-            place = max(page.total - self._behind, 0)
-            if start > place and self._behind > 0:
+            index = max(page.total - self._behind, 0)
+            if start > index and self._behind > 0:
                 self.pages = None
-                self.next = place // PAGE_LIMIT + 1
+                self.next = index // PAGE_LIMIT + 1
                 return
             self._behind = min(self._behind, max(page.total - start - size, 0))
             self._total, self._number = page.total, page.number
@@ -125,7 +125,7 @@ class _Reading:
         even = all(size == sizes[0] for size in sizes[:-1]) and all(size <= sizes[0] for size in sizes[-1:])
         return even and len(set(ids)) == len(ids)
 
-    def _believable(self, page: Page, total: int, rows: list[_Place]) -> bool:
+    def _believable(self, page: Page, total: int, rows: list[_RowKey]) -> bool:
         """Whether nothing in `page` speaks against its total, or against an order that stays as it is."""
         if len(rows) + page.unreadable != _size(total, (page.number - 1) * PAGE_LIMIT):
             return False
@@ -146,7 +146,7 @@ def _is_exact(page: Page, size: int, start: int) -> bool:
 
 
 def _size(total: int, start: int) -> int:
-    """Of the page that begins at the place `start`, in a list of `total` rows."""
+    """Of the page that begins at the index `start`, in a list of `total` rows."""
     return min(PAGE_LIMIT, max(total - start, 0))
 
 

@@ -48,14 +48,14 @@ def main(command: list[str]) -> int:
         # Renamed, so that nobody reads a part of the number.
         with open(pid_file + ".part", "w") as file:  # noqa: PTH123 - pathlib would slow every start
             file.write(str(process.pid))
-        os.replace(pid_file + ".part", pid_file)  # noqa: PTH105
+        os.replace(pid_file + ".part", pid_file)  # noqa: PTH105 - as above
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     threading.Thread(target=_kill_when_parent_ends, args=(process, parent), daemon=True).start()
     code = process.wait()
     if pid_file:
         # The number may soon be another process's.
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(pid_file)  # noqa: PTH108
+            os.unlink(pid_file)  # noqa: PTH108 - as above
     return 128 - code if code < 0 else code
 
 

@@ -73,9 +73,16 @@ def _seconds(minutes: int | None) -> int | None:
 class BatchSettings(Section):
     """Batches of the platform, for requests with `"batch": true`."""
 
-    max_items: int = Field(BATCH_ITEMS, ge=2, le=BATCH_ITEMS, description="A batch is created when it has so many.")
+    max_items: int = Field(
+        BATCH_ITEMS,
+        ge=2,
+        le=BATCH_ITEMS,
+        description="How many tasks a batch has at most: it is created when it is full.",
+    )
     max_seconds: float = Field(
-        60, gt=0, description="A batch is created when its first request has waited for so long, however many it has."
+        60,
+        gt=0,
+        description="How long the first task of a batch waits at most: then it is created, even with few.",
     )
 
 

@@ -39,7 +39,7 @@ class IngestSettings(Section):
         None, description="File with a secret in each line, instead of secret; read again when it changes."
     )
     quiet_seconds: float = Field(
-        10, gt=0, description="A file of a watched folder is sent when its size and time stood still for so long."
+        10, gt=0, description="How long size and time of a file in a watched folder must stand still before it is sent."
     )
     scan_seconds: float = Field(5, gt=0, description="Time between two looks at a watched folder.")
 

@@ -83,7 +83,7 @@ class KafkaSettings(Section):
         "first record of the last jobs.dedup_hours. stop: the partition is not read until another value is set.",
     )
     session_timeout_ms: int = Field(
-        10_000, ge=1_000, description="After so long without a heartbeat the group takes this process for dead."
+        10_000, ge=1_000, description="How long without a heartbeat until the group takes this process for dead."
     )
     heartbeat_interval_ms: int = Field(
         200,

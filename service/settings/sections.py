@@ -157,7 +157,9 @@ class HttpSettings(Section):
         256, ge=8, description="Connections at once. Above it, the one that has waited longest is closed."
     )
     request_timeout_seconds: float = Field(
-        10, gt=0, description="A connection that brings no whole request, or takes no answer, for so long is closed."
+        10,
+        gt=0,
+        description="How long a connection may bring no whole request, or take no answer, until it is closed.",
     )
 
 
@@ -242,7 +244,7 @@ class ShutdownSettings(Section):
     """What SIGTERM waits for."""
 
     drain_seconds: float = Field(
-        25, ge=0, description="Streams go on here for so long after SIGTERM, while others serve the partitions."
+        25, ge=0, description="How long streams go on here after SIGTERM, while others serve the partitions."
     )
 
 
@@ -257,7 +259,7 @@ class AssetSettings(Section):
     )
     claim_seconds: float = Field(15, gt=0, description="A claim to an upload that is not renewed ends after this time.")
     delete_after_hours: float | None = Field(
-        None, gt=0, description="Assets of ours that no request has used for so long are deleted. Unset: never."
+        None, gt=0, description="How long after their last use by a request our assets are deleted. Unset: never."
     )
     sweep_seconds: float = Field(900, gt=0, description="Time between two looks for assets that are to be deleted.")
 

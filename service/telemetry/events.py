@@ -54,7 +54,7 @@ class LogEvent(StrEnum):
     ASSET_DELETED = "asset_deleted"  # an asset that nobody needs was deleted; why, and how old it was
     ASSETS_SWEPT = "assets_swept"  # one look for assets that nobody needs: how many there are, and what became of them
     ASSET_SWEEP_FAILED = "asset_sweep_failed"  # it could not be found out what nobody needs; nothing was deleted
-    BATCH_CREATED = "batch_created"  # a batch of the platform, with so many items
+    BATCH_CREATED = "batch_created"  # a batch of the platform; `items` is how many tasks it has
     BATCH_WAITS = "batch_waits"  # the platform takes no batch now; `seconds` until the next try
     BATCH_SPLIT = "batch_split"  # an item was refused, so none was created; each half is tried by itself
     BATCH_FAILED = "batch_failed"  # a batch could not be created; its requests look for their tasks and try again

@@ -78,7 +78,7 @@ class Archive:
             await consumer.stop()
 
     async def requests(self, at_least: int = 0, *, seconds: float = 60) -> list[Any]:
-        """The committed records of the requests topic, waiting until there are so many."""
+        """The committed records of the requests topic, waiting until there are `at_least` of them."""
         settings = self.stage.system.settings()
         topic = settings.topics.requests
         consumer = AIOKafkaConsumer(

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts.cloudevents import encode
 from contracts.deadletters import dead_letter_headers, redrive_count_of
+from contracts.topics import Role
 from service.kafka.connecting.connection import client_options, producer_options
 from service.settings import KafkaSettings, TopicSettings
 
@@ -81,23 +82,11 @@ def command() -> Command:
 @pytest.fixture
 def environment(kafka: KafkaSettings, topic_settings: TopicSettings) -> dict[str, str]:
     """The session's broker and this test's topics, as variables."""
-    names = (
-        "requests",
-        "fragments",
-        "completions",
-        "progress",
-        "dead_letters",
-        "jobs",
-        "finished",
-        "assets",
-        "handovers",
-        "ledger",
-    )
     return {
         "REELWIRE_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "REELWIRE_KAFKA__GROUP_ID": kafka.group_id,
         "REELWIRE_TOPICS__PARTITIONS": str(topic_settings.partitions),
-        **{f"REELWIRE_TOPICS__{name.upper()}": getattr(topic_settings, name) for name in names},
+        **{f"REELWIRE_TOPICS__{role.upper()}": getattr(topic_settings, role.value) for role in Role},
     }
 
 

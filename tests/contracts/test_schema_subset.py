@@ -90,7 +90,7 @@ def test_a_schema_within_the_subset_is_taken(schema: dict[str, Any]) -> None:
         ("$", {"not": TEXT}),
     ],
 )
-def test_what_the_platform_would_refuse_is_found_with_its_place(where: str, schema: dict[str, Any]) -> None:
+def test_what_the_platform_would_refuse_is_found_with_its_path(where: str, schema: dict[str, Any]) -> None:
     violation = first_violation(schema)
 
     assert violation is not None

@@ -156,7 +156,7 @@ def test_the_extension_is_read_with_either_prefix_and_names_in_either_form(prefi
     assert trace_of(headers, {}) == Trace(PARENT, "a=1")
 
 
-def test_an_unusable_parent_leaves_the_word_to_the_next_place() -> None:
+def test_after_an_unusable_parent_the_next_names_are_tried() -> None:
     headers = (("traceparent", b"nonsense"), ("tracestate", b"x=1"), ("ce_traceparent", PARENT.encode()))
 
     assert trace_of(headers, {}) == Trace(PARENT, None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.domain.facts import AttemptCut, AttemptUnused, Begin, HandedOver, WorkFailed
 from service.domain.handover import (
-    GOOD_FOR_MS,
+    CARRIER_LEASE_MS,
     Carriage,
     Carrying,
     Claim,
@@ -43,7 +43,7 @@ def _of_attempt(
 
 
 NOTES: st.SearchStrategy[Note] = st.one_of(
-    _of_attempt(Carrying, INSTANCES, st.just(GOOD_FOR_MS), TIMES),
+    _of_attempt(Carrying, INSTANCES, st.just(CARRIER_LEASE_MS), TIMES),
     _of_attempt(Released, INSTANCES, st.booleans(), TIMES),
     _of_attempt(Result, INSTANCES, st.just(ENDED)),
     _of_attempt(Stop, st.just("canceled")),
@@ -96,15 +96,15 @@ def test_who_marks_a_partition_must_say_anew_what_it_carries(notes: list[Note], 
 
 
 @given(CLAIMS, INSTANCES, TIMES, TIMES, st.sampled_from([Carrying, Released]))
-def test_a_word_counts_if_it_was_said_after_the_marker_wherever_it_stands(
+def test_a_note_counts_if_it_was_said_after_the_marker_wherever_it_stands(
     claim: Claim, instance: str, said: float, marked: float, kind: type[Carrying | Released]
 ) -> None:
-    word = kind("r", claim.attempt, instance, said=said, begun_ms=claim.begun_ms, run=claim.run)
+    note = kind("r", claim.attempt, instance, said=said, begun_ms=claim.begun_ms, run=claim.run)
     marker = Owned(instance, marked)
     if said == marked:
-        return  # a clock that has not moved: the place decides
-    assert folded([word, marker], claim) == folded([marker, word], claim)
-    assert (folded([word, marker], claim) == Carriage()) == (said < marked)
+        return  # a clock that has not moved: the order in the log decides
+    assert folded([note, marker], claim) == folded([marker, note], claim)
+    assert (folded([note, marker], claim) == Carriage()) == (said < marked)
 
 
 @given(LOGS, INSTANCES)

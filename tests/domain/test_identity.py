@@ -12,20 +12,24 @@ PLACES = st.tuples(st.sampled_from(["requests.v1", "requests.v2"]), st.integers(
 
 
 @given(PLACES, IDS, st.integers(1, 99_999))
-def test_an_attempt_has_a_name_the_platform_takes(place: tuple[str, int, int], request_id: str, attempt: int) -> None:
-    name = attempt_id(*place, request_id, attempt)
+def test_an_attempt_has_a_name_the_platform_takes(
+    position: tuple[str, int, int], request_id: str, attempt: int
+) -> None:
+    name = attempt_id(*position, request_id, attempt)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name)
-    assert name == attempt_id(*place, request_id, attempt)
+    assert name == attempt_id(*position, request_id, attempt)
 
 
 @given(st.lists(st.tuples(PLACES, IDS, st.integers(1, 99)), min_size=2, max_size=8, unique=True))
 def test_no_two_attempts_share_a_name(attempts: list[tuple[tuple[str, int, int], str, int]]) -> None:
-    # One record is one request: where places agree, so do the ids.
-    told_apart = {(place, attempt): attempt_id(*place, request_id, attempt) for place, request_id, attempt in attempts}
+    # One record is one request: where positions agree, so do the ids.
+    told_apart = {
+        (position, attempt): attempt_id(*position, request_id, attempt) for position, request_id, attempt in attempts
+    }
     assert len(set(told_apart.values())) == len(told_apart)
 
 
-def test_the_place_tells_apart_where_the_request_id_is_cut() -> None:
+def test_the_position_tells_apart_where_the_request_id_is_cut() -> None:
     long = "x" * 64
     assert attempt_id("t", 0, 1, long, 1) != attempt_id("t", 0, 2, long, 1)
     assert attempt_id("t", 0, 11, long, 1) != attempt_id("t", 1, 1, long, 1)

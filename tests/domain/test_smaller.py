@@ -18,7 +18,7 @@ LONG = "x" * 5_000_000
 
 def forms(change: Change) -> list[Event]:
     assert change.completion is not None
-    found = list(smaller_completions(change.job, change.completion))
+    found = list(smaller_completions(change.completion))
     for event in found:
         published_all(Change(change.job, completion=event), request_of(), NOW)
     return found

@@ -67,9 +67,9 @@ class TailedLog(MemoryLog):
         self.order: list[OutRecord] = []
 
     def append(self, record: OutRecord) -> RecordPosition:
-        place = super().append(record)
+        position = super().append(record)
         self.order.append(record)
-        return place
+        return position
 
 
 class HeldWriter(MemoryWriter):
@@ -301,7 +301,7 @@ class Bench:
 
     async def _take_over(self) -> None:
         partition = self.book.partition
-        placed = self.notes.placed(partition)
+        notes = self.notes.read(partition)
         self.notes.append(partition, Owned(self.context.handovers.instance, self.clock.monotonic()))
         self.open(partition)
         live: dict[bytes, bytes | None] = {}
@@ -313,7 +313,7 @@ class Bench:
         if self.book.attempt_since_ms() is None:
             await self.book.resume()
         else:
-            await self.book.resume(placed, len(placed))
+            await self.book.resume(notes, len(notes))
 
     # What was written
 

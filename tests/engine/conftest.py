@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 
 from tests.engine.bench import Bench
+from tests.engine.processes import Processes
 from tests.engine.skipping_loop import SkippingLoop
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -24,3 +25,9 @@ async def bench() -> AsyncIterator[Bench]:
     """Everything around the engine, with the settings' defaults; `Bench(...)` in a test for others."""
     async with Bench() as made:
         yield made
+
+
+@pytest.fixture
+def all_of() -> Processes:
+    """Processes of one group; none is made yet."""
+    return Processes()

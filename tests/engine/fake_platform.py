@@ -37,7 +37,7 @@ def platform_answer(status: int, code: str | None = None) -> PlatformAnswer:
 
 
 def server_failed() -> ServerFailed:
-    """A failure after so long that the work may have been done."""
+    """A failure that comes so late that the work may have been done."""
     return ServerFailed("the platform answered 504", answer=platform_answer(504))
 
 

@@ -23,7 +23,7 @@ from tests.engine.fake_platform import (
     unauthorized,
     unknown,
 )
-from tests.support.waiting import passed, until
+from tests.support.waiting import passed, settled, until
 
 pytestmark = pytest.mark.unit
 
@@ -163,6 +163,9 @@ async def test_a_lease_that_is_over_holds_fragments_back_until_it_is_known_whose
     assert (completion["type"], completion["attempt"]) == ("completed", 1)
     assert [(f["sequence"], f["text"]) for f in bench.fragments()] == list(enumerate([TEXTS[0], TEXTS[1]]))
     assert "interrupted" not in bench.told()
+    assert bench.platform.count("stream") == 1
+    await settled()
+    assert bench.slots.taken(Slot.STREAM) == 0
 
 
 async def test_fragments_of_a_partition_that_is_another_process_s_cut_the_attempt(bench: Bench) -> None:
@@ -174,7 +177,7 @@ async def test_fragments_of_a_partition_that_is_another_process_s_cut_the_attemp
     held.go.set()
     await passed(60)
     bench.lease.on = True
-    bench.sender.forsake(0)
+    bench.sender.drop_held(0)
     completion = await bench.completed()
     assert (completion["type"], completion["attempt"]) == ("completed", 2)
     assert [e["attempt"] for e in bench.progress() if e["type"] == "interrupted"] == [1]

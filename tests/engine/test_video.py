@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,9 +14,7 @@ from service.domain.identity import asset_token
 from service.domain.job import Phase
 from service.footage.inline import base64_footage
 from service.footage.remote import url_footage
-from service.kafka.asset_port import AssetNote, AssetsUnknown, UploadClaim
-from service.kafka.logs.claim import Claim
-from service.kafka.ports import LeaseLost
+from service.kafka.asset_port import AssetNote
 from service.platform.errors import Rejected
 from service.platform.marks import AssetMark
 from service.platform.values import Asset
@@ -33,13 +30,10 @@ from tests.engine.fake_platform import (
     server_failed,
     unknown,
 )
-from tests.support.waiting import passed, settled, until
+from tests.engine.videos import IDENTITY, MARK, NAME, mark_of, ran
+from tests.support.waiting import settled, until
 
 pytestmark = pytest.mark.unit
-
-IDENTITY = url_footage(URL).identity
-MARK = AssetMark(IDENTITY, "reelwire")
-NAME = f"{asset_token(IDENTITY)}-v.mp4"
 
 
 def noted(bench: Bench, asset_id: str) -> AssetNote:
@@ -56,23 +50,6 @@ async def test_a_noted_asset_is_reused(bench: Bench) -> None:
     assert bench.platform.count("create_asset") == 1
     ready = {e["request_id"]: e["reused"] for e in bench.progress() if e["type"] == "asset_ready"}
     assert ready == {"r-1": False, "r-2": True, "r-3": True}
-
-
-async def test_the_claim_is_held_until_the_note_is_durable(bench: Bench) -> None:
-    held = bench.platform.hold("get_asset")
-    await bench.take(analyze(mode="stream"))
-    await held.reached.wait()
-    bench.writer.held = True
-    held.go.set()
-    await passed(60)
-    assert await asyncio.wait_for(asyncio.shield(bench.assets.current(IDENTITY)), 1) is None
-    bench.writer.go()
-    await bench.completed()
-    topic = bench.settings.topics.assets
-    keys = [r.key for r in bench.log.order if r.topic == topic and r.value is not None]
-    assert keys[-1] == IDENTITY.encode()
-    last = [r for r in bench.log.order if r.topic == topic][-1]
-    assert (last.value, last.key) == (None, keys[0])
 
 
 @pytest.mark.parametrize("lost", [unknown, server_failed])
@@ -205,18 +182,6 @@ async def test_more_than_one_request_can_carry_is_refused_before_it_is_sent(
     assert bench.platform.count("create_asset") == 0
 
 
-async def test_a_claim_that_ran_out_is_had_again_before_anything_is_sent(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers = iter([False])
-    held = Claim.held
-    monkeypatch.setattr(Claim, "held", lambda self: next(answers, True) and held(self))
-    await bench.take(analyze())
-    await bench.completed()
-    assert bench.platform.count("find_assets") == 2
-    assert bench.platform.count("create_asset") == 1
-
-
 async def test_a_platform_without_a_list_of_assets_is_given_the_video(bench: Bench) -> None:
     bench.platform.script("find_assets", not_found())
     await bench.take(analyze())
@@ -240,10 +205,6 @@ async def test_progress_of_an_upload_is_live(bench: Bench) -> None:
 # Whose asset it is
 
 
-def mark_of(identity: str, owner: str = "reelwire", tenant: str | None = None) -> AssetMark:
-    return AssetMark(identity, owner, tenant)
-
-
 @pytest.mark.parametrize(
     ("mark", "proven"),
     [
@@ -262,131 +223,6 @@ async def test_a_stranger_whose_name_holds_our_token_is_left_alone(
     completion = await bench.completed()
     assert (completion["asset_id"], bench.platform.count("create_asset")) == ("asset-2", 1)
     assert completion["asset_id"] != stranger.id
-
-
-def apart() -> Bench:
-    return Bench(assets={"scope": "tenant"})
-
-
-async def ran(bench: Bench, name: str, **members: Any) -> dict[str, Any]:
-    await bench.take(analyze(name, **members))
-    return await bench.completed(name)
-
-
-@pytest.mark.parametrize("key", [None, "clip-1"])
-async def test_no_tenant_is_given_anothers_asset(key: str | None) -> None:
-    video = {"type": "url", "url": URL, **({} if key is None else {"key": key})}
-    async with apart() as bench:
-        had = {}
-        for name, tenant in (("r-1", "acme"), ("r-2", "bolt"), ("r-3", None), ("r-4", "acme"), ("r-5", None)):
-            members: dict[str, Any] = {"video": video} | ({} if tenant is None else {"tenant": tenant})
-            had[name] = (await ran(bench, name, **members))["asset_id"]
-        assert had["r-1"] == had["r-4"]
-        assert had["r-3"] == had["r-5"]
-        assert len({had["r-1"], had["r-2"], had["r-3"]}) == 3
-        claims = {r.key for r in bench.log.order if r.topic == bench.settings.topics.assets and r.value is not None}
-        assert not [key for key in claims if IDENTITY.encode() in (key or b"")]
-
-
-async def test_tenants_that_upload_at_the_same_time_do_not_wait_for_each_other() -> None:
-    async with apart() as bench:
-        held = bench.platform.hold("create_asset")
-        await bench.take(analyze("r-1", tenant="acme"), analyze("r-2", tenant="bolt"))
-        await held.reached.wait()
-        await bench.completed("r-2")
-        held.go.set()
-        await bench.completed("r-1")
-
-
-async def test_tenants_share_unless_told_otherwise(bench: Bench) -> None:
-    assert (await ran(bench, "r-1", tenant="acme"))["asset_id"] == (await ran(bench, "r-2", tenant="bolt"))["asset_id"]
-
-
-async def test_after_a_crash_a_tenants_asset_is_found_by_that_tenant_only() -> None:
-    async with apart() as bench:
-        bench.platform.script("create_asset", After(unknown()))
-        assert (await ran(bench, "r-1", tenant="acme"))["asset_id"] == "asset-1"
-        assert (await ran(bench, "r-2", tenant="bolt"))["asset_id"] == "asset-2"
-
-
-@pytest.mark.parametrize(
-    ("mark", "tenant", "allowed"),
-    [
-        (mark_of("x", tenant="acme"), "acme", True),
-        (mark_of("x", tenant="acme"), "bolt", False),
-        (mark_of("x", tenant="acme"), None, False),
-        (mark_of("x"), "acme", False),
-        (mark_of("x"), None, True),
-        (mark_of("x", "another deployment", "acme"), "acme", False),
-        (None, "acme", True),
-    ],
-)
-@pytest.mark.parametrize("status", ["ready", "failed", "processing"])
-async def test_an_asset_that_a_request_names_is_no_other_tenants(
-    mark: AssetMark | None, tenant: str | None, *, allowed: bool, status: str
-) -> None:
-    async with apart() as bench:
-        bench.platform.new_asset_status = status
-        bench.platform.add_asset("a.mp4", mark=mark)
-        members = {} if tenant is None else {"tenant": tenant}
-        completion = await ran(bench, "r-1", video={"type": "asset_id", "asset_id": "asset-1"}, **members)
-        code = "completed" if completion["type"] == "completed" else completion["error"]["code"]
-        expected = {"ready": "completed"}.get(status, "asset_failed")
-        assert code == (expected if allowed else "source_not_allowed")
-
-
-def segments_about(asset_id: str) -> dict[str, Any]:
-    picture = {"name": "tiger", "media_type": "image", "asset_id": asset_id}
-    definition = {"id": "a", "description": "where <@tiger> is", "media_sources": [picture]}
-    return {
-        "prompt": None,
-        "mode": "async",
-        "analysis_mode": "time_based_metadata",
-        "response_format": {"type": "segment_definitions", "segment_definitions": [definition]},
-    }
-
-
-@pytest.mark.parametrize("upload", ["auto", "inline"])
-@pytest.mark.parametrize(
-    ("mark", "code"),
-    [
-        (mark_of("x", tenant="acme"), None),
-        (None, None),
-        (mark_of("x", tenant="bolt"), "source_not_allowed"),
-        (mark_of("x"), "source_not_allowed"),
-    ],
-)
-async def test_a_reference_image_is_no_other_tenants_asset(
-    mark: AssetMark | None, code: str | None, upload: str
-) -> None:
-    async with apart() as bench:
-        bench.platform.add_asset("tiger.png", mark=mark)
-        await bench.take(analyze("r-1", tenant="acme", upload=upload, **segments_about("asset-1")))
-        if code is None:
-            await until(lambda: bench.platform.count("create_task"))
-        else:
-            error = (await bench.completed("r-1"))["error"]
-            assert (error["code"], error["stage"]) == (code, "request")
-            assert "asset-1" in error["message"]
-            assert bench.platform.count("create_task") == bench.platform.count("create_asset") == 0
-
-
-async def test_a_reference_image_that_is_not_there_is_the_requests_fault() -> None:
-    async with apart() as bench:
-        completion = await ran(bench, "r-1", tenant="acme", **segments_about("asset-77"))
-        assert completion["error"]["code"] == "source_not_found"
-
-
-async def test_reference_images_are_not_asked_for_where_all_is_shared(bench: Bench) -> None:
-    await bench.take(analyze("r-1", upload="inline", **segments_about("asset-77")))
-    await until(lambda: bench.platform.count("create_task"))
-    assert bench.platform.count("get_asset") == 0
-
-
-async def test_an_asset_that_a_request_names_may_be_anybodys_where_all_is_shared(bench: Bench) -> None:
-    bench.platform.add_asset("a.mp4", mark=mark_of("x", tenant="acme"))
-    completion = await ran(bench, "r-1", video={"type": "asset_id", "asset_id": "asset-1"}, tenant="bolt")
-    assert completion["type"] == "completed"
 
 
 # Videos that are not finished
@@ -491,29 +327,3 @@ async def test_a_file_that_is_still_being_written_may_be_sent_again_when_it_is_c
 
 
 # When the assets topic gives no answer
-
-
-async def test_an_assets_topic_that_can_not_be_read_is_waited_for(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failures = iter([AssetsUnknown("one"), LeaseLost("two"), AssetsUnknown("three")])
-    acquire = bench.assets.acquire
-
-    async def failing(identity: str) -> AssetNote | UploadClaim:
-        for failure in failures:
-            raise failure
-        return await acquire(identity)
-
-    monkeypatch.setattr(bench.assets, "acquire", failing)
-    assert (await ran(bench, "r-1"))["type"] == "completed"
-
-
-async def test_an_assets_topic_that_is_never_readable_ends_the_job(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def failing(_identity: str) -> AssetNote | UploadClaim:
-        raise AssetsUnknown("no answer")
-
-    monkeypatch.setattr(bench.assets, "acquire", failing)
-    error = (await ran(bench, "r-1"))["error"]
-    assert (error["code"], error["retryable"]) == ("upload_failed", True)

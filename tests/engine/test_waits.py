@@ -137,16 +137,22 @@ async def test_a_lease_in_doubt_is_waited_for_without_a_slot(bench: Bench) -> No
     await until(lambda: bench.platform.tasks)
 
 
+async def _waits_for_the_slot_of_another(bench: Bench) -> Held:
+    """The creation of "a" has failed once and waits for the only slot, which the creation of "b" holds."""
+    bench.platform.script("create_task", server_failed())
+    await bench.take(analyze("a", **ASYNC))
+    await until(lambda: bench.told("a").count("retrying") == 1)
+    await passed(3)
+    held = bench.platform.hold("create_task")
+    await bench.take(analyze("b", **ASYNC))
+    await held.reached.wait()
+    await passed(60)
+    return held
+
+
 async def test_work_that_waits_gets_its_slot_back_before_it_calls_again() -> None:
     async with Bench(jobs={"max_creates": 1, "retry_initial_seconds": 10}) as bench:
-        bench.platform.script("create_task", server_failed())
-        await bench.take(analyze("a", **ASYNC))
-        await until(lambda: bench.told("a").count("retrying") == 1)
-        await passed(3)
-        held = bench.platform.hold("create_task")
-        await bench.take(analyze("b", **ASYNC))
-        await held.reached.wait()
-        await passed(60)
+        held = await _waits_for_the_slot_of_another(bench)
         assert bench.platform.count("create_task") == 2  # "a" waits for the slot that "b" has
         held.go.set()
         await until(lambda: bench.phases("a")[-1] == "watching")
@@ -154,14 +160,7 @@ async def test_work_that_waits_gets_its_slot_back_before_it_calls_again() -> Non
 
 async def test_a_cancel_reaches_a_creation_that_waits_for_its_slot() -> None:
     async with Bench(jobs={"max_creates": 1, "retry_initial_seconds": 10}) as bench:
-        bench.platform.script("create_task", server_failed())
-        await bench.take(analyze("a", **ASYNC))
-        await until(lambda: bench.told("a").count("retrying") == 1)
-        await passed(3)
-        held = bench.platform.hold("create_task")
-        await bench.take(analyze("b", **ASYNC))
-        await held.reached.wait()
-        await passed(60)
+        held = await _waits_for_the_slot_of_another(bench)
         await bench.take(cancel("a"))
         assert (await bench.completed("a"))["type"] == "canceled"
         held.go.set()

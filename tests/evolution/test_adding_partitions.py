@@ -38,7 +38,7 @@ async def errors(stage: Stage) -> list[str]:
 
 
 async def until_errors(stage: Stage, count: int) -> None:
-    """Wait until so many topics are called wrong: a broker tells of new partitions a moment after it has made them."""
+    """Wait until `count` topics are called wrong: a broker tells of new partitions a moment after it has made them."""
     async with asyncio.timeout(30):
         while len(await errors(stage)) != count:
             await asyncio.sleep(0.1)

@@ -121,12 +121,12 @@ async def test_a_directory_swapped_for_a_link_after_the_check_is_not_followed(
     with pytest.raises((SourceNotAllowed, SourceNotFound)):
         await content(footage)
 
-    placed = files._placed(str((root / "a.mp4").resolve()), (str(root.resolve()),))
-    assert placed is not None
+    found = files._below_root(str((root / "a.mp4").resolve()), (str(root.resolve()),))
+    assert found is not None
     (root / "a.mp4").unlink()
     (root / "a.mp4").symlink_to(root.parent / "secret.mp4")
     with pytest.raises(SourceNotAllowed):
-        files._opened(placed)
+        files._opened(found)
 
 
 async def test_only_regular_files_are_read_and_nothing_blocks(root: Path) -> None:

@@ -41,11 +41,11 @@ def hang_on(monkeypatch: pytest.MonkeyPatch, root: Path) -> Callable[[], int]:
     os.mkfifo(pipe)
     opened = files._opened
 
-    def hanging(place: files._Place) -> object:
-        if Path(place.root) == root:
+    def hanging(target: files._BelowRoot) -> object:
+        if Path(target.root) == root:
             with pipe.open("rb"):
                 pass
-        return opened(place)
+        return opened(target)
 
     monkeypatch.setattr(files, "_opened", hanging)
     return lambda: os.open(pipe, os.O_RDWR)
@@ -114,8 +114,8 @@ async def test_a_read_that_hangs_ends_the_reading_and_the_file_is_closed_when_it
     opened: list[object] = []
     plain = files._opened
 
-    def hanging(place: files._Place) -> object:
-        file, version = plain(place)
+    def hanging(target: files._BelowRoot) -> object:
+        file, version = plain(target)
         file.close()
         reader = pipe.open("rb", buffering=0)
         opened.append(reader)
@@ -144,10 +144,10 @@ async def test_a_file_that_is_opened_after_nobody_waits_any_more_is_closed(
     opened: list[object] = []
     plain = files._opened
 
-    def late(place: files._Place) -> object:
+    def late(target: files._BelowRoot) -> object:
         began.set()
         go.wait()
-        found = plain(place)
+        found = plain(target)
         opened.append(found[0])
         return found
 

@@ -75,7 +75,7 @@ class FuzzPlan:
     ahead: int = 5_000
     """How many records may lie in the topic that the service has not accepted yet."""
     stall_seconds: float = 90.0
-    """A service that does nothing for so long while there is work is stuck."""
+    """How long a service does nothing, while there is work, before it counts as stuck."""
     only: Sequence[int] = ()
     """These numbers of the seed and no others."""
     without: frozenset[str] = frozenset()

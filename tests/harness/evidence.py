@@ -31,7 +31,7 @@ class Record:
     headers: tuple[Header, ...]
 
     @property
-    def place(self) -> RecordPosition:
+    def position(self) -> RecordPosition:
         return self.partition, self.offset
 
     @cached_property
@@ -106,7 +106,7 @@ class Evidence:
         self.records.append(record)
         match record.role:
             case Role.REQUESTS:
-                self.requests[record.place] = record
+                self.requests[record.position] = record
             case Role.COMPLETIONS:
                 self.completions[record.request_id].append(record)
             case Role.FRAGMENTS:
@@ -114,8 +114,8 @@ class Evidence:
             case Role.PROGRESS:
                 self.progress[record.request_id].append(record)
             case Role.DEAD_LETTERS if record.header(TOPIC) == requests_topic:
-                place = int(record.header(PARTITION)), int(record.header(OFFSET))
-                self.dead_letters[place].append(record)
+                position = int(record.header(PARTITION)), int(record.header(OFFSET))
+                self.dead_letters[position].append(record)
             case _:
                 self.other_dead_letters.append(record)
 

@@ -41,10 +41,10 @@ def request_in(record: Record) -> dict[str, Any]:
 def _one_end_each(seen: Evidence) -> Iterator[str]:
     """Promise 1: every analyze record ends in exactly one completion or one dead letter."""
     asked: dict[tuple[int, str], list[RecordPosition]] = defaultdict(list)
-    for place, record in seen.requests.items():
-        letters = seen.dead_letters.get(place, [])
+    for position, record in seen.requests.items():
+        letters = seen.dead_letters.get(position, [])
         if len(letters) > 1:
-            yield f"record {place} has {len(letters)} dead letters"
+            yield f"record {position} has {len(letters)} dead letters"
         if letters:
             yield from _same_bytes(record, letters[0])
             continue
@@ -52,9 +52,9 @@ def _one_end_each(seen: Evidence) -> Iterator[str]:
         if request.get("type") == "cancel":
             continue
         if not request.get("request_id"):
-            yield f"record {place} is no request and has no dead letter"
+            yield f"record {position} is no request and has no dead letter"
             continue
-        asked[record.partition, str(request["request_id"])].append(place)
+        asked[record.partition, str(request["request_id"])].append(position)
     ends: dict[tuple[int, str], list[Record]] = defaultdict(list)
     for records in seen.completions.values():
         for record in records:
@@ -65,17 +65,17 @@ def _one_end_each(seen: Evidence) -> Iterator[str]:
         for record in records
         if record.type == "accepted"
     )
-    for job, places in asked.items():
+    for job, positions in asked.items():
         copies = ends.pop(job, [])
         if not copies:
             yield f"{job} has no completion"
-        if len(copies) > len(places):
-            yield f"{job} has {len(copies)} completions for {len(places)} requests"
+        if len(copies) > len(positions):
+            yield f"{job} has {len(copies)} completions for {len(positions)} requests"
         if len({(copy.key, copy.value, copy.headers) for copy in copies}) > 1:
             yield f"{job} has completions that differ: {[copy.body for copy in copies]}"
         if accepted[job] != 1:
             yield f"{job} was accepted {accepted[job]} times"
-        first = seen.requests[places[0]]
+        first = seen.requests[positions[0]]
         for copy in copies:
             if copy.key != (job[1].encode() if first.key is None else first.key):
                 yield f"{job} has a completion under the key {copy.key!r}"
@@ -85,9 +85,9 @@ def _one_end_each(seen: Evidence) -> Iterator[str]:
 
 def _same_bytes(record: Record, letter: Record) -> Iterator[str]:
     if (letter.key, letter.value) != (record.key, record.value):
-        yield f"the dead letter of {record.place} differs in key or value"
+        yield f"the dead letter of {record.position} differs in key or value"
     if letter.headers[: len(record.headers)] != record.headers:
-        yield f"the dead letter of {record.place} differs in its headers"
+        yield f"the dead letter of {record.position} differs in its headers"
 
 
 def _fragments(seen: Evidence) -> Iterator[str]:
@@ -144,15 +144,15 @@ def _shapes(seen: Evidence) -> Iterator[str]:
             continue
         missing = [name for name in _CE_HEADERS if not record.header(name)]
         if missing:
-            yield f"{record.role} {record.place} lacks headers {missing}"
+            yield f"{record.role} {record.position} lacks headers {missing}"
         if record.header("ce_type") != f"com.reelwire.video.analysis.{record.type}.v1":
-            yield f"{record.role} {record.place} has ce_type {record.header('ce_type')}"
+            yield f"{record.role} {record.position} has ce_type {record.header('ce_type')}"
         if record.header("ce_subject") != record.request_id:
-            yield f"{record.role} {record.place} has ce_subject {record.header('ce_subject')}"
+            yield f"{record.role} {record.position} has ce_subject {record.header('ce_subject')}"
         try:
             parse_event(record.value or b"")
         except ValueError as error:
-            yield f"{record.role} {record.place} is no event: {error}"
+            yield f"{record.role} {record.position} is no event: {error}"
 
 
 def _paid_once(stats: Mapping[str, Any]) -> Iterator[str]:

@@ -81,20 +81,20 @@ class Observer(Evidence):
         count = 0
         for message in await asyncio.to_thread(self._consumer.consume, _BATCH, _POLL_SECONDS):
             error = message.error()
-            place = message.topic(), message.partition()
+            topic_partition = message.topic(), message.partition()
             if error is None:
-                self._at_end.discard(place)
+                self._at_end.discard(topic_partition)
                 self.take(_record(message, self._topics[message.topic()]), requests_topic=self._requests_topic)
                 count += 1
             elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
-                self._at_end.add(place)
+                self._at_end.add(topic_partition)
             elif error.fatal():
                 raise confluent_kafka.KafkaException(error)
         return count
 
     def _summary(self) -> str:
         ends = {name: records[0].type for name, records in self.completions.items()}
-        letters = {place: letters[0].header("dlq.error.message") for place, letters in self.dead_letters.items()}
+        letters = {position: letters[0].header("dlq.error.message") for position, letters in self.dead_letters.items()}
         last = {name: records[-1].type for name, records in self.progress.items() if name not in ends}
         return f"{len(self.requests)} requests, completions {ends}, dead letters {letters}, last progress {last}"
 

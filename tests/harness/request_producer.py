@@ -45,8 +45,8 @@ class RequestProducer:
 
         `topic` names another topic, for records that only the service should write, such as a job record.
         """
-        (place,) = await self.send_together([(body, key, headers, partition)], topic=topic)
-        return place
+        (position,) = await self.send_together([(body, key, headers, partition)], topic=topic)
+        return position
 
     async def send_all(self, *bodies: Mapping[str, Any], key: bytes | str | None = None) -> list[RecordPosition]:
         """Send several back to back."""
@@ -59,15 +59,15 @@ class RequestProducer:
         topic: str | None = None,
     ) -> list[RecordPosition]:
         """Send body, key, headers and partition of each, all in one flush and in order."""
-        places: list[RecordPosition | confluent_kafka.KafkaError | None] = []
+        positions: list[RecordPosition | confluent_kafka.KafkaError | None] = []
         for body, key, headers, partition in records:
-            number = len(places)
-            places.append(None)
+            number = len(positions)
+            positions.append(None)
 
             def delivered(
                 error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message, number: int = number
             ) -> None:
-                places[number] = error if error is not None else (message.partition(), message.offset())
+                positions[number] = error if error is not None else (message.partition(), message.offset())
 
             value = orjson.dumps(body) if isinstance(body, Mapping) else body
             where = {} if partition is None else {"partition": partition}
@@ -76,10 +76,10 @@ class RequestProducer:
             )
         await asyncio.to_thread(self._producer.flush, _DELIVERY_SECONDS)
         found: list[RecordPosition] = []
-        for place in places:
-            if place is None:
+        for position in positions:
+            if position is None:
                 raise ProgramError(f"a record was not delivered within {_DELIVERY_SECONDS:g} s")
-            if not isinstance(place, tuple):
-                raise confluent_kafka.KafkaException(place)
-            found.append(place)
+            if not isinstance(position, tuple):
+                raise confluent_kafka.KafkaException(position)
+            found.append(position)
         return found

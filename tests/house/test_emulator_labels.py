@@ -43,6 +43,6 @@ def test_every_label_names_a_test_that_exists() -> None:
 def test_every_endpoint_file_has_a_label() -> None:
     folder = TESTS.parents[1] / "service" / "emulator" / "http"
     routes = {f"service.emulator.http.{path.stem}" for path in folder.glob("*_routes.py")}
-    labelled = {one.place.partition(":")[0] for one in behaviours()}
+    labelled = {one.function.partition(":")[0] for one in behaviours()}
 
     assert routes - labelled == {"service.emulator.http.admin_routes"}, "the emulator's own endpoints are no behaviours"

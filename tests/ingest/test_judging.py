@@ -59,8 +59,8 @@ class Bench:
             self.judge.judge(one, judged, now)
         for request_id in judged.sent:
             self.memory.sent(request_id, now)
-        for place, sequencer in judged.changes.items():
-            self.memory.changed(place, sequencer, now)
+        for digest, sequencer in judged.changes.items():
+            self.memory.changed(digest, sequencer, now)
         self.memory.expire(now)
         return judged
 

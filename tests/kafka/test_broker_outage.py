@@ -69,8 +69,8 @@ async def test_sends_fail_in_bounded_time_while_the_broker_is_away_and_work_agai
     await own_broker.start()
     async with asyncio.timeout(PATIENCE_SECONDS):
         await waiting
-        places = [await sender.send(record(value, 0)) for value in (b"after", b"again")]
-    assert [place.offset for place in places] == [1, 2]  # nothing of what was given up came in between
+        positions = [await sender.send(record(value, 0)) for value in (b"after", b"again")]
+    assert [position.offset for position in positions] == [1, 2]  # nothing of what was given up came in between
     await sender.close()
     assert not leftovers()
 

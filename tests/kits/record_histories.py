@@ -37,8 +37,8 @@ async def record(stage: Stage, isolation: Isolation, done: asyncio.Event) -> lis
         while not done.is_set():
             await observer.read()
     everything = await Observer.of_everything(stage.system.settings(), isolation)
-    seen = {(one.role, one.place) for one in observer.records}
-    return [*observer.records, *(one for one in everything.records if (one.role, one.place) not in seen)]
+    seen = {(one.role, one.position) for one in observer.records}
+    return [*observer.records, *(one for one in everything.records if (one.role, one.position) not in seen)]
 
 
 async def play(stage: Stage) -> None:

@@ -200,5 +200,11 @@ async def hang(_: Seen, writer: asyncio.StreamWriter) -> None:
 
 
 async def hang_up(_: Seen, writer: asyncio.StreamWriter) -> None:
-    """Close without a word."""
+    """Close without an answer."""
+    writer.close()
+
+
+async def nonsense(_: Seen, writer: asyncio.StreamWriter) -> None:
+    """Answer in another protocol, and close."""
+    writer.write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
     writer.close()

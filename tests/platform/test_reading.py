@@ -182,7 +182,7 @@ def test_whatever_a_task_says_it_is_a_task_or_nothing(body: dict[str, Any]) -> N
 def test_no_member_of_any_kind_raises(value: Any) -> None:
     reader = AnswerReader(Metrics().platform_nonsense, "secret")
     ways: list[Callable[[Any, str], object]] = [
-        reader.text, reader.word, reader.message, reader.seconds, reader.count, reader.instant
+        reader.text, reader.short_text, reader.message, reader.seconds, reader.count, reader.instant
     ]  # fmt: skip
     for read in ways:
         str(read(value, "member")).encode()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from docker import errors  # type: ignore[import-untyped]
+from docker import errors
 from testcontainers.core import container as testcontainers
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 

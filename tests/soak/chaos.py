@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from service.domain.handover import GOOD_FOR_MS
+from service.domain.handover import CARRIER_LEASE_MS
 from service.failpoints import Point
 
 Action = Literal["kill", "stop", "freeze", "thaw", "start", "replace", "kill_leaving", "freeze_leaving", "thaw_leaving"]
@@ -159,5 +159,5 @@ def _replaced(rng: random.Random, process: str, at: float) -> list[Disturbance]:
         planned.append(Disturbance(soon, process, "kill_leaving"))
     if then == "frozen":
         planned.append(Disturbance(soon, process, "freeze_leaving"))
-        planned.append(Disturbance(soon + GOOD_FOR_MS / 1000 + rng.uniform(1, 3), process, "thaw_leaving"))
+        planned.append(Disturbance(soon + CARRIER_LEASE_MS / 1000 + rng.uniform(1, 3), process, "thaw_leaving"))
     return planned

@@ -253,9 +253,9 @@ class Soak:
 def _missing(seen: Observer, scenario: Scenario, sent: Sequence[Sent]) -> list[str]:
     lost = [name for name in scenario.ends() if not seen.completions.get(name)]
     lost.extend(
-        f"record {item.place}"
+        f"record {item.position}"
         for item in sent
-        if item.planned.kind == "invalid" and item.place not in seen.dead_letters
+        if item.planned.kind == "invalid" and item.position not in seen.dead_letters
     )
     lost.extend(
         f"{name}, its repetitions"

@@ -22,10 +22,10 @@ Freezes = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A planned record and its place in the requests topic."""
+    """A planned record and its position in the requests topic."""
 
     planned: Planned
-    place: RecordPosition
+    position: RecordPosition
 
 
 def ended(seen: Evidence, scenario: Scenario, sent: Sequence[Sent], *, at_least_once: bool = False) -> Iterator[str]:
@@ -38,12 +38,12 @@ def ended(seen: Evidence, scenario: Scenario, sent: Sequence[Sent], *, at_least_
         if completions and (end := _end(completions[0].body)) not in ends:
             yield f"{name} ended as {end}, not as one of {sorted(ends)}: {completions[0].body}"
     for item in sent:
-        letters = seen.dead_letters.get(item.place, [])
+        letters = seen.dead_letters.get(item.position, [])
         codes = {f"dead:{letter.header('dlq.error.code')}" for letter in letters}
         if item.planned.kind == "invalid" and codes != item.planned.ends:
-            yield f"record {item.place} has dead letters {codes}, not {set(item.planned.ends)}"
+            yield f"record {item.position} has dead letters {codes}, not {set(item.planned.ends)}"
         if item.planned.kind != "invalid" and letters:
-            yield f"record {item.place} is a good {item.planned.kind} and has dead letters {codes}"
+            yield f"record {item.position} is a good {item.planned.kind} and has dead letters {codes}"
     repeats = scenario.repeats()
     for name in scenario.ends():
         told = len(seen.events(name, "duplicate"))
@@ -88,7 +88,7 @@ def unexplained_late_fragments(late: Sequence[Record], freezes: Freezes) -> Iter
 
 def same_fragments(committed: Evidence, uncommitted: Evidence) -> Iterator[str]:
     """Fragments are outside any transaction: both kinds of readers have the same."""
-    one, other = ({r.place for r in seen.records if r.role is Role.FRAGMENTS} for seen in (committed, uncommitted))
+    one, other = ({r.position for r in seen.records if r.role is Role.FRAGMENTS} for seen in (committed, uncommitted))
     if one != other:
         yield f"{len(one ^ other)} fragments are seen at one isolation level only: {sorted(one ^ other)[:5]}"
 

@@ -130,14 +130,14 @@ async def test_a_trace_leads_from_the_producer_to_the_completion(
         job, spans = await _job(collector, parent)
         topics = stage.system.settings().topics
         assert (job.name, job.kind) == (f"process {topics.requests}", "consumer")
-        (place,) = [at for at, record in observer.requests.items() if record.body["request_id"] == names[mode]]
+        (position,) = [at for at, record in observer.requests.items() if record.body["request_id"] == names[mode]]
         known = {
             "messaging.system": "kafka",
             "messaging.operation.type": "process",
             "messaging.destination.name": topics.requests,
             "messaging.destination.partition.id": "0",
             "messaging.consumer.group.name": stage.system.settings().kafka.group_id,
-            "messaging.kafka.offset": place[1],
+            "messaging.kafka.offset": position[1],
             "messaging.kafka.message.key": "camera-7",
             "reelwire.request_id": names[mode],
             "reelwire.mode": mode,

@@ -39,7 +39,7 @@ from service.kafka.ports import RecordPosition
 from service.platform.errors import OutcomeUnknown
 from service.telemetry.redaction import remember
 from service.telemetry.tracing.calls import CallSpan, called, calls_belong_to, calls_held, calls_polled
-from service.telemetry.tracing.tracer import place_of_parent
+from service.telemetry.tracing.tracer import parent_context
 from tests.traces.written import Written, id_of
 
 pytestmark = pytest.mark.unit
@@ -81,7 +81,7 @@ def end(trace: JobTrace, ended: Job, completion: Event = COMPLETED, tenant: str 
 
 def test_every_process_computes_the_same_ids(written: Written) -> None:
     here, there = written.of(job()), Written().of(running())
-    assert here.place == there.place
+    assert here.context == there.context
     assert here.attempt(1, 2_000) == there.attempt(1, 2_000)
     assert here.ids["trace_id"] == TRACE
 
@@ -89,8 +89,8 @@ def test_every_process_computes_the_same_ids(written: Written) -> None:
 @pytest.mark.parametrize("other", [{"run": 2}, {"accepted_ms": 1_001}, {"offset": 43}, {"request_id": "r-2"}])
 def test_another_job_has_another_span_in_the_same_trace(written: Written, other: dict[str, Any]) -> None:
     here, there = written.of(job()), written.of(job(**other))
-    assert here.place.span_id != there.place.span_id
-    assert here.place.trace_id == there.place.trace_id
+    assert here.context.span_id != there.context.span_id
+    assert here.context.trace_id == there.context.trace_id
 
 
 def test_a_number_that_is_taken_again_is_another_attempt(written: Written) -> None:
@@ -100,11 +100,11 @@ def test_a_number_that_is_taken_again_is_another_attempt(written: Written) -> No
 
 def test_a_request_without_a_context_begins_a_trace_of_its_own(written: Written) -> None:
     here, there = written.of(job(traceparent=None)), Written().of(job(traceparent=None))
-    assert here.place == there.place
+    assert here.context == there.context
     end(here, running(traceparent=None))
     span = written.span("process video.analysis.requests.v1")
     assert span.parent is None
-    assert id_of(span) == here.place.span_id
+    assert id_of(span) == here.context.span_id
 
 
 def test_the_state_of_the_trace_is_handed_on(written: Written) -> None:
@@ -120,7 +120,7 @@ def test_the_sampler_decides_once_for_a_job_and_its_children() -> None:
         trace = ratio.of(one)
         trace.accepted(one, 1_010)
         end(trace, one)
-        sampled += [trace.place.span_id] if trace.exemplar is not None else []
+        sampled += [trace.context.span_id] if trace.exemplar is not None else []
     assert 60 < len(sampled) < 140
     assert [id_of(span) for span in ratio.spans("process video.analysis.requests.v1")] == sampled
     assert len(ratio.spans("accept")) == len(sampled)
@@ -238,8 +238,8 @@ def test_a_call_that_belongs_to_nothing_has_no_span(written: Written, in_context
 
 
 def test_a_call_tells_where_it_went_without_credentials(written: Written, in_context: Callable[..., Any]) -> None:
-    place = written.of(job()).place
-    in_context(calls_belong_to, written.tracer, place)
+    context = written.of(job()).context
+    in_context(calls_belong_to, written.tracer, context)
     span = in_context(_call)
     assert written.told("GET get_asset") == {
         "http.request.method": "GET",
@@ -253,7 +253,7 @@ def test_a_call_tells_where_it_went_without_credentials(written: Written, in_con
 
 
 def test_a_call_that_fails_says_why(written: Written, in_context: Callable[..., Any]) -> None:
-    in_context(calls_belong_to, written.tracer, written.of(job()).place)
+    in_context(calls_belong_to, written.tracer, written.of(job()).context)
     in_context(_call, 429)
     with pytest.raises(OutcomeUnknown):
         in_context(_call, None, OutcomeUnknown("PROMPT"))
@@ -263,23 +263,23 @@ def test_a_call_that_fails_says_why(written: Written, in_context: Callable[..., 
 
 
 def test_a_call_of_a_job_that_is_not_sampled_has_no_span(written: Written, in_context: Callable[..., Any]) -> None:
-    place = place_of_parent(PARENT[:-1] + "0", None)
-    assert place is not None
-    in_context(calls_belong_to, written.tracer, place)
+    context = parent_context(PARENT[:-1] + "0", None)
+    assert context is not None
+    in_context(calls_belong_to, written.tracer, context)
     assert in_context(_call).exemplar is None
     assert written.spans("GET get_asset") == []
 
 
 def test_of_many_looks_those_are_kept_that_show_something(written: Written, in_context: Callable[..., Any]) -> None:
-    place = written.of(job()).place
+    context = written.of(job()).context
 
     def looks() -> None:
-        with calls_held(written.tracer, place):
+        with calls_held(written.tracer, context):
             _call(200)
-        with calls_held(written.tracer, place) as held:
+        with calls_held(written.tracer, context) as held:
             _call(201)
             held.keep()
-        calls_belong_to(written.tracer, place)
+        calls_belong_to(written.tracer, context)
         with calls_polled():
             _call(202)
         with pytest.raises(OutcomeUnknown), calls_polled():

@@ -15,7 +15,7 @@ from service.engine.tracing.job_trace import JobTrace
 from service.engine.tracing.job_traces import JobTraces
 from service.settings import load_settings
 from service.telemetry.tracing.next_ids import ChosenIds
-from service.telemetry.tracing.tracer import Place, Tracer
+from service.telemetry.tracing.tracer import SpanContext, Tracer
 
 
 class Written:
@@ -27,7 +27,7 @@ class Written:
         provider = TracerProvider(sampler=sampler, id_generator=ids, shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self._exporter))
 
-        def samples(parent: Place | None, trace_id: int, name: str) -> bool:
+        def samples(parent: SpanContext | None, trace_id: int, name: str) -> bool:
             decided = provider.sampler.should_sample(None, trace_id, name)
             return decided.decision is Decision.RECORD_AND_SAMPLE
 

@@ -26,7 +26,7 @@ export function murmur2(data: Uint8Array): number {
   return (hash ^ (hash >>> 15)) >>> 0;
 }
 
-/** The partition of a key in a topic with so many partitions. */
+/** The partition of a key in a topic with this number of partitions. */
 export function partitionOf(key: Uint8Array, partitions: number): number {
   return (murmur2(key) & 0x7fffffff) % partitions;
 }

@@ -11,9 +11,8 @@ from service.backfill.listing.folder import FolderArchive
 from service.backfill.listing.left_out import LeftOut
 from service.backfill.listing.selection import Found
 from service.backfill.listing.store import StoreArchive
+from service.footage.objects.location import scheme_named
 from service.settings import SourceSettings
-
-_SCHEMES = ("s3", "gs", "az")
 
 
 class Archive(Protocol):
@@ -34,24 +33,23 @@ class Archive(Protocol):
 
 def open_archive(prefix: str, sources: SourceSettings) -> Archive:
     """The archive that PREFIX names. Raises `ArchiveRefused` for what the settings do not allow the service to read."""
-    scheme, separator, rest = prefix.partition("://")
-    if not prefix.strip() or (separator and scheme == "file" and not rest.strip()):
+    name, separator, rest = prefix.partition("://")
+    if not prefix.strip() or (separator and name == "file" and not rest.strip()):
         raise ArchiveRefused("PREFIX is empty; name s3://…, gs://…, az://… or a folder (. is the current one)")
-    if separator and scheme in _SCHEMES:
+    scheme = scheme_named(name) if separator else None
+    if scheme is not None:
         bucket, _, key = rest.partition("/")
         key = key.strip("/")
         if not bucket:
             raise ArchiveRefused(f"{prefix}: name a bucket, such as {scheme}://archive/2019")
-        name = f"{scheme}://{bucket}" + (f"/{key}" if key else "")
-        if not any(
-            name == one.rstrip("/") or name.startswith(one.rstrip("/") + "/") for one in sources.object_prefixes
-        ):
+        uri = f"{scheme}://{bucket}" + (f"/{key}" if key else "")
+        if not any(uri == one.rstrip("/") or uri.startswith(one.rstrip("/") + "/") for one in sources.object_prefixes):
             raise ArchiveRefused(
-                f"{name} is not within the places of REELWIRE_SOURCES__OBJECT_PREFIXES, so the service would refuse "
+                f"{uri} is not within the places of REELWIRE_SOURCES__OBJECT_PREFIXES, so the service would refuse "
                 "its objects; allow it there, for the service and for this command"
             )
-        return StoreArchive(scheme, bucket, key, sources.file_timeout_seconds)  # type: ignore[arg-type]
-    if separator and scheme != "file":
+        return StoreArchive(scheme, bucket, key, sources.file_timeout_seconds)
+    if separator and name != "file":
         raise ArchiveRefused(f"{prefix}: an archive is named by s3://, gs://, az://, file:// or the path of a folder")
     return FolderArchive(_folder(Path(rest if separator else prefix).expanduser(), sources))
 

@@ -14,7 +14,7 @@ from service.backfill.errors import ArchiveUnreadable
 from service.backfill.listing.left_out import LeftOut
 from service.backfill.listing.selection import Found
 from service.footage.names import escaped, has_controls
-from service.footage.objects.place import Scheme
+from service.footage.objects.location import Scheme
 from service.footage.objects.stores import Store, store_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from service.cli.checks.finding import Finding
 from service.cli.reading.cluster import reachable
-from service.kafka.connecting.connection import new_consumer
+from service.kafka.connecting.connection import client_of, new_consumer
 from service.kafka.membership.hidden_input import explain
 from service.kafka.other_clients.open_transactions import Ends, OpenTransaction, ends_of, open_transactions
 from service.settings import Settings
@@ -28,7 +28,7 @@ async def examine_hidden(settings: Settings) -> list[Finding]:
     try:
         async with reachable(settings):
             await consumer.start()
-            client = consumer._client  # noqa: SLF001
+            client = client_of(consumer)
             await client.add_topic(topic)
             numbers = sorted(consumer.partitions_for_topic(topic) or ())
             before = await ends_of(client, topic, numbers)

@@ -92,12 +92,12 @@ class Size(click.ParamType[int]):
 @click.option("--since", type=Moment(ahead=False), metavar="RFC3339|DURATION", help="Changed since then.")
 @click.option("--until", type=Moment(ahead=False), metavar="RFC3339|DURATION", help="Changed before then.")
 @click.option(
-    "--rate", type=Rate(), metavar="N[/s|/min|/h]", help="Send at most so many.  [default: as the limits let]"
+    "--rate", type=Rate(), metavar="N[/s|/min|/h]", help="Send at most at this rate.  [default: as the limits let]"
 )
 @click.option("--max-open", type=click.IntRange(min=1), default=2000, show_default=True,
-              help="Send no more while so many have not ended.")  # fmt: skip
+              help="Send no more while this many have not ended.")  # fmt: skip
 @click.option("--max-lag", type=click.IntRange(min=1), default=1000, show_default=True,
-              help="Send no more while the service has so many requests of anybody to read.")  # fmt: skip
+              help="Send no more while the service has this many requests of anybody to read.")  # fmt: skip
 @click.option("--minutes-per-gb", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES",
               help=f"For estimates.  [default: what was measured so far, else {MINUTES_PER_GB:g}]")  # fmt: skip
 @click.option("--state", "state_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",

@@ -151,7 +151,7 @@ def _told(rules: Rules, notice: Arrival | OtherEvent | Unreadable) -> dict[str, 
         return {"outcome": "rejected", "reason": notice.message, "code": str(notice.code)}
     if isinstance(notice, OtherEvent):
         return {"outcome": "other", "reason": f"{notice.kind or 'this event'} is no arrival of a video"}
-    about: dict[str, object] = {"of": notice.place, "version": notice.version}
+    about: dict[str, object] = {"of": notice.object_name, "version": notice.version}
     if notice.size == 0:
         return {"outcome": "empty", **about, "reason": "it has no bytes"}
     try:

@@ -58,7 +58,7 @@ def command() -> None:
 @click.option("--phase", type=click.Choice(_PHASES), help="Only jobs in this phase.")
 @click.option("--tenant", help="Only jobs of this tenant.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, the oldest."
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="List at most this many, the oldest."
 )
 @json_option
 def list_jobs(phase: str | None, tenant: str | None, limit: int, as_json: bool) -> int:

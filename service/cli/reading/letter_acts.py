@@ -15,7 +15,7 @@ from service.settings import Settings
 async def send_again(
     settings: Settings, client: AIOKafkaProducer, letter: DeadLetter, info: DeadLetterInfo, partitions: int
 ) -> tuple[int, int]:
-    """Send its record to the requests topic, which has so many partitions. Returns partition and offset of it there.
+    """Send its record to the requests topic, which has `partitions` of them. Returns partition and offset of it there.
 
     `info` is the letter's: one without can't be sent again. That it was sent is remembered by the record itself.
     """

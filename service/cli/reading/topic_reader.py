@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 
 from service.cli.reading.cluster import partition_counts, reachable
 from service.cli.words import visible
-from service.kafka.connecting.connection import largest_record_bytes, new_consumer
+from service.kafka.connecting.connection import client_of, largest_record_bytes, new_consumer
 from service.kafka.connecting.reconnection import trouble_of
 from service.kafka.ports import InRecord
 from service.kafka.reading.fetched import UnreadableRange
@@ -70,7 +70,7 @@ class TopicReader(Generic[T]):
     @property
     def trouble(self) -> BaseException | None:
         """Why the last attempt to connect has failed; None when it did not."""
-        return trouble_of(self._consumer._client)  # noqa: SLF001
+        return trouble_of(client_of(self._consumer))
 
     async def ends(self) -> dict[TopicPartition, int]:
         """The end offset of each partition now. Records published later have these or higher offsets."""

@@ -112,7 +112,7 @@ def _quantile(ordered: list[float], share: float) -> float:
 
     Of a few ends the outermost may still be inside the range of what is to come, so their number counts one more.
     """
-    place = min(max(share * (len(ordered) + 1) - 1, 0.0), len(ordered) - 1.0)
-    below = int(place)
+    rank = min(max(share * (len(ordered) + 1) - 1, 0.0), len(ordered) - 1.0)
+    below = int(rank)
     above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+    return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)

@@ -1,8 +1,8 @@
 """The quota of the account, decided in the order of the ledger: who asks for how much, and when that is granted.
 
 Every process folds the same asks in the same order with the same times (those of the log), so all agree on every
-grant without another word. An ask carries the limits it is decided by: processes whose settings differ for the time
-of a deployment still agree. Times are whole milliseconds of the log.
+grant without any other message. An ask carries the limits it is decided by: processes whose settings differ for the
+time of a deployment still agree. Times are whole milliseconds of the log.
 
 A quarter of a minute's quota may be used at once. Beyond it grants are spread just as far as the quota lasts, so that
 the next one is never far away: whoever is most urgent by then gets it.
@@ -99,7 +99,7 @@ class _Granted:
         at_ms = self._today(ask, count, now_ms, later) if later else None
         if at_ms is None:
             self.window.extend(later)
-            at_ms, later = self._place(ask, count, now_ms), []
+            at_ms, later = self._earliest(ask, count, now_ms), []
         self._add(at_ms, count, ask.window_ms)
         self.window.extend(later)
         return at_ms
@@ -113,12 +113,12 @@ class _Granted:
 
     def _today(self, ask: Ask, count: int, now_ms: int, later: list[tuple[int, int]]) -> int | None:
         """When it can be granted in front of those `later`, and not in one window with them. None: it can't be."""
-        at_ms = self._place(ask, count, now_ms)
+        at_ms = self._earliest(ask, count, now_ms)
         if at_ms // DAY_MS != now_ms // DAY_MS:
             return None
         return at_ms if ask.per_window is None or at_ms + ask.window_ms <= later[0][0] else None
 
-    def _place(self, ask: Ask, count: int, now_ms: int) -> int:
+    def _earliest(self, ask: Ask, count: int, now_ms: int) -> int:
         """The first time behind all grants of the window at which `count` more keep both limits."""
         at_ms = max(now_ms, self.window[-1][0]) if self.window else now_ms
         while True:
@@ -145,9 +145,9 @@ class _Granted:
         day = granted_ms // DAY_MS
         if day in self.days:
             self.days[day] = max(0, self.days[day] - count)
-        for place, (at_ms, granted) in enumerate(self.window):
+        for index, (at_ms, granted) in enumerate(self.window):
             if at_ms >= granted_ms:
-                self.window[place] = (at_ms, max(0, granted - count))
+                self.window[index] = (at_ms, max(0, granted - count))
                 return
 
     def _paced(self, at_ms: int, count: int, limit: int, window_ms: int) -> int:

@@ -2,8 +2,9 @@
 
 What an attempt may cost at most is reserved before it is claimed, and replaced by what it did cost when it has ended.
 Every process folds the same records in the same order with the same times (those of the log), so all agree on every
-reservation without another word. A reservation carries the limits it is decided by: processes whose settings differ for
-the time of a deployment still agree. Amounts are whole millionths of the currency: sums of fractions would not agree.
+reservation without any other message. A reservation carries the limits it is decided by: processes whose settings
+differ for the time of a deployment still agree. Amounts are whole millionths of the currency: sums of fractions would
+not agree.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ class Fault:
     """Each member is optional. Those that are set act together, in the order given here."""
 
     delay_seconds: float | None = None
-    """Wait for so long before anything else."""
+    """Wait for this time before anything else."""
     early: bool | None = None
     """Answer `status` before the body is read (only when an asset is created)."""
     hang_seconds: float | None = None
-    """Keep the connection open for so long, then close it without an answer. The request has no effect."""
+    """Keep the connection open for this time, then close it without an answer. The request has no effect."""
     close: Literal["before", "after"] | None = None
     """Close the connection without an answer, before the request has an effect or after it."""
     status: int | None = None
@@ -55,21 +55,21 @@ class Fault:
     raw_separators: bool | None = None
     """Put U+2028, U+2029 and U+0085 into the texts without escaping them."""
     cut_after: int | None = None
-    """After so many fragments, send half a line and close the connection."""
+    """After this number of fragments, send half a line and close the connection."""
     end_after: int | None = None
-    """After so many fragments, end the response properly, without `stream_end`."""
+    """After this number of fragments, end the response properly, without `stream_end`."""
     stall_after: int | None = None
-    """After so many fragments, send nothing for `stall_seconds`."""
+    """After this number of fragments, send nothing for `stall_seconds`."""
     stall_seconds: float | None = None
     """By default an hour."""
     unknown_after: int | None = None
-    """After so many fragments, send an event of an unknown type."""
+    """After this number of fragments, send an event of an unknown type."""
     duplicate_after: int | None = None
     """Send the fragment with this number (counted from 1) twice."""
     garbage_after: int | None = None
-    """After so many fragments, send a line that is not JSON."""
+    """After this number of fragments, send a line that is not JSON."""
     error_after: int | None = None
-    """After so many fragments, send an error object and end the response without `stream_end`."""
+    """After this number of fragments, send an error object and end the response without `stream_end`."""
 
     asset: Literal["fail"] | None = None
     """Let the asset become `failed`."""

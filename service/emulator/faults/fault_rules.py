@@ -54,9 +54,9 @@ class FaultRule:
     contains: str | None
     """A text that the request must contain: in its JSON body, or in the file name and URL of its form."""
     skip: int
-    """So many matching requests are left alone first."""
+    """How many matching requests are left alone first."""
     times: int | None
-    """The rule acts on so many requests and then no more; None means no limit."""
+    """How many requests the rule acts on, before it acts no more; None means no limit."""
     probability: float
     rng: random.Random
     matched: int = 0

@@ -18,7 +18,7 @@ _LONGEST_TEXT = 10_000
 _DEEPEST_GROUP = 30
 _MOST_REPEATS = 1_000
 _EXTRA_REPEATS = 3
-"""An open repeat (`*`, `+`, `{2,}`) yields at most so many more than it must."""
+"""How many more than it must an open repeat (`*`, `+`, `{2,}`) yields at most."""
 _TRIES = 20
 _PLAIN = string.ascii_letters + string.digits + "_- .,:/"
 """What a negated class is chosen from."""

@@ -19,7 +19,7 @@ from service.emulator.media.scenes import HEIGHT, WIDTH, Loudness, Sample, scene
 _MAX_PICTURE = 2 * 5184 * 2160
 """Pixels. Larger pictures are not decoded: the platform refuses them by their size anyway."""
 _FULL_DECODING = 2_000_000_000
-"""Pixels. After so many, only key frames are decoded, and after the double of it nothing."""
+"""Pixels decoded, after which only key frames are decoded; after twice as many nothing is."""
 _MAX_DECODING_ERRORS = 100
 _SAMPLE_GAP_SECONDS = 0.1
 _MAX_SAMPLES = 600

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from service.kafka.ports import RecordPosition
 
 ANNOUNCE_SECONDS = 3.0
-"""Longest wait for the delivery of what is said. The group waits meanwhile."""
+"""Longest wait for the delivery of the notes. The group waits meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A `Carrying` that was delivered: its place, and the time before it was sent."""
+class Announced:
+    """A `Carrying` that was delivered: its offset, and the time before it was sent."""
 
     claim: Claim
     offset: int
-    at: float
+    sent_at: float
 
 
 async def announce(
     running: Iterable[tuple[LiveJob, Claim]], handovers: Handovers, now: float
-) -> dict[tuple[int, str], Said]:
+) -> dict[tuple[int, str], Announced]:
     """Say which attempts run here, and take back those of which nothing was sent. Bounded in time, never raises.
 
     Returns what was delivered, by partition and request id. Nothing may be sent to the platform while this runs.
@@ -52,7 +52,7 @@ async def announce(
     if deliveries:
         await asyncio.wait(deliveries, timeout=ANNOUNCE_SECONDS)
     return {
-        where: Said(claim, delivery.result().offset, now)
+        where: Announced(claim, delivery.result().offset, now)
         for where, (claim, delivery) in waiting.items()
         if delivery.done() and not delivery.cancelled() and delivery.exception() is None
     }

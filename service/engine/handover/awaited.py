@@ -1,4 +1,4 @@
-"""The attempts of one partition that other processes carry: the owner waits for a result, or until a word runs out."""
+"""The attempts of one partition that other processes carry: the owner waits for a result, or until a lease runs out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
     from service.kafka.handover_port import Followed
-    from service.kafka.ports import PlacedNote
+    from service.kafka.ports import ReadNote
 
 log = structlog.get_logger()
 
@@ -130,8 +130,8 @@ class AwaitedAttempts:
         if self._followed is not None:
             self._followed.close()
 
-    def _noted(self, placed: PlacedNote) -> None:
-        note = placed.note
+    def _noted(self, read: ReadNote) -> None:
+        note = read.note
         if isinstance(note, Owned):
             return  # this is about who owns the partition, which the group tells us
         one = self._awaited.get(note.request_id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from service.domain.facts import Fact
 from service.domain.handover import Claim
-from service.engine.handover.word import Word
+from service.engine.handover.carrier_lease import CarrierLease
 
 if TYPE_CHECKING:
     from service.engine.live_job import LiveJob
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Carried:
-    """One attempt that is carried; `announced` if by a word of ours."""
+    """One attempt that is carried; `announced`: under a lease that the new owner knows of."""
 
     live: LiveJob
     claim: Claim
     since: float
     announced: bool
     fact: Fact | None = None  # how it ended, until the note of that is delivered
-    renewal: asyncio.Future[RecordPosition] | None = None  # the last word for it
+    renewal: asyncio.Future[RecordPosition] | None = None  # the last one sent
 
 
-class Place:
-    """What is carried for one partition by a word of ours."""
+class CarriedPartition:
+    """A partition for which announced attempts are carried."""
 
-    def __init__(self, word: Word) -> None:
-        self.word = word
+    def __init__(self, lease: CarrierLease) -> None:
+        self.lease = lease
         self.followed: Followed | None = None

@@ -1,6 +1,6 @@
 """The carrier: goes on with the streams and calls of partitions that this process has lost, or is taking over anew.
 
-    JobBook.close ──▶ keep ─┬─ announced: its word is in the topic ──▶ runs on; renewed every 3 s ──▶ Result, or Stop
+    JobBook.close ──▶ keep ─┬─ announced: its note is in the topic ──▶ runs on; renewed every 3 s ──▶ Result, or Stop
                             └─ not announced ─┬─▶ taken back by the next takeover of this process (a writer that died)
                                               └─▶ cut, when the partition turns out to be another's (`lost`)
 
@@ -28,9 +28,9 @@ from service.domain.facts import (
 from service.domain.handover import RENEW_SECONDS, Carrying, Claim, Note, Released, Result, Stop
 from service.domain.job import RUNNING, Job, Phase
 from service.engine.error_words import describe
-from service.engine.handover.announcement import ANNOUNCE_SECONDS, Said, announce
-from service.engine.handover.carried import Carried, Place
-from service.engine.handover.word import Word
+from service.engine.handover.announcement import ANNOUNCE_SECONDS, Announced, announce
+from service.engine.handover.carried import Carried, CarriedPartition
+from service.engine.handover.carrier_lease import CarrierLease
 from service.engine.live_job import claim_of
 from service.kafka.ports import WriterClosed
 from service.kafka.writing.futures import consume
@@ -39,7 +39,7 @@ from service.telemetry.events import LogEvent
 if TYPE_CHECKING:
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
-    from service.kafka.ports import OutRecord, PlacedNote, RecordPosition
+    from service.kafka.ports import OutRecord, ReadNote, RecordPosition
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -73,8 +73,8 @@ class Carrier:
         self._handovers = context.handovers
         self._now = context.clock.monotonic
         self._carried: dict[tuple[int, str], Carried] = {}
-        self._places: dict[int, Place] = {}
-        self._said: dict[tuple[int, str], Said] = {}
+        self._partitions: dict[int, CarriedPartition] = {}
+        self._announced: dict[tuple[int, str], Announced] = {}
         self._ended_lately: dict[tuple[int, str], Carried] = {}
         self._empty = asyncio.Event()
         self._empty.set()
@@ -83,7 +83,7 @@ class Carrier:
         """About how much memory the carried jobs take; kept by `LiveJob`."""
 
     def __repr__(self) -> str:
-        return f"<Carrier of {len(self._carried)} attempts, partitions {sorted(self._places)}>"
+        return f"<Carrier of {len(self._carried)} attempts, partitions {sorted(self._partitions)}>"
 
     def __len__(self) -> int:
         return len(self._carried)
@@ -96,9 +96,9 @@ class Carrier:
         return counts
 
     def may_send(self, partition: int) -> bool | None:
-        """Whether a fragment of a carried attempt may leave now; None if nothing is carried there by a word."""
-        place = self._places.get(partition)
-        return None if place is None else place.word.good(self._now())
+        """Whether a fragment of a carried attempt may leave now; None if nothing is carried there under a lease."""
+        carried = self._partitions.get(partition)
+        return None if carried is None else carried.lease.alive(self._now())
 
     # Before a rebalance
 
@@ -107,40 +107,42 @@ class Carrier:
 
         One of which nothing was sent is taken back, since nothing may be sent any more.
         """
-        self._said = await announce(running, self._handovers, self._now())
+        self._announced = await announce(running, self._handovers, self._now())
 
     def all_kept(self) -> None:
         """Every partition with jobs is ours again: what was announced before is void, since our markers follow it."""
-        self._said.clear()
+        self._announced.clear()
 
     # Taking over from a job book, and giving back
 
     def keep(self, live: LiveJob, claim: Claim, fact: Fact | None) -> None:
         """Go on with an attempt of a book that is being closed; `fact` if it has ended and that is not durable yet."""
         where = (live.job.partition, live.job.request_id)
-        said = self._said.pop(where, None)
+        announced = self._announced.pop(where, None)
         if where in self._carried:
             self._cut(where, "cut")  # of an earlier run, which has ended elsewhere
-        if said is not None and (said.claim != claim or not Word(said.at).good(self._now())):
-            said = None
+        if announced is not None and (
+            announced.claim != claim or not CarrierLease(announced.sent_at).alive(self._now())
+        ):
+            announced = None
         live.loop = self
         live.awaited = None
-        one = Carried(live, claim, self._now(), said is not None, fact)
+        one = Carried(live, claim, self._now(), announced is not None, fact)
         self._carried[where] = one
         self._empty.clear()
         self._loaded.set()
         live.counted(yes=True)
-        if said is not None:
-            self._stand_by(live.job.partition, said)
+        if announced is not None:
+            self._follow_owner(live.job.partition, announced)
         if fact is not None:
             self._ended(one, fact)
         self._context.metrics.carried.set(len(self._carried))
 
-    def _stand_by(self, partition: int, said: Said) -> None:
-        place = self._places.get(partition)
-        if place is None:
-            place = self._places[partition] = Place(Word(said.at))
-            place.followed = self._handovers.follow(partition, said.offset, lambda note: self._noted(partition, note))
+    def _follow_owner(self, partition: int, announced: Announced) -> None:
+        """Begin the partition's lease, and read what its owner says, unless that is done already."""
+        if partition not in self._partitions:
+            carried = self._partitions[partition] = CarriedPartition(CarrierLease(announced.sent_at))
+            carried.followed = self._handovers.follow(partition, announced.offset, partial(self._noted, partition))
             log.info(LogEvent.CARRYING, partition=partition)
 
     def take_back(self, job: Job) -> LiveJob | None:
@@ -174,7 +176,7 @@ class Carrier:
         """The partition is not ours."""
         self.settle(partition)
         if self.may_send(partition) is None:
-            self._context.sender.forsake(partition)
+            self._context.sender.drop_held(partition)
 
     # What the work reports: the `Loop` of a carried job
 
@@ -224,32 +226,32 @@ class Carrier:
 
     # What the owners say
 
-    def _noted(self, partition: int, placed: PlacedNote) -> None:
-        place = self._places.get(partition)
-        if place is None:
+    def _noted(self, partition: int, read: ReadNote) -> None:
+        carried = self._partitions.get(partition)
+        if carried is None:
             return
-        place.word.read(placed.offset)
-        note = placed.note
+        carried.lease.read(read.offset)
+        note = read.note
         if not isinstance(note, Stop):
             return
         where = (partition, note.request_id)
         one = self._carried.get(where)
         if one is not None and one.claim == note.claim:
-            if not place.word.good(self._now()):
-                self._context.sender.forsake(partition)  # what is held is of attempts that have been given up
+            if not carried.lease.alive(self._now()):
+                self._context.sender.drop_held(partition)  # what is held is of attempts that have been given up
             if self._carried.get(where) is one:
                 self._cut(where, "stopped")
 
     # Time
 
     def renew(self) -> None:
-        """Say again what is carried. Called every `RENEW_SECONDS`."""
+        """Renew the leases: say again what is carried. Called every `RENEW_SECONDS`."""
         sent_at = self._now()
         for where in [at for at, one in self._ended_lately.items() if one.since + _REMEMBERED_SECONDS < sent_at]:
             del self._ended_lately[where]
         last: dict[int, asyncio.Future[RecordPosition]] = {}
         for (partition, request_id), one in self._carried.items():
-            # While no broker answers one word waits, and not one for every three seconds.
+            # While no broker answers one renewal waits, and not one for every three seconds.
             if one.announced and one.fact is None and (one.renewal is None or one.renewal.done()):
                 attempt, begun_ms, run = one.claim
                 note = Carrying(request_id, attempt, self._handovers.instance, said=sent_at, begun_ms=begun_ms, run=run)
@@ -258,14 +260,14 @@ class Carrier:
             delivery.add_done_callback(partial(self._renewed, partition, sent_at))
 
     def _renewed(self, partition: int, sent_at: float, done: asyncio.Future[RecordPosition]) -> None:
-        place = self._places.get(partition)
-        if place is not None and not done.cancelled() and done.exception() is None:
-            place.word.renewed(done.result().offset, sent_at)
+        carried = self._partitions.get(partition)
+        if carried is not None and not done.cancelled() and done.exception() is None:
+            carried.lease.renewed(done.result().offset, sent_at)
             if sent_at + RENEW_SECONDS < self._now():
-                self.renew()  # it was under way for so long that it may be good for nothing
+                self.renew()  # its delivery took longer than a renewal's interval: the lease may have run out since
 
     async def run(self) -> None:
-        """Renew what was said, for ever. Asleep while nothing is carried."""
+        """Renew the leases, for ever. Asleep while nothing is carried."""
         while True:
             await self._loaded.wait()
             await asyncio.sleep(RENEW_SECONDS)
@@ -310,9 +312,9 @@ class Carrier:
         one.live.counted(yes=False)
         partition = where[0]
         if not any(at == partition and other.announced for (at, _), other in self._carried.items()):
-            place = self._places.pop(partition, None)
-            if place is not None and place.followed is not None:
-                place.followed.close()
+            carried = self._partitions.pop(partition, None)
+            if carried is not None and carried.followed is not None:
+                carried.followed.close()
         if not self._carried:
             self._empty.set()
         return one

@@ -1,4 +1,4 @@
-"""Whether a live record may leave now: a carrier's word for what is carried, else the group's lease."""
+"""Whether a live record may leave now: the carrier's lease for what is carried, else the group's."""
 
 from __future__ import annotations
 

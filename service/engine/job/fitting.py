@@ -50,7 +50,7 @@ def completion_record(
 def _completions(job: Job, completion: Event) -> Iterator[tuple[Event, bool]]:
     """What to try in turn; with True, without what the request gave. A result is given up last."""
     yield completion, False  # nearly always taken, so the others are not made before
-    forms = [completion, *smaller_completions(job, completion)]
+    forms = [completion, *smaller_completions(completion)]
     same = [form for form in forms if form.type == completion.type]
     for kept in (same, forms[len(same) :]):
         for bare in (False, True):

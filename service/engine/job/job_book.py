@@ -25,7 +25,7 @@ from service.kafka.ports import (
     InRecord,
     JobSummary,
     OutRecord,
-    PlacedNote,
+    ReadNote,
     RecordPosition,
     RecordTooLarge,
     Step,
@@ -103,7 +103,7 @@ class JobBook:
         else:
             live = LiveJob(job, self._loop, restored=True, trace=self._context.traces.of(job))
             try:
-                live.line  # noqa: B018 - parsed here, so that a record that can't be read is reported by its place
+                _ = live.line  # parsed here, so that a record that can't be read is reported by its offset
             except (ValueError, TypeError) as error:
                 raise UnreadableJob(in_words(error)) from error
             live.forget_request()
@@ -116,12 +116,12 @@ class JobBook:
         begun = (job.attempt_started_ms for live in self._live.values() if (job := live.job).phase in RUNNING)
         return min((at for at in begun if at is not None), default=None)
 
-    async def resume(self, notes: Sequence[PlacedNote] = (), follow_from: int | None = None) -> None:
+    async def resume(self, notes: Sequence[ReadNote] = (), follow_from: int | None = None) -> None:
         """Go on with every restored job: the most urgent first, and of these the oldest.
 
         Within one key what has begun is first in line, then the oldest, whatever its priority.
         """
-        self._carriages = carriages(placed.note for placed in notes)
+        self._carriages = carriages(read.note for read in notes)
         if follow_from is not None:
             self._awaited.follow(follow_from)
         slices = Slices()

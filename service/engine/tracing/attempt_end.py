@@ -1,4 +1,4 @@
-"""How an attempt ended, in the words of its span. Pure."""
+"""How an attempt ended, as its span tells it. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNDER_WAY = frozenset({Phase.STREAMING, Phase.CALLING, Phase.CREATING, Phase.WA
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:
-    """`outcome` is one of completed, failed, interrupted, unused and canceled; `error` a word, None for no error."""
+    """`outcome` is one of completed, failed, interrupted, unused and canceled; `error` is a code, None for no error."""
 
     outcome: str
     error: str | None = None
@@ -45,7 +45,7 @@ def attempt_over(before: Job, after: Job) -> bool:
 
 
 def attempt_end(before: Job, fact: Fact) -> AttemptEnd:
-    """How `fact` has ended the attempt of `before`. Only words of ours, numbers, and ids: no text of the platform's."""
+    """How `fact` has ended the attempt of `before`. Only our own codes, numbers, and ids: no text of the platform's."""
     match fact:
         case AnalysisEnded(outcome=outcome):
             return _completed(outcome)

@@ -32,7 +32,7 @@ from service.domain.job import Job, Phase
 from service.engine.tracing.attempt_end import attempt_end, attempt_over
 from service.telemetry.tracing.calls import HeldCalls, calls_belong_to, calls_held, exemplar_of, ids_of
 from service.telemetry.tracing.identity import span_id_of
-from service.telemetry.tracing.tracer import Attributes, Kind, Place
+from service.telemetry.tracing.tracer import Attributes, Kind, SpanContext
 
 if TYPE_CHECKING:
     from service.domain.change import Event
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _SHORTEST_WAIT_MS = 5
 
 WhenDurable = Callable[["Sequence[RecordPosition]"], None]
-"""Called with the places of the records when they are durable."""
+"""Called with the positions of the records when they are durable."""
 
 
 class Live(Protocol):
@@ -60,21 +60,21 @@ class Live(Protocol):
 class JobTrace:
     """Of one job in one process. Every call returns at once; nothing is kept of spans that are not over."""
 
-    __slots__ = ("_parent", "_traces", "ids", "place")
+    __slots__ = ("_parent", "_traces", "context", "ids")
 
-    def __init__(self, traces: JobTraces, place: Place, parent: Place | None) -> None:
+    def __init__(self, traces: JobTraces, context: SpanContext, parent: SpanContext | None) -> None:
         self._traces = traces
         self._parent = parent
-        self.place = place
-        self.ids = ids_of(place)
+        self.context = context
+        self.ids = ids_of(context)
         """For lines of the log about this job."""
 
     @property
     def exemplar(self) -> dict[str, str] | None:
         """What a measurement of this job points to; None when it is not sampled."""
-        return exemplar_of(self.place)
+        return exemplar_of(self.context)
 
-    def attempt(self, attempt: int, begun_ms: int | None) -> Place:
+    def attempt(self, attempt: int, begun_ms: int | None) -> SpanContext:
         """The span of an attempt. A number that was given back is taken again: so it counts when it was begun."""
         return self._below("attempt", attempt, begun_ms or 0)
 
@@ -91,36 +91,38 @@ class JobTrace:
 
     def attempt_ended(self, before: Job, after: Job, fact: Fact, now_ms: int) -> WhenDurable | None:
         """If this change ends an attempt: what writes its span, to be called when the change is durable."""
-        if not self.place.trace_flags.sampled or not attempt_over(before, after):
+        if not self.context.trace_flags.sampled or not attempt_over(before, after):
             return None
         return partial(self._attempt, before, fact, now_ms)
 
     def ended(self, job: Job, completion: Event, tenant: str | None, begun_ms: int) -> WhenDurable | None:
         """The completion was handed to the writer at `begun_ms`: what writes the span of the job when it is durable."""
-        if not self.place.trace_flags.sampled:
+        if not self.context.trace_flags.sampled:
             return None
         return partial(self._ended, job, completion, tenant, begun_ms)
 
     # Work
 
     def enter(self, job: Job, live: Live, variables: Variables) -> Callable[[Task[None]], None] | None:
-        """Work begins in a task with these context variables: its calls and log lines get their place in the trace.
+        """Work begins in a task with these context variables: its calls and log lines belong to a span of the trace.
 
         What is returned is to be called when that task is done.
         """
         if job.phase is not Phase.ACCEPTED:
-            place = self.attempt(job.attempt, job.attempt_started_ms) if job.phase is not Phase.READY else self.place
-            variables.run(self._begin, place)
+            context = (
+                self.attempt(job.attempt, job.attempt_started_ms) if job.phase is not Phase.READY else self.context
+            )
+            variables.run(self._begin, context)
             return None
-        place = self._below(random.getrandbits(64))
-        variables.run(self._begin, place)
-        return partial(self._uploaded, live, place, self._traces.now_ms())
+        context = self._below(random.getrandbits(64))
+        variables.run(self._begin, context)
+        return partial(self._uploaded, live, context, self._traces.now_ms())
 
     @contextmanager
     def looking(self, job: Job) -> Iterator[HeldCalls]:
         """A look at the task of `job`: its call is written if the look turns out to show something new."""
-        place = self.attempt(job.attempt, job.attempt_started_ms)
-        with calls_held(self._traces.tracer, place) as held:
+        context = self.attempt(job.attempt, job.attempt_started_ms)
+        with calls_held(self._traces.tracer, context) as held:
             yield held
 
     # Handovers
@@ -129,10 +131,10 @@ class JobTrace:
         """This process, `instance`, has carried an attempt for `seconds`."""
         attempt = self.attempt(claim.attempt, claim.begun_ms)
         # What was taken back may be carried once more: only the last time may have the id that the owner knows.
-        place = self._carry(attempt, instance if outcome != "taken_back" else random.getrandbits(64))
+        context = self._carry(attempt, instance if outcome != "taken_back" else random.getrandbits(64))
         now_ms = self._traces.now_ms()
         attributes: Attributes = {"reelwire.attempt": claim.attempt, "reelwire.outcome": outcome}
-        self._traces.tracer.write("carry", place, attempt, now_ms - seconds * 1000, now_ms, attributes=attributes)
+        self._traces.tracer.write("carry", context, attempt, now_ms - seconds * 1000, now_ms, attributes=attributes)
 
     def handed_over(self, claim: Claim, carrier: str | None, outcome: str, seconds: float) -> None:
         """This process, the owner, has waited for an attempt that `carrier` runs, for `seconds`."""
@@ -170,7 +172,7 @@ class JobTrace:
         }
         traces.tracer.write(
             traces.name,
-            self.place,
+            self.context,
             self._parent,
             started_ms,
             now_ms,
@@ -185,7 +187,7 @@ class JobTrace:
         self._traces.tracer.write(
             "attempt",
             self.attempt(job.attempt, job.attempt_started_ms),
-            self.place,
+            self.context,
             started_ms,
             now_ms,
             attributes={
@@ -201,14 +203,14 @@ class JobTrace:
             moments=() if end.first_fragment_ms is None else [("first fragment", end.first_fragment_ms)],
         )
 
-    def _uploaded(self, live: Live, place: Place, began_ms: int, task: Task[None]) -> None:
+    def _uploaded(self, live: Live, context: SpanContext, began_ms: int, task: Task[None]) -> None:
         job = live.job
         completion = live.completion
         failed = completion is not None and completion.members.get("error")
         self._traces.tracer.write(
             "upload",
-            place,
-            self.place,
+            context,
+            self.context,
             began_ms,
             self._traces.now_ms(),
             attributes={
@@ -218,18 +220,18 @@ class JobTrace:
             error=str(failed["code"]) if failed else None,
         )
 
-    def _begin(self, place: Place) -> None:
-        calls_belong_to(self._traces.tracer, place)
-        structlog.contextvars.bind_contextvars(**ids_of(place))
+    def _begin(self, context: SpanContext) -> None:
+        calls_belong_to(self._traces.tracer, context)
+        structlog.contextvars.bind_contextvars(**ids_of(context))
 
     def _child(
         self, name: str, begun_ms: float, now_ms: float, attributes: Attributes, kind: Kind = Kind.INTERNAL
     ) -> None:
-        place = self._below(random.getrandbits(64))
-        self._traces.tracer.write(name, place, self.place, begun_ms, now_ms, kind=kind, attributes=attributes)
+        context = self._below(random.getrandbits(64))
+        self._traces.tracer.write(name, context, self.context, begun_ms, now_ms, kind=kind, attributes=attributes)
 
-    def _below(self, *parts: str | int) -> Place:
-        return self._traces.tracer.below(self.place, span_id_of(self.place.span_id, *parts))
+    def _below(self, *parts: str | int) -> SpanContext:
+        return self._traces.tracer.below(self.context, span_id_of(self.context.span_id, *parts))
 
-    def _carry(self, attempt: Place, by: str | int) -> Place:
+    def _carry(self, attempt: SpanContext, by: str | int) -> SpanContext:
         return self._traces.tracer.below(attempt, span_id_of(attempt.span_id, "carry", by))

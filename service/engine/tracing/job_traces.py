@@ -8,7 +8,7 @@ from service.clock import Clock
 from service.domain.job import Job
 from service.engine.tracing.job_trace import JobTrace
 from service.telemetry.tracing.identity import span_id_of, trace_id_of
-from service.telemetry.tracing.tracer import Tracer, place_of_parent
+from service.telemetry.tracing.tracer import Tracer, parent_context
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -34,17 +34,17 @@ class JobTraces:
         return self._tracer
 
     def of(self, job: Job) -> JobTrace | None:
-        """The trace of a job: the same place in every process that holds the job. None while traces are off.
+        """The trace of a job, with one span context in every process that holds the job. None while traces are off.
 
         A request without a trace context of its own begins a trace.
         """
         if self._tracer is None:
             return None
-        parent = place_of_parent(job.traceparent, job.tracestate)
+        parent = parent_context(job.traceparent, job.tracestate)
         known = (self.group, self.requests, job.partition, job.offset, job.request_id, job.run, job.accepted_ms)
         trace_id = trace_id_of(*known) if parent is None else parent.trace_id
-        place = self._tracer.root(parent, trace_id, span_id_of(*known), self.name)
-        return JobTrace(self, place, parent)
+        context = self._tracer.root(parent, trace_id, span_id_of(*known), self.name)
+        return JobTrace(self, context, parent)
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""

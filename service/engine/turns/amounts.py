@@ -78,7 +78,7 @@ class AmountQuota:
                 self._head = None
 
     def give_back(self, taken: Taken, used: int = 0) -> None:
-        """Of what was taken only so much was used."""
+        """Give back what was taken beyond `used`."""
         if self._ledger is not None and taken.count > used:
             self._ledger.give_back(taken.category, taken.granted_ms, taken.count - max(used, 0))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _AGAIN_SECONDS = 1.0
 _MOVE_SECONDS = 5.0
-"""A grant for another day is asked for anew when something was given back, once in so long at most."""
+"""A grant for another day is asked for anew when something was given back: at most once in this time."""
 
 NOTHING = Grant(0.0, 0.0)
 OnOpen = Callable[[Grant, int], None]
@@ -56,7 +56,7 @@ class Asking:
         return max(0.0, self._grant.opens_at - self._clock.monotonic())
 
     def ask(self, count: int) -> None:
-        """Ask for so much, unless something is asked for already. Returns at once."""
+        """Ask for `count`, unless something is asked for already. Returns at once."""
         if not self.under_way:
             self.under_way, self._count = True, count
             self._ledger.ask(self._category, count).add_done_callback(self._answered)

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 _AT_ONCE = 50
 _LONGEST_SECONDS = 3600.0
-"""The clock is looked at again after so long: somebody may have set it."""
+"""The clock is looked at again after at most this time: somebody may have set it."""
 
 
 class PauseGate:

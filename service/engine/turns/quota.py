@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from service.settings import QuotaSettings
 
 _CLAIM_SECONDS = 0.3
-"""By so much a call may come later than its grant was taken: its claim is made durable first."""
+"""How much later than its grant was taken a call may come: its claim is made durable first."""
 GOOD_SECONDS = 30.0
-"""So long a grant of an amount may be held before it is used: the window of an hour has a minute more."""
+"""How long a grant of an amount may be held before it is used: the window of an hour has a minute more."""
 # A longer wait is no limit of minutes, or of an hour: a quota of the day is gone.
 _LONG_SECONDS = 300.0
 _LONG_OF_HOUR_SECONDS = 3_700.0
 _GRANTS_A_MINUTE = 600
-"""Above so many calls a minute, several are asked for at once."""
+"""Above this many calls a minute, several are asked for at once."""
 
 
 class Quota:
@@ -134,7 +134,7 @@ class Quotas:
         return self.video.limited or self.tokens.limited
 
     def used_up(self) -> str | None:
-        """The category of which so much is gone that no new request should be taken on; None if there is none."""
+        """The category that is used up for too long to take on new requests; None if there is none."""
         for one, long_seconds in (
             (self.analyze, _LONG_SECONDS),
             (self.upload, _LONG_SECONDS),
@@ -151,7 +151,7 @@ class Quotas:
                 one.asking.given_back(granted_ms)
 
     async def take_amounts(self, line: Line, seconds: int, tokens: int) -> tuple[Taken, ...]:
-        """Wait until so many seconds of video may be analysed, and so many tokens generated."""
+        """Wait until `seconds` of video may be analysed, and `tokens` generated."""
         while True:
             video = await self.video.take(seconds, line)
             since = self._clock.monotonic()

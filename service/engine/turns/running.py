@@ -152,5 +152,5 @@ class RunningCap:
 
 
 def running_name(job: Job) -> str:
-    """Names what runs for a request: the place of its record is unique for ever, the id is there for people."""
+    """Names what runs for a request: the position of its record is unique for ever, the id is there for people."""
     return f"{job.partition}/{job.offset}/{job.request_id}"

@@ -1,4 +1,4 @@
-"""Tenants as labels of metrics: so many, and the rest together. Whoever sends requests chooses their names."""
+"""Tenants as labels of metrics: a bounded number, and the rest together. Whoever sends requests chooses their names."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ Reason = Literal["quota", "turn", "order", "batch", "paused"]
 TOLD_AFTER_SECONDS = 5.0
 """The contract's: shorter waits are not told."""
 _AT_ONCE = 50
-"""So many are told before others get their turn of the event loop: thousands may have begun to wait together."""
+"""Waits that are told before the event loop goes on with other work: thousands may have begun together."""
 
 
 class Waiter(Protocol):

@@ -1,4 +1,4 @@
-"""The platform's errors in the domain's words. The one place that decides what an error means to a job."""
+"""The platform's errors as failures of the domain. Only this module decides what an error means to a job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COST_NOTHING = (NotSent, RateLimited, NotAuthorized)
 
 
 def platform_error(error: PlatformError) -> PlatformErrorDetail | None:
-    """The platform's own words, if there were any."""
+    """Status, code and message of the platform's answer, if there was one."""
     answer = error.answer
     return None if answer is None else PlatformErrorDetail(answer.status, answer.code, answer.message)
 

@@ -1,4 +1,4 @@
-"""What an attempt needs is asked for when it has its slot, before it is claimed: a place, quota, and money."""
+"""What an attempt needs is asked for when it has its slot, before it is claimed: a running entry, quota, and money."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _repeated(job: Job) -> bool:
 async def reserve(live: LiveJob, context: Context) -> None:
     """Reserve what the next attempt may need and cost, and report whether it may begin.
 
-    Money is reserved while the job holds its slot; for a place among those that run, and for the quota, it waits
+    Money is reserved while the job holds its slot; to be within the caps on what runs, and for the quota, it waits
     without one. Before a repeated attempt the completions topic must take something again: perhaps it was this topic
     that did not take the last result.
     """

@@ -30,7 +30,7 @@ from service.footage.errors import (
     SourceUnreadable,
 )
 from service.footage.footage import CHUNK_BYTES, Footage, Opener, RangeOpener, Ranges, content_type_of, identity_of
-from service.footage.objects.place import ObjectPlace, check_allowed
+from service.footage.objects.location import ObjectLocation, check_allowed
 from service.footage.objects.stores import Store, endpoint_of, is_public, store_of
 from service.footage.remote import MAX_NAME_CHARS
 from service.settings import SourceSettings
@@ -67,19 +67,19 @@ async def object_footage(uri: str, sources: SourceSettings) -> Footage:
 
     Raises a `SourceError`. Nothing outside `sources.object_prefixes` is asked for.
     """
-    place = ObjectPlace.of(uri)
-    check_allowed(place, sources.object_prefixes)
+    location = ObjectLocation.of(uri)
+    check_allowed(location, sources.object_prefixes)
     seconds = sources.file_timeout_seconds
     try:
-        store = store_of(place.scheme, place.bucket, seconds)
+        store = store_of(location.scheme, location.bucket, seconds)
         async with asyncio.timeout(seconds):
-            version = _Version.of(await obstore.head_async(store, place.key))
+            version = _Version.of(await obstore.head_async(store, location.key))
     except _FAILURES as error:
-        raise _meaning(error, place) from None
+        raise _meaning(error, location) from None
     if version.size == 0:
         raise SourceUnfinished("the object holds no bytes yet; send the request again when it is complete")
-    name = PurePosixPath(place.key).name[-MAX_NAME_CHARS:]
-    signer = _Signer(store, place, sources)
+    name = PurePosixPath(location.key).name[-MAX_NAME_CHARS:]
+    signer = _Signer(store, location, sources)
     return Footage(
         kind="object",
         identity=identity_of("object", uri, version.name),
@@ -88,30 +88,30 @@ async def object_footage(uri: str, sources: SourceSettings) -> Footage:
         size=version.size,
         stamp=f"{identity_of('object', uri)[:32]}/{version.size}/{version.name}",
         signer=signer.url if await signer.works() else None,
-        opener=_opener(store, place, version, seconds),
-        range_opener=_range_opener(store, place, version, seconds),
+        opener=_opener(store, location, version, seconds),
+        range_opener=_range_opener(store, location, version, seconds),
     )
 
 
 class _Signer:
     """Makes URLs with which the platform fetches the object by itself."""
 
-    def __init__(self, store: Store, place: ObjectPlace, sources: SourceSettings) -> None:
+    def __init__(self, store: Store, location: ObjectLocation, sources: SourceSettings) -> None:
         self._store = store
-        self._place = place
+        self._location = location
         self._sources = sources
 
     async def works(self) -> bool:
         """Whether the platform can be given a URL: it can reach the store, and our credentials can sign."""
         wanted = self._sources.object_urls
-        if wanted == "never" or (wanted == "auto" and not is_public(endpoint_of(self._place.scheme))):
+        if wanted == "never" or (wanted == "auto" and not is_public(endpoint_of(self._location.scheme))):
             return False
-        if self._place.scheme == "az" and quote(self._place.key, safe="/") != self._place.key:
+        if self._location.scheme == "az" and quote(self._location.key, safe="/") != self._location.key:
             return False  # obstore 0.12 signs the encoded name, and the store refuses that: the bytes are sent
         try:
             await self.url()
         except SourceError as error:
-            log.info(LogEvent.OBJECT_NOT_SIGNED, store=self._place.store, reason=str(error))
+            log.info(LogEvent.OBJECT_NOT_SIGNED, store=self._location.store, reason=str(error))
             return False
         return True
 
@@ -120,15 +120,15 @@ class _Signer:
         lasts = timedelta(hours=self._sources.object_url_hours)
         try:
             async with asyncio.timeout(self._sources.file_timeout_seconds):
-                return await obstore.sign_async(self._store, "GET", self._place.key, lasts)
+                return await obstore.sign_async(self._store, "GET", self._location.key, lasts)
         except _FAILURES:
-            raise SourceUnreadable(f"no URL of {self._place.store} can be signed with our credentials") from None
+            raise SourceUnreadable(f"no URL of {self._location.store} can be signed with our credentials") from None
 
 
-def _opener(store: Store, place: ObjectPlace, version: _Version, seconds: float) -> Opener:
+def _opener(store: Store, location: ObjectLocation, version: _Version, seconds: float) -> Opener:
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncIterator[bytes]]:
-        ranges = _ObjectRanges(store, place, version, seconds)
+        ranges = _ObjectRanges(store, location, version, seconds)
         chunks = _chunks(ranges, version.size)
         try:
             yield chunks
@@ -158,10 +158,10 @@ async def _chunks(ranges: Ranges, size: int) -> AsyncGenerator[bytes, None]:
             await asyncio.gather(ahead, return_exceptions=True)
 
 
-def _range_opener(store: Store, place: ObjectPlace, version: _Version, seconds: float) -> RangeOpener:
+def _range_opener(store: Store, location: ObjectLocation, version: _Version, seconds: float) -> RangeOpener:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Ranges]:
-        ranges = _ObjectRanges(store, place, version, seconds)
+        ranges = _ObjectRanges(store, location, version, seconds)
         await ranges.read(0, 1)
         yield ranges
 
@@ -171,9 +171,9 @@ def _range_opener(store: Store, place: ObjectPlace, version: _Version, seconds: 
 class _ObjectRanges:
     """Reads any part of one version of an object."""
 
-    def __init__(self, store: Store, place: ObjectPlace, version: _Version, seconds: float) -> None:
+    def __init__(self, store: Store, location: ObjectLocation, version: _Version, seconds: float) -> None:
         self._store = store
-        self._place = place
+        self._location = location
         self._version = version
         self._seconds = seconds
 
@@ -185,15 +185,15 @@ class _ObjectRanges:
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await obstore.get_async(
-                    self._store, self._place.key, options={"range": (start, end), "if_match": version.etag}
+                    self._store, self._location.key, options={"range": (start, end), "if_match": version.etag}
                 )
                 if _Version.of(answer.meta) != version or answer.range != (start, end):
                     raise SourceUnfinished(_REPLACED)
                 data = bytes(await answer.bytes_async())
         except _FAILURES as error:
-            raise _meaning(error, self._place) from None
+            raise _meaning(error, self._location) from None
         if len(data) != end - start:
-            raise SourceSilent(f"{self._place.store} sent less than was asked for; send the request again")
+            raise SourceSilent(f"{self._location.store} sent less than was asked for; send the request again")
         return data
 
 
@@ -201,9 +201,9 @@ _REPLACED = "the object was replaced while it was being read; send the request a
 _FAILURES = (BaseError, OSError, TimeoutError, ValueError)
 
 
-def _meaning(error: Exception, place: ObjectPlace) -> SourceError:
+def _meaning(error: Exception, location: ObjectLocation) -> SourceError:
     """What an error of the store means. Its own text is not passed on: it quotes requests and their signatures."""
-    store = place.store
+    store = location.store
     match error:
         case FileNotFoundError():
             return SourceNotFound(f"there is no such object in {store}; send the request again when it is there")

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from service.footage.objects.place import Scheme
+from service.footage.objects.location import Scheme
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig

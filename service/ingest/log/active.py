@@ -139,11 +139,11 @@ class Active:
     async def _find_positions(
         self,
         group: IngestGroup,
-        places: frozenset[TopicPartition],
+        partitions: frozenset[TopicPartition],
         committed: Mapping[TopicPartition, OffsetAndMetadata],
     ) -> None:
-        beginnings, ends = await group.bounds(places)
-        for where in places:
+        beginnings, ends = await group.bounds(partitions)
+        for where in partitions:
             offset = committed[where].offset if where in committed else None
             if offset is not None and not beginnings[where] <= offset <= ends[where]:
                 log.error(
@@ -157,8 +157,8 @@ class Active:
                 offset = None
             self.positions[where] = beginnings[where] if offset is None else offset
 
-    async def place(self, group: IngestGroup) -> None:
-        """Let the group read on where this process is; new partitions where the group is."""
+    async def seek(self, group: IngestGroup) -> None:
+        """Let the group read on from the positions of this process; new partitions from those of the group."""
         new = group.ours - self.positions.keys()
         if new:
             await self._find_positions(group, new, await group.committed(new))
@@ -216,8 +216,8 @@ class Active:
     def _remember(self, judged: Judgement, now: float) -> None:
         for request_id in judged.sent:
             self.memory.sent(request_id, now)
-        for place, sequencer in judged.changes.items():
-            self.memory.changed(place, sequencer, now)
+        for digest, sequencer in judged.changes.items():
+            self.memory.changed(digest, sequencer, now)
         self.memory.expire(now)
         self._own.remembered.set(len(self.memory))
 

@@ -37,7 +37,7 @@ class GroupFailed(PartitionError):
 class IngestGroup:
     """One member. `async with IngestGroup(...)` joins and leaves. `generation` grows with every rebalance.
 
-    `ours` are the partitions of this process, all or none. They are paused and without a place when a rebalance ends:
+    `ours` are the partitions of this process, all or none. They are paused and have no position when a rebalance ends:
     the caller seeks and resumes. Records are handed out while a listener awaits, so it does not.
     """
 
@@ -87,12 +87,12 @@ class IngestGroup:
 
     def given(self, partitions: Iterable[TopicPartition]) -> None:
         """A rebalance has ended. Called by the listener; synchronous (docs/kafka-rules.md, rule 6)."""
-        places = list(partitions)
-        if places:
-            self._consumer.pause(*places)
-        for where in places:
-            self._consumer.seek(where, 0)  # without a place the consumer would look for one
-        self.ours = frozenset(places)
+        ours = list(partitions)
+        if ours:
+            self._consumer.pause(*ours)
+        for where in ours:
+            self._consumer.seek(where, 0)  # without a position the consumer would look for one
+        self.ours = frozenset(ours)
         self.generation += 1
 
     async def poll(self, timeout_ms: int) -> Records:
@@ -108,11 +108,11 @@ class IngestGroup:
     def read_from(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read these partitions from these offsets on, as far as they are ours at this moment."""
         now = self._consumer.assignment()
-        places = [where for where in positions if where in now]
-        for where in places:
+        ours = [where for where in positions if where in now]
+        for where in ours:
             self._consumer.seek(where, positions[where])
-        if places:
-            self._consumer.resume(*places)
+        if ours:
+            self._consumer.resume(*ours)
 
     async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
         """The offsets and notes of the group, of those partitions that have one. Raises `GroupFailed`.
@@ -125,7 +125,7 @@ class IngestGroup:
             for number in range(_ASKED_AGAIN):
                 async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                     # The consumer's own `committed` leaves the metadata out.
-                    found |= await self._consumer._coordinator.fetch_committed_offsets(wanted)  # noqa: SLF001
+                    found |= await self._consumer._coordinator.fetch_committed_offsets(wanted)  # noqa: SLF001 - see above
                 if found or number == _ASKED_AGAIN - 1:
                     break
                 await asyncio.sleep(_AGAIN_SECONDS)
@@ -137,18 +137,18 @@ class IngestGroup:
         self, partitions: Iterable[TopicPartition]
     ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """The first offsets and those behind the last. Raises `GroupFailed`."""
-        places = list(partitions)
+        wanted = list(partitions)
         try:
             async with asyncio.timeout(self._settings.kafka.call_timeout_seconds):
                 beginnings, ends = await asyncio.gather(
-                    self._consumer.beginning_offsets(places), self._consumer.end_offsets(places)
+                    self._consumer.beginning_offsets(wanted), self._consumer.end_offsets(wanted)
                 )
         except (KafkaError, TimeoutError) as error:
             raise GroupFailed(f"the bounds of the topics are unknown: {reading_words(error)}") from error
         return beginnings, ends
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Passes on at once: aiokafka swallows a listener's exceptions, and hands out records while it awaits."""
 
     def __init__(self, group: IngestGroup) -> None:

@@ -109,8 +109,8 @@ def take_record(memory: Memory, record: InRecord, at: float) -> None:
         if name == REQUEST_HEADER and value is not None:
             memory.sent(value.decode("ascii", "replace"), at)
         elif name == CHANGE_HEADER and value is not None:
-            place, _, sequencer = value.decode("ascii", "replace").partition(":")
+            digest, _, sequencer = value.decode("ascii", "replace").partition(":")
             try:
-                memory.changed(bytes.fromhex(place), sequencer, at)
+                memory.changed(bytes.fromhex(digest), sequencer, at)
             except ValueError:
                 continue

@@ -50,7 +50,7 @@ class Arrival:
     """What else a rule may ask for by name (`where`, templates), beside the parts of the name."""
 
     @property
-    def place(self) -> str:
+    def object_name(self) -> str:
         """What has the same text for every version of one object, for people and for the order of changes."""
         return self.uri or self.path or f"{self.source}:{self.bucket}/{self.key}"
 

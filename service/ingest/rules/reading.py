@@ -60,7 +60,7 @@ def read_rules(path: Path, *, max_bytes: int) -> Rules:
         items = error.errors(include_url=False, include_input=False)
         if len(items) > 1:  # a wrong rule also makes the list of rules look shorter than it is
             items = [item for item in items if item["type"] != "too_short" or item["loc"] != ("rules",)]
-        lines = dict.fromkeys(f"{path}: {_place(document, item['loc'])}{_words(item)}" for item in items)
+        lines = dict.fromkeys(f"{path}: {_member(document, item['loc'])}{_words(item)}" for item in items)
         raise SettingsError("\n".join(lines)) from None
     names = [rule.name for rule in file.rules]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -108,7 +108,7 @@ def _words(item: Any) -> str:
     return violation_words(item)
 
 
-def _place(document: dict[str, Any], location: tuple[int | str, ...]) -> str:
+def _member(document: dict[str, Any], location: tuple[int | str, ...]) -> str:
     """`rule cameras: recorded_at.zone: ` for a member of a rule; its number where it has no name."""
     rules = document.get("rules")
     if len(location) > 1 and location[0] == "rules" and isinstance(location[1], int) and isinstance(rules, list):

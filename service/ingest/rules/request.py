@@ -101,7 +101,7 @@ def _request_id(rule: Rule, arrival: Arrival, body: Mapping[str, Any]) -> str:
     if rule.recorded_at is not None and not rule.recorded_at.by_name:
         work.pop("recorded_at", None)
     version = arrival.version or arrival.sequencer or ("" if arrival.event_at is None else rfc3339(arrival.event_at))
-    return object_request_id(arrival.place, version, work_of(work))
+    return object_request_id(arrival.object_name, version, work_of(work))
 
 
 def _metadata(rule: Rule, arrival: Arrival, values: Mapping[str, str]) -> dict[str, Any]:

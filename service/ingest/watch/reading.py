@@ -7,6 +7,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from service.footage.errors import SourceSilent
@@ -39,9 +40,9 @@ async def files_below(root: str, *, seconds: float) -> Found:
     folders = [""]
     while folders:
         folder = folders.pop()
-        place = os.path.join(root, folder) if folder else root  # noqa: PTH118 - text only
+        folder_path = os.path.join(root, folder) if folder else root  # noqa: PTH118 - text only
         try:
-            below, files, unusable = await threads.run(place, seconds, lambda place=place: _listed(place))  # type: ignore[misc]
+            below, files, unusable = await threads.run(folder_path, seconds, partial(_listed, folder_path))
         except OSError:
             if folder:  # removed since its parent was read, or not for us
                 continue
@@ -56,12 +57,12 @@ async def files_below(root: str, *, seconds: float) -> Found:
     return found
 
 
-def _listed(place: str) -> tuple[list[str], dict[str, FileState], list[str]]:
+def _listed(folder_path: str) -> tuple[list[str], dict[str, FileState], list[str]]:
     """The folders, the files, and what has a name that can't be used, of one folder. In a thread."""
     folders: list[str] = []
     files: dict[str, FileState] = {}
     unusable: list[str] = []
-    with os.scandir(place) as entries:
+    with os.scandir(folder_path) as entries:
         for entry in _visible(entries):
             try:
                 usable = is_text(entry.name)

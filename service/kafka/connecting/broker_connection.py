@@ -19,7 +19,7 @@ _JITTER = 0.05
 _SAFE_SECONDS = 0.5  # a request that leaves later than this before the end may arrive too late
 
 
-class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
+class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no types
     """A connection that knows when its login ends, and closes at once."""
 
     _expires_at: float | None = None
@@ -72,7 +72,7 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
         return _HearsRefusal(sasl_oauth_token_provider=self._sasl_oauth_token_provider)
 
 
-class _HearsRefusal(OAuthAuthenticator):  # type: ignore[misc]
+class _HearsRefusal(OAuthAuthenticator):  # type: ignore[misc]  # aiokafka has no types
     """A broker answers a token that it refuses with a reason, and fails the login when that has been acknowledged."""
 
     async def step(self, payload: bytes | None) -> Any:

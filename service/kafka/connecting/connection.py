@@ -99,7 +99,7 @@ def new_consumer(settings: KafkaSettings, **options: Any) -> AIOKafkaConsumer:
     """A consumer, not yet started, that finds its brokers again wherever they are. `options` come before ours."""
     read = fingerprint(settings)
     consumer = AIOKafkaConsumer(**{**client_options(settings), **options})
-    keep_connected(consumer._client, settings, read)  # noqa: SLF001
+    keep_connected(client_of(consumer), settings, read)
     return consumer
 
 
@@ -132,8 +132,13 @@ def new_admin(settings: KafkaSettings, **options: Any) -> AIOKafkaAdminClient:
     """An admin client, not yet started, that finds its brokers again wherever they are. `options` come before ours."""
     read = fingerprint(settings)
     admin = AIOKafkaAdminClient(**{**client_options(settings), **options})
-    keep_connected(admin._client, settings, read)  # noqa: SLF001
+    keep_connected(client_of(admin), settings, read)
     return admin
+
+
+def client_of(owner: AIOKafkaConsumer | AIOKafkaAdminClient) -> Any:
+    """The `AIOKafkaClient` of a consumer or an admin client: what asks brokers, beside what its owner does."""
+    return owner._client  # noqa: SLF001 - no public way
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -145,7 +150,7 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """
     if await _ended(consumer.stop()):
         return
-    for part in (consumer._fetcher, consumer._client):  # noqa: SLF001
+    for part in (consumer._fetcher, client_of(consumer)):  # noqa: SLF001 - what its own `stop` would have closed
         if part is not None:
             await _ended(part.close())
 

@@ -57,7 +57,7 @@ def keep_connected(client: Any, settings: KafkaSettings, read: Fingerprint) -> N
 
 def trouble_of(client: Any) -> BaseException | None:
     """Why the last attempt of a client to connect has failed; None when it did not, or is no client of ours."""
-    owner = getattr(client._get_conn, "__self__", None)  # noqa: SLF001
+    owner = getattr(client._get_conn, "__self__", None)
     return owner.trouble if isinstance(owner, Reconnection) else None
 
 
@@ -69,7 +69,7 @@ class Reconnection:
         self._settings = settings
         self._limit_seconds = settings.connect_timeout_ms / 1000
         self._read = read
-        self._update = client._metadata_update  # noqa: SLF001
+        self._update = client._metadata_update
         self._close = client.close
         self._unreachable_since: float | None = None
         self._told = False
@@ -82,8 +82,8 @@ class Reconnection:
         """Begin. Called once."""
         self._client.bootstrap = self._bootstrap
         self._client.close = self._closed
-        self._client._get_conn = self._get_conn  # noqa: SLF001
-        self._client._metadata_update = self._metadata_update  # noqa: SLF001
+        self._client._get_conn = self._get_conn
+        self._client._metadata_update = self._metadata_update
 
     async def _closed(self) -> None:
         """In place of the client's `close`."""
@@ -111,7 +111,7 @@ class Reconnection:
 
     def _usable(self, where: ConnId) -> Any:
         """The connection, if it is open; another one is opened beside it before its login ends."""
-        conns = self._client._conns  # noqa: SLF001
+        conns = self._client._conns
         conn = conns.get(where)
         if conn is None:
             return None
@@ -150,12 +150,12 @@ class Reconnection:
             return None
         self._failures.pop(where, None)
         self.trouble = None
-        client._conns[where] = conn  # noqa: SLF001
+        client._conns[where] = conn
         return conn
 
     async def _renew(self, where: ConnId, old: BrokerConnection) -> None:
         """Put another connection in the place of one whose login ends soon, and close that when nothing is open."""
-        conns = self._client._conns  # noqa: SLF001
+        conns = self._client._conns
         self._renew_credentials()
         try:
             new = await self._connect(old.host, old.port)
@@ -168,7 +168,7 @@ class Reconnection:
             return
         conns[where] = new
         try:
-            async with asyncio.timeout(self._client._request_timeout_ms / 1000):  # noqa: SLF001
+            async with asyncio.timeout(self._client._request_timeout_ms / 1000):
                 while old.busy:
                     await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:
@@ -182,16 +182,16 @@ class Reconnection:
         conn = BrokerConnection(
             host,
             port,
-            client_id=client._client_id,  # noqa: SLF001
-            request_timeout_ms=client._request_timeout_ms,  # noqa: SLF001
-            ssl_context=client._ssl_context,  # noqa: SLF001
-            security_protocol=client._security_protocol,  # noqa: SLF001
-            on_close=client._on_connection_closed,  # noqa: SLF001
-            max_idle_ms=client._connections_max_idle_ms,  # noqa: SLF001
-            sasl_mechanism=client._sasl_mechanism,  # noqa: SLF001
-            sasl_plain_username=client._sasl_plain_username,  # noqa: SLF001
-            sasl_plain_password=client._sasl_plain_password,  # noqa: SLF001
-            sasl_oauth_token_provider=client._sasl_oauth_token_provider,  # noqa: SLF001
+            client_id=client._client_id,
+            request_timeout_ms=client._request_timeout_ms,
+            ssl_context=client._ssl_context,
+            security_protocol=client._security_protocol,
+            on_close=client._on_connection_closed,
+            max_idle_ms=client._connections_max_idle_ms,
+            sasl_mechanism=client._sasl_mechanism,
+            sasl_plain_username=client._sasl_plain_username,
+            sasl_plain_password=client._sasl_plain_password,
+            sasl_oauth_token_provider=client._sasl_oauth_token_provider,
         )
         async with asyncio.timeout(self._limit_seconds):
             await conn.connect()
@@ -223,14 +223,14 @@ class Reconnection:
                 conn.close()
             else:
                 # A new cluster may tell no broker yet: the connection is kept until it does.
-                client._conns[("bootstrap", ConnectionGroup.DEFAULT)] = conn  # noqa: SLF001
+                client._conns[("bootstrap", ConnectionGroup.DEFAULT)] = conn
             break
         else:
             self.trouble = failed
             raise KafkaConnectionError("no connection could be made") from failed
         self.trouble = None
-        if client._sync_task is None:  # noqa: SLF001
-            client._sync_task = asyncio.create_task(client._md_synchronizer())  # noqa: SLF001
+        if client._sync_task is None:
+            client._sync_task = asyncio.create_task(client._md_synchronizer())
 
     async def _metadata_update(self, cluster: Any, topics: Iterable[str]) -> bool:
         """In place of the client's: ask the known brokers, and the bootstrap servers when none answers.
@@ -309,7 +309,7 @@ class Reconnection:
     def _drop_strangers(self) -> None:
         """Close connections to addresses at which their brokers are no longer: nobody there will answer."""
         client = self._client
-        for (node_id, _group), conn in list(client._conns.items()):  # noqa: SLF001
+        for (node_id, _group), conn in list(client._conns.items()):
             broker: BrokerMetadata | None = client.cluster.broker_metadata(node_id)
             if broker is None or (broker.host, broker.port) != (conn.host, conn.port):
                 conn.close(reason=CloseReason.SHUTDOWN)

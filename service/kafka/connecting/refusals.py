@@ -128,7 +128,7 @@ def expired_since(certificate: Path) -> datetime | None:
     """When a certificate has expired; None while it is good, or if it can't be read."""
     try:
         # The one reader of a certificate's dates in Python's own library; it has been there since 2.6.
-        decoded = ssl._ssl._test_decode_cert(str(certificate))  # type: ignore[attr-defined]  # noqa: SLF001
+        decoded = ssl._ssl._test_decode_cert(str(certificate))  # type: ignore[attr-defined]  # noqa: SLF001 - see above
         ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(decoded["notAfter"]), UTC)
     except (OSError, ValueError, KeyError, AttributeError):
         return None

@@ -30,11 +30,11 @@ _USUAL_SECONDS = 300.0  # of a token that does not say how long it is good for
 _MSK_REGION = re.compile(r"\.kafka(?:-serverless)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?:")
 
 
-class TokenRefused(KafkaConnectionError):  # type: ignore[misc]
+class TokenRefused(KafkaConnectionError):  # type: ignore[misc]  # aiokafka has no types
     """No token can be had. The text says of whom it was asked, and why not."""
 
 
-class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
+class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka has no types
     """Keeps a token until four fifths of its time are over; one that can't be renewed is used to its end."""
 
     def __init__(self) -> None:
@@ -132,9 +132,11 @@ def _reason(said: object) -> str:
 
 
 def _seconds(value: object) -> float:
+    if not isinstance(value, int | float | str):
+        return _USUAL_SECONDS
     try:
-        seconds = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        seconds = float(value)
+    except ValueError:
         return _USUAL_SECONDS
     return seconds if 0 < seconds < 10**9 else _USUAL_SECONDS
 

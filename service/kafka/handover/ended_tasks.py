@@ -1,6 +1,6 @@
-"""Word of ended tasks between processes: the one that gets a webhook need not be the one that watches the task.
+"""Notices of ended tasks between processes: the one that gets a webhook need not be the one that watches the task.
 
-Who watches a task can't be told from a webhook, so the word goes to every process: through one partition of the
+Who watches a task can't be told from a webhook, so the notice goes to every process: through one partition of the
 handovers topic, which every process follows from its end for as long as it takes webhooks. It is a hint, of use for
 seconds: nothing reads it later.
 """

@@ -28,7 +28,7 @@ from service.domain.facts import (
 )
 from service.domain.handover import Carrying, Note, Owned, Released, Result, Stop
 from service.kafka.marker import MARKER_KEY
-from service.kafka.ports import InRecord, OutRecord, PlacedNote, RecordLimits
+from service.kafka.ports import InRecord, OutRecord, ReadNote, RecordLimits
 from service.kafka.reading.fetched import Fetched, UnreadableRange
 from service.telemetry.events import LogEvent
 from service.words import kind_of
@@ -108,8 +108,8 @@ def encode_note(note: Note, topic: str, partition: int, limits: RecordLimits) ->
     base = {"request_id": note.request_id, "run": note.run, "attempt": note.attempt, "begun_ms": note.begun_ms}
     match note:
         case Carrying():
-            word = {"instance": note.instance, "said": note.said}
-            return [record(kind="carrying", **base, **word, good_for_ms=note.good_for_ms)]
+            source = {"instance": note.instance, "said": note.said}
+            return [record(kind="carrying", **base, **source, good_for_ms=note.good_for_ms)]
         case Released():
             return [record(kind="released", **base, instance=note.instance, said=note.said, unused=note.unused)]
         case Stop():
@@ -140,9 +140,9 @@ class NoteReader:
         """The offset of the first part of the oldest result of which parts are missing."""
         return min((offset for offset, _ in self._open.values()), default=None)
 
-    def read(self, records: Sequence[Fetched]) -> list[PlacedNote]:
+    def read(self, records: Sequence[Fetched]) -> list[ReadNote]:
         """The notes that are complete with these records."""
-        found: list[PlacedNote] = []
+        found: list[ReadNote] = []
         for record in records:
             if isinstance(record, UnreadableRange):
                 _passed_over(record.topic, record.partition, record.offset, record.reason)
@@ -153,7 +153,7 @@ class NoteReader:
                 _passed_over(record.topic, record.partition, record.offset, str(error))
                 continue
             if note is not None:
-                found.append(PlacedNote(record.offset, note))
+                found.append(ReadNote(record.offset, note))
         return found
 
     def _note(self, record: InRecord) -> Note | None:

@@ -38,7 +38,7 @@ class _Follower:
         self._tail = tail
         self._on_note = on_note
         self._reader = NoteReader()
-        self.placed = False  # whether the consumer reads the partition from where this follower is, or before
+        self.sought = False  # whether the consumer was sought to where this follower is, or before
         self.closed = False
 
     def take(self, records: list[Fetched]) -> None:
@@ -48,10 +48,10 @@ class _Follower:
         if not fresh:
             return
         self.next = next_offset(fresh[-1])
-        for placed in self._reader.read(fresh):
+        for note in self._reader.read(fresh):
             if self.closed:
                 return
-            self._on_note(placed)
+            self._on_note(note)
 
     async def caught_up(self) -> bool:
         return await self._tail.caught_up(self)
@@ -88,7 +88,7 @@ class HandoverTail:
         self._consumer: AIOKafkaConsumer | None = None
         self._task: Supervised | None = None
         self._stalled: AIOKafkaConsumer | None = None
-        """The consumer that does not fetch what is there: a fetcher can die without a word."""
+        """The consumer that does not fetch what is there: a fetcher can die silently."""
         self._told = False
 
     def follow(self, partition: int, offset: int | None, on_note: OnNote) -> _Follower:
@@ -136,12 +136,12 @@ class HandoverTail:
                     # What was handed out is in front of the position, and so are the records that end transactions.
                     # The position says something of this follower only once it was sought back for it.
                     position = await consumer.position(where)
-                    if follower.placed and position >= end:
+                    if follower.sought and position >= end:
                         return True
                     before = position if before < 0 else before
                     await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:
-            if follower.placed and 0 <= before == position < end:
+            if follower.sought and 0 <= before == position < end:
                 self._stalled = consumer
         except (KafkaError, OSError):
             pass
@@ -169,10 +169,10 @@ class HandoverTail:
             enable_auto_commit=False,
             isolation_level="read_uncommitted",  # notes are no part of transactions, so nothing may hold them up
             max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_wait_ms=_POLL_MS,  # so long a partition waits that is followed while a fetch is under way
+            fetch_max_wait_ms=_POLL_MS,  # a partition that is followed anew waits at most this for the fetch under way
         )
         for follower in self._followers:
-            follower.placed = False
+            follower.sought = False
         try:
             async with asyncio.timeout(kafka.call_timeout_seconds):
                 await consumer.start()
@@ -189,8 +189,8 @@ class HandoverTail:
                 for where, records in (await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)).items():
                     self._told = False
                     for follower in list(self._followers):
-                        # One that came during this fetch may begin in front of these records: it is placed first.
-                        if follower.partition == where.partition and follower.placed:
+                        # One that came during this fetch may begin in front of these records: it is sought first.
+                        if follower.partition == where.partition and follower.sought:
                             follower.take(records)
         finally:
             self._consumer = None
@@ -199,15 +199,15 @@ class HandoverTail:
     async def _assign(self, consumer: AIOKafkaConsumer) -> None:
         """Read what is followed, each partition from where its slowest follower is."""
         followers = list(self._followers)
-        places = {one.partition: TopicPartition(self._topic, one.partition) for one in followers}
-        from_end = {places[one.partition] for one in followers if one.next is None}
+        topic_partitions = {one.partition: TopicPartition(self._topic, one.partition) for one in followers}
+        from_end = {topic_partitions[one.partition] for one in followers if one.next is None}
         ends = await consumer.end_offsets(list(from_end)) if from_end else {}
-        # No turn of the event loop from here on: nothing is fetched before every place is known.
-        if consumer.assignment() != set(places.values()):
-            consumer.assign(list(places.values()))
+        # No turn of the event loop from here on: nothing is fetched before every position is sought.
+        if consumer.assignment() != set(topic_partitions.values()):
+            consumer.assign(list(topic_partitions.values()))
         for one in followers:
             if one.next is None:
-                one.next = ends[places[one.partition]]
-            one.placed = True
-        for partition, where in places.items():
+                one.next = ends[topic_partitions[one.partition]]
+            one.sought = True
+        for partition, where in topic_partitions.items():
             consumer.seek(where, min(one.next or 0 for one in followers if one.partition == partition))

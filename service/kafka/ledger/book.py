@@ -20,7 +20,7 @@ from service.telemetry.events import LogEvent
 log = structlog.get_logger()
 
 SNAPSHOT_EVERY = 100
-"""So many asks after the last snapshot, or the first one a minute after it, whoever has asked writes the next."""
+"""Asks from one snapshot to the next, which whoever asked last writes. A minute after a snapshot, one ask is enough."""
 SNAPSHOT_EVERY_MS = 60_000
 _KEPT = 5_000
 
@@ -60,8 +60,8 @@ class LedgerBook:
 
     def _reduce(self) -> None:
         """Begin with the last snapshot that can be read, and keep what is not in it."""
-        for place in range(len(self._kept) - 1, -1, -1):
-            record = self._kept[place]
+        for index in range(len(self._kept) - 1, -1, -1):
+            record = self._kept[index]
             if record.key != SNAPSHOT_KEY:
                 continue
             try:

@@ -38,7 +38,7 @@ from service.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 GOOD_SECONDS = 0.5
-"""A grant that is not used for so long is left: used later, it might fall into another minute of the platform's."""
+"""A grant not used within this time is dropped: used later, it might fall into another minute of the platform's."""
 _LAGS = 16
 
 

@@ -24,7 +24,7 @@ class UnreadableLedgerRecord(ValueError):
 
 
 def ask_record(topic: str, ask: Ask) -> OutRecord:
-    """An ask; the log gives it its time and its place."""
+    """An ask; the log gives it its time and its order."""
     members = {
         "v": VERSION,
         "id": ask.id,

@@ -1,4 +1,4 @@
-"""What runs at once, in the ledger: one key for each analysis, so that compaction keeps the last word on it."""
+"""What runs at once, in the ledger: one key for each analysis, so that compaction keeps the last record of it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Send = Callable[[OutRecord], "asyncio.Future[RecordPosition]"]
 
 @dataclass(eq=False, slots=True)
 class _Entering:
-    """One of this process that does not run yet. `placed`: its own record was read back."""
+    """One of this process that does not run yet. `read_back`: its own record was read back."""
 
     caps: Caps
     nonce: str
     future: asyncio.Future[None]
-    placed: bool = False
+    read_back: bool = False
 
 
 class RunningBook:
@@ -88,7 +88,7 @@ class RunningBook:
         except UnreadableLedgerRecord as error:
             log.error(LogEvent.LEDGER_RECORD_UNREADABLE, offset=record.offset, reason=str(error))
         for other, one in list(self._entering.items()):
-            if one.placed and not one.future.done():
+            if one.read_back and not one.future.done():
                 self._decide(other, one)
         self.on_change(name)
         return True
@@ -101,7 +101,7 @@ class RunningBook:
         self.running.enter(entry, record.timestamp_ms)
         entering = self._entering.get(name)
         if entering is not None and entering.nonce == entry.nonce:
-            entering.placed = True
+            entering.read_back = True
 
     def _decide(self, name: str, one: _Entering) -> None:
         if not self.running.has(name):

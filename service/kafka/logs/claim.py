@@ -85,11 +85,11 @@ class Claim:
         sent_at = self._now()
         record = ClaimRecord(self.identity, self.token, self._ttl_seconds, self._offset)
         try:
-            place = await self._sender.send(record.record(self._topic, self._partition))
+            position = await self._sender.send(record.record(self._topic, self._partition))
         except DeliveryFailed as error:
             raise AssetsUnknown(f"a claim could not be written: {error}") from error
         if self._offset is None:
-            self._offset = place.offset
+            self._offset = position.offset
         self._over_at = sent_at + self._ttl_seconds
 
     def keep(self) -> None:

@@ -18,18 +18,18 @@ log = structlog.get_logger()
 VERSION = 1
 
 NO_OFFSET = -1
-"""Of a completion whose place is not known, because the record that says it can't be read."""
+"""Of a completion whose position is not known, because the record that says it can't be read."""
 
 
 def encode_finished(record: FinishedRecord) -> bytes:
     """The value: compact JSON with a version."""
-    place = record.completion
+    position = record.completion
     return orjson.dumps(
         {
             "v": VERSION,
             "id": record.request_id,
             "digest": record.digest,
-            "completion": [place.topic, place.partition, place.offset],
+            "completion": [position.topic, position.partition, position.offset],
             "ended_at_ms": record.ended_at_ms,
             "offset": record.offset,
             "run": record.run,
@@ -118,8 +118,8 @@ class KafkaFinishedLog:
             reason=reason,
             consequence="the request counts as finished: nothing is paid again, its completion is not sent again",
         )
-        place = RecordPosition(self._topic, self.partition, NO_OFFSET)
-        return FinishedRecord(request_id, "", place, ended_at_ms, run=None)
+        position = RecordPosition(self._topic, self.partition, NO_OFFSET)
+        return FinishedRecord(request_id, "", position, ended_at_ms, run=None)
 
     def add(self, request_id: str, offset: int) -> None:
         self._index.put(fingerprint(request_id.encode()), offset)
@@ -128,18 +128,18 @@ class KafkaFinishedLog:
     async def completion(self, record: FinishedRecord) -> OutRecord | None:
         """The completion, byte for byte; None when it is gone. Raises `ReadFailed`.
 
-        What stands at its place must be of this request: in topics that were copied to another cluster, places of
-        records are others, and nobody may get another one's answer.
+        The record at its position must be of this request: in topics that were copied to another cluster, offsets
+        differ, and nobody may get another one's answer.
         """
-        place = record.completion
-        if place.offset == NO_OFFSET:
+        position = record.completion
+        if position.offset == NO_OFFSET:
             return None
-        found = await self._completions.at(place.partition, place.offset)
+        found = await self._completions.at(position.partition, position.offset)
         if found is None or isinstance(found, UnreadableRange) or found.value is None:
             return None
         if any(name == "ce_subject" and value != record.request_id.encode() for name, value in found.headers):
             return None
-        return OutRecord(place.topic, place.partition, found.key, found.value, found.headers)
+        return OutRecord(position.topic, position.partition, found.key, found.value, found.headers)
 
     def adopt(self, keys: Keys, offsets: Offsets) -> None:
         """Take the index that a takeover has built. Called once."""

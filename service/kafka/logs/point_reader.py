@@ -1,4 +1,4 @@
-"""Reading single records from known places."""
+"""Reading single records, each by its partition and offset."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ class PointReader:
 
     async def beginnings(self, partitions: Sequence[int]) -> dict[int, int]:
         """The log start offsets. Raises `ReadFailed`."""
-        places = [TopicPartition(self.topic, partition) for partition in partitions]
+        topic_partitions = [TopicPartition(self.topic, partition) for partition in partitions]
         async with self._lock:
             try:
                 async with asyncio.timeout(self._settings.call_timeout_seconds):
                     consumer = await self._started()
-                    found: dict[TopicPartition, int] = await consumer.beginning_offsets(places)
+                    found: dict[TopicPartition, int] = await consumer.beginning_offsets(topic_partitions)
             except (KafkaError, TimeoutError) as error:
                 await self._drop()
                 raise ReadFailed(f"the beginning of {self.topic} is unknown: {reading_words(error)}") from error

@@ -9,7 +9,7 @@ from service.clock import SystemClock
 
 
 class Assignment:
-    """The last word of the group. Written by the group's consumer; all others read it, or wait for its next change."""
+    """The group's latest assignment. Written by the group's consumer; all others read it, or wait for its change."""
 
     def __init__(self, now: Callable[[], float] | None = None) -> None:
         """`now`: seconds of a clock that goes on while the machine sleeps."""

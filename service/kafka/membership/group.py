@@ -21,7 +21,7 @@ from aiokafka.errors import (
 from contracts.limits import MAX_READ_HEADERS
 from service.clock import Clock
 from service.errors import PartitionError, ProcessError, RetryLater
-from service.kafka.connecting.connection import new_member, stop_consumer
+from service.kafka.connecting.connection import client_of, new_member, stop_consumer
 from service.kafka.connecting.reconnection import trouble_of
 from service.kafka.connecting.refusals import DENIED, missing_right, reading_words, refusal
 from service.kafka.membership.assignment import Assignment
@@ -171,7 +171,7 @@ class Group:
         for where in partitions:
             consumer.seek(where, _PLACEHOLDER)
         # aiokafka does not: without it a member that was frozen takes its partitions back from their new owner.
-        self._assignor.on_generation_assignment(consumer._coordinator.generation)  # noqa: SLF001
+        self._assignor.on_generation_assignment(consumer._coordinator.generation)  # noqa: SLF001 - no public way
         ours = sorted(where.partition for where in partitions)
         log.info(LogEvent.GROUP_JOINED, partitions=ours)
         self.assignment.given(ours)
@@ -257,7 +257,7 @@ class Group:
         """Where `partitions` end, without those whose leader can't be asked; None while no broker answers."""
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
-                client = self.consumer._client  # noqa: SLF001
+                client = client_of(self.consumer)
                 return await ends_of(client, self._topic, partitions, limit_seconds=LIMIT_SECONDS / 3)
         except (KafkaError, TimeoutError, OSError, PartitionError):
             return None
@@ -270,7 +270,7 @@ class Group:
         """The open transactions with records in a partition; None when they can't be found out now."""
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
-                return await open_transactions(self.consumer._client, self._topic, partition)  # noqa: SLF001
+                return await open_transactions(client_of(self.consumer), self._topic, partition)
         except (KafkaError, TimeoutError, OSError, PartitionError, NotImplementedError):
             return None
 
@@ -281,14 +281,14 @@ class Group:
 
     async def _ask(self) -> bool:
         """Ask for the metadata of our topics: of any broker, and of the bootstrap servers when none answers."""
-        answered: bool = await self.consumer._client.force_metadata_update()  # noqa: SLF001
+        answered: bool = await client_of(self.consumer).force_metadata_update()
         return answered
 
     def _why_refused(self) -> str | None:
         """Why brokers that answer refuse our connections; None while they do not."""
         if self._consumer is None:
             return self._start_refused
-        trouble = trouble_of(self._consumer._client)  # noqa: SLF001
+        trouble = trouble_of(client_of(self._consumer))
         return None if trouble is None else refusal(self._settings.kafka, trouble)
 
     def position(self, partition: int) -> int | None:
@@ -296,8 +296,7 @@ class Group:
         where = self._where(partition)
         if where is None:
             return None
-        # `AIOKafkaConsumer.position` is the same behind an await that may wait.
-        subscription = self.consumer._subscription.subscription  # noqa: SLF001
+        subscription = self.consumer._subscription.subscription  # noqa: SLF001 - its own `position` may wait
         state = subscription.assignment.state_value(where)
         position: int | None = state.position if state.has_valid_position else None
         return position
@@ -311,7 +310,7 @@ def _refused(error: KafkaError) -> ProcessError:
     )
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Passes on at once: aiokafka swallows a listener's exceptions, and hands out records while it awaits."""
 
     def __init__(self, group: Group) -> None:

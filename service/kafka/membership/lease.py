@@ -25,7 +25,7 @@ class GroupLease:
     """
 
     def __init__(self, *, session_timeout_ms: int, clock: Clock, confirmed: Callable[[], bool] = lambda: True) -> None:
-        """`confirmed` says whether everything that has jobs here is ours by the group's last word. Must be cheap."""
+        """`confirmed` says whether every partition with jobs here is ours by the latest assignment. Must be cheap."""
         self._timeout = session_timeout_ms / 1000
         self._now = clock.monotonic
         self._last = float("-inf")
@@ -65,8 +65,8 @@ class GroupLease:
 
     def attach(self, consumer: AIOKafkaConsumer) -> None:
         """Watch what the consumer's coordinator exchanges with the group."""
-        coordinator = consumer._coordinator  # noqa: SLF001
-        send = coordinator._send_req  # noqa: SLF001
+        coordinator = consumer._coordinator  # noqa: SLF001 - nothing public sees heartbeats
+        send = coordinator._send_req  # noqa: SLF001 - as above
 
         async def watched(request: Any) -> Any:
             sent_at = self._now()
@@ -75,7 +75,7 @@ class GroupLease:
                 self.renewed(sent_at)
             return response
 
-        coordinator._send_req = watched  # noqa: SLF001
+        coordinator._send_req = watched  # noqa: SLF001 - as above
 
 
 _REBALANCING = 27

@@ -10,7 +10,7 @@ from service.kafka.other_clients.group_members import GroupMember, members_by_gr
 from service.settings import Settings
 
 MOST_GROUPS = 200
-"""So many groups of a cluster are looked at."""
+"""How many groups of a cluster are looked at."""
 
 
 async def deployments_beside(settings: Settings) -> dict[str, list[GroupMember]]:

@@ -22,7 +22,7 @@ def dead_letter(
     """The dead letter of `record` on its own partition number. It always fits `topic`.
 
     What does not fit is left out, in this order: the value (its size and SHA-256 are in headers), the key, the headers.
-    The message says what was left out; the original stays in its topic, at the place that the headers name, until
+    The message says what was left out; the original stays in its topic, at the position that the headers name, until
     retention removes it. A record without key and value gets an empty value, because aiokafka writes none without both.
     """
     for leave_out in ((), ("value",), ("value", "key"), ("value", "key", "headers")):

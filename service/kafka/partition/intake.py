@@ -241,7 +241,7 @@ class Intake:
         draft.write("dead_letter", letter)
 
     def _pass_over(self, draft: Draft, gap: UnreadableRange) -> None:
-        """What can't be read is nobody's request: the dead letter names its place, and the offset moves on."""
+        """What can't be read is nobody's request: the dead letter names its position, and the offset moves on."""
         log.error(
             LogEvent.RECORD_REJECTED,
             partition=gap.partition,

@@ -167,7 +167,7 @@ def next_sound(data: bytes, at: int, start: int, end: int) -> tuple[int, int] | 
 
 
 def gap_piece(gap: UnreadableRange) -> Piece:
-    """A range as something to read: it is handed on in its place among the records."""
+    """A range as something to read: it is handed on in the order of the records."""
     return Piece(
         gap.offset,
         gap.last_offset + 1,

@@ -1,4 +1,4 @@
-"""Finding where a log can be read again behind a damaged place.
+"""Finding the offset at which a log can be read again behind damage.
 
 The length and the offsets of a batch are not covered by its checksum, and a broker finds batches by them: damage there
 makes it answer with nothing, with half a batch or with an error, for every offset up to its next index entry.

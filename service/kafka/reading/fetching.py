@@ -61,7 +61,7 @@ def decode_with(
     record of more than `max_headers` headers. It gives fewer records than asked for when these are expensive, and lets
     other tasks run before each answer.
     """
-    _Decoding(consumer._fetcher, max_batch_bytes, max_headers)  # noqa: SLF001
+    _Decoding(consumer._fetcher, max_batch_bytes, max_headers)
 
 
 class _Client:
@@ -96,12 +96,12 @@ class _Decoding:
         self._turn = Turn()
         self._one_at_a_time = asyncio.Lock()
         self._all.add(self)
-        self._committed_only = bool(fetcher._isolation_level)  # noqa: SLF001
-        self._search = DamageSearch(fetcher._client, max_batch_bytes=max_batch_bytes)  # noqa: SLF001
+        self._committed_only = bool(fetcher._isolation_level)
+        self._search = DamageSearch(fetcher._client, max_batch_bytes=max_batch_bytes)
         self._standing: dict[TopicPartition, tuple[int, float]] = {}
-        self._client = fetcher._client = _Client(fetcher._client)  # noqa: SLF001
-        self._process = fetcher._proc_fetch_request  # noqa: SLF001
-        fetcher._proc_fetch_request = self._fetch  # noqa: SLF001
+        self._client = fetcher._client = _Client(fetcher._client)
+        self._process = fetcher._proc_fetch_request
+        fetcher._proc_fetch_request = self._fetch
         self._records = fetcher.fetched_records
         fetcher.fetched_records = self._read
 
@@ -129,7 +129,7 @@ class _Decoding:
         except asyncio.CancelledError:
             return False
         except Exception as error:
-            # Raised here, it would end aiokafka's fetcher without a word. The same is fetched again.
+            # Raised here, it would end aiokafka's fetcher silently. The same is fetched again.
             log.error(LogEvent.DECODING_FAILED, exc_info=error)
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(_AFTER_FAULT_SECONDS)
@@ -138,7 +138,7 @@ class _Decoding:
 
     def _wanted(self, assignment: Any, where: TopicPartition, offset: int) -> bool:
         """Whether the partition is still read from that position. It may have been sought or given away meanwhile."""
-        if not assignment.active or where in self._fetcher._records:  # noqa: SLF001
+        if not assignment.active or where in self._fetcher._records:
             return False
         state = assignment.state_value(where)
         return bool(state.has_valid_position and state.position == offset)
@@ -149,10 +149,10 @@ class _Decoding:
             where,
             assignment=assignment,
             partition_records=_Records(offset, pieces),
-            backoff=fetcher._prefetch_backoff,  # noqa: SLF001
+            backoff=fetcher._prefetch_backoff,
         )
         result.getall = partial(self._turn.read, result)
-        fetcher._records[where] = result  # noqa: SLF001
+        fetcher._records[where] = result
 
     async def _room(self) -> None:
         """Return when there is room for another fetch. Readers make it; they know nothing of us, so we look."""
@@ -161,9 +161,9 @@ class _Decoding:
 
     def held_bytes(self) -> int:
         """Of what was handed over and not read. aiokafka forgets what nobody wants any more."""
-        if self._fetcher._closed:  # noqa: SLF001
+        if self._fetcher._closed:
             return 0
-        held = (getattr(result, "_partition_records", None) for result in self._fetcher._records.values())  # noqa: SLF001
+        held = (getattr(result, "_partition_records", None) for result in self._fetcher._records.values())
         return sum(records.held_bytes for records in held if isinstance(records, _Records))
 
     async def _prepared(self, part: Part, where: TopicPartition, budget: int) -> Prepared:

@@ -159,19 +159,19 @@ class TopicTail:
     async def _begin(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         """Go on where the last consumer has ended, else at the beginning. Returns where the partitions end just now."""
         async with self._limit():
-            places = await self._places(consumer)
-            consumer.assign(places)
-            beginnings: dict[TopicPartition, int] = await consumer.beginning_offsets(places)
-            ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
+            topic_partitions = await self._topic_partitions(consumer)
+            consumer.assign(topic_partitions)
+            beginnings: dict[TopicPartition, int] = await consumer.beginning_offsets(topic_partitions)
+            ends: dict[TopicPartition, int] = await consumer.end_offsets(topic_partitions)
         if any(self._positions.get(where.partition, 0) > end for where, end in ends.items()):
             self._begin_anew()
-        for where in places:
+        for where in topic_partitions:
             consumer.seek(where, self._positions.get(where.partition, beginnings[where]))
-        self.partitions = len(places)
+        self.partitions = len(topic_partitions)
         self._tell_beginnings(beginnings)
         return ends
 
-    async def _places(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+    async def _topic_partitions(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         if self._partition is not None:
             return [TopicPartition(self._topic, self._partition)]
         consumer.assign([TopicPartition(self._topic, 0)])  # makes it ask for the topic's metadata
@@ -223,7 +223,7 @@ class TopicTail:
             listener.anew()
 
     async def _check(
-        self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], before: Mapping[int, int]
+        self, consumer: AIOKafkaConsumer, topic_partitions: Sequence[TopicPartition], before: Mapping[int, int]
     ) -> None:
         """Read the log start offsets, and find out whether a fetcher has died: its partition then stands still.
 
@@ -231,9 +231,9 @@ class TopicTail:
         """
         try:
             async with self._limit():
-                beginnings: dict[TopicPartition, int] = await consumer.beginning_offsets(places)
-                ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
-                for where in places:
+                beginnings: dict[TopicPartition, int] = await consumer.beginning_offsets(topic_partitions)
+                ends: dict[TopicPartition, int] = await consumer.end_offsets(topic_partitions)
+                for where in topic_partitions:
                     position = await consumer.position(where)
                     if position < ends[where] and self._positions.get(where.partition) == before.get(where.partition):
                         await self._must_move(consumer, where, position)

@@ -19,7 +19,7 @@ from aiokafka.errors import (
     for_code,
 )
 
-from service.kafka.connecting.connection import broker_unavailable, is_unreachable, new_admin
+from service.kafka.connecting.connection import broker_unavailable, client_of, is_unreachable, new_admin
 from service.kafka.connecting.reconnection import trouble_of
 from service.kafka.rights.least import Right, least_rights
 from service.kafka.rights.requests import GroupRightsRequest, TopicRightsRequest
@@ -117,14 +117,14 @@ class RightsLook:
                     self._admin = admin
                 return await self._asked()
         except (KafkaError, TimeoutError, OSError) as error:
-            trouble = trouble_of(self._admin._client) if self._admin is not None else None  # noqa: SLF001
+            trouble = trouble_of(client_of(self._admin)) if self._admin is not None else None
             raise await broker_unavailable(kafka, trouble or error) from None
 
     async def _asked(self) -> list[Right]:
         """Ask until everything is told: a new cluster has to choose its coordinators first."""
         while True:
             try:
-                return await missing_rights(self._admin._client, self._rights)  # noqa: SLF001
+                return await missing_rights(client_of(self._admin), self._rights)
             except KafkaError as error:
                 if is_unreachable(error) or not error.retriable:
                     raise

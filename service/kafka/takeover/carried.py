@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from service.kafka.handover.records import NoteReader
 from service.kafka.marker import Marker
-from service.kafka.ports import PartitionJobs, PlacedNote, RecordPosition
+from service.kafka.ports import PartitionJobs, ReadNote, RecordPosition
 from service.kafka.takeover.log_reader import LogReader, StillWanted
 from service.kafka.takeover.reader_pool import ReaderPool
 
@@ -18,7 +18,7 @@ _CLOCKS_MS = 60_000
 class Notes:
     """The notes of a handovers partition in front of a marker of ours, and where to read on."""
 
-    notes: tuple[PlacedNote, ...] = ()
+    notes: tuple[ReadNote, ...] = ()
     follow_from: int | None = None
 
 
@@ -37,9 +37,9 @@ async def carried_for(
     since_ms = jobs.attempt_since_ms()
     if since_ms is None:
         return Notes()
-    place = next(place for place in marked if place.topic == topic)
+    position = next(position for position in marked if position.topic == topic)
     async with readers.lend(topic) as reader:
-        return await read_notes(reader, marker, place, since_ms, wanted)
+        return await read_notes(reader, marker, position, since_ms, wanted)
 
 
 async def read_notes(

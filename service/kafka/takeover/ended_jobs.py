@@ -51,7 +51,7 @@ class EndedJob:
 
 
 class EndedJobs:
-    """Searches the logs of one partition. `completions` reads single records, `reader` reads on from a place."""
+    """Searches the logs of one partition. `completions` reads single records, `reader` reads on from a position."""
 
     def __init__(
         self, partition: int, topics: TopicSettings, reader: LogReader, completions: PointReader, wanted: StillWanted
@@ -65,7 +65,7 @@ class EndedJobs:
     async def among(self, live: LiveRecords, summarize: Summarize, marker: Marker) -> list[EndedJob]:
         """Those of `live` that have ended. `marker` is ours in the finished partition, which is read up to it.
 
-        A completion is recognised by its `ce_id`, which follows from the place of the request's record: an earlier
+        A completion is recognised by its `ce_id`, which follows from the position of the request's record: an earlier
         request with the same id has another one. Raises `RestoreFailed`, `Superseded` or `ReadFailed`.
         """
         jobs = {
@@ -76,18 +76,18 @@ class EndedJobs:
             return []
         noted, first = await self._finished(live, marker)
         ended: dict[str, EndedJob] = {}
-        for place in noted:
-            record = await self._completions.at(place.partition, place.offset)
+        for position in noted:
+            record = await self._completions.at(position.partition, position.offset)
             identifier = _ce_id(record.headers) if isinstance(record, InRecord) else None
             if identifier in jobs:
-                ended[identifier] = EndedJob(*jobs[identifier], place, is_noted=True)
+                ended[identifier] = EndedJob(*jobs[identifier], position, is_noted=True)
         topic = self._topics.completions
         async for records in self._reader.since(topic, self._partition, first, self._wanted):
             for found in records:
                 identifier = _ce_id(found.headers) if isinstance(found, InRecord) else None
                 if identifier in jobs and identifier not in ended:
-                    place = RecordPosition(topic, self._partition, found.offset)
-                    ended[identifier] = EndedJob(*jobs[identifier], place, is_noted=False)
+                    position = RecordPosition(topic, self._partition, found.offset)
+                    ended[identifier] = EndedJob(*jobs[identifier], position, is_noted=False)
         return list(ended.values())
 
     async def _finished(self, live: LiveRecords, marker: Marker) -> tuple[list[RecordPosition], int]:
@@ -105,11 +105,11 @@ class EndedJobs:
                 last.append(record.value)
                 if record.key in live.by_key:
                     noted[record.key] = record.value
-        places = [found.completion for value in noted.values() if (found := decode_finished(value)) is not None]
+        positions = [found.completion for value in noted.values() if (found := decode_finished(value)) is not None]
         known = [found.completion.offset for value in last if (found := decode_finished(value)) is not None]
-        if hidden or len(places) < len(noted) or len(known) < len(last):
-            return places, 0  # a record that can't be read may stand for any completion
-        return places, min(known, default=0)
+        if hidden or len(positions) < len(noted) or len(known) < len(last):
+            return positions, 0  # a record that can't be read may stand for any completion
+        return positions, min(known, default=0)
 
 
 def _summaries(live: LiveRecords, summarize: Summarize) -> Iterator[tuple[bytes, str, int, int]]:

@@ -14,7 +14,7 @@ import structlog
 
 from service.clock import Clock
 from service.kafka.takeover.log_reader import LogReader
-from service.kafka.takeover.surroundings import GroupWord
+from service.kafka.takeover.surroundings import GroupState
 from service.settings import Settings
 from service.telemetry.events import LogEvent
 from service.telemetry.metrics import Metrics
@@ -113,7 +113,7 @@ class FoundPosition:
 
 
 async def find_position(
-    reader: LogReader, group: GroupWord, partition: int, settings: Settings, clock: Clock
+    reader: LogReader, group: GroupState, partition: int, settings: Settings, clock: Clock
 ) -> FoundPosition:
     """Find where intake goes on. Raises `PartitionError`.
 
@@ -130,7 +130,7 @@ async def find_position(
     return FoundPosition(committed, log_now, input_position(committed, log_now, settings.kafka.offset_reset))
 
 
-async def _committed(group: GroupWord, partition: int) -> int | None:
+async def _committed(group: GroupState, partition: int) -> int | None:
     """What the group has committed; None only when it says so for some seconds.
 
     A broker that is just going down or coming up may say that there is no offset although there is one, and a topic

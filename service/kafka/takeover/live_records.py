@@ -32,7 +32,7 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record of the jobs topic that is no job for us, or offsets that can't be read: `key` is then their place.
+    """A record of the jobs topic that is no job for us, or offsets that can't be read: `key` then names them.
 
     `original` is None when there was no room for it: it is read again from `offset` when it is needed.
     """
@@ -71,7 +71,7 @@ class LiveRecords:
         return record
 
     def add_gap(self, gap: UnreadableRange) -> None:
-        """Remember a place that can't be read, and its bytes as far as there is room."""
+        """Remember offsets that can't be read, and their bytes as far as there is room."""
         raw = gap.raw or b""
         item = Unreadable(b"@%d" % gap.offset, gap.offset, digest_of(raw), gap.reason, gap)
         if len(raw) > self.room.left():
@@ -103,7 +103,7 @@ async def read_live(
 ) -> None:
     """Read a jobs partition up to `marker` into `live`. Raises `RestoreFailed` or `Superseded`.
 
-    Records are kept in memory, the oldest first, as long as there is room; of the others only the place and what must
+    Records are kept in memory, the oldest first, as long as there is room; of the others only the offset and what must
     be known of them: the summary of a job, the digest of what is no job.
     """
     slices = Slices()

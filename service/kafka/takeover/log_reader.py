@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.errors import PartitionError
-from service.kafka.connecting.connection import new_consumer, stop_consumer
+from service.kafka.connecting.connection import client_of, new_consumer, stop_consumer
 from service.kafka.connecting.refusals import reading_words
 from service.kafka.logs.index import IndexBuilder
 from service.kafka.marker import PRIVATE_PREFIX, Marker
@@ -158,7 +158,7 @@ class LogReader:
         reason = f"{where.topic}/{where.partition} stands still at offset {position}, before {target}"
         try:
             async with asyncio.timeout(self._settings.call_timeout_seconds):
-                found = await open_transactions(self._consumer._client, where.topic, where.partition)  # noqa: SLF001
+                found = await open_transactions(client_of(self._consumer), where.topic, where.partition)
         except (KafkaError, TimeoutError, OSError, NotImplementedError):
             return RestoreFailed(reason)
         if not found:
@@ -222,7 +222,7 @@ class LogReader:
 
 
 def log_unreadable(gap: UnreadableRange, consequence: str) -> None:
-    """Say that a place of a private topic is passed over, and what that means."""
+    """Say that offsets of a private topic are passed over, and what that means."""
     log.error(
         LogEvent.RANGE_UNREADABLE,
         topic=gap.topic,

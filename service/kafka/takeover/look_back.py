@@ -13,7 +13,7 @@ from service.kafka.marker import Marker
 from service.kafka.takeover.input_position import FoundPosition, find_position
 from service.kafka.takeover.log_reader import LogReader, StillWanted
 from service.kafka.takeover.reader_pool import ReaderPool
-from service.kafka.takeover.surroundings import GroupWord
+from service.kafka.takeover.surroundings import GroupState
 from service.settings import Settings
 
 _AT_ONCE = 2
@@ -30,7 +30,7 @@ class LookBack:
     def __init__(
         self,
         settings: Settings,
-        group: GroupWord,
+        group: GroupState,
         readers: ReaderPool,
         clock: Clock,
         timed: Callable[[str], AbstractContextManager[None]],

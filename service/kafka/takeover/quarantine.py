@@ -1,7 +1,8 @@
 """Job records that can't be read: newer than this program, or damaged. They may be paid tasks.
 
 Such a record stays where it is, its id counts as live (a duplicate starts nothing), and a copy of it goes to the dead
-letters, once: a note beside it holds its digest. Offsets whose records can't be had at all get a dead letter by place.
+letters, once: a note beside it holds its digest. Offsets whose records can't be had at all get a dead letter that names
+them.
 The rest of the partition goes on.
 """
 
@@ -41,7 +42,7 @@ class Quarantine:
 
 
 def notes_among(records: Iterable[LogRecord]) -> dict[bytes, str]:
-    """Notes of earlier takeovers: what was copied (a job key, or a place) to the digest of the copy."""
+    """Notes of earlier takeovers: what was copied (a job key, or a position) to the digest of the copy."""
     return {
         record.key.removeprefix(NOTE_PREFIX): _noted_digest(record.value)
         for record in records

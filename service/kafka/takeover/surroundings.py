@@ -12,7 +12,7 @@ from service.settings import Settings
 
 
 class Changes(Protocol):
-    """When the group says something new."""
+    """When the group has assigned partitions, and the next change of that."""
 
     @property
     def generation(self) -> int:
@@ -25,12 +25,12 @@ class Changes(Protocol):
         ...
 
     async def changed_from(self, generation: int) -> None:
-        """Wait for a change."""
+        """Wait until the generation is no longer `generation`."""
         ...
 
 
-class GroupWord(Protocol):
-    """What the group has committed, and when it decides anew."""
+class GroupState(Protocol):
+    """What a takeover asks of the group: the offset it has committed, and which partitions are ours."""
 
     async def committed(self, partition: int) -> int | None:
         """The next offset to read; None if there never was one. Raises `PartitionError`."""

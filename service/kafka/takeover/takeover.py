@@ -41,7 +41,7 @@ from service.kafka.takeover.log_reader import LogReader, StillWanted, Superseded
 from service.kafka.takeover.look_back import LookBack
 from service.kafka.takeover.owner_check import Claims, OwnerCheck, candidate_record
 from service.kafka.takeover.quarantine import Quarantine, rereading, units
-from service.kafka.takeover.surroundings import GroupWord, Readers, Taken
+from service.kafka.takeover.surroundings import GroupState, Readers, Taken
 from service.settings import Settings
 from service.supervision import end_all
 from service.telemetry.events import LogEvent
@@ -61,7 +61,7 @@ class Takeover:
         settings: Settings,
         host: JobHost,
         make_writer: Callable[[int], PartitionWriter],
-        group: GroupWord,
+        group: GroupState,
         readers: Readers,
         metrics: Metrics,
         clock: Clock,
@@ -229,9 +229,9 @@ class Takeover:
         search = EndedJobs(finished.partition, self._settings.topics, reader, self._readers.completions, wanted)
         for ended in await search.among(live, jobs.summary, marker):
             request_id, now_ms = ended.key.decode(), int(self._clock.time() * 1000)
-            places = await self._write(writer, ended.missing(finished, self._settings.topics.jobs, now_ms))
+            positions = await self._write(writer, ended.missing(finished, self._settings.topics.jobs, now_ms))
             if not ended.is_noted:
-                finished.add(request_id, places[1].offset)
+                finished.add(request_id, positions[1].offset)
             live.replace(ended.key, None)
             log.info(LogEvent.JOB_ENDED_BEFORE, partition=finished.partition, request_id=request_id)
         if self._settings.kafka.delivery == "exactly_once":

@@ -99,7 +99,7 @@ class GroupCommitWriter(ABC):
 
     @abstractmethod
     async def _write(self, units: Sequence[WriteUnit]) -> list[list[RecordPosition]]:
-        """Make the units durable and return their places. Any error means that the writer is dead."""
+        """Make the units durable and return their positions. Any error means that the writer is dead."""
 
     @abstractmethod
     async def _abandon(self, *, fenced: bool) -> None:
@@ -171,7 +171,7 @@ class GroupCommitWriter(ABC):
             group = self._take()
             begun = self._clock.monotonic()
             try:
-                places = await self._write([entry.unit for entry in group])
+                positions = await self._write([entry.unit for entry in group])
             except Exception as error:  # noqa: BLE001 — whatever it was, the producer may have a gap in its sequence
                 self._learn(error)
                 self._pending.extendleft(reversed(group))
@@ -180,8 +180,8 @@ class GroupCommitWriter(ABC):
             self._ended = self._loop.time()
             self._metrics.transactions.labels(outcome="committed").inc()
             self._metrics.transaction_seconds.observe(self._clock.monotonic() - begun)
-            self._metrics.transaction_records.inc(sum(len(found) for found in places))
-            for entry, found in zip(group, places, strict=True):
+            self._metrics.transaction_records.inc(sum(len(found) for found in positions))
+            for entry, found in zip(group, positions, strict=True):
                 if not entry.future.done():
                     entry.future.set_result(found)
         if not self.dead.done():
@@ -190,8 +190,8 @@ class GroupCommitWriter(ABC):
     async def _gathered(self) -> bool:
         """Wait until a group is due; False when the writer is to end.
 
-        Units are gathered for a while after the last group. A writer that has rested for so long begins at once: what
-        comes while its transaction is under way is a group anyway.
+        Units are gathered for a while after the last group. A writer that has rested longer than that begins at once:
+        what comes while its transaction is under way is a group anyway.
         """
         while not self._pending:
             if self._closing or self.dead.done():

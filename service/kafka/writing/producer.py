@@ -122,7 +122,7 @@ class BoundedProducer:
 
         Otherwise aiokafka fails such a batch, although an earlier request may have written it.
         """
-        self._producer._message_accumulator._batch_ttl = float("inf")  # noqa: SLF001
+        self._producer._message_accumulator._batch_ttl = float("inf")
 
     def send_only_while(self, lease: Lease) -> None:
         """Throw away what would be sent once the lease is lost. Called after `start`, before any record.
@@ -130,7 +130,7 @@ class BoundedProducer:
         It is asked before every request, also a repeated one: the process may have been frozen since the records were
         handed over, and no broker refuses them.
         """
-        accumulator = self._producer._message_accumulator  # noqa: SLF001
+        accumulator = self._producer._message_accumulator
         drain = accumulator.drain_by_nodes
 
         def drain_with_lease(*args: Any, **options: Any) -> Any:
@@ -163,11 +163,11 @@ class BoundedProducer:
     async def begin(self) -> None:
         await self._limited("begin", self._producer.begin_transaction())
         # An error of the transaction is set here too, and another waiter takes its place without a look at it.
-        consume(self._producer._txn_manager._transaction_waiter)  # noqa: SLF001
+        consume(self._producer._txn_manager._transaction_waiter)
 
     def expect(self, topic: str, partition: int) -> None:
         """Add a partition to the transaction, with those of the records that are sent next; it may stay empty."""
-        self._producer._txn_manager.maybe_add_partition_to_txn(TopicPartition(topic, partition))  # noqa: SLF001
+        self._producer._txn_manager.maybe_add_partition_to_txn(TopicPartition(topic, partition))
 
     async def send(self, records: Iterable[OutRecord]) -> list[Sent]:
         """Hand over `records` in order. What is returned must be awaited with `delivered`.
@@ -234,7 +234,7 @@ class BoundedProducer:
     async def kill(self) -> None:
         """Close at once: nothing more is sent, every open delivery fails. Never raises; bounded; repeatable."""
         producer = self._producer
-        producer._closed = True  # noqa: SLF001 — else its finalizer warns
+        producer._closed = True  # else its finalizer warns
         self.discard()
         for task in self._tasks():
             task.cancel()
@@ -250,22 +250,22 @@ class BoundedProducer:
 
     def discard(self, reason: str = "the producer was closed") -> None:
         """Throw away what is gathered but not yet sent, and fail all open deliveries, at once."""
-        accumulator = self._producer._message_accumulator  # noqa: SLF001
-        for batches in accumulator._batches.values():  # noqa: SLF001
+        accumulator = self._producer._message_accumulator
+        for batches in accumulator._batches.values():
             # One that was put back for another try: its callback takes it from among the pending, where it must be.
-            accumulator._pending_batches.update(batch for batch in batches if batch.retry_count)  # noqa: SLF001
+            accumulator._pending_batches.update(batch for batch in batches if batch.retry_count)
         accumulator.fail_all(KafkaError(reason))
-        for batches in list(accumulator._batches.values()):  # noqa: SLF001
+        for batches in list(accumulator._batches.values()):
             for batch in batches:
-                consume(batch.future, batch._drain_waiter)  # noqa: SLF001
-        for batch in list(accumulator._pending_batches):  # noqa: SLF001
-            consume(batch.future, batch._drain_waiter)  # noqa: SLF001
-        accumulator._batches.clear()  # noqa: SLF001
+                consume(batch.future, batch._drain_waiter)
+        for batch in list(accumulator._pending_batches):
+            consume(batch.future, batch._drain_waiter)
+        accumulator._batches.clear()
 
     def _tasks(self) -> set[asyncio.Task[Any]]:
         """Tasks that belong to this producer. aiokafka keeps no list of them, and some would retry for ever."""
         producer = self._producer
-        owners = (producer._sender, producer._message_accumulator)  # noqa: SLF001
+        owners = (producer._sender, producer._message_accumulator)
         found: set[asyncio.Task[Any]] = set()
         for task in asyncio.all_tasks():
             frame = getattr(task.get_coro(), "cr_frame", None)
@@ -275,10 +275,10 @@ class BoundedProducer:
 
     def _forget_transaction(self) -> None:
         """Mark the errors of a dead transaction as seen, or the loop reports them when they are collected."""
-        manager = self._producer._txn_manager  # noqa: SLF001
+        manager = self._producer._txn_manager
         if manager is None:
             return
-        waiters = [manager._transaction_waiter, *(entry[2] for entry in manager._pending_txn_offsets)]  # noqa: SLF001
+        waiters = [manager._transaction_waiter, *(entry[2] for entry in manager._pending_txn_offsets)]
         consume(*(waiter for waiter in waiters if waiter is not None))
 
     async def _limited(self, operation: str, call: Awaitable[T], *, limit: float | None = None) -> T:
@@ -300,15 +300,15 @@ class BoundedProducer:
     def _cause_of(self, errors: Iterable[BaseException]) -> BaseException:
         """Of the errors of one transaction the one that tells why: a right that is missing fails all of its records."""
         found = list(errors)
-        manager = self._producer._txn_manager  # noqa: SLF001
-        waiter = None if manager is None else manager._transaction_waiter  # noqa: SLF001
+        manager = self._producer._txn_manager
+        waiter = None if manager is None else manager._transaction_waiter
         if waiter is not None and waiter.done() and not waiter.cancelled() and waiter.exception() is not None:
             found.append(waiter.exception())
         return next((error for error in found if missing_right(error, "WRITE")), found[0])
 
     def _failure(self, operation: str, error: BaseException) -> ProducerFailed:
         """What went wrong; once the producer's own task has died, calls fail with what follows from that."""
-        task = self._producer._sender.sender_task  # noqa: SLF001
+        task = self._producer._sender.sender_task
         died = task.exception() if task is not None and task.done() and not task.cancelled() else None
         return failure_of(operation, died or error)
 

@@ -34,7 +34,7 @@ async def send_record(producer: AIOKafkaProducer, record: OutRecord) -> asyncio.
     return sent
 
 
-class OneRecordBatch(BatchBuilder):  # type: ignore[misc]
+class OneRecordBatch(BatchBuilder):  # type: ignore[misc]  # aiokafka has no types
     """A closed batch of one record, uncompressed. aiokafka sends it like one of its own."""
 
     def __init__(self, record: OutRecord, *, transactional: bool) -> None:
@@ -100,5 +100,5 @@ def _varint(value: int) -> bytes:
 
 
 def _is_transactional(producer: AIOKafkaProducer) -> bool:
-    manager = producer._txn_manager  # noqa: SLF001
+    manager = producer._txn_manager  # noqa: SLF001 - no public way
     return manager is not None and manager.transactional_id is not None

@@ -83,7 +83,7 @@ class _Batch:
 
     def __init__(self, batch: Any) -> None:
         self.batch = batch
-        self.append: Callable[..., Any] = batch._builder.append  # noqa: SLF001
+        self.append: Callable[..., Any] = batch._builder.append
         self.futures: list[asyncio.Future[RecordPosition]] = []
         self.size = 0
 
@@ -109,7 +109,7 @@ class SendChannel:
         self._loop = asyncio.get_running_loop()
         self._client = producer.raw.client
         self._topics: set[str] = set()
-        self._accumulator = producer.raw._message_accumulator  # noqa: SLF001
+        self._accumulator = producer.raw._message_accumulator
         self._drain = self._accumulator.drain_by_nodes
         self._right = right
         self._wake: asyncio.TimerHandle | None = None
@@ -129,8 +129,8 @@ class SendChannel:
     def add(self, record: OutRecord) -> asyncio.Future[RecordPosition]:
         """Put a record into its partition's open batch."""
         future: asyncio.Future[RecordPosition] = self._loop.create_future()
-        if self._accumulator._exception is not None:  # noqa: SLF001 — its task has died, of whatever
-            reason = DeliveryFailed(f"the producer died: {self._accumulator._exception}")  # noqa: SLF001
+        if self._accumulator._exception is not None:  # its task has died, of whatever
+            reason = DeliveryFailed(f"the producer died: {self._accumulator._exception}")
             self.give_up(reason)
             fail(future, reason)
             return future
@@ -166,7 +166,7 @@ class SendChannel:
         if futures:
             await asyncio.wait(futures, timeout=limit_seconds)
 
-    def forsake(self, partition: int) -> None:
+    def drop_held(self, partition: int) -> None:
         """Throw away what is held back for a partition. Nothing changes for one that may be sent to.
 
         What was sent before, unanswered, has its place in the sequence of the producer: then all that is under way
@@ -180,16 +180,16 @@ class SendChannel:
             return
         for batch in held:
             tp = batch.batch.tp
-            queue = self._accumulator._batches[tp]  # noqa: SLF001
+            queue = self._accumulator._batches[tp]
             queue.remove(batch.batch)
             if not queue:
-                del self._accumulator._batches[tp]  # noqa: SLF001
+                del self._accumulator._batches[tp]
             del self._under_way[batch]
             self._open.pop(tp, None)
             self.under_way_bytes -= batch.size
             for future in batch.futures:
                 fail(future, LeaseLost())
-            consume(batch.batch._drain_waiter, batch.batch.future)  # noqa: SLF001
+            consume(batch.batch._drain_waiter, batch.batch.future)
             batch.batch.failure(LeaseLost())
 
     def give_up(self, reason: BaseException) -> None:
@@ -217,8 +217,8 @@ class SendChannel:
             self._rate = self._counted / elapsed
             self._counted, self._counted_since = 0, now
         pause = pause_between_requests(self._rate)
-        accumulator._linger_time = max(0.0, self._last_request + pause - now) if pause else 0.0  # noqa: SLF001
-        batch = _Batch(accumulator._append_batch(accumulator.create_builder(), tp))  # noqa: SLF001
+        accumulator._linger_time = max(0.0, self._last_request + pause - now) if pause else 0.0
+        batch = _Batch(accumulator._append_batch(accumulator.create_builder(), tp))
         batch.batch.future.add_done_callback(lambda done: self._done(batch, done))
         self._open[tp] = batch
         self._under_way[batch] = now
@@ -235,7 +235,7 @@ class SendChannel:
 
     def _drain_with_right(self, ignore_nodes: Any, muted_partitions: Any = frozenset()) -> Any:
         """Before every request, also a repeated one: partitions that may not be sent to now are left out."""
-        right, waiting = self._right, self._accumulator._batches  # noqa: SLF001
+        right, waiting = self._right, self._accumulator._batches
         held = {tp for tp in waiting if right is not None and not right.may_send(tp.partition)}
         if held:
             muted_partitions = held | set(muted_partitions)
@@ -255,7 +255,7 @@ class SendChannel:
 
     def _in_flight_may_leave(self) -> bool:
         """Asked once more where a request leaves: the process may have been frozen since it was put together."""
-        in_flight = self.producer.raw._sender._muted_partitions  # noqa: SLF001
+        in_flight = self.producer.raw._sender._muted_partitions
         return self._right is None or all(self._right.may_send(tp.partition) for tp in in_flight)
 
     def _done(self, batch: _Batch, done: asyncio.Future[Any]) -> None:

@@ -108,9 +108,9 @@ class IdempotentSender:
     def takes(self, topic: str, partition: int) -> bool:
         return (topic, partition) not in self._refusing
 
-    def forsake(self, partition: int) -> None:
+    def drop_held(self, partition: int) -> None:
         if self._channel is not None:
-            self._channel.forsake(partition)
+            self._channel.drop_held(partition)
 
     async def prove(self, record: OutRecord) -> RecordPosition:
         if self._right is None and not self._alive():

@@ -51,24 +51,24 @@ class TransactionalWriter(GroupCommitWriter):
             # What follows goes there: added with the first records, it costs no round trip of its own.
             producer.expect(self._settings.topics.finished, self.partition)
         sent = await producer.send(record for unit in units for record in unit.records)
-        placed = iter(await producer.delivered(sent))
-        places = [[next(placed) for _ in unit.records] for unit in units]
-        further = [list(unit.then(found)) if unit.then else [] for unit, found in zip(units, places, strict=True)]
+        written = iter(await producer.delivered(sent))
+        positions = [[next(written) for _ in unit.records] for unit in units]
+        further = [list(unit.then(found)) if unit.then else [] for unit, found in zip(units, positions, strict=True)]
         if any(further):
-            places = await self._write_further(places, further)
+            positions = await self._write_further(positions, further)
         # Only now: while the coordinator adds the group to the transaction, a broker that checks a produce request
         # against it answers "not enough replicas", and aiokafka waits 100 ms.
         await self._send_offset(units)
         failpoint(Point.BEFORE_COMMIT)
         await producer.commit()
-        return places
+        return positions
 
     async def _write_further(
-        self, places: list[list[RecordPosition]], further: list[list[OutRecord]]
+        self, positions: list[list[RecordPosition]], further: list[list[OutRecord]]
     ) -> list[list[RecordPosition]]:
         sent = await self._producer.send(record for records in further for record in records)
-        placed = iter(await self._producer.delivered(sent))
-        return [found + [next(placed) for _ in records] for found, records in zip(places, further, strict=True)]
+        written = iter(await self._producer.delivered(sent))
+        return [found + [next(written) for _ in records] for found, records in zip(positions, further, strict=True)]
 
     async def _send_offset(self, units: Sequence[WriteUnit]) -> None:
         offset = max((unit.input_offset for unit in units if unit.input_offset is not None), default=None)

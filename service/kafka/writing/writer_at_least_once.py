@@ -1,6 +1,6 @@
 """The writer for brokers that forbid transactions: the same port, the same order, no fencing.
 
-An order of writes replaces the transaction: events, then what is built from their places, then the jobs topic, then
+An order of writes replaces the transaction: events, then what is built from their positions, then the jobs topic, then
 the input offset. Each step is durable before the next begins. After a crash between two steps the takeover finds the
 later ones undone: an event may be written twice (with the same id), but nothing is lost, no job is forgotten before its
 completion is published, and no offset passes a request without a job. What a crash leaves of an end is completed by
@@ -85,7 +85,7 @@ class AtLeastOnceWriter(GroupCommitWriter):
         own = [[_Slot(record) for record in unit.records] for unit in units]
         await self._send(slot for slots in own for slot in slots if not self._is_state(slot))
         further = [
-            [_Slot(record) for record in unit.then([slot.place for slot in slots])] if unit.then else []
+            [_Slot(record) for record in unit.then([slot.position for slot in slots])] if unit.then else []
             for unit, slots in zip(units, own, strict=True)
         ]
         await self._send(slot for slots in further for slot in slots if not self._is_state(slot))
@@ -96,7 +96,7 @@ class AtLeastOnceWriter(GroupCommitWriter):
         if offset is not None:
             self._must_be_alive()
             await self._offsets.commit(self._settings.topics.requests, self.partition, offset)
-        return [[slot.place for slot in slots] for slots in slots_of]
+        return [[slot.position for slot in slots] for slots in slots_of]
 
     def _is_state(self, slot: _Slot) -> bool:
         return slot.record.topic == self._settings.topics.jobs
@@ -115,8 +115,8 @@ class AtLeastOnceWriter(GroupCommitWriter):
             return
         self._must_be_alive()
         sent = await self._producer.send(slot.record for slot in filled)
-        for slot, place in zip(filled, await self._producer.delivered(sent), strict=True):
-            slot.place = place
+        for slot, position in zip(filled, await self._producer.delivered(sent), strict=True):
+            slot.position = position
 
     async def _abandon(self, *, fenced: bool) -> None:
         await self._producer.kill()
@@ -126,10 +126,10 @@ class AtLeastOnceWriter(GroupCommitWriter):
 
 
 class _Slot:
-    """A record and its place; `then` sees offset -1 for a jobs record, which is written after it."""
+    """A record and its position; `then` sees offset -1 for a jobs record, which is written after it."""
 
-    __slots__ = ("place", "record")
+    __slots__ = ("position", "record")
 
     def __init__(self, record: OutRecord) -> None:
         self.record = record
-        self.place = RecordPosition(record.topic, record.partition, -1)
+        self.position = RecordPosition(record.topic, record.partition, -1)

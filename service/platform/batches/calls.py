@@ -66,14 +66,14 @@ class BatchCalls(PagedCalls):
                 content=common[:-1] + b',"requests":[' + requests + b"]}",
             )
         )
-        batch_id = self._reader.word(answer.get("batch_id"), "batch_id")
+        batch_id = self._reader.short_text(answer.get("batch_id"), "batch_id")
         if batch_id is None:
             raise OutcomeUnknown("the platform's answer holds no batch")
         told = answer.get("items")
         tasks: dict[str, str] = {}
         for row in told if isinstance(told, list) else []:
             if isinstance(row, dict):
-                name, task_id = row.get("custom_id"), self._reader.word(row.get("task_id"), "task_id")
+                name, task_id = row.get("custom_id"), self._reader.short_text(row.get("task_id"), "task_id")
                 if isinstance(name, str) and task_id is not None:
                     tasks[name] = task_id
         return MadeBatch(batch_id, tasks)

@@ -149,14 +149,14 @@ class EventReader:
         metadata = event.get("metadata")
         metadata = metadata if isinstance(metadata, dict) else {}
         if kind == "stream_start":
-            return StreamStarted(reader.word(metadata.get("generation_id"), "generation_id"))
+            return StreamStarted(reader.short_text(metadata.get("generation_id"), "generation_id"))
         if kind == "stream_end":
             self.ended = True
             output_tokens, input_tokens = reader.usage(metadata)
             warning_code, warning_message = reader.warning(event)
             return StreamEnded(
-                finish_reason=reader.word(event.get("finish_reason"), "finish_reason"),
-                generation_id=reader.word(metadata.get("generation_id"), "generation_id"),
+                finish_reason=reader.short_text(event.get("finish_reason"), "finish_reason"),
+                generation_id=reader.short_text(metadata.get("generation_id"), "generation_id"),
                 output_tokens=output_tokens,
                 input_tokens=input_tokens,
                 warning_code=warning_code,

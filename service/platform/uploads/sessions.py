@@ -1,4 +1,4 @@
-"""Upload sessions: begin one, report its chunks, ask for fresh URLs, look at it, list the unfinished ones."""
+"""Upload sessions: begin one, report its chunks, ask for fresh URLs, look at it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from service.platform.errors import OutcomeUnknown, SearchIncomplete
+from service.platform.errors import OutcomeUnknown
 from service.platform.http.exchange import MAX_PAGE_BYTES, Call, escaped, json_call
 from service.platform.marks import AssetMark
 from service.platform.paging import PAGE_LIMIT, PagedCalls
 from service.platform.uploads.storage import ChunkStorage
-from service.platform.uploads.values import ChunkProof, ChunkUrl, UnfinishedUpload, UploadSession, UploadStatus
+from service.platform.uploads.values import ChunkProof, ChunkUrl, UploadSession, UploadStatus
 
-MOST_IN_ONE_CALL = 50
-"""Chunks in a report, and URLs in an answer, at most."""
 _PATH = "assets/multipart-uploads"
 _LONGEST_URL = 16 * 1024
 _MOST_CHUNKS = 100_000
 _MOST_HEADERS = 50
 _LONGEST_HEADER = 4096
-_MOST_PAGES = 200
 _OURS = frozenset({"content-length", "transfer-encoding", "host", "connection", "x-api-key"})
 """Headers that the platform has no say in."""
 
@@ -54,8 +51,8 @@ class UploadCalls(PagedCalls):
         }
         answer = await self._post("begin_upload", _PATH, body)
         reader = self._reader
-        upload_id = reader.word(answer.get("upload_id"), "upload_id")
-        asset_id = reader.word(answer.get("asset_id"), "asset_id")
+        upload_id = reader.short_text(answer.get("upload_id"), "upload_id")
+        asset_id = reader.short_text(answer.get("asset_id"), "asset_id")
         chunk_size = reader.count(answer.get("chunk_size"), "chunk_size")
         chunks = reader.count(answer.get("total_chunks"), "total_chunks")
         if (
@@ -97,7 +94,7 @@ class UploadCalls(PagedCalls):
         for number in range(1, -(-chunks // PAGE_LIMIT) + 1):
             query = [("page", str(number)), ("page_limit", str(PAGE_LIMIT))]
             answer = await self._ask(self._read_call("upload_status", path, query, max_bytes=MAX_PAGE_BYTES))
-            status = status or self._reader.word(answer.get("status"), "status")
+            status = status or self._reader.short_text(answer.get("status"), "status")
             rows = answer.get("uploaded_chunks")
             if status is None:
                 raise OutcomeUnknown("the platform's answer holds no upload session")
@@ -107,28 +104,6 @@ class UploadCalls(PagedCalls):
             if not rows:
                 break
         return UploadStatus(status or "", frozenset(index for index in completed if 1 <= index <= chunks))
-
-    async def unfinished_uploads(self) -> list[UnfinishedUpload]:
-        """Every session of the account that was not completed, whoever began it; newest first."""
-        found: list[UnfinishedUpload] = []
-        reader = self._reader
-        for number in range(1, _MOST_PAGES + 1):
-            page = await self._page("list_uploads", _PATH, (), number)
-            for row in page.rows:
-                upload_id = reader.word(row.get("upload_id"), "upload_id")
-                if upload_id is not None:
-                    found.append(
-                        UnfinishedUpload(
-                            upload_id,
-                            reader.word(row.get("status"), "status"),
-                            reader.count(row.get("total_size"), "total_size"),
-                            reader.instant(row.get("created_at"), "created_at"),
-                            reader.instant(row.get("expires_at"), "expires_at"),
-                        )
-                    )
-            if not page.rows and not page.more_promised:
-                return found
-        raise SearchIncomplete("the platform's list of unfinished uploads could not be read to its end")
 
     async def _post(self, operation: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         call = Call(

@@ -28,7 +28,7 @@ PIECE_BYTES = 512 * 1024
 _LONGEST_ETAG = 256
 
 ReadRange = Callable[[int, int], Awaitable[bytes]]
-"""(place, bytes) of the file to its bytes; fewer only at its end."""
+"""(offset, length) of the file to its bytes; fewer only at its end."""
 
 
 class ChunkBody:

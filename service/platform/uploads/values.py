@@ -43,19 +43,8 @@ class ChunkProof:
 
 @dataclass(frozen=True, slots=True)
 class UploadStatus:
-    """A session as the platform sees it. `status`: active, completed, failed, expired (or a word of the future)."""
+    """A session as the platform sees it. `status`: active, completed, failed, expired (or one that was added later)."""
 
     status: str
     completed: frozenset[int] | None
     """The chunks that were reported; None when the answer holds no list of chunks that can be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnfinishedUpload:
-    """A session of the account that was not completed. The platform does not tell which asset it is for."""
-
-    upload_id: str
-    status: str | None
-    total_size: int | None
-    created_at: float | None
-    expires_at: float | None

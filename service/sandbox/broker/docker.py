@@ -35,8 +35,8 @@ _DATA = "/var/lib/kafka/data"
 def missing_engine() -> str | None:
     """Why no container can be run; None if a Docker engine answers. Blocks for a few seconds at most."""
     try:
-        import docker  # type: ignore[import-untyped]
-        import docker.errors  # type: ignore[import-untyped]
+        import docker
+        import docker.errors
         import requests
         from testcontainers.core.docker_client import get_docker_host
     except ImportError:

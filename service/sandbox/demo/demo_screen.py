@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from service.cli.reading.output_record import OutputRecord
-from service.cli.views.output import console, emit, table
+from service.cli.views.output import console, emit, say, table
 from service.cli.views.request_view import Change, RequestView
 from service.cli.words import visible
 
@@ -36,7 +36,7 @@ class DemoScreen:
             # Left to the terminal to wrap: a line that is to be copied must stay one.
             self._live.console.print(Text(text, style=style), soft_wrap=True)
         else:
-            print(text, flush=True)  # noqa: T201
+            say(text)
 
     def __enter__(self) -> DemoScreen:
         if self._live is not None:
@@ -60,9 +60,9 @@ class DemoScreen:
         if self._live is None:
             for change in changes:
                 if change.kind == "text":
-                    print(f"  {view.request_id}  …{visible(change.text)}", flush=True)  # noqa: T201
+                    say(f"  {view.request_id}  …{change.text}")
                 elif change.kind != "upload":
-                    print(f"  {view.request_id}  {change.text}", flush=True)  # noqa: T201
+                    say(f"  {view.request_id}  {change.text}")
             return
         self._draw()
 

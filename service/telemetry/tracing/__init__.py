@@ -1,1 +1,1 @@
-"""Traces: the one place that knows OpenTelemetry. Everything else sees `Tracer`, `Place` and `called`."""
+"""Traces: the one package that knows OpenTelemetry. Everything else sees `Tracer`, `SpanContext` and `called`."""

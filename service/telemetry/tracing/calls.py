@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from opentelemetry.trace import Span, Status, StatusCode, format_span_id, format_trace_id
 
-from service.telemetry.tracing.tracer import Attributes, Kind, Place, Tracer
+from service.telemetry.tracing.tracer import Attributes, Kind, SpanContext, Tracer
 
 _CLIENT_ERROR = 400
 
@@ -23,16 +23,16 @@ _CLIENT_ERROR = 400
 @dataclass(slots=True)
 class _Parent:
     tracer: Tracer
-    place: Place
+    context: SpanContext
     held: HeldCalls | None = None
 
 
 _PARENT: ContextVar[_Parent | None] = ContextVar("reelwire_span_of_calls", default=None)
 
 
-def calls_belong_to(tracer: Tracer, place: Place) -> None:
-    """From now on, calls in this context are children of `place`."""
-    _PARENT.set(_Parent(tracer, place))
+def calls_belong_to(tracer: Tracer, context: SpanContext) -> None:
+    """From now on, calls in this context are children of `context`."""
+    _PARENT.set(_Parent(tracer, context))
 
 
 class HeldCalls:
@@ -53,10 +53,10 @@ class HeldCalls:
 
 
 @contextmanager
-def calls_held(tracer: Tracer, place: Place) -> Iterator[HeldCalls]:
-    """Calls of the block are children of `place`, if `keep` is called within it; else they leave no trace."""
+def calls_held(tracer: Tracer, context: SpanContext) -> Iterator[HeldCalls]:
+    """Calls of the block are children of `context`, if `keep` is called within it; else they leave no trace."""
     held = HeldCalls()
-    before = _PARENT.set(_Parent(tracer, place, held))
+    before = _PARENT.set(_Parent(tracer, context, held))
     try:
         yield held
     finally:
@@ -73,7 +73,7 @@ def calls_polled() -> Iterator[HeldCalls]:
     if parent is None:
         yield HeldCalls()
         return
-    with calls_held(parent.tracer, parent.place) as held:
+    with calls_held(parent.tracer, parent.context) as held:
         try:
             yield held
         except Exception:
@@ -128,11 +128,11 @@ _NONE = CallSpan(None)
 def called(operation: str, method: str, base_url: str, path: str) -> CallSpan:
     """The span of a call that is about to be sent. `path` has no query, and nothing of a signed URL comes here."""
     parent = _PARENT.get()
-    if parent is None or not parent.place.trace_flags.sampled:
+    if parent is None or not parent.context.trace_flags.sampled:
         return _NONE
     return CallSpan(
         parent.tracer.begin(
-            f"{method} {operation}", parent.place, Kind.CLIENT, _request(operation, method, base_url, path)
+            f"{method} {operation}", parent.context, Kind.CLIENT, _request(operation, method, base_url, path)
         ),
         parent.held,
     )
@@ -154,11 +154,11 @@ def _request(operation: str, method: str, base_url: str, path: str) -> Attribute
     }
 
 
-def exemplar_of(place: Place) -> dict[str, str] | None:
+def exemplar_of(context: SpanContext) -> dict[str, str] | None:
     """The labels by which a histogram points to a span; None for one that is not sampled."""
-    return ids_of(place) if place.trace_flags.sampled else None
+    return ids_of(context) if context.trace_flags.sampled else None
 
 
-def ids_of(place: Place) -> dict[str, str]:
+def ids_of(context: SpanContext) -> dict[str, str]:
     """`trace_id` and `span_id` in hexadecimal digits, as logs and exemplars carry them."""
-    return {"trace_id": format_trace_id(place.trace_id), "span_id": format_span_id(place.span_id)}
+    return {"trace_id": format_trace_id(context.trace_id), "span_id": format_span_id(context.span_id)}

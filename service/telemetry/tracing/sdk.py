@@ -26,7 +26,7 @@ from service.telemetry.redaction import remember
 from service.telemetry.tracing.exports import Exports, LastWords
 from service.telemetry.tracing.failures import heard_session
 from service.telemetry.tracing.next_ids import ChosenIds
-from service.telemetry.tracing.tracer import Place, Tracer
+from service.telemetry.tracing.tracer import SpanContext, Tracer
 from service.telemetry.tracing.variables import ENDPOINTS, batching, sampler_words
 from service.version import VERSION
 from service.words import in_words
@@ -82,7 +82,7 @@ class Export:
 
         def shut_down() -> None:
             try:
-                self._batches.shutdown()  # type: ignore[no-untyped-call]
+                self._batches.shutdown()  # type: ignore[no-untyped-call]  # the library has it without types
             finally:
                 with suppress(RuntimeError):  # the loop is gone: the collector took longer than we waited
                     loop.call_soon_threadsafe(done.set)
@@ -96,7 +96,7 @@ class Export:
         except TimeoutError:
             log.warning(LogEvent.TRACES_CUT, seconds=seconds)
 
-    def _samples(self, parent: Place | None, trace_id: int, name: str) -> bool:
+    def _samples(self, parent: SpanContext | None, trace_id: int, name: str) -> bool:
         context = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
         return self._provider.sampler.should_sample(context, trace_id, name).decision is Decision.RECORD_AND_SAMPLE
 

@@ -1,4 +1,8 @@
-"""Spans as the service writes them. The rest of the code never sees OpenTelemetry's own tracer."""
+"""Spans as the service writes them. The rest of the code never sees OpenTelemetry's own tracer.
+
+A `SpanContext` says which span of which trace, and whether it is sampled: children can name it as their parent before
+it is written.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,9 @@ from opentelemetry.util.types import AttributeValue
 
 from service.telemetry.redaction import clean_for_log
 
-__all__ = ["Attributes", "Kind", "NextIds", "Place", "Tracer", "place_of_parent"]
+__all__ = ["Attributes", "Kind", "NextIds", "SpanContext", "Tracer", "parent_context"]
 
 Kind = SpanKind
-Place = SpanContext
-"""Which span of which trace, and whether it is sampled. Children can hang on it before it is written."""
 Attributes = Mapping[str, str | int | float | bool | Sequence[str] | None]
 """A member that is None is left out."""
 
@@ -62,7 +64,7 @@ class NextIds(Protocol):
         ...
 
 
-Samples = Callable[[Place | None, int, str], bool]
+Samples = Callable[[SpanContext | None, int, str], bool]
 """Whether a span of this parent, trace id and name is sampled, by the SDK's sampler."""
 
 
@@ -74,8 +76,8 @@ class Tracer:
         self._ids = ids
         self._samples = samples
 
-    def root(self, parent: Place | None, trace_id: int, span_id: int, name: str) -> Place:
-        """The place of a span that is written later, with the sampler's decision for it and all its children.
+    def root(self, parent: SpanContext | None, trace_id: int, span_id: int, name: str) -> SpanContext:
+        """The context of a span that is written later, with the sampler's decision for it and all its children.
 
         `trace_id` counts only without a parent.
         """
@@ -91,8 +93,8 @@ class Tracer:
         )
 
     @staticmethod
-    def below(parent: Place, span_id: int) -> Place:
-        """The place of a child of `parent` with this id."""
+    def below(parent: SpanContext, span_id: int) -> SpanContext:
+        """The context of a child of `parent` with this id."""
         return SpanContext(
             parent.trace_id,
             span_id,
@@ -104,25 +106,24 @@ class Tracer:
     def write(
         self,
         name: str,
-        place: Place,
-        parent: Place | None,
+        context: SpanContext,
+        parent: SpanContext | None,
         start_ms: float,
         end_ms: float,
         *,
         kind: Kind = Kind.INTERNAL,
         attributes: Attributes,
         error: str | None = None,
-        links: Sequence[tuple[Place, Attributes]] = (),
+        links: Sequence[tuple[SpanContext, Attributes]] = (),
         moments: Sequence[tuple[str, float]] = (),
     ) -> None:
         """Write a span that is over, if it is sampled. Times are milliseconds since the epoch.
 
-        `error` is a word for what went wrong, never a text of somebody else's. `moments` are names and times within
-        the span.
+        `error` names what went wrong: never a text of somebody else's. `moments` are names and times within the span.
         """
-        if not place.trace_flags.sampled:
+        if not context.trace_flags.sampled:
             return
-        self._ids.choose(place.trace_id, place.span_id)
+        self._ids.choose(context.trace_id, context.span_id)
         span = self._tracer.start_span(
             name,
             _context(parent),
@@ -137,12 +138,12 @@ class Tracer:
             span.set_status(Status(StatusCode.ERROR, error))
         span.end(int(max(end_ms, start_ms)) * _NS)
 
-    def begin(self, name: str, parent: Place, kind: Kind, attributes: Attributes) -> Span:
-        """Begin a span now, with an id of chance. Whoever asks sees to it that `parent` is sampled."""
+    def begin(self, name: str, parent: SpanContext, kind: Kind, attributes: Attributes) -> Span:
+        """Begin a span now, with a random id. The caller has made sure that `parent` is sampled."""
         return self._tracer.start_span(name, _context(parent), kind, plain(attributes))
 
 
-def place_of_parent(traceparent: str | None, tracestate: str | None) -> Place | None:
+def parent_context(traceparent: str | None, tracestate: str | None) -> SpanContext | None:
     """The producer's span, from a `traceparent` that `contracts.trace` has checked; None without one."""
     if traceparent is None:
         return None
@@ -170,5 +171,5 @@ def _bounded(text: str) -> str:
     return clean_for_log(text)[:_MOST_CHARS]
 
 
-def _context(parent: Place | None) -> Context:
+def _context(parent: SpanContext | None) -> Context:
     return _EMPTY if parent is None else set_span_in_context(NonRecordingSpan(parent), _EMPTY)

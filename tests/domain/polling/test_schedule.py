@@ -16,7 +16,7 @@ AGES = st.floats(-10, 1e6)
 
 
 def simulated(ends: list[float], window: Window | None) -> tuple[float, float]:
-    """The median lateness and the mean number of looks for tasks that end after so many seconds."""
+    """The median lateness and the mean number of looks for tasks that end after these seconds."""
     late, looks = [], []
     for number, end in enumerate(ends):
         age, polls = TIMES.initial * 0.75, 1

@@ -46,11 +46,11 @@ def test_what_compaction_leaves_comes_to_the_same(steps: list[tuple[bool, int, s
             log.append((f"j{number}", Entry(f"j{number}", tenant)))
         elif inside:
             log.append((inside.pop(which % len(inside)), None))
-    last = {name: place for place, (name, _) in enumerate(log)}
+    last = {name: position for position, (name, _) in enumerate(log)}
     left = Running()
-    for place, (name, entry) in enumerate(log):
-        for found in (whole, left) if last[name] == place else (whole,):
-            found.leave(name) if entry is None else found.enter(entry, place)
+    for position, (name, entry) in enumerate(log):
+        for found in (whole, left) if last[name] == position else (whole,):
+            found.leave(name) if entry is None else found.enter(entry, position)
     assert len(left) == len(whole) == len(inside)
     for name in inside:
         assert left.may_run(name, CAPS) == whole.may_run(name, CAPS)

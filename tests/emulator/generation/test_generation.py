@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from service.sandbox.footage import make_video, sample_video
 from tests.emulator.conftest import Client
-
-
-def _text(lines: list[Any]) -> str:
-    return "".join(event["text"] for event in lines if event["event_type"] == "text_generation")
 
 
 async def test_the_same_bytes_and_prompt_give_the_same_text_and_others_another(

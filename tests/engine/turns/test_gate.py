@@ -1,4 +1,4 @@
-"""The gate of uploads: so many at once, and who is next by turns."""
+"""The gate of uploads: a bounded number at once, and who is next by turns."""
 
 from __future__ import annotations
 

@@ -46,12 +46,12 @@ class RunningLog:
 
     def _send(self, record: OutRecord) -> asyncio.Future[RecordPosition]:
         future: asyncio.Future[RecordPosition] = asyncio.get_running_loop().create_future()
-        place = self.log.append(record)
+        position = self.log.append(record)
         if self.fail_next:
             self.fail_next -= 1
             future.set_exception(DeliveryFailed("no answer"))
         else:
-            future.set_result(place)
+            future.set_result(position)
         return future
 
     def _take(self, record: InRecord, _: float | None) -> None:
@@ -124,7 +124,7 @@ async def test_two_processes_share_the_cap_and_a_tenants_cap_holds_up_no_other()
     assert running.book().count() == 0
 
 
-async def test_an_incident_gets_the_next_place() -> None:
+async def test_an_incident_enters_next() -> None:
     running = RunningLog()
     async with bench_of(running, cap=1) as bench:
         await bench.take(*(analyze(f"archive-{number}", priority="low", **ASYNC) for number in range(20)))
@@ -151,7 +151,7 @@ async def test_a_takeover_goes_on_with_what_runs_and_counts_it_once() -> None:
         assert len(bench.completions()) == 4
 
 
-async def test_a_place_that_a_process_took_which_died_before_its_claim_is_used_by_the_next_owner() -> None:
+async def test_an_entry_of_a_process_that_died_before_its_claim_is_used_by_the_next_owner() -> None:
     running = RunningLog()
     await running.book().enter("0/0/r", None, Caps(1))
     async with bench_of(running, cap=1) as bench:
@@ -181,7 +181,7 @@ async def test_the_same_when_the_record_of_the_dead_process_comes_late() -> None
     assert running.book().count() == 0
 
 
-async def test_who_is_canceled_while_it_waits_or_is_refused_leaves_no_place_behind() -> None:
+async def test_who_is_canceled_while_it_waits_or_is_refused_leaves_no_entry_behind() -> None:
     running = RunningLog()
     async with bench_of(running, cap=1) as bench:
         await bench.take(analyze("first", **ASYNC), analyze("second", **ASYNC))

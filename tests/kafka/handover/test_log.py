@@ -16,7 +16,7 @@ from service.domain.handover import Carrying, Note, Result, Stop
 from service.kafka.connecting.connection import new_consumer
 from service.kafka.handover import tail
 from service.kafka.handover.log import HandoverLog
-from service.kafka.ports import PlacedNote
+from service.kafka.ports import ReadNote
 from service.kafka.topics.record_limits import TopicLimits
 from service.sandbox.topics import TopicMaker
 from service.settings import KafkaSettings, Settings, TopicSettings, load_settings
@@ -60,23 +60,23 @@ class Seen:
     """What a follower was handed."""
 
     def __init__(self) -> None:
-        self.placed: list[PlacedNote] = []
+        self.read: list[ReadNote] = []
 
-    def __call__(self, note: PlacedNote) -> None:
-        self.placed.append(note)
+    def __call__(self, note: ReadNote) -> None:
+        self.read.append(note)
 
     @property
     def notes(self) -> list[Note]:
-        return [placed.note for placed in self.placed]
+        return [read.note for read in self.read]
 
 
 async def test_every_follower_is_handed_the_notes_from_where_it_began(notes: HandoverLog) -> None:
     first = [Carrying("r", 1, "a"), Carrying("s", 1, "a")]
-    places = [await notes.append(0, note) for note in first]
+    positions = [await notes.append(0, note) for note in first]
     all_of, later, other = Seen(), Seen(), Seen()
-    notes.follow(0, places[0].offset, all_of)
+    notes.follow(0, positions[0].offset, all_of)
     await until(lambda: all_of.notes == first, seconds=20)
-    following = notes.follow(0, places[1].offset, later)
+    following = notes.follow(0, positions[1].offset, later)
     notes.follow(1, 0, other)
     await until(lambda: later.notes == first[1:], seconds=20)
     stop = Stop("r", 1, "canceled")
@@ -154,10 +154,10 @@ async def test_a_result_larger_than_a_record_arrives_whole(notes: HandoverLog) -
     result = Result("r", 1, "a", AnalysisEnded(Outcome('"quoted" text, é \\ ' * 10_000, "stop", "g")))
     seen = Seen()
     notes.follow(0, 0, seen)
-    place = await notes.append(0, result)
+    position = await notes.append(0, result)
     await until(lambda: seen.notes, seconds=20)
-    assert seen.placed == [PlacedNote(place.offset, result)]
-    assert place.offset > 10
+    assert seen.read == [ReadNote(position.offset, result)]
+    assert position.offset > 10
 
 
 async def test_notes_arrive_in_the_order_in_which_they_were_appended(notes: HandoverLog) -> None:
@@ -185,8 +185,8 @@ async def test_a_producer_that_breaks_changes_neither_the_order_nor_loses_a_note
             deliveries.append(notes.append(0, appended[-1]))
             await asyncio.sleep(0)
         async with asyncio.timeout(30):
-            places = [await delivery for delivery in deliveries]
-        assert [place.offset for place in places] == sorted(place.offset for place in places)
+            positions = [await delivery for delivery in deliveries]
+        assert [position.offset for position in positions] == sorted(position.offset for position in positions)
         seen = Seen()
         notes.follow(0, 0, seen)
         await until(lambda: seen.notes and seen.notes[-1] == appended[-1], seconds=20)
@@ -196,7 +196,7 @@ async def test_a_producer_that_breaks_changes_neither_the_order_nor_loses_a_note
 async def test_word_of_an_ended_task_is_heard_by_every_other_process_and_is_no_note(
     notes: HandoverLog, settings: Settings
 ) -> None:
-    followed: list[PlacedNote] = []
+    followed: list[ReadNote] = []
     heard: dict[str, list[str]] = {"own": [], "other": []}
     async with opened(settings, TopicLimits()) as other:
         notes.hear_ended(heard["own"].append)
@@ -210,4 +210,4 @@ async def test_word_of_an_ended_task_is_heard_by_every_other_process_and_is_no_n
         await until(lambda: len(heard["other"]) == 2, seconds=20)
         await until(lambda: followed, seconds=20)
     assert heard == {"own": [], "other": ["task-1", "task-2"]}
-    assert [placed.note for placed in followed] == [Stop("r-1", 1, "enough")]
+    assert [read.note for read in followed] == [Stop("r-1", 1, "enough")]

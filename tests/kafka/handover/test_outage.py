@@ -50,8 +50,8 @@ async def test_notes_wait_for_a_broker_that_is_away_and_arrive_once_and_in_order
             notes.follow(0, 0, late)
             await broker.start()
             async with asyncio.timeout(60):
-                places = [await delivery for delivery in deliveries]
-            assert [place.offset for place in places] == list(range(1, len(places) + 1))
+                positions = [await delivery for delivery in deliveries]
+            assert [position.offset for position in positions] == list(range(1, len(positions) + 1))
             await until(lambda: len(seen.notes) == len(appended) and len(late.notes) == len(appended), seconds=30)
             assert seen.notes == appended
             assert late.notes == appended

@@ -72,7 +72,7 @@ LIMITS = TopicLimits({TOPIC: 4_096})
 
 def read(reader: NoteReader, records: list[OutRecord], first: int = 0) -> list[Note]:
     found = [InRecord(TOPIC, 0, first + n, 0, r.key, r.value, r.headers) for n, r in enumerate(records)]
-    return [placed.note for placed in reader.read(found)]
+    return [read.note for read in reader.read(found)]
 
 
 @given(st.lists(NOTES, max_size=5))
@@ -130,7 +130,7 @@ def test_the_parts_of_two_tries_are_not_joined() -> None:
     assert read(NoteReader(), [*first[:2], *second, *first[2:]]) == [result, result]
 
 
-def test_a_result_whose_first_parts_are_missing_is_left_out_and_its_place_is_known() -> None:
+def test_a_result_whose_first_parts_are_missing_is_left_out_and_its_offset_is_known() -> None:
     parts = encode_note(Result("r", 1, "a", AnalysisEnded(Outcome("x" * 20_000, "stop", None))), TOPIC, 0, LIMITS)
     assert read(NoteReader(), parts[1:]) == []
     reader = NoteReader()

@@ -28,9 +28,9 @@ class Log:
         self.records: list[InRecord] = []
 
     def append(self, record: OutRecord, at_ms: int) -> InRecord:
-        placed = InRecord(TOPIC, PARTITION, len(self.records), at_ms, record.key, record.value, ())
-        self.records.append(placed)
-        return placed
+        read = InRecord(TOPIC, PARTITION, len(self.records), at_ms, record.key, record.value, ())
+        self.records.append(read)
+        return read
 
 
 def ask(number: int, count: int = 1) -> OutRecord:

@@ -92,7 +92,7 @@ async def test_tokens_that_one_process_did_not_use_are_there_for_another(open_le
     await until(used(12), seconds=10)
 
 
-async def test_three_processes_share_a_cap_and_a_place_is_free_when_its_transaction_is_written(
+async def test_three_processes_share_a_cap_and_an_entry_ends_when_its_transaction_is_written(
     open_ledger: Open, settings: Settings
 ) -> None:
     ledgers = [await open_ledger() for _ in range(3)]

@@ -26,7 +26,7 @@ def test_a_claim_that_is_not_renewed_ends_and_the_next_one_holds() -> None:
     assert table.holder("video", 20.0) is None
 
 
-def test_a_renewal_keeps_its_place_in_the_line() -> None:
+def test_a_renewal_keeps_its_rank() -> None:
     table = ClaimTable()
     table.seen(_claim("a"), 10, now=0)
     table.seen(_claim("b"), 11, now=0)
@@ -42,7 +42,7 @@ def test_a_renewal_that_comes_too_late_goes_to_the_end_of_the_line() -> None:
     assert table.holder("video", 17) == ("b", 29)
 
 
-def test_a_renewal_whose_claim_was_compacted_away_keeps_the_old_place() -> None:
+def test_a_renewal_whose_claim_was_compacted_away_keeps_the_old_rank() -> None:
     table = ClaimTable()
     table.seen(_claim("b"), 11, now=0)
     table.seen(_claim("a", since=10), 12, now=0)

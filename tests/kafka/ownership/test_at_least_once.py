@@ -131,9 +131,9 @@ def end_of(runtime: PartitionRuntime, settings: Settings, live: Job) -> WriteUni
     completion = OutRecord(topics.completions, PARTITION, b"key", b'{"type":"completed"}', (("ce_id", identifier),))
     tombstone = OutRecord(topics.jobs, PARTITION, live.request_id.encode(), None)
 
-    def then(places: Any) -> list[OutRecord]:
-        place: RecordPosition = places[0]
-        return [runtime.finished.record(FinishedRecord(live.request_id, live.digest, place, now_ms()))]
+    def then(positions: Any) -> list[OutRecord]:
+        position: RecordPosition = positions[0]
+        return [runtime.finished.record(FinishedRecord(live.request_id, live.digest, position, now_ms()))]
 
     return WriteUnit([completion, tombstone], then=then)
 

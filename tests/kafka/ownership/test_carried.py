@@ -54,13 +54,13 @@ async def test_the_notes_in_front_of_the_marker_are_handed_over_in_their_order(w
     async with taking_over(world, now_ms()) as second:
         await second.serves(0, 1)
         jobs = second.host.jobs(0)
-        assert [placed.note for placed in jobs.notes if not isinstance(placed.note, Owned)] == notes
+        assert [read.note for read in jobs.notes if not isinstance(read.note, Owned)] == notes
         first_note = jobs.notes[0].note
         assert isinstance(first_note, Owned)
         assert (first_note.instance, first_note.said > 0) == ("", True)  # the name of the first process is empty here
         assert jobs.notes[-1].offset == offsets[-1]
         assert jobs.follow_from == (await markers(world))[-1].offset + 1
-        assert [type(placed.note) for placed in second.host.jobs(1).notes] == [Owned]
+        assert [type(read.note) for read in second.host.jobs(1).notes] == [Owned]
 
 
 async def test_a_result_of_which_parts_are_still_to_come_is_read_again_from_its_first(world: World) -> None:
@@ -70,7 +70,7 @@ async def test_a_result_of_which_parts_are_still_to_come_is_read_again_from_its_
     async with taking_over(world, now_ms()) as member:
         await member.serves(0, 1)
         jobs = member.host.jobs(0)
-        assert [(placed.offset, placed.note) for placed in jobs.notes] == [(before[0], Carrying("r", 1, "a"))]
+        assert [(read.offset, read.note) for read in jobs.notes] == [(before[0], Carrying("r", 1, "a"))]
         assert jobs.follow_from == offsets[0]
 
 
@@ -101,7 +101,7 @@ async def test_notes_that_retention_has_taken_and_clocks_that_differ_hold_nothin
         await admin.close()
     async with taking_over(world, now_ms() + shift_ms) as member:
         await member.serves(0, 1)
-        assert [placed.note for placed in member.host.jobs(0).notes] == [Carrying("r", 4, "a"), Carrying("r", 5, "a")]
+        assert [read.note for read in member.host.jobs(0).notes] == [Carrying("r", 4, "a"), Carrying("r", 5, "a")]
 
 
 async def test_notes_from_long_before_the_attempt_are_left_out(world: World) -> None:
@@ -111,7 +111,7 @@ async def test_notes_from_long_before_the_attempt_are_left_out(world: World) -> 
     await write(world, Carrying("r", 2, "a"))
     async with taking_over(world, now_ms()) as member:
         await member.serves(0, 1)
-        assert [placed.note for placed in member.host.jobs(0).notes] == [Carrying("r", 2, "a")]
+        assert [read.note for read in member.host.jobs(0).notes] == [Carrying("r", 2, "a")]
 
 
 async def test_a_process_that_keeps_a_partition_renews_its_marker_in_the_handovers_topic_too(world: World) -> None:

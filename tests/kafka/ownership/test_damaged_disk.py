@@ -73,7 +73,7 @@ async def _halt(broker: LocalBroker) -> None:
     await broker._end_process()
 
 
-async def test_requests_behind_damaged_batches_are_taken_and_the_places_are_in_the_dead_letters(
+async def test_requests_behind_damaged_batches_are_taken_and_their_offsets_are_in_the_dead_letters(
     settings: Settings, make_world: MakeWorld, eventually: Eventually, tmp_path: Path
 ) -> None:
     async with LocalBroker(data_dir=tmp_path / "kafka") as broker:
@@ -111,7 +111,7 @@ async def test_requests_behind_damaged_batches_are_taken_and_the_places_are_in_t
             assert await producer_of.committed() == 4, name
 
 
-async def test_damage_in_our_own_topics_stops_nothing_and_a_job_record_is_quarantined_by_its_place(
+async def test_damage_in_our_own_topics_stops_nothing_and_a_job_record_is_quarantined_by_its_offset(
     settings: Settings, make_world: MakeWorld, eventually: Eventually, tmp_path: Path
 ) -> None:
     async with LocalBroker(data_dir=tmp_path / "kafka") as broker:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from contracts.topics import Role
 from service.cli.checks.deployments import check_deployments
 from service.errors import ProcessError
 from service.kafka.connecting.connection import client_options
@@ -84,18 +85,7 @@ async def test_of_two_new_groups_that_start_at_once_at_most_one_serves(world: Wo
 
 
 async def _other_topics(world: World, make_topics: TopicMaker) -> TopicSettings:
-    names = (
-        "requests",
-        "fragments",
-        "completions",
-        "progress",
-        "dead_letters",
-        "jobs",
-        "finished",
-        "assets",
-        "handovers",
-    )
-    topics = TopicSettings(**{name: f"{getattr(world.topics, name)}.b" for name in names}, partitions=2)
+    topics = TopicSettings(**{role.value: f"{getattr(world.topics, role.value)}.b" for role in Role}, partitions=2)
     await make_service_topics(topics, make_topics)
     return topics
 

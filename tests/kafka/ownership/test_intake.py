@@ -72,9 +72,9 @@ async def test_a_record_that_is_read_again_after_a_crash_is_no_second_request(
     digest = digest_of(orjson.loads(request_of("live")))
     value = orjson.dumps({"v": 1, "digest": digest, "offset": await world.request("live")})
     await world.write(world.topics.jobs, b"live", value)
-    place = RecordPosition(world.topics.completions, 0, await world.write(world.topics.completions, b"cam", b"{}"))
+    position = RecordPosition(world.topics.completions, 0, await world.write(world.topics.completions, b"cam", b"{}"))
     digest, now_ms = digest_of(orjson.loads(request_of("over"))), int(time.time() * 1000)
-    ended = FinishedRecord("over", digest, place, now_ms, await world.request("over"))
+    ended = FinishedRecord("over", digest, position, now_ms, await world.request("over"))
     await world.write(world.topics.finished, b"over", encode_finished(ended))
     await world.request("live")
     async with world.member() as member:
@@ -87,13 +87,13 @@ async def test_a_record_that_is_read_again_after_a_crash_is_no_second_request(
 
 
 async def test_a_finished_record_of_an_older_version_is_read() -> None:
-    place = RecordPosition("completions", 0, 5)
-    record = FinishedRecord("a", "d", place, 7, 3)
+    position = RecordPosition("completions", 0, 5)
+    record = FinishedRecord("a", "d", position, 7, 3)
     assert decode_finished(encode_finished(record)) == record
     old = {
         name: value for name, value in orjson.loads(encode_finished(record)).items() if name not in ("offset", "run")
     }
-    assert decode_finished(orjson.dumps(old)) == FinishedRecord("a", "d", place, 7, None)
+    assert decode_finished(orjson.dumps(old)) == FinishedRecord("a", "d", position, 7, None)
 
 
 async def test_a_request_with_a_finished_id_has_its_completion_again_byte_for_byte(

@@ -85,9 +85,9 @@ async def test_a_writer_that_was_idle_meanwhile_writes_at_the_new_address(
             if old_address == "swallows":
                 await stack.enter_async_context(listening(_swallow, old_port))
             async with asyncio.timeout(60):
-                places = await writer.submit(unit)
+                positions = await writer.submit(unit)
             assert not writer.dead.done()
-            assert places[0].topic == world.topics.completions
+            assert positions[0].topic == world.topics.completions
             await writer.close()
 
 

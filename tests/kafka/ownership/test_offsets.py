@@ -65,8 +65,8 @@ async def test_stop_holds_the_intake_of_that_partition_while_jobs_go_on_and_the_
         await world.request("e", 1)
         await eventually(lambda: "e" in second.host.live())
         assert second.host.live() == {"a", "b", "c", "e"}
-        place = await second.host.jobs(0).finish("a")
-        assert place.topic == world.topics.completions
+        position = await second.host.jobs(0).finish("a")
+        assert position.topic == world.topics.completions
     assert await world.committed() == 50
     async with world.member(offset_reset="latest") as third:
         await third.serves(0, 1)

@@ -32,18 +32,18 @@ async def _delete_below(world: World, topic: str, offset: int) -> None:
         await admin.close()
 
 
-async def test_a_record_is_read_from_its_place_and_many_readers_take_turns(world: World) -> None:
+async def test_a_record_is_read_from_its_position_and_many_readers_take_turns(world: World) -> None:
     topic = world.topics.finished
-    places = [
+    positions = [
         (partition, await world.write(topic, b"k%d" % number, b"v%d-%d" % (number, partition), partition))
         for number in range(5)
         for partition in (0, 1)
     ]
     reader = PointReader(world.settings.kafka, topic)
     try:
-        found = await asyncio.gather(*(reader.at(partition, offset) for partition, offset in reversed(places)))
+        found = await asyncio.gather(*(reader.at(partition, offset) for partition, offset in reversed(positions)))
         read = [(r.partition, r.offset, r.value) if isinstance(r, InRecord) else None for r in found]
-        assert read == [(p, o, b"v%d-%d" % (o, p)) for p, o in reversed(places)]
+        assert read == [(p, o, b"v%d-%d" % (o, p)) for p, o in reversed(positions)]
     finally:
         await reader.close()
 
@@ -121,7 +121,7 @@ async def test_what_is_left_of_a_log_is_the_last_record_of_each_key_in_order(wor
     assert [(r.value, r.offset) for r in live.by_key.values() if isinstance(r, LogRecord)] == [(b"1", 2), (b"2", 3)]
 
 
-async def test_what_exceeds_the_bound_is_known_by_its_place_only(world: World) -> None:
+async def test_what_exceeds_the_bound_is_known_by_its_offset_only(world: World) -> None:
     for key, value in ((b"a", b"x" * 60), (b"b", b"y" * 60), (b"a", None), (b"c", b"z" * 90), (b"d", b"w" * 5)):
         await world.write(world.topics.jobs, key, value)
     live = await _live(world, room_bytes=100)

@@ -23,7 +23,7 @@ from service.kafka.ports import (
     InRecord,
     JobSummary,
     OutRecord,
-    PlacedNote,
+    ReadNote,
     RecordPosition,
     Step,
     UnreadableJob,
@@ -83,7 +83,7 @@ class FakeJobs:
         self.begun: list[str] = []
         self.runs: dict[str, int] = {}
         self.resumed = False
-        self.notes: list[PlacedNote] = []
+        self.notes: list[ReadNote] = []
         self.follow_from: int | None = None
         self.closed = False
 
@@ -109,7 +109,7 @@ class FakeJobs:
     def attempt_since_ms(self) -> int | None:
         return self.host.attempt_since_ms
 
-    async def resume(self, notes: Sequence[PlacedNote] = (), follow_from: int | None = None) -> None:
+    async def resume(self, notes: Sequence[ReadNote] = (), follow_from: int | None = None) -> None:
         self.resumed = True
         self.notes, self.follow_from = list(notes), follow_from
 
@@ -141,23 +141,23 @@ class FakeJobs:
         return Step([], lambda: self.host.canceled.append(request_id))
 
     async def finish(self, request_id: str, text: str = "done") -> RecordPosition:
-        """End a job as the engine does, and return the place of its completion."""
+        """End a job as the engine does, and return the position of its completion."""
         digest = self.live[request_id]
         topics = self.host.settings.topics
         value = orjson.dumps({"type": "completed", "text": text})
         completion = OutRecord(topics.completions, self.partition, b"key", value, (("ce_id", b"1"),))
 
-        def ending(places: Sequence[RecordPosition]) -> list[OutRecord]:
+        def ending(positions: Sequence[RecordPosition]) -> list[OutRecord]:
             now = int(SystemClock().time() * 1000)
             offset, run = self.offsets[request_id], self.runs[request_id]
-            record = FinishedRecord(request_id, digest, places[0], now, offset, run)
+            record = FinishedRecord(request_id, digest, positions[0], now, offset, run)
             return [self.finished.record(record)]
 
         tombstone = OutRecord(topics.jobs, self.partition, request_id.encode(), None)
-        places = await self.writer.submit(WriteUnit([completion, tombstone], then=ending))
+        positions = await self.writer.submit(WriteUnit([completion, tombstone], then=ending))
         del self.live[request_id]
-        self.finished.add(request_id, places[2].offset)
-        return places[0]
+        self.finished.add(request_id, positions[2].offset)
+        return positions[0]
 
     async def close(self, *, carry: bool = False) -> None:
         self.closed = True

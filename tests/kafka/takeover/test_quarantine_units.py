@@ -99,7 +99,7 @@ async def test_no_more_than_the_room_is_held_and_the_rest_is_read_again(make: An
     assert room.left() == ROOM_BYTES
 
 
-async def test_only_records_count_as_live_not_places() -> None:
+async def test_only_records_count_as_live_not_ranges() -> None:
     found = await found_in(await read(Log([record(0), gap(1)]), RestoreRoom(lambda: 0)))
 
     assert found.keys == {b"job-0"}

@@ -89,7 +89,7 @@ def test_the_cluster_has_the_last_word() -> None:
     assert limits.of("t") == 5_000_000
 
 
-def test_the_first_record_that_does_not_fit_is_named_with_its_place() -> None:
+def test_the_first_record_that_does_not_fit_is_named_with_its_index() -> None:
     limits = TopicLimits({"narrow": 2_000})
     records = [OutRecord(topic, 0, b"k", os.urandom(3_000)) for topic in ("wide", "narrow", "narrow")]
     refusal = too_large(records, limits)

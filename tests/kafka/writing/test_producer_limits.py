@@ -187,7 +187,7 @@ async def test_closing_in_the_middle_of_a_commit_lets_the_commit_end(
     await begun.wait()
     gathered = writer.submit(unit(settings))
     await writer.close()
-    assert [place.offset for place in (*under_way.result(), *gathered.result())] == [0, 2]
+    assert [position.offset for position in (*under_way.result(), *gathered.result())] == [0, 2]
 
 
 async def test_a_fenced_producer_says_so_at_every_later_call_too(settings: Settings, kafka: KafkaSettings) -> None:

@@ -103,7 +103,7 @@ async def test_proving_ends_when_the_topic_takes_records_again_and_each_is_there
     assert not any(proof.done() for proof in proofs)
     await alter(topic, OPEN)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        offsets = [place.offset for place in await asyncio.gather(*proofs)]
+        offsets = [position.offset for position in await asyncio.gather(*proofs)]
     assert offsets == sorted(set(offsets))
     assert await asyncio.to_thread(values, settings) == [b"first of %d" % n for n in range(20)]
     assert sender.takes(topic, 0)

@@ -101,9 +101,9 @@ async def harness(request: pytest.FixtureRequest, topic_settings: TopicSettings)
     await sender.close()
 
 
-async def test_a_record_is_in_the_topic_at_its_place_when_its_future_resolves(harness: Harness) -> None:
-    places = [await harness.sender.send(harness.record(value)) for value in (b"one", b"two")]
-    assert [(p.topic, p.partition, p.offset) for p in places] == [(harness.topic, 0, 0), (harness.topic, 0, 1)]
+async def test_a_record_is_in_the_topic_at_its_position_when_its_future_resolves(harness: Harness) -> None:
+    positions = [await harness.sender.send(harness.record(value)) for value in (b"one", b"two")]
+    assert [(p.topic, p.partition, p.offset) for p in positions] == [(harness.topic, 0, 0), (harness.topic, 0, 1)]
     assert await harness.read(0) == [harness.record(b"one"), harness.record(b"two")]
 
 
@@ -113,11 +113,11 @@ async def test_records_of_a_partition_keep_their_order_through_batches_and_turns
         futures.append(harness.sender.send(harness.record(str(n).encode(), n % PARTITIONS)))
         if n % 97 == 0:
             await futures[n // 2]
-    places = await asyncio.gather(*futures)
+    positions = await asyncio.gather(*futures)
     for partition in range(PARTITIONS):
         values = [record.value for record in await harness.read(partition)]
         assert values == [str(n).encode() for n in range(5_000) if n % PARTITIONS == partition]
-    assert [p.offset for p in places] == [n // PARTITIONS for n in range(5_000)]
+    assert [p.offset for p in positions] == [n // PARTITIONS for n in range(5_000)]
 
 
 async def test_a_record_that_fills_a_batch_alone_is_delivered_between_its_neighbours(harness: Harness) -> None:
@@ -132,7 +132,7 @@ async def test_a_record_above_the_limit_fails_alone(harness: Harness) -> None:
     after = harness.sender.send(harness.record(b"after"))
     with pytest.raises(RecordTooLarge):
         await large
-    assert [place.offset for place in (await before, await after)] == [0, 1]
+    assert [position.offset for position in (await before, await after)] == [0, 1]
 
 
 async def test_nothing_is_sent_without_the_lease(harness: Harness) -> None:

@@ -100,7 +100,7 @@ async def test_what_is_thrown_away_harms_no_other_and_leaves_no_forgotten_error(
     topic = settings.topics.fragments
     held = [sender.send(OutRecord(topic, 0, b"k", b"%d" % number)) for number in range(5)]
     await sender.send(OutRecord(topic, 1, b"k", b"another partition"))
-    sender.forsake(0)
+    sender.drop_held(0)
     for future in held:
         with pytest.raises(LeaseLost):
             await future

@@ -87,7 +87,7 @@ async def test_every_codec_writes_what_every_reader_reads(settings: Settings, co
     writer = TransactionalWriter(0, settings=chosen, metrics=Metrics(), clock=SystemClock(), limits=limits)
     await writer.start()
     completion = OutRecord(settings.topics.completions, 0, b"k", b"a text that repeats itself " * 2_000)
-    [place] = await writer.submit(WriteUnit([completion]))
+    [position] = await writer.submit(WriteUnit([completion]))
     await writer.submit(WriteUnit([largest(limits, settings.topics.completions)]))
     await writer.close()
     sender = IdempotentSender(
@@ -101,7 +101,7 @@ async def test_every_codec_writes_what_every_reader_reads(settings: Settings, co
     for record in (completion, fragment):
         found = everything(settings.kafka.bootstrap_servers, record.topic, 0)
         assert found[0].value == record.value
-    assert place.offset == 0
+    assert position.offset == 0
 
 
 @pytest.fixture

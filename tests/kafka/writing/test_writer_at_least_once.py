@@ -64,7 +64,7 @@ def record(topic: str) -> OutRecord:
 
 UNIT = WriteUnit(
     [record(TOPICS.jobs), record(TOPICS.completions)],
-    then=lambda places: [record(TOPICS.finished)] if places[1].offset >= 0 else [],
+    then=lambda positions: [record(TOPICS.finished)] if positions[1].offset >= 0 else [],
     input_offset=7,
 )
 ORDER = ["completions", "finished", "jobs", "offset 7"]
@@ -104,9 +104,9 @@ async def writer(producer: RecordingProducer, lease: SwitchLease) -> AsyncIterat
 async def test_events_are_durable_before_the_finished_record_that_before_the_job_and_that_before_the_offset(
     writer: AtLeastOnceWriter, steps: list[str]
 ) -> None:
-    places = await writer.submit(UNIT)
+    positions = await writer.submit(UNIT)
     assert steps == ORDER
-    assert [place.topic for place in places] == [TOPICS.jobs, TOPICS.completions, TOPICS.finished]
+    assert [position.topic for position in positions] == [TOPICS.jobs, TOPICS.completions, TOPICS.finished]
 
 
 @pytest.mark.parametrize("step", ORDER)

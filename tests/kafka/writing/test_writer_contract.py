@@ -205,12 +205,12 @@ def group_offset(settings: Settings) -> int | None:
         consumer.close()
 
 
-async def test_a_unit_is_readable_at_its_places_when_its_future_resolves(harness: Harness) -> None:
+async def test_a_unit_is_readable_at_its_positions_when_its_future_resolves(harness: Harness) -> None:
     records = [harness.event(b"done"), harness.state(b"state"), harness.event(b"again", key=b"cam8")]
-    places = await harness.writer.submit(WriteUnit(records))
-    assert [(p.topic, p.partition) for p in places] == [(r.topic, r.partition) for r in records]
-    for record, place in zip(records, places, strict=True):
-        assert dict(await harness.read(record.topic))[place.offset] == record
+    positions = await harness.writer.submit(WriteUnit(records))
+    assert [(p.topic, p.partition) for p in positions] == [(r.topic, r.partition) for r in records]
+    for record, position in zip(records, positions, strict=True):
+        assert dict(await harness.read(record.topic))[position.offset] == record
 
 
 async def test_units_are_visible_in_the_order_of_their_submission(harness: Harness) -> None:
@@ -222,27 +222,27 @@ async def test_units_are_visible_in_the_order_of_their_submission(harness: Harne
 
 async def test_a_tombstone_and_a_missing_key_arrive_as_they_are(harness: Harness) -> None:
     keyless = OutRecord(harness.topics.completions, PARTITION, None, b"v")
-    places = await harness.writer.submit(WriteUnit([harness.state(None), keyless]))
-    assert dict(await harness.read(harness.topics.jobs))[places[0].offset].value is None
-    assert dict(await harness.read(harness.topics.completions))[places[1].offset].key is None
+    positions = await harness.writer.submit(WriteUnit([harness.state(None), keyless]))
+    assert dict(await harness.read(harness.topics.jobs))[positions[0].offset].value is None
+    assert dict(await harness.read(harness.topics.completions))[positions[1].offset].key is None
 
 
-async def test_further_records_are_built_from_the_places_of_the_first(harness: Harness) -> None:
-    def then(places: Any) -> list[OutRecord]:
-        place: RecordPosition = places[0]
-        return [OutRecord(harness.topics.finished, PARTITION, b"id", f"{place.topic}@{place.offset}".encode())]
+async def test_further_records_are_built_from_the_positions_of_the_first(harness: Harness) -> None:
+    def then(positions: Any) -> list[OutRecord]:
+        position: RecordPosition = positions[0]
+        return [OutRecord(harness.topics.finished, PARTITION, b"id", f"{position.topic}@{position.offset}".encode())]
 
     unit = WriteUnit([harness.event(b"done"), harness.state(None)], then=then)
     other = WriteUnit([harness.event(b"other")])
-    places, others = await asyncio.gather(harness.writer.submit(unit), harness.writer.submit(other))
-    assert [place.topic for place in places] == [
+    positions, others = await asyncio.gather(harness.writer.submit(unit), harness.writer.submit(other))
+    assert [position.topic for position in positions] == [
         harness.topics.completions,
         harness.topics.jobs,
         harness.topics.finished,
     ]
     assert len(others) == 1
-    stored = dict(await harness.read(harness.topics.finished))[places[2].offset]
-    assert stored.value == f"{places[0].topic}@{places[0].offset}".encode()
+    stored = dict(await harness.read(harness.topics.finished))[positions[2].offset]
+    assert stored.value == f"{positions[0].topic}@{positions[0].offset}".encode()
 
 
 async def test_the_highest_input_offset_of_a_group_is_committed_with_it(harness: Harness) -> None:

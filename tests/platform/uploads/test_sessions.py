@@ -12,7 +12,7 @@ from service.platform.client import PlatformClient
 from service.platform.errors import NotFound, OutcomeUnknown, Rejected
 from service.platform.uploads.values import ChunkProof, UploadStatus
 from tests.platform.conftest import KEY, MARK
-from tests.platform.scripted import Scripted, Seen, answer, plain
+from tests.platform.scripted import Scripted, Seen, answer
 
 SESSION = {
     "upload_id": "507f1f77bcf86cd799439011",
@@ -170,16 +170,3 @@ async def test_a_session_that_is_gone_is_not_found(client: PlatformClient, platf
             await call
     with pytest.raises(Rejected):
         await client.upload_status("..", 3)
-
-
-async def test_the_list_of_unfinished_uploads_is_read_to_its_end(client: PlatformClient, platform: Scripted) -> None:
-    async def respond(seen: Seen, writer: asyncio.StreamWriter) -> None:
-        rows = [{"upload_id": "u-1", "status": "active", "total_size": 5}, {"status": "active"}]
-        writer.write(plain(200, b'{"data":[]}') if "page=2" in seen.target else b"")
-        if "page=2" not in seen.target:
-            await answer(200, {"data": rows})(seen, writer)
-
-    platform.respond = respond
-    (found,) = await client.unfinished_uploads()
-
-    assert (found.upload_id, found.status, found.total_size, found.created_at) == ("u-1", "active", 5, None)

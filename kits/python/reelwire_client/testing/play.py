@@ -92,7 +92,7 @@ class Play:
         return self._fragment(attempt, sequence, text)
 
     def completed(self, *, ahead_of: int = 0, **members: Any) -> Self:
-        """The result; its text is that of the present attempt. Read ahead of so many of the last fragments."""
+        """The result, with the text of the present attempt; `ahead_of`: how many of the last fragments follow it."""
         text = members.get("text", "".join(self._pieces))
         usage = {
             "input_tokens": None,

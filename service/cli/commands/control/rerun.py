@@ -39,7 +39,7 @@ from service.settings import Settings, load_settings
               help="With --failed: only this code; may be given several times.")  # fmt: skip
 @click.option("--partition", type=click.IntRange(min=0), help="With an id that is in several partitions: this one.")
 @click.option(
-    "--rate", type=Rate(), metavar="N[/s|/min|/h]", help="Send at most so many.  [default: as fast as it goes]"
+    "--rate", type=Rate(), metavar="N[/s|/min|/h]", help="Send at most at this rate.  [default: as fast as it goes]"
 )
 @click.option("--without-deadline", is_flag=True, help="Take the deadlines out of the requests.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, send nothing.")

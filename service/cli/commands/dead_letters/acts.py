@@ -55,7 +55,7 @@ class Report:
 @choice_options
 @click.option("--max-redrives", type=click.IntRange(min=0), help="Leave out what was redriven more often than that.")
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="NUMBER", help="Send at most so many a second."
+    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="NUMBER", help="Send at most this many a second."
 )
 @click.option("--again", is_flag=True, help="Send also what was redriven before, or may have been.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, send nothing.")

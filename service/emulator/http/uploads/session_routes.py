@@ -22,7 +22,7 @@ from service.emulator.parameters import Parameters
 from service.emulator.refusals import Refusal, invalid
 
 FIRST_URLS = 10
-"""So many come with a new session; the others are asked for."""
+"""How many URLs come with a new session; the others are asked for."""
 _MOST = 50
 _KINDS = ("video", "audio", "image")
 _KNOWN = frozenset({"filename", "type", "total_size", "enable_hls", "enable_thumbnail", "user_metadata"})

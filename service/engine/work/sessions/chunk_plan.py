@@ -19,7 +19,7 @@ class ChunkPlan:
         return -(-self.size // self.chunk_size)
 
     def start(self, index: int) -> int:
-        """The place of the chunk's first byte in the file."""
+        """The offset of the chunk's first byte in the file."""
         return (index - 1) * self.chunk_size
 
     def length(self, index: int) -> int:

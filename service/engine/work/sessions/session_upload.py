@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Set
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -32,6 +33,7 @@ from service.telemetry.events import LogEvent
 if TYPE_CHECKING:
     from service.engine.context import Context
     from service.engine.live_job import LiveJob
+    from service.platform.uploads.sessions import MediaKind
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -95,7 +97,7 @@ class SessionUpload:
             note = self._current()
             try:
                 await self._send_all(note, urls)
-                asset = await self._patiently(lambda note=note: self._context.platform.get_asset(note.asset_id))  # type: ignore[misc]
+                asset = await self._patiently(partial(self._context.platform.get_asset, note.asset_id))
             except NotFound as error:
                 lost = _SessionLost("the platform does not know the asset of the session any more", error)
             except _SessionLost as error:
@@ -152,12 +154,12 @@ class SessionUpload:
     async def _begun(self) -> tuple[ChunkUrl, ...]:
         """Begin a session and note it before anything is sent. One left without a note by a crash ends by itself."""
         context = self._context
-        kind = "audio" if self._footage.content_type.startswith("audio/") else "video"
+        kind: MediaKind = "audio" if self._footage.content_type.startswith("audio/") else "video"
         try:
             session = await self._patiently(
                 lambda: context.platform.begin_upload(
                     filename=self._filename,
-                    kind=kind,  # type: ignore[arg-type]
+                    kind=kind,
                     size=self._size,
                     mark=self._mark,
                     request_id=self._live.job.request_id,
@@ -244,7 +246,7 @@ class SessionUpload:
                 raise failure
 
     async def _reported(self) -> None:
-        """The platform was told of chunks: that is headway. The note of it may fail: the platform's word counts."""
+        """The platform was told of chunks: that is headway. The note of it may fail: what the platform says counts."""
         self._patience = CallRetry(self._live, self._context, "upload")
         self._note = replace(self._current(), reported=to_ranges(self._done))
         try:
@@ -291,7 +293,7 @@ class SessionUpload:
 
 
 def _known(note: SessionNote, status: UploadStatus, total: int) -> set[int]:
-    """The chunks that need not be sent: by the platform's word, or by our note where that is not to be had."""
+    """The chunks that need not be sent: as the platform says, or by our note where it does not say."""
     if status.status == "completed":
         return set(range(1, total + 1))
     if status.completed is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.footage.errors import SourceNotAllowed
-from service.footage.objects.place import ObjectPlace, check_allowed
+from service.footage.objects.location import ObjectLocation, check_allowed
 from service.footage.objects.stores import is_public
 
 pytestmark = pytest.mark.unit
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_a_key_is_taken_letter_by_letter(uri: str, bucket: str, key: str) -> None:
-    place = ObjectPlace.of(uri)
-    assert (place.bucket, place.key) == (bucket, key)
+    location = ObjectLocation.of(uri)
+    assert (location.bucket, location.key) == (bucket, key)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_key_is_taken_letter_by_letter(uri: str, bucket: str, key: str) -> Non
 )
 def test_what_might_be_read_as_another_key_is_refused(uri: str) -> None:
     with pytest.raises(SourceNotAllowed):
-        ObjectPlace.of(uri)
+        ObjectLocation.of(uri)
 
 
 @pytest.mark.parametrize(
@@ -69,17 +69,17 @@ def test_what_might_be_read_as_another_key_is_refused(uri: str) -> None:
     ],
 )
 def test_a_prefix_ends_where_a_part_of_the_key_ends(prefix: str, uri: str, allowed: bool) -> None:
-    place = ObjectPlace.of(uri)
+    location = ObjectLocation.of(uri)
     if allowed:
-        check_allowed(place, (prefix,))
+        check_allowed(location, (prefix,))
     else:
         with pytest.raises(SourceNotAllowed, match="REELWIRE_SOURCES__OBJECT_PREFIXES"):
-            check_allowed(place, (prefix,))
+            check_allowed(location, (prefix,))
 
 
 def test_without_prefixes_nothing_is_read() -> None:
     with pytest.raises(SourceNotAllowed, match="REELWIRE_SOURCES__OBJECT_PREFIXES"):
-        check_allowed(ObjectPlace.of("s3://archive/a.mp4"), ())
+        check_allowed(ObjectLocation.of("s3://archive/a.mp4"), ())
 
 
 @pytest.mark.parametrize(
