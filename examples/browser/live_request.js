@@ -11,6 +11,8 @@ export class LiveRequest {
   #tokens;
   #shown;
   #address;
+  #closed = false;
+  #timer = null;
 
   /**
    * `console`: where it listens. `token()` asks your own server for a token, and returns a promise of it.
@@ -25,8 +27,16 @@ export class LiveRequest {
   }
 
   async open() {
-    const query = new URLSearchParams({ token: await this.#tokens() });
-    const source = new EventSource(`${this.#address}?${query}`);
+    this.#closed = false;
+    let token;
+    try {
+      token = await this.#tokens();
+    } catch {
+      this.#shown.state?.("lost");
+      return this.#later();
+    }
+    if (this.#closed) return;
+    const source = new EventSource(`${this.#address}?${new URLSearchParams({ token })}`);
     this.#source = source;
     const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
 
@@ -35,7 +45,7 @@ export class LiveRequest {
     //    told again from its beginning.
     source.onerror = () => {
       this.#shown.state?.("lost");
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.#again(), 2_000);
+      if (source.readyState === EventSource.CLOSED) this.#later();
     };
     // 2. A new attempt makes the text so far void.
     on("restart", ({ attempt }) => this.#begin(attempt));
@@ -47,7 +57,10 @@ export class LiveRequest {
     on("waiting", () => this.#shown.state?.("waiting"));
     on("progress", ({ stage, detail }) => this.#shown.state?.("progress", { stage, ...detail }));
     // 3. What was missed can't be had any more: read the whole anew.
-    on("gap", () => this.#again());
+    on("gap", () => {
+      source.close();
+      this.#later();
+    });
     on("completion", (end) => {
       this.close();
       if (typeof end.text === "string") this.#show(end.text);
@@ -56,15 +69,18 @@ export class LiveRequest {
   }
 
   close() {
+    this.#closed = true;
+    clearTimeout(this.#timer);
     this.#source?.close();
-    this.#source = null;
   }
 
-  #again() {
-    if (this.#source === null) return;
-    this.close();
-    this.#begin(0);
-    this.open();
+  #later() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#source?.close();
+      this.#begin(0);
+      this.open();
+    }, 2_000);
   }
 
   #begin(attempt) {

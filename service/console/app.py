@@ -17,10 +17,13 @@ from starlette.staticfiles import StaticFiles
 from service.console.http import access, acting, reading, streaming
 from service.console.http.answers import Refusal, SafeHeaders, on_refusal, refused
 from service.console.http.hosts import KnownHosts
+from service.console.http.room import Room
 from service.console.state import ConsoleState
 
 PAGES = Path(__file__).parent / "pages"
 mimetypes.add_type("text/javascript", ".js")  # whatever the machine has it as
+REQUESTS_BESIDE = 200
+"""Requests that are answered at once besides the live streams."""
 _SENTENCES = {404: "there is nothing here", 405: "this can't be done here"}
 
 
@@ -40,10 +43,12 @@ def application(state: ConsoleState) -> Starlette:
         routes=_routes(),
         middleware=[
             Middleware(SafeHeaders),
+            Middleware(Room, most=console.max_viewers + REQUESTS_BESIDE),
             Middleware(KnownHosts, listening_on=console.host, names=console.hosts),
         ],
         exception_handlers={Refusal: on_refusal, HTTPException: _on_http_error, Exception: _on_fault},
     )
+    app.router.redirect_slashes = False  # an address that is none is told so, not sent elsewhere
     app.state.console = state
     return app
 
@@ -55,17 +60,18 @@ def _routes() -> list[BaseRoute]:
         Route("/api/session", access.sign_out, methods=["DELETE"]),
         Route("/api/jobs", reading.jobs),
         Route("/api/live", streaming.live_rows),
-        Route("/api/jobs/{id}", reading.job),
-        Route("/api/jobs/{id}/events", streaming.events),
+        # A foreign record may name a request with a slash in its id: it comes as %2F, which the server has decoded.
+        Route("/api/jobs/{id:path}/events", streaming.events),
+        Route("/api/jobs/{id:path}/cancel", acting.cancel, methods=["POST"]),
+        Route("/api/jobs/{id:path}", reading.job),
         Route("/api/dead-letters", reading.dead_letters),
-        Route("/api/dead-letters/{partition:int}/{offset:int}", reading.dead_letter),
-        Route("/api/jobs/{id}/cancel", acting.cancel, methods=["POST"]),
-        Route("/api/dead-letters/{partition:int}/{offset:int}/redrive", acting.redrive, methods=["POST"]),
-        Route("/api/dead-letters/{partition:int}/{offset:int}/discard", acting.discard, methods=["POST"]),
+        Route("/api/dead-letters/{partition}/{offset}", reading.dead_letter),
+        Route("/api/dead-letters/{partition}/{offset}/redrive", acting.redrive, methods=["POST"]),
+        Route("/api/dead-letters/{partition}/{offset}/discard", acting.discard, methods=["POST"]),
         Route("/api/cost", reading.cost),
         Route("/api/partitions", reading.partitions),
-        Route("/stream/{id}", streaming.stream, methods=["GET"]),
-        Route("/stream/{id}", streaming.preflight, methods=["OPTIONS"]),
+        Route("/stream/{id:path}", streaming.stream, methods=["GET"]),
+        Route("/stream/{id:path}", streaming.preflight, methods=["OPTIONS"]),
         Route("/health/live", reading.live),
         Route("/health/ready", reading.ready),
     ]

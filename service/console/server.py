@@ -11,8 +11,10 @@ from typing import Self
 
 import uvicorn
 
-from service.console.app import application
+from service.console.app import REQUESTS_BESIDE, application
 from service.console.feed.topic_feed import TopicFeed
+from service.console.http.connection import Connection
+from service.console.http.hosts import takes_any_name
 from service.console.live.hub import ticking
 from service.console.state import ConsoleState, new_state
 from service.errors import ProcessError
@@ -27,8 +29,8 @@ from service.unbindable import unbindable
 log = get_logger()
 
 _STOP_SECONDS = 3
-_CONNECTIONS_BESIDE = 200
-"""Requests that are served at once besides the live streams."""
+_CONNECTIONS_BESIDE = 2 * REQUESTS_BESIDE
+"""Connections besides those of live streams: some carry no request at the moment."""
 
 
 class _Server(uvicorn.Server):
@@ -68,6 +70,7 @@ class Console:
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
             application(state),
+            http=Connection,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -80,14 +83,20 @@ class Console:
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         self._supervisor = Supervisor(self._metrics, state.health.set)
-        feed = TopicFeed(self._settings, state.hub.board, state.letters, state.health.set)
+        feed = TopicFeed(self._settings, state.hub.board, state.letters, state.health.set, self._note)
         self._supervisor.keep("read the topics", feed.run)
         self._supervisor.keep("look at the group", state.surroundings.run)
         self._supervisor.keep("tell the lists", lambda: ticking(state.hub))
         self._supervisor.keep("heartbeat", lambda: heartbeat(state.health, self._metrics))
         state.health.started()
+        if takes_any_name(console.host, console.hosts):
+            log.warning(LogEvent.CONSOLE_ANY_NAME, host=console.host)
         log.info(LogEvent.CONSOLE_LISTENING, host=console.host, port=self.port, actions=state.token is not None)
         return self
+
+    def _note(self, words: str) -> None:
+        """What a person should know of the topics: shown, but the console is as ready as before."""
+        self.state.health.set("topics", not words, words or "they are those that were there", blocking=False)
 
     async def __aexit__(self, *_exception: object) -> None:
         self.state.health.stopping()

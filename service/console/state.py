@@ -28,6 +28,9 @@ class ConsoleState:
     tries: Tries = field(default_factory=Tries)
     acting: asyncio.Lock = field(default_factory=asyncio.Lock)
     looking_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    """Records that are read from the topics at once, each with a connection of its own."""
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    """Completions that are large, or read from the topic again, until they were sent."""
 
 
 def new_state(settings: Settings) -> ConsoleState:

@@ -23,9 +23,13 @@ class LogEvent(StrEnum):
 
     # Console
     CONSOLE_LISTENING = "console_listening"  # the console serves its page at this host and port
+    CONSOLE_ANY_NAME = "console_any_name"  # a page of a stranger may lead here: set REELWIRE_CONSOLE__HOSTS
     CONSOLE_CAUGHT_UP = "console_caught_up"  # the console has read what was in the topics; from now on it follows
+    CONSOLE_PARTITIONS_ADDED = "console_partitions_added"  # topics have more partitions: the console reads them too
+    CONSOLE_BEGINS_ANEW = "console_begins_anew"  # these topics were deleted or made anew: the console reads all again
     CONSOLE_WAITS = "console_waits"  # the console can't read the topics; it tries again every two seconds
     CONSOLE_PASSED_OVER = "console_passed_over"  # a fault in the console: this record is not shown, the others are
+    CONSOLE_VIEWER_DROPPED = "console_viewer_dropped"  # this client of the console has not read for so many seconds
     CONSOLE_ACTED = "console_acted"  # somebody who has signed in to the console did this; `address` is theirs
     CONSOLE_SIGN_IN_REFUSED = "console_sign_in_refused"  # a wrong token at the console, from this address
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 
@@ -96,6 +97,65 @@ def test_an_end_that_is_not_in_seconds_or_too_far_away_is_said(until: Callable[[
     token = jwt.encode({"exp": until(), "req": "a"}, SECRET, "HS256")
     with pytest.raises(TokenRefused, match=said):
         read_token(SECRET, token)
+
+
+def signed(headers: dict[str, object] | None = None, **claims: object) -> str:
+    return jwt.encode({"exp": in_seconds(60), "req": "a", **claims}, SECRET, "HS256", headers=headers)
+
+
+OTHER_TOKENS: list[tuple[dict[str, object], dict[str, object], str]] = [
+    ({"typ": "at+jwt"}, {}, "the member typ of its header must be JWT"),
+    ({}, {"aud": "somebody else"}, "leave it out"),
+    ({}, {"nbf": in_seconds(DAY)}, "not valid yet"),
+    ({}, {"nbf": "tomorrow"}, "nbf must be a number"),
+    ({}, {"exp": float("inf")}, "it was changed"),
+    ({}, {"exp": 10**400}, "more than 7 days away"),
+    ({}, {"tenant": ["a"], "req": None}, "either one request"),
+]
+
+
+@pytest.mark.parametrize(("headers", "claims", "said"), OTHER_TOKENS)
+def test_a_token_for_something_else_or_another_time_is_told_so(
+    headers: dict[str, object], claims: dict[str, object], said: str
+) -> None:
+    with pytest.raises(TokenRefused, match=said):
+        read_token(SECRET, signed(headers, **claims))
+
+
+def test_what_libraries_and_clocks_add_does_no_harm() -> None:
+    for token in (signed(iat=in_seconds(30), nbf=in_seconds(30), sub=7, jti=8), signed({"typ": "jwt", "kid": "1"})):
+        assert read_token(SECRET, token).request_id == "a"
+
+
+@pytest.mark.parametrize("part", ["[" * 2_900, '{"a":' * 500, '{"alg":"HS256","crit":["x"],"x":1}', "\x00", "null"])
+async def test_a_header_of_a_token_that_nobody_signed_is_refused(part: str) -> None:
+    header = base64.urlsafe_b64encode(part.encode()).decode().rstrip("=")
+    async with client_of() as client:
+        answer = await client.get("/stream/a", params={"token": f"{header}.e30.AAAA"})
+    assert answer.status_code == 403
+    assert "it was changed" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("request_id", ["a/b", "../x", "ü%2F?#"])
+async def test_a_token_for_an_id_of_any_characters_leads_to_that_one_alone(request_id: str) -> None:
+    app = application(state := new_state(Settings(console=ConsoleSettings(stream_secret=SecretStr(SECRET)))))
+    complete(state.hub.board, request_id, "for who may see it")
+    path = "/stream/" + "".join(f"%{byte:02X}" for byte in request_id.encode())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8090") as client:
+        answer = await client.get(path, params={"token": signed(req=request_id)})
+        other = await client.get(path, params={"token": signed(req="a")})
+    assert b"for who may see it" in answer.content
+    assert other.status_code == 403
+
+
+@pytest.mark.parametrize("cursor", ["1.2.3", "v2", "1.1.1.-1.0", "9" * 90, "1.1.1.1.1.1"])
+async def test_a_cursor_that_is_none_of_ours_is_told_to_begin_anew(cursor: str) -> None:
+    app = application(state := new_state(Settings(console=ConsoleSettings(stream_secret=SecretStr(SECRET)))))
+    complete(state.hub.board)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8090") as client:
+        for path in ("/api/jobs/a/events", f"/stream/a?token={signed()}"):
+            answer = await client.get(path, headers={"Last-Event-ID": cursor})
+            assert answer.content == b"event: gap\ndata: {}\n\n"
 
 
 def test_an_expired_token_is_told_apart() -> None:

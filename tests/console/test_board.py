@@ -41,6 +41,9 @@ class Told:
     def ended(self, entry: Entry) -> None:
         self.ends.append(entry.shown_phase)
 
+    def forgot(self) -> None:
+        self.rows.clear()
+
 
 def board_of(**bounds: int) -> tuple[Board, Told]:
     told = Told()
@@ -168,6 +171,30 @@ def test_the_count_of_bytes_is_that_of_what_is_held() -> None:
             complete(board, name, name=name)
             board.take_job(0, 100 + number, name, None)
     assert board.bytes == sum(entry.held_bytes for entry in board.all())
+
+
+def test_fragments_that_wait_for_one_before_them_are_counted_and_bounded() -> None:
+    board, _ = board_of(max_bytes=500_000)
+    board.take_job(0, 1, "a", job_of("a"))
+    for sequence in range(1, 20):
+        board.take_fragment(0, 1, fragment(sequence, "x" * 50_000))
+    entry = board.live[0, "a"]
+    assert 200_000 < entry.text.held_bytes < 300_000
+    assert board.bytes == entry.held_bytes
+    board.take_fragment(0, 1, fragment(0, "y"))
+    assert board.bytes == entry.held_bytes
+    assert entry.text.whole().startswith("yxxx")
+
+
+def test_of_a_large_progress_event_a_beginning_is_kept() -> None:
+    board, _ = board_of()
+    board.take_job(0, 1, "a", job_of("a"))
+    members = {f"member {number}": "x" * 1_000 for number in range(1_000)}
+    board.take_progress(0, 7, 1, event("retrying", reason="r" * 100_000, detail={"a": [1] * 5_000}, **members))
+    (step,) = shown_of(board.live[0, "a"])["progress"]
+    assert step["detail"]["reason"] == "r" * 200 + "…"
+    assert step["detail"]["detail"] == "(left out: 10007 bytes)"
+    assert len(orjson.dumps(step)) < 10_000
 
 
 def test_strange_records_change_nothing() -> None:

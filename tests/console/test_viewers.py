@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 from service.console.live.hub import Hub, TooManyViewers
-from service.console.live.messages import Message
+from service.console.live.messages import Message, completion, joined
 from service.console.live.replay import replay
 from service.console.live.streams import list_stream, request_stream
 from service.console.live.viewer import Viewer
-from service.console.model.cursor import Cursor, cursor_of, parse_cursor
+from service.console.model.cursor import Cursor, CursorUnreadable, cursor_of, parse_cursor
 from tests.console.test_board import complete, event, fragment
 from tests.console.wire import job_of
 
@@ -42,8 +42,9 @@ def data(message: Message) -> dict[str, object]:
 def test_a_cursor_survives_the_way_through_a_browser() -> None:
     cursor = Cursor(2, 3, 4, 5, 1)
     assert parse_cursor(str(cursor)) == cursor
-    for strange in (None, "", "1", "1.2.3.4", "1.2.3.4.x", "1.2.3.4.5.6", "-1.2.3.4.5", "9" * 100, "²." * 5):
-        assert parse_cursor(strange) is None
+    for strange in ("1", "1.2.3.4", "1.2.3.4.x", "1.2.3.4.5.6", "-1.2.3.4.5", "9" * 100, "²." * 5, "v2:1.2.3.4.5"):
+        with pytest.raises(CursorUnreadable):
+            parse_cursor(strange)
 
 
 def test_a_replay_gives_what_is_behind_the_cursor_and_text_in_one_piece() -> None:
@@ -61,10 +62,12 @@ def test_a_replay_gives_what_is_behind_the_cursor_and_text_in_one_piece() -> Non
     assert replay(entry, cursor_of(entry)) == []
     assert kinds(replay(entry, Cursor(1, 1, 9, 8))) is None  # more than there is: another history
     assert kinds(replay(entry, Cursor(2))) is None
+    assert kinds(replay(entry, Cursor(1, 1, 1, 9))) is None  # steps of a topic that was there before
     hub.board.take_fragment(0, 1, fragment(0, "anew", attempt=2))
     assert kinds(replay(entry, Cursor(1, 1, 2, 8))) == ["restart", "fragment"]
     entry.text.lose()
-    assert replay(entry, Cursor(1, 1, 2, 8)) is None
+    assert replay(entry, Cursor(1, 2, 1, 8)) is None  # it has some of what was let go of
+    assert kinds(replay(entry, None)) == ["progress"]
     complete(hub.board)
     assert kinds(replay(entry, Cursor(1, 1, 2, 8))) == ["completion"]
 
@@ -158,6 +161,33 @@ async def test_each_event_is_encoded_once_for_all_who_watch() -> None:
     hub.board.take_fragment(0, 1, fragment(3, " four"))
     first, *others = [(await viewer.take(0))[0] for viewer in viewers]
     assert all(other is first for other in others)
+
+
+async def test_viewers_of_topics_that_were_made_anew_are_told_to_read_all_again() -> None:
+    hub = hub_of()
+    started(hub)
+    async with aclosing(request_stream(hub, "a", None)) as one, aclosing(list_stream(hub)) as all_of_them:
+        await anext(one)
+        await anext(all_of_them)
+        hub.board.forget()
+        assert [part async for part in one] == [b"event: gap\ndata: {}\n\n"]
+        assert await anext(all_of_them) == b"event: gap\ndata: {}\n\n"
+        assert (hub.board.find("a"), hub.board.bytes, hub.counts()["live"]) == (None, 0, 0)
+        hub.board.take_job(0, 0, "a", job_of("a"))  # at an offset that was read before
+        hub.tick(0.25)
+        assert b'"id":"a"' in await anext(all_of_them)
+
+
+def test_a_completion_is_encoded_once_for_all_and_written_without_a_copy() -> None:
+    hub = hub_of()
+    complete(hub.board, text="x" * 1_000_000)
+    entry = hub.board.ended[0, "a"]
+    first = completion(entry)
+    assert completion(entry) is first
+    small = Message(b"event: progress\n\n")
+    parts = list(joined([small, small, first]))
+    assert parts[0] == small.data * 2
+    assert parts[1] is first.data
 
 
 def test_a_queue_is_bounded_in_messages_and_in_bytes() -> None:

@@ -38,19 +38,20 @@ def job_of(request_id: str, partition: int = 0, offset: int = 0, **changes: Any)
 
 
 class Wire:
-    """Writes to partition 0 of the topics of `settings`."""
+    """Writes to one partition of the topics of `settings`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, partition: int = 0) -> None:
         self._topics = settings.topics
+        self._partition = partition
         self._producer = RequestProducer(settings)
         self._numbers = itertools.count(1)
 
     async def job(self, request_id: str, **changes: Any) -> None:
-        value = encode_job(job_of(request_id, **changes))
-        await self._producer.send(value, key=request_id, partition=0, topic=self._topics.jobs)
+        value = encode_job(job_of(request_id, self._partition, **changes))
+        await self._producer.send(value, key=request_id, partition=self._partition, topic=self._topics.jobs)
 
     async def gone(self, request_id: str) -> None:
-        await self._producer.send(None, key=request_id, partition=0, topic=self._topics.jobs)
+        await self._producer.send(None, key=request_id, partition=self._partition, topic=self._topics.jobs)
 
     async def fragments(self, request_id: str, *texts: str, attempt: int = 1, first: int = 0) -> None:
         for sequence, text in enumerate(texts, first):
@@ -81,7 +82,7 @@ class Wire:
 
     async def raw(self, role: Role, value: bytes, headers: Iterable[tuple[str, bytes | None]] = ()) -> None:
         topic = getattr(self._topics, role.value)
-        await self._producer.send(value, key=b"cam7", headers=headers, partition=0, topic=topic)
+        await self._producer.send(value, key=b"cam7", headers=headers, partition=self._partition, topic=topic)
 
 
 def _now() -> str:

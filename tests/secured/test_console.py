@@ -63,3 +63,35 @@ async def test_the_console_says_which_right_is_missing_and_works_with_its_least_
         await _until(client, "/api/jobs/ours", '"phase":"completed"')
         for right in rights:
             secured.take_away(right)
+
+
+async def test_a_right_that_is_lost_in_the_middle_is_named_and_when_it_is_back_all_goes_on(
+    secured: SecuredBroker, stage: Stage, options_of: OptionsOf
+) -> None:
+    settings = _secured(stage, options_of)
+    wire = Wire(stage.system.settings())
+    rights = list(console_rights(settings))
+    letters = next(right for right in rights if (right.operation, right.name) == ("READ", settings.topics.dead_letters))
+    secured.grant(rights)
+    async with (
+        Console(settings) as console,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{console.port}", timeout=40) as client,
+    ):
+        await _until(client, "/health/ready", '"status":"ok"')
+        await wire.job("lasting")
+        await wire.fragments("lasting", "seen ")
+        await _until(client, "/api/jobs/lasting", '"text":"seen "')
+        secured.take_away(letters)
+        await _until(client, "/health/ready", f"the right READ on topic {letters.name} is missing")
+        answer = await client.get("/api/dead-letters/0/0")
+        assert answer.status_code in (404, 502)
+        assert answer.json()["error"]
+        await _until(client, "/api/jobs/lasting", '"text":"seen "')  # what is known stays
+        secured.grant([letters])
+        await wire.fragments("lasting", "again", first=1)
+        await _until(client, "/api/jobs/lasting", '"text":"seen again"')
+        await _until(client, "/health/ready", '"status":"ok"')
+        await wire.completed("lasting", "seen again")
+        await _until(client, "/api/jobs/lasting", '"phase":"completed"')
+    for right in rights:
+        secured.take_away(right)

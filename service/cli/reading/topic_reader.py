@@ -41,6 +41,7 @@ class TopicReader(Generic[T]):
         self._topics = list(topics)
         self._decode = decode
         self._partitions: list[TopicPartition] = []
+        self._added: list[TopicPartition] = []
         self._consumer = new_consumer(
             settings.kafka,
             group_id=None,
@@ -91,6 +92,18 @@ class TopicReader(Generic[T]):
             at = await self._consumer.offsets_for_times(dict.fromkeys(self._partitions, int(seconds * 1000)))
         return found | {tp: place.offset for tp, place in at.items() if place is not None}
 
+    def widen(self, counts: Mapping[str, int]) -> list[TopicPartition]:
+        """Note the partitions that were added since the start, and return them: `join` begins to read them.
+
+        `counts`: how many each topic has now.
+        """
+        there = set(self._partitions)
+        wanted = (TopicPartition(topic, n) for topic in self._topics for n in range(counts.get(topic, 0)))
+        added = [tp for tp in wanted if tp not in there]
+        self._partitions += added
+        self._added += added
+        return added
+
     def begin(self, positions: Positions, partition: int | None = None) -> None:
         """Set the offsets to read from: of all partitions, or only of this partition number."""
         chosen = {tp: at for tp, at in positions.items() if partition is None or tp.partition == partition}
@@ -124,6 +137,13 @@ class TopicReader(Generic[T]):
                 yield record
             if not [tp for tp in self._consumer.assignment() if await self._position(tp) < ends[tp]]:
                 return
+
+    async def join(self) -> None:
+        """Also read what `widen` has noted, from the beginning. Called between two batches: it assigns all anew."""
+        if self._added:
+            now = {tp: await self._position(tp) for tp in self._consumer.assignment()}
+            added, self._added = self._added, []
+            self.begin(dict.fromkeys(added, 0) | now)
 
     async def _position(self, tp: TopicPartition) -> int:
         # The position moves past transaction markers too, once the records before them have been read.

@@ -15,7 +15,9 @@ from service.cli.reading.cluster import admin, coordinator_of, reachable
 from service.cli.reading.topic_reader import TopicReader
 from service.errors import RetryLater
 from service.kafka.connecting.connection import BrokerUnavailable
+from service.kafka.connecting.refusals import reading_words
 from service.kafka.ports import InRecord
+from service.kafka.topics.identity import identities
 from service.settings import Settings
 from service.supervision import Report
 from service.words import in_words
@@ -68,7 +70,7 @@ class Surroundings:
                 if isinstance(error, BrokerUnavailable):  # else it has answered, and may have refused
                     self._report(ANSWERS, ok=False, detail=in_words(error))
                 old = self.seen
-                self.seen = Look(old.members, old.owners, old.lag, in_words(error))
+                self.seen = Look(old.members, old.owners, old.lag, reading_words(error))
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _look_again_and_again(self) -> None:
@@ -78,6 +80,11 @@ class Surroundings:
             TopicReader(self._settings, [topic], _as_it_is, committed=False) as reader,
         ):
             while True:
+                async with reachable(self._settings):
+                    there = await identities(client._client, [topic])  # noqa: SLF001
+                if topic not in there:
+                    raise CommandError(f"there is no topic {topic}; create it with: reelwire topics create")
+                reader.widen({topic: there[topic].partitions})
                 ends = {where.partition: at for where, at in (await reader.ends()).items()}
                 async with reachable(self._settings):
                     self.seen = await _look(client, self._settings.kafka.group_id, topic, ends)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -27,15 +27,17 @@ from service.console.feed.positions import (
     of_topic,
     redrives_since,
 )
+from service.console.feed.topic_watch import TopicsGone, TopicWatch
 from service.console.model.board import Board
 from service.console.model.letters import LetterBook
 from service.domain.job import UnreadableJobRecord, decode_job
 from service.errors import RetryLater
+from service.kafka.connecting.refusals import reading_words
 from service.kafka.marker import PRIVATE_PREFIX
 from service.kafka.ports import InRecord
 from service.settings import Settings
 from service.slices import Slices
-from service.supervision import Report
+from service.supervision import Report, end_all
 from service.telemetry.events import LogEvent
 from service.telemetry.log import get_logger
 from service.words import in_words
@@ -46,18 +48,32 @@ _PAUSE_SECONDS = 0.03
 """Between two reads while records come: a few records at a time would cost more than all of them together."""
 _AGAIN_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
+_TOLD_SECONDS = 900.0
+"""For so long a person is told that topics were made anew."""
 READING = "reading"
 BROKER = "broker"
 
 
 class TopicFeed:
-    """`run` reads without end. `report` is told whether everything up to the start is read, and of the broker."""
+    """`run` reads without end. `report` is told whether everything up to the start is read, and of the broker.
 
-    def __init__(self, settings: Settings, board: Board, letters: LetterBook, report: Report) -> None:
+    `note` is told what a person should know of the topics, and an empty text when that is old.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        board: Board,
+        letters: LetterBook,
+        report: Report,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
         self._board = board
         self._letters = letters
         self._report = report
+        self._note = note
+        self._noted_at: float | None = None
         topics = settings.topics
         self._takes: dict[str, Callable[[InRecord], None]] = {
             topics.jobs: self._job,
@@ -67,6 +83,7 @@ class TopicFeed:
             topics.fragments: self._fragment,
             topics.requests: letters.take_request,
         }
+        self._topics = TopicWatch(settings, self._takes)
 
     async def run(self) -> None:
         """Never returns. Begins anew after whatever Kafka has against it."""
@@ -74,16 +91,28 @@ class TopicFeed:
         while True:
             try:
                 await self._follow()
+            except TopicsGone as error:
+                self._begin_anew(error)
+                continue
             # `CommandError` comes from the readers that the console has in common with the commands.
             except (RetryLater, CommandError, KafkaError, OSError, TimeoutError) as error:
-                reason = in_words(error)
+                reason = reading_words(error)
                 log.warning(LogEvent.CONSOLE_WAITS, reason=reason)
                 self._report(BROKER, ok=False, detail=reason)
             await asyncio.sleep(_AGAIN_SECONDS)
 
+    def _begin_anew(self, error: TopicsGone) -> None:
+        """Forget all: what is known of one topic means nothing without the others, and offsets begin again."""
+        log.warning(LogEvent.CONSOLE_BEGINS_ANEW, topics=error.topics)
+        words = f"{in_words(error)}; everything is read again, and what was in it is no longer shown"
+        self._note(words)
+        self._noted_at = time.monotonic()
+        self._board.forget()
+        self._letters.forget()
+        self._report(READING, ok=False, detail="topics were deleted or made anew, and are read from their start")
+
     async def _follow(self) -> None:
         topics = self._settings.topics
-        begun = time.monotonic()
         async with AsyncExitStack() as stack:
             told = (topics.jobs, topics.progress, topics.completions, topics.dead_letters)
             committed = await stack.enter_async_context(TopicReader(self._settings, told, _as_it_is))
@@ -91,26 +120,41 @@ class TopicFeed:
             uncommitted = await stack.enter_async_context(
                 TopicReader(self._settings, names, _as_it_is, committed=False)
             )
-            self._report(BROKER, ok=True, detail="connected")
-            live = await self._state(committed)
-            await self._begin_live(uncommitted)
-            watching = asyncio.create_task(self._watch(committed, uncommitted))
-            texts = asyncio.create_task(self._forever(uncommitted))
+
+            def widen(counts: Mapping[str, int]) -> None:
+                added = [f"{tp.topic} {tp.partition}" for tp in (*committed.widen(counts), *uncommitted.widen(counts))]
+                if added:
+                    log.info(LogEvent.CONSOLE_PARTITIONS_ADDED, partitions=added)
+
+            tasks = [
+                asyncio.create_task(self._read(committed, uncommitted)),
+                asyncio.create_task(self._watch(committed, uncommitted)),
+                asyncio.create_task(self._topics.run(widen)),
+            ]
             try:
-                committed.begin(live)
-                await self._until(committed, await committed.ends())
-                self._report(READING, ok=True, detail="everything up to the start is read")
-                log.info(
-                    LogEvent.CONSOLE_CAUGHT_UP,
-                    live=len(self._board.live),
-                    ended=len(self._board.ended),
-                    seconds=round(time.monotonic() - begun, 1),
-                )
-                await asyncio.gather(self._forever(committed), texts, watching)
+                await asyncio.gather(*tasks)
             finally:
-                for task in (texts, watching):
-                    task.cancel()
-                await asyncio.gather(texts, watching, return_exceptions=True)
+                await end_all(tasks)
+
+    async def _read(self, committed: TopicReader[InRecord], uncommitted: TopicReader[InRecord]) -> None:
+        """What there is, then what comes. Never returns."""
+        begun = time.monotonic()
+        live = await self._state(committed)
+        await self._begin_live(uncommitted)
+        texts = asyncio.create_task(self._forever(uncommitted))
+        try:
+            committed.begin(live)
+            await self._until(committed, await committed.ends())
+            self._report(READING, ok=True, detail="everything up to the start is read")
+            log.info(
+                LogEvent.CONSOLE_CAUGHT_UP,
+                live=len(self._board.live),
+                ended=len(self._board.ended),
+                seconds=round(time.monotonic() - begun, 1),
+            )
+            await asyncio.gather(self._forever(committed), texts)
+        finally:
+            await end_all([texts])
 
     async def _state(self, reader: TopicReader[InRecord]) -> dict[Any, int]:
         """Read the jobs and the dead letters that there are. Returns where to go on in every topic."""
@@ -150,6 +194,7 @@ class TopicFeed:
 
     async def _forever(self, reader: TopicReader[InRecord]) -> None:
         while True:
+            await reader.join()
             await self._taken(await reader.batch())
 
     async def _taken(self, records: Iterable[InRecord]) -> None:
@@ -165,6 +210,9 @@ class TopicFeed:
         """Say whether the broker can be reached. The consumers themselves only wait."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            if self._noted_at is not None and time.monotonic() > self._noted_at + _TOLD_SECONDS:
+                self._noted_at = None
+                self._note("")
             trouble = next((one.trouble for one in readers if one.trouble is not None), None)
             if trouble is None:
                 self._report(BROKER, ok=True, detail="connected")

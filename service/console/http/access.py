@@ -6,7 +6,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.console.http.answers import Refusal, json_answer
@@ -20,6 +20,7 @@ from service.version import VERSION
 log = get_logger()
 
 _MOST_BODY_BYTES = 4_096
+_BODY_SECONDS = 10.0
 
 
 def state_of(request: Request) -> ConsoleState:
@@ -140,10 +141,16 @@ async def sign_out(request: Request) -> Response:
 async def body_of(request: Request) -> dict[str, object]:
     """The members of a small JSON body; empty without a body. Raises `Refusal`."""
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_BODY_BYTES:
-            raise Refusal(413, f"the body is larger than {_MOST_BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > _MOST_BODY_BYTES:
+                    raise Refusal(413, f"the body is larger than {_MOST_BODY_BYTES} bytes")
+    except TimeoutError:
+        raise Refusal(408, f"the body did not come within {_BODY_SECONDS:g} s") from None
+    except ClientDisconnect:
+        raise Refusal(400, "the body was cut off") from None
     if not body:
         return {}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,13 +12,13 @@ from starlette.responses import Response
 
 from service.cli.exits import CommandError
 from service.cli.reading.cluster import partition_counts, producer, send
-from service.cli.reading.dead_letter import DeadLetter, one
 from service.cli.reading.letter_acts import note_discarded, send_again
 from service.cli.reading.letter_fates import fates_of
 from service.cli.reading.request_search import find_open
 from service.cli.request_body import checked
 from service.console.http.access import allowed, body_of, state_of
 from service.console.http.answers import Refusal, json_answer
+from service.console.http.reading import letter_of
 from service.console.state import ConsoleState
 from service.errors import RetryLater
 from service.telemetry.events import LogEvent
@@ -27,6 +28,8 @@ from service.words import in_words
 log = get_logger()
 
 _MOST_REASON_CHARS = 500
+_WAIT_SECONDS = 10.0
+_ACT_SECONDS = 60.0
 
 
 async def cancel(request: Request) -> Response:
@@ -58,7 +61,7 @@ async def redrive(request: Request) -> Response:
     state = state_of(request)
     settings = state.settings
     async with _acting(state):
-        letter = await _letter(request, state)
+        letter = await letter_of(request)
         info = letter.info
         if info is None or not info.is_whole:
             raise Refusal(409, "the letter does not hold the whole record; read that at its original place")
@@ -86,7 +89,7 @@ async def discard(request: Request) -> Response:
     if reason is not None and not isinstance(reason, str):
         raise Refusal(400, "reason: must be a text")
     async with _acting(state):
-        letter = await _letter(request, state)
+        letter = await letter_of(request)
         if state.letters.state_of(letter.partition, letter.offset) == "discarded":
             raise Refusal(409, "the letter was discarded before")
         async with producer(state.settings) as client:
@@ -98,13 +101,23 @@ async def discard(request: Request) -> Response:
 @asynccontextmanager
 async def _acting(state: ConsoleState) -> AsyncIterator[None]:
     """One act at a time: who presses twice must not send twice. What Kafka has against it becomes a `Refusal`."""
-    async with state.acting:
+    try:
+        async with asyncio.timeout(_WAIT_SECONDS):
+            await state.acting.acquire()
+    except TimeoutError:
+        raise Refusal(503, "somebody else's act is under way; try again later", retry_seconds=5) from None
+    try:
         try:
-            yield
+            async with asyncio.timeout(_ACT_SECONDS):  # a reader waits without end for a broker that is away
+                yield
         except RetryLater as error:
             raise Refusal(503, str(error)) from None
-        except (CommandError, KafkaError, OSError, TimeoutError) as error:
+        except TimeoutError:
+            raise Refusal(502, "Kafka did not answer in time; look whether it was done before you try again") from None
+        except (CommandError, KafkaError, OSError) as error:
             raise Refusal(502, in_words(error)) from None
+    finally:
+        state.acting.release()
 
 
 async def _places(state: ConsoleState, request_id: str) -> list[tuple[int, bytes | None]]:
@@ -116,17 +129,6 @@ async def _places(state: ConsoleState, request_id: str) -> list[tuple[int, bytes
     if not found:
         raise Refusal(404, f"no request {request_id} is live or waits to be accepted")
     return found
-
-
-async def _letter(request: Request, state: ConsoleState) -> DeadLetter:
-    partition, offset = request.path_params["partition"], request.path_params["offset"]
-    try:
-        letter = await one(state.settings, partition, offset)
-    except CommandError as error:
-        raise Refusal(404, str(error)) from None
-    if letter.is_note:
-        raise Refusal(404, f"there is no dead letter at {partition}:{offset}, but a note that one was discarded")
-    return letter
 
 
 def _noted(request: Request, act: str, of: str) -> None:

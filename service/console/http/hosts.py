@@ -28,6 +28,12 @@ def _is_address(name: str) -> bool:
     return True
 
 
+def takes_any_name(listening_on: str, names: Iterable[str]) -> bool:
+    """Whether the console answers under any name: it listens for others, and was given no names."""
+    here = listening_on in _LOCAL or (_is_address(listening_on) and ipaddress.ip_address(listening_on).is_loopback)
+    return not here and not list(names)
+
+
 class KnownHosts:
     """Middleware: refuses requests whose `Host` is a name that nobody has given the console.
 
@@ -37,8 +43,7 @@ class KnownHosts:
     def __init__(self, app: ASGIApp, *, listening_on: str, names: Iterable[str]) -> None:
         self._app = app
         given = {name.lower() for name in names}
-        here = listening_on in _LOCAL or (_is_address(listening_on) and ipaddress.ip_address(listening_on).is_loopback)
-        self._any = not given and not here
+        self._any = takes_any_name(listening_on, given)
         self._names = given | _LOCAL | {listening_on.lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

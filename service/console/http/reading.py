@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka.errors import KafkaError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.cli.exits import CommandError
-from service.cli.reading.dead_letter import one
+from service.cli.exits import CommandError, Exit
+from service.cli.reading.dead_letter import DeadLetter, one
 from service.console.feed.completion_record import read_completion
 from service.console.http.access import state_of
-from service.console.http.answers import Refusal, json_answer
+from service.console.http.answers import LargeAnswer, Refusal, json_answer
 from service.console.model.detail import completion_of, detail_of, shown_completion
 from service.console.model.entry import Entry, row_of
 from service.console.model.letters import whole_letter
 from service.console.model.listing import MOST_ROWS, Query, page_of
 from service.console.state import ConsoleState
 from service.errors import RetryLater
+from service.kafka.connecting.refusals import reading_words
 from service.telemetry.redaction import clean_members
 
 _STATES = ("live", "ended", "all")
 _LETTER_STATES = ("open", "redriven", "discarded")
 _MOST_DAYS = 31
-_LARGE_BYTES = 64 * 1024  # of a completion: a larger one is made ready in a thread
+_LARGE_BYTES = 64 * 1024  # of a completion: a larger one is made ready in a thread, and few are at once
+_WAIT_SECONDS = 10.0
+_READ_SECONDS = 20.0
+_RETRY_SECONDS = 3
+_PLACE_DIGITS = 19  # of a partition or an offset
 
 
 async def jobs(request: Request) -> Response:
@@ -67,7 +74,36 @@ async def job(request: Request) -> Response:
     """One request with everything that is known of it."""
     state = state_of(request)
     entry = known(state, request.path_params["id"])
-    return json_answer(detail_of(entry, process_of(state, entry), await _completion(state, entry)))
+    raw = None if entry.end is None else entry.end.raw
+    if entry.end is None or (raw is not None and len(raw) <= _LARGE_BYTES):
+        return json_answer(detail_of(entry, process_of(state, entry), await _completion(state, entry)))
+    await _turn(state.large)
+    try:
+        completion = await _completion(state, entry)
+        return LargeAnswer(detail_of(entry, process_of(state, entry), completion), state.large.release)
+    except BaseException:
+        state.large.release()
+        raise
+
+
+async def _turn(of: asyncio.Semaphore) -> None:
+    """Wait until it is the caller's turn, but not long. Raises `Refusal`."""
+    try:
+        async with asyncio.timeout(_WAIT_SECONDS):
+            await of.acquire()
+    except TimeoutError:
+        sentence = "many others read large or old records at the moment; try again later"
+        raise Refusal(503, sentence, retry_seconds=_RETRY_SECONDS) from None
+
+
+@asynccontextmanager
+async def _taking_turns(of: asyncio.Semaphore) -> AsyncIterator[None]:
+    await _turn(of)
+    try:
+        async with asyncio.timeout(_READ_SECONDS):  # while a broker is away a reader waits for it without end
+            yield
+    finally:
+        of.release()
 
 
 async def _completion(state: ConsoleState, entry: Entry) -> dict[str, Any] | None:
@@ -76,7 +112,7 @@ async def _completion(state: ConsoleState, entry: Entry) -> dict[str, Any] | Non
     raw = None if end is None else end.raw
     if end is not None and raw is None:
         try:
-            async with state.looking_up:
+            async with _taking_turns(state.looking_up):
                 raw = await read_completion(state.settings, entry.partition, end.offset)
         except (RetryLater, CommandError, KafkaError, OSError, TimeoutError):
             raw = None  # the page says that it was let go of, and /health/ready that there is no broker
@@ -121,17 +157,35 @@ async def dead_letters(request: Request) -> Response:
 async def dead_letter(request: Request) -> Response:
     """Read from the topic: what a letter holds is not kept."""
     state = state_of(request)
-    partition, offset = request.path_params["partition"], request.path_params["offset"]
-    try:
-        letter = await one(state.settings, partition, offset)
-    except CommandError as error:
-        raise Refusal(404, str(error)) from None
-    except RetryLater as error:
-        raise Refusal(503, str(error)) from None
-    if letter.is_note:
-        raise Refusal(404, f"there is no dead letter at {partition}:{offset}, but a note that one was discarded")
+    letter = await letter_of(request)
+    partition, offset = letter.partition, letter.offset
     listed = state.letters.time_of(partition, offset)
     return json_answer(whole_letter(letter, listed, state.letters.state_of(partition, offset)))
+
+
+async def letter_of(request: Request) -> DeadLetter:
+    """The dead letter in the address, read from the topic. Raises `Refusal`."""
+    state, (partition, offset) = state_of(request), _place_of(request)
+    try:
+        async with _taking_turns(state.looking_up):
+            letter = await one(state.settings, partition, offset)
+    except CommandError as error:
+        raise Refusal(502 if error.code == Exit.UNREACHABLE else 404, str(error)) from None
+    except RetryLater as error:
+        raise Refusal(503, str(error)) from None
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Refusal(502, reading_words(error)) from None
+    if letter.is_note:
+        raise Refusal(404, f"there is no dead letter at {partition}:{offset}, but a note that one was discarded")
+    return letter
+
+
+def _place_of(request: Request) -> tuple[int, int]:
+    """Partition and offset in the address. Raises `Refusal`."""
+    given = [request.path_params[name] for name in ("partition", "offset")]
+    if not all(one.isascii() and one.isdigit() and len(one) <= _PLACE_DIGITS for one in given):
+        raise Refusal(404, "a dead letter is named by its partition and its offset, which are whole numbers")
+    return int(given[0]), int(given[1])
 
 
 async def cost(request: Request) -> Response:

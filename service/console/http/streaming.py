@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from service.console.http.access import state_of
-from service.console.http.answers import Refusal, refused
+from service.console.http.answers import Refusal, in_pieces, refused
 from service.console.http.reading import known
 from service.console.live.hub import TooManyViewers
+from service.console.live.messages import GAP
 from service.console.live.streams import list_stream, request_stream
-from service.console.model.cursor import Cursor, parse_cursor
+from service.console.model.cursor import Cursor, CursorUnreadable, parse_cursor
 from service.console.state import ConsoleState
 from service.console.stream_token import Grant, TokenRefused, read_token
 
@@ -24,17 +25,20 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 async def live_rows(request: Request) -> Response:
     """Changes of the list, live."""
-    return await _stream(list_stream(state_of(request).hub))
+    return await _stream(request, list_stream(state_of(request).hub))
 
 
 async def events(request: Request) -> Response:
     """The events of one request, for the page of the console."""
     state, request_id = state_of(request), request.path_params["id"]
     known(state, request_id)
-    since = _cursor(request)
+    try:
+        since = _cursor(request)
+    except CursorUnreadable:
+        return _gap()
     if _has_everything(state, request_id, since):
         return Response(status_code=204)
-    return await _stream(request_stream(state.hub, request_id, since))
+    return await _stream(request, request_stream(state.hub, request_id, since))
 
 
 async def stream(request: Request) -> Response:
@@ -52,7 +56,10 @@ async def stream(request: Request) -> Response:
         answer = refused(error.status, error.sentence)
         answer.headers.update(headers)
         return answer
-    since = _cursor(request)
+    try:
+        since = _cursor(request)
+    except CursorUnreadable:
+        return _gap(headers)
     if _has_everything(state, request_id, since):
         return Response(status_code=204, headers=headers)
     until = asyncio.get_running_loop().time() + grant.until - time.time()
@@ -62,7 +69,7 @@ async def stream(request: Request) -> Response:
         return grant.tenant is None or (now is not None and now.tenant == grant.tenant)
 
     body = request_stream(state.hub, request_id, since, may_see=may_see, until=until)
-    return await _stream(body, headers)
+    return await _stream(request, body, headers)
 
 
 async def preflight(request: Request) -> Response:
@@ -94,8 +101,12 @@ def _cors(state: ConsoleState, request: Request) -> dict[str, str]:
 
 
 def _cursor(request: Request) -> Cursor | None:
-    """Where the viewer is: a browser that connects again says so in a header, a page with `cursor`."""
-    return parse_cursor(request.headers.get("last-event-id")) or parse_cursor(request.query_params.get("cursor"))
+    """Where the viewer is: a browser that connects again says so in a header, a page with `cursor`.
+
+    Raises `CursorUnreadable`: to begin at the beginning would show the text twice to a viewer that has some of it.
+    """
+    given = request.headers.get("last-event-id") or request.query_params.get("cursor")
+    return parse_cursor(given) if given else None
 
 
 def _has_everything(state: ConsoleState, request_id: str, since: Cursor | None) -> bool:
@@ -104,8 +115,16 @@ def _has_everything(state: ConsoleState, request_id: str, since: Cursor | None) 
     return since is not None and bool(since.ended) and entry is not None and entry.run <= since.run
 
 
-async def _stream(body: AsyncGenerator[bytes], headers: dict[str, str] | None = None) -> Response:
+def _gap(headers: dict[str, str] | None = None) -> Response:
+    """The stream for a viewer that must begin anew."""
+    return Response(GAP.data, media_type="text/event-stream", headers=_HEADERS | (headers or {}))
+
+
+async def _stream(request: Request, body: AsyncGenerator[bytes], headers: dict[str, str] | None = None) -> Response:
     """A response that streams `body`. Its first part is made at once, so that an error is told by the status."""
+    if request.method == "HEAD":  # it would last as long as the stream, and tell nothing
+        await body.aclose()
+        return Response(media_type="text/event-stream", headers=_HEADERS | (headers or {}))
     try:
         first = await anext(body)
     except TooManyViewers:
@@ -117,8 +136,10 @@ async def _stream(body: AsyncGenerator[bytes], headers: dict[str, str] | None = 
 
     async def whole() -> AsyncGenerator[bytes]:
         async with aclosing(body):
-            yield first
+            for piece in in_pieces(first):
+                yield piece
             async for part in body:
-                yield part
+                for piece in in_pieces(part):
+                    yield piece
 
     return StreamingResponse(whole(), media_type="text/event-stream", headers=_HEADERS | (headers or {}))

@@ -76,7 +76,7 @@ class Hub:
 
     def close(self) -> None:
         """End all streams: the console stops."""
-        for viewer in (*self._lists, *(one for viewers in self._of_requests.values() for one in viewers)):
+        for viewer in self._all():
             viewer.close()
 
     # The listener of the board
@@ -105,6 +105,16 @@ class Hub:
         viewers = self._viewers_of(entry)
         if viewers:
             self._offer(viewers, completion(entry))
+
+    def forgot(self) -> None:
+        self._rows.clear()
+        self._texts.clear()
+        self._last_fragments = 0
+        for viewer in self._all():
+            viewer.lose()
+
+    def _all(self) -> list[Viewer]:
+        return [*self._lists, *(one for viewers in self._of_requests.values() for one in viewers)]
 
     def _viewers_of(self, entry: Entry) -> set[Viewer]:
         """Who watches this request: none when another one of its id, in another partition, is the one that is shown."""

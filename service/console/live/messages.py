@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import orjson
 
 from service.console.model.cursor import Cursor, cursor_of
 from service.console.model.detail import completion_of
-from service.console.model.entry import Entry, Step
+from service.console.model.entry import End, Entry, Key, Step
 from service.telemetry.redaction import KNOWN, clean_members
 
 HEARTBEAT = b": still here\n\n"
+_JOINED_BYTES: Final = 64 * 1024
 
 
-class Message(NamedTuple):
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Message:
     """One event. `cursor` is where a viewer is who has it; None for events without one."""
 
     data: bytes
@@ -47,9 +52,31 @@ def progress(cursor: Cursor, step: Step) -> Message:
 
 
 def completion(entry: Entry) -> Message:
-    """The end of the request: the last event."""
+    """The end of the request: the last event. One object for all who are told it: it may have megabytes."""
     cursor = cursor_of(entry)
-    return Message(encoded("completion", completion_of(entry) or {}, cursor), cursor, last=True)
+    name = (entry.place, cursor, entry.end)
+    message = _COMPLETIONS.get(name)
+    if message is None:
+        message = Message(encoded("completion", completion_of(entry) or {}, cursor), cursor, last=True)
+        _COMPLETIONS[name] = message
+    return message
+
+
+def joined(messages: Iterable[Message]) -> Iterator[bytes]:
+    """What is written of these: small ones together, large ones by themselves and not copied."""
+    parts: list[bytes] = []
+    size = 0
+    for message in messages:
+        if size + len(message.data) > _JOINED_BYTES and parts:
+            yield b"".join(parts)
+            parts, size = [], 0
+        parts.append(message.data)
+        size += len(message.data)
+    if parts:
+        yield parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+_COMPLETIONS: Final[WeakValueDictionary[tuple[Key, Cursor, End | None], Message]] = WeakValueDictionary()
 
 
 GAP = Message(encoded("gap", {}))

@@ -16,6 +16,8 @@ def replay(entry: Entry, since: Cursor | None) -> list[Message] | None:
         since = Cursor(entry.run)
     if since.run > entry.run:
         return None  # of a run that this console has not read yet, or never will
+    if since.run == entry.run and entry.steps and since.steps > entry.steps_end:
+        return None  # of another topic of this name: its offsets say nothing here
     now = cursor_of(entry)
     found: list[Message] = []
     if since.run < entry.run:
@@ -36,7 +38,7 @@ def replay(entry: Entry, since: Cursor | None) -> list[Message] | None:
         found.append(restart(at, text.attempt))
     told = since.fragments if since.attempt == text.attempt else 0
     if text.lost:
-        return None
+        return found  # the viewer has none of it; the next attempt or the completion brings all
     if told < text.fragments:
         rest = text.since(told)
         found.append(fragment(now, text.attempt, text.fragments - 1, rest, entry.updated_ms))

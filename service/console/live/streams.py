@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 from service.console.live.hub import Hub
-from service.console.live.messages import GAP, HEARTBEAT, WAITING, Message
+from service.console.live.messages import GAP, HEARTBEAT, WAITING, Message, joined
 from service.console.live.replay import replay
 from service.console.live.viewer import Viewer
 from service.console.model.cursor import Cursor
@@ -28,7 +28,8 @@ async def list_stream(hub: Hub) -> AsyncGenerator[bytes]:
                 viewer.caught_up()
                 yield GAP.data
             elif messages:
-                yield b"".join(message.data for message in messages)
+                for part in joined(messages):
+                    yield part
             elif not viewer.closed:
                 yield HEARTBEAT
     finally:
@@ -61,6 +62,9 @@ async def request_stream(
             if wait <= 0:
                 return
             messages = await viewer.take(wait)
+            if viewer.lost:
+                yield GAP.data
+                return
             if viewer.behind:
                 caught = _caught_up(hub, viewer, request_id)
                 if caught is None:
@@ -70,7 +74,8 @@ async def request_stream(
             if messages and not may_see():
                 return
             if messages:
-                yield b"".join(message.data for message in messages)
+                for part in joined(messages):
+                    yield part
                 viewer.sent = messages[-1].cursor or viewer.sent
                 if messages[-1].last:
                     return

@@ -25,6 +25,8 @@ class Viewer:
         self._news = asyncio.Event()
         self.behind = False
         self.closed = False
+        self.lost = False
+        """What was told is void."""
         self.sent: Cursor | None = None
         """Where the viewer is, by the last message that was handed to it."""
 
@@ -61,6 +63,13 @@ class Viewer:
     def caught_up(self) -> None:
         """What was let go of has been made good for."""
         self.behind = False
+
+    def lose(self) -> None:
+        """What the viewer was told is void: it has to read the whole anew."""
+        self._queue.clear()
+        self._bytes = 0
+        self.behind = self.lost = True
+        self._news.set()
 
     def close(self) -> None:
         """End the stream: the console stops."""

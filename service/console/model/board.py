@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeGuard
 
 from service.console.model.completions import SeenNames, end_of
 from service.console.model.entry import End, Entry, Key, Step
@@ -23,6 +23,7 @@ _ANSWERS: Final = frozenset({"duplicate", "cancel_ignored"})
 """Progress on a record that is no job of its own: said of ended and unknown requests too."""
 _ENDS: Final = ("completed", "failed", "canceled")
 _MOST_LIVE: Final = 50_000
+_LONGEST_ID: Final = 512
 
 
 class Listener(Protocol):
@@ -40,6 +41,9 @@ class Listener(Protocol):
     def ended(self, entry: Entry) -> None:
         """Its completion is known. Nothing more comes of this run."""
 
+    def forgot(self) -> None:
+        """Everything that was known is void: the topics are read anew."""
+
 
 class Board:
     """Live and ended requests. `max_ended` of the latter are kept, and about `max_bytes` of texts of both."""
@@ -47,6 +51,9 @@ class Board:
     def __init__(self, listener: Listener, *, max_ended: int, max_bytes: int) -> None:
         self._listener = listener
         self._max_ended, self._max_bytes = max_ended, max_bytes
+        self._begin_empty()
+
+    def _begin_empty(self) -> None:
         self.live: dict[Key, Entry] = {}
         self.ended: OrderedDict[Key, Entry] = OrderedDict()
         self.ends: Counter[str] = Counter()
@@ -63,6 +70,11 @@ class Board:
         """How many were read since the start."""
         self.spending = SpendingByDay()
 
+    def forget(self) -> None:
+        """Begin again with nothing: offsets of topics that were made anew say nothing about what is known."""
+        self._begin_empty()
+        self._listener.forgot()
+
     def __repr__(self) -> str:
         return f"<Board: {len(self.live)} live, {len(self.ended)} ended, {self.bytes} bytes>"
 
@@ -78,6 +90,8 @@ class Board:
 
     def take_job(self, partition: int, offset: int, request_id: str, job: Job | None) -> None:
         """A record of the jobs topic; None: the job has ended."""
+        if not _is_id(request_id):
+            return
         place = partition, request_id
         entry = self._known(place)
         if entry is not None and offset <= entry.job_offset:
@@ -109,7 +123,7 @@ class Board:
     def take_progress(self, partition: int, offset: int, timestamp_ms: int, event: dict[str, Any]) -> None:
         """A record of the progress topic."""
         request_id, kind, run = event.get("request_id"), event.get("type"), run_of(event)
-        if not isinstance(request_id, str) or not isinstance(kind, str):
+        if not _is_id(request_id) or not isinstance(kind, str):
             return
         place = partition, request_id
         entry = self._known(place)
@@ -134,7 +148,7 @@ class Board:
         """A record of the fragments topic. The most frequent of all: nothing is done twice here."""
         self.fragments += 1
         request_id, sequence, text = event.get("request_id"), event.get("sequence"), event.get("text")
-        if not isinstance(request_id, str) or not isinstance(sequence, int) or not isinstance(text, str):
+        if not _is_id(request_id) or not isinstance(sequence, int) or not isinstance(text, str):
             return
         place, run = (partition, request_id), run_of(event)
         entry = self._known(place)
@@ -144,9 +158,11 @@ class Board:
             return
         before = entry.text.held_bytes
         added = entry.text.take(attempt_of(event), sequence, text)
-        if added is None:
-            return
         self.bytes += entry.text.held_bytes - before
+        if added is None:
+            if self.bytes > self._max_bytes:
+                self._bound()
+            return
         entry.updated_ms = timestamp_ms
         if entry.text.attempt > entry.attempt:
             entry.attempt = entry.text.attempt
@@ -166,7 +182,7 @@ class Board:
     ) -> None:
         """A record of the completions topic. `name`: `ce_source` and `ce_id`; a repetition changes nothing."""
         request_id, kind, run = event.get("request_id"), event.get("type"), run_of(event)
-        if not isinstance(request_id, str) or kind not in _ENDS:
+        if not _is_id(request_id) or kind not in _ENDS:
             return
         time_ms = instant_ms(event.get("time"), timestamp_ms)
         if not self._seen.add(name or ("", f"{partition} {request_id} {run} {event.get('time')}")):
@@ -298,6 +314,11 @@ class Board:
             longest.request = None
         self.bytes += longest.held_bytes
         return True
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    """Whether it can be the id of a request; foreign records may hold anything there."""
+    return isinstance(value, str) and len(value) <= _LONGEST_ID
 
 
 def _without_raw(end: End | None) -> End | None:

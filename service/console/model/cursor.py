@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from service.console.model.entry import Entry
+from service.errors import ReelwireError
 
 _PARTS = 5
 _LONGEST = 80
+
+
+class CursorUnreadable(ReelwireError):
+    """The cursor is none of ours: begin without one, and with an empty text."""
 
 
 class Cursor(NamedTuple):
@@ -32,9 +37,9 @@ def cursor_of(entry: Entry) -> Cursor:
     return Cursor(entry.run, text.attempt, text.fragments, entry.steps_end, int(entry.end is not None))
 
 
-def parse_cursor(text: str | None) -> Cursor | None:
-    """The cursor that a viewer has sent. None when there is none, or it is none of ours."""
-    parts = text.split(".") if text and len(text) <= _LONGEST else []
+def parse_cursor(text: str) -> Cursor:
+    """The cursor that a viewer has sent. Raises `CursorUnreadable`: it may be of another version."""
+    parts = text.split(".") if len(text) <= _LONGEST else []
     if len(parts) != _PARTS or not all(part.isascii() and part.isdigit() for part in parts):
-        return None
+        raise CursorUnreadable
     return Cursor(*(int(part) for part in parts))

@@ -35,6 +35,7 @@ def detail_of(entry: Entry, process: str | None, completion: dict[str, Any] | No
         "segments": _segments(completion),
         "duration_s": entry.duration_s,
         "text": text_of(entry, completion),
+        "text_let_go": end is None and entry.text.lost,
         "cursor": str(cursor_of(entry)),
     }
 

@@ -20,6 +20,8 @@ MOST_LETTERS = 5_000
 _MOST_BYTES = 32 * 1024
 _HEADER_CHARS = 2_000
 _ID_CHARS = 200
+_MESSAGE_CHARS = 2_000
+_NAME_CHARS = 400  # of a place: topics have at most 249 characters
 
 Place = tuple[int, int]
 """Partition and offset in the dead-letter topic."""
@@ -64,6 +66,10 @@ class LetterBook:
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin again with nothing."""
         self._letters: OrderedDict[Place, Letter] = OrderedDict()
         self._redriven: OrderedDict[str, None] = OrderedDict()
         self._discarded: OrderedDict[str, None] = OrderedDict()
@@ -155,10 +161,10 @@ def _listed(letter: DeadLetter, timestamp_ms: int) -> Letter:
         partition=letter.partition,
         offset=letter.offset,
         time_ms=_time_ms(info.failed_at, timestamp_ms) if info else timestamp_ms,
-        code=info.code if info else "(unknown)",
-        message=info.message if info else "its dlq headers are missing",
+        code=info.code[:_ID_CHARS] if info else "(unknown)",
+        message=info.message[:_MESSAGE_CHARS] if info else "its dlq headers are missing",
         request_id=_request_id(letter.value),
-        topic=info.topic if info else None,
+        topic=info.topic[:_NAME_CHARS] if info else None,
         source_partition=info.partition if info else None,
         source_offset=info.offset if info else None,
         bytes=(info.value_size if info and info.value_size is not None else len(letter.value or b"")),
@@ -186,7 +192,7 @@ def _time_ms(text: str, otherwise: int) -> int:
 
 def _remember(known: OrderedDict[str, None], record: InRecord, header: str) -> None:
     for name, value in record.headers:
-        if name == header and value is not None:
+        if name == header and value is not None and len(value) <= _NAME_CHARS:
             known[value.decode("utf-8", "replace")] = None
             if len(known) > MOST_LETTERS:
                 known.popitem(last=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from service.console.model.event import shortened
 from service.telemetry.redaction import clean_members
 
 MOST_BYTES = 64 * 1024
@@ -29,7 +30,7 @@ def kept_request(body: bytes) -> KeptRequest:
     request = request if isinstance(request, dict) else {}
     raw = orjson.dumps(request)
     if len(raw) > MOST_BYTES:
-        request = {name: _short(value) for name, value in request.items()}
+        request = {name: shortened(value, _LONG_CHARS) for name, value in request.items()}
         raw = orjson.dumps(request)
     tenant, priority = request.get("tenant"), request.get("priority")
     return KeptRequest(
@@ -54,10 +55,3 @@ def _without_bytes(value: Any) -> Any:
             for name, inner in value.items()
         }
     return [_without_bytes(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _short(value: Any) -> Any:
-    size = len(orjson.dumps(value))
-    if size <= _LONG_CHARS:
-        return value
-    return value[:_LONG_CHARS] + "…" if isinstance(value, str) else f"(left out: {size} bytes)"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 _MERGE_PIECES = 64
 _MOST_EARLY = 1_000
+_MOST_EARLY_CHARS = 256 * 1024
 _FRAGMENT_BYTES = 8
 
 
@@ -25,7 +26,7 @@ class LiveText:
     nothing is shown.
     """
 
-    __slots__ = ("_early", "_ends", "_pieces", "attempt", "characters", "lost")
+    __slots__ = ("_early", "_early_chars", "_ends", "_pieces", "attempt", "characters", "lost")
 
     def __init__(self) -> None:
         self.attempt = 0
@@ -35,6 +36,7 @@ class LiveText:
         self._pieces: list[str] = []
         self._ends = array("L")  # characters of the text up to the end of each fragment
         self._early: dict[int, str] = {}
+        self._early_chars = 0
 
     def __repr__(self) -> str:
         state = ", lost" if self.lost else ""
@@ -48,7 +50,7 @@ class LiveText:
     @property
     def held_bytes(self) -> int:
         """About how many bytes of memory it takes."""
-        return self.characters + _FRAGMENT_BYTES * len(self._ends)
+        return self.characters + self._early_chars + _FRAGMENT_BYTES * (len(self._ends) + len(self._early))
 
     def take(self, attempt: int, sequence: int, text: str) -> Added | None:
         """Add a fragment. None when nothing is to be shown of it."""
@@ -62,12 +64,15 @@ class LiveText:
         if self.lost or sequence < index:
             return None
         if sequence > index:
-            if len(self._early) < _MOST_EARLY:
-                self._early[sequence] = text
+            chars = self._early_chars + len(text)
+            if sequence not in self._early and len(self._early) < _MOST_EARLY and chars <= _MOST_EARLY_CHARS:
+                self._early[sequence], self._early_chars = text, chars
             return Added(restarted=True, sequence=index, text="") if restarted else None
         added = self._append(text)
         while self._early and len(self._ends) in self._early:
-            added += self._append(self._early.pop(len(self._ends)))
+            early = self._early.pop(len(self._ends))
+            self._early_chars -= len(early)
+            added += self._append(early)
         return Added(restarted, len(self._ends) - 1, added)
 
     def since(self, fragments: int) -> str:
@@ -88,7 +93,7 @@ class LiveText:
 
     def _begin(self, attempt: int) -> None:
         self.attempt, self.characters, self.lost = attempt, 0, False
-        self._pieces, self._ends, self._early = [], array("L"), {}
+        self._pieces, self._ends, self._early, self._early_chars = [], array("L"), {}, 0
 
     def _append(self, text: str) -> str:
         if len(self._pieces) >= _MERGE_PIECES:

@@ -2,7 +2,8 @@
 
 aiokafka 0.14 waits for the other side's goodbye when it closes a TLS connection, which a broker may never send: 30 s
 each. It does not look at how long a login is good for, so the broker cuts the connection in the middle of a request.
-And it takes every answer to an OAUTHBEARER token for a yes.
+It takes every answer to an OAUTHBEARER token for a yes. And whoever asks for a topic's metadata lets the broker make
+that topic, where brokers are allowed to: one that was deleted would be back at once, with the broker's own settings.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator
 from aiokafka.protocol.admin import SaslAuthenticateRequest
+from aiokafka.protocol.metadata import MetadataRequest
 
 _RENEW_SHARE = 0.8
 _JITTER = 0.05
@@ -45,7 +47,9 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka ha
         self._renew_at = asyncio.get_running_loop().time() + seconds
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
-        """As aiokafka's; notes how long a login is good for."""
+        """As aiokafka's; notes how long a login is good for, and never lets a question make a topic."""
+        if isinstance(request, MetadataRequest):
+            request._allow_auto_topic_creation = False  # noqa: SLF001
         answer = super().send(request, expect_response)
         return self._noted(answer) if isinstance(request, SaslAuthenticateRequest) else answer
 

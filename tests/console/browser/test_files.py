@@ -12,6 +12,7 @@ from tests.console.browser.stand_in import PAGES
 pytestmark = pytest.mark.unit
 
 SCRIPTS = sorted(PAGES.rglob("*.js"))
+STYLES = sorted((PAGES / "styles").glob("*.css"))
 LARGEST_FILE = 350
 # Ways in which a text becomes markup or code.
 DANGEROUS = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|srcdoc")
@@ -30,6 +31,14 @@ PAIRS = (
     ("on-accent", "accent"),
     *(("on-bar", f"c{at}") for at in range(6)),
 )
+
+
+def test_every_style_is_short_and_is_loaded() -> None:
+    loaded = re.findall(r'href="pages/styles/([^"]+)"', (PAGES / "index.html").read_text(encoding="utf-8"))
+
+    assert sorted(loaded) == [path.name for path in STYLES] != []
+    assert loaded[-1] == "narrow.css"  # it undoes what the others say
+    assert [path.name for path in STYLES if len(path.read_text(encoding="utf-8").splitlines()) > LARGEST_FILE] == []
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -60,12 +69,13 @@ def test_the_page_holds_no_script_and_no_style_and_loads_nothing_from_elsewhere(
         assert address.startswith(("#", "pages/")), address
         if address.startswith("pages/"):
             assert (PAGES / address.removeprefix("pages/")).is_file(), address
-    assert re.findall(r"url\(|@import", (PAGES / "console.css").read_text(encoding="utf-8")) == []
+    for style in STYLES:
+        assert re.findall(r"url\(|@import", style.read_text(encoding="utf-8")) == [], style.name
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_can_be_read_on_what_it_stands_on(theme: str) -> None:
-    css = (PAGES / "console.css").read_text(encoding="utf-8")
+    css = (PAGES / "styles" / "base.css").read_text(encoding="utf-8")
     light, dark = re.findall(r":root \{(.*?)\}", css, re.DOTALL)[:2]
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", light))
     if theme == "dark":

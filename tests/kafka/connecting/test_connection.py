@@ -3,9 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
 from pydantic import SecretStr
 
 from service.errors import SettingsError
+from service.kafka.connecting.broker_connection import BrokerConnection
 from service.kafka.connecting.connection import (
     client_options,
     largest_record_bytes,
@@ -61,3 +64,11 @@ def test_each_partition_has_an_identity_of_its_own_within_the_group() -> None:
     settings = KafkaSettings(group_id="cams")
     identities = {transactional_options(settings, partition)["transactional_id"] for partition in range(3)}
     assert identities == {"cams-0", "cams-1", "cams-2"}
+
+
+async def test_to_ask_for_a_topic_never_makes_it() -> None:
+    asked = MetadataRequest(["deleted"])
+    connection = BrokerConnection("nowhere", 1)
+    with pytest.raises(KafkaConnectionError):
+        connection.send(asked)
+    assert asked.prepare({asked.API_KEY: (0, 5)}).allow_auto_topic_creation is False

@@ -5,7 +5,7 @@
 const EVERY_MS = 10_000;
 const SOON_MS = 2_000;
 
-/** Call `changed(words)` when it changes: what is wrong, in the server's words; empty when all is well. */
+/** Call `changed(words)` when it changes: what is wrong or worth to know, in the server's words; empty when all is well. */
 export function watchHealth(changed) {
   let last = "";
 
@@ -14,7 +14,7 @@ export function watchHealth(changed) {
     if (!document.hidden) {
       try {
         const answer = await fetch("health/ready", { cache: "no-store" });
-        words = answer.ok ? "" : inWords(await answer.json());
+        words = inWords(await answer.json());
       } catch {
         // The connection is lost: that is said elsewhere.
       }

@@ -27,6 +27,7 @@ export function requestView(root, id, back) {
   let feed = null;
   let again = null;
   let closed = false;
+  let gone = false;
   let spoken = 0;
 
   const title = el("h1", { class: "request-id" }, id);
@@ -37,8 +38,9 @@ export function requestView(root, id, back) {
   const body = el("div", { class: "columns", hidden: true });
   const flow = new TextFlow("Generated text");
   const length = el("span", { class: "dim" });
+  const lost = el("p", { class: "dim", hidden: true });
   const picture = el("div", { class: "picture" });
-  const text = section("text", "Text", [length, copyButton("the text", () => flow.text())], flow.node);
+  const text = section("text", "Text", [length, copyButton("the text", () => flow.text())], lost, flow.node);
   const time = section("time", "Timeline", [], picture);
   const segments = section("segments", "Segments", []);
   const end = section("end", "Completion", []);
@@ -82,7 +84,7 @@ export function requestView(root, id, back) {
 
   function paint() {
     if (closed || !job) return;
-    put(above, outcome(job));
+    put(above, gone ? forgotten() : outcome(job));
     body.hidden = false;
     // No child of a heading that is changed: the state is said by `speak`, once.
     put(state, badge(job.phase, job.waits, null));
@@ -97,6 +99,8 @@ export function requestView(root, id, back) {
     end.hidden = job.completion === null;
     if (job.completion) keepHead(end, json("the completion", job.completion));
     // A task has no live text; an ended one without text shows why above.
+    say(lost, job.text_let_go ? "The text so far is kept no more: the memory for texts is full (REELWIRE_CONSOLE__TEXT_MIB). The completion will hold all of it." : "");
+    lost.hidden = !job.text_let_go;
     text.hidden = !job.text && flow.length === 0 && (job.ended_ms !== null || ["watching", "creating"].includes(job.phase));
     paintTime();
     paintText();
@@ -142,6 +146,7 @@ export function requestView(root, id, back) {
     // Another run of the same id begins anew.
     if (job && job.run !== answer.run) stop();
     job = answer;
+    gone = false;
     if (answer.ended_ms !== null) {
       if (typeof answer.text === "string") live.whole(answer.text);
     } else if (feed === null) live.base(answer.text ?? "", answer.attempt);
@@ -159,7 +164,12 @@ export function requestView(root, id, back) {
     } catch (error) {
       if (closed) return;
       if (job === null) put(above, error.status === 404 ? missing(error) : failure(error, load));
+      else if (error.status === 404) {
+        gone = true;
+        draw(paint);
+      }
       // Else the page shows what it had, and the banner says that the connection is lost.
+      else if (error.status === 503) reload();
     }
   }
 
@@ -168,6 +178,14 @@ export function requestView(root, id, back) {
       "This request is not known here",
       error.message,
       "The console remembers the latest ended requests only. Older completions are in the completions topic, for as long as it keeps them. A request that has just been sent appears when it is accepted.",
+      el("button", { type: "button", onclick: load }, "Look again"),
+    );
+  }
+
+  function forgotten() {
+    return empty(
+      "The console knows this request no more",
+      "What you see is what it knew last. It remembers the latest ended requests only, and forgets all when topics are made anew.",
       el("button", { type: "button", onclick: load }, "Look again"),
     );
   }
