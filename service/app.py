@@ -40,7 +40,7 @@ from service.kafka.writing.sender import IdempotentSender
 from service.kafka.writing.writer import TransactionalWriter
 from service.kafka.writing.writer_at_least_once import AtLeastOnceWriter, ConsumerOffsets
 from service.key_watch import KeyWatch
-from service.memory import give_memory_back, spare_full_collections
+from service.memory import give_memory_back, keep_giving_back, spare_full_collections
 from service.ops.health import Health, heartbeat
 from service.ops.server import OpsServer
 from service.ops.webhooks.receiver import WebhookReceiver
@@ -118,6 +118,7 @@ class Service:
             closing.push_async_callback(self._traces.close)
             supervisor = Supervisor(self._metrics, self._health.set)
             closing.push_async_callback(supervisor.close)
+            supervisor.keep("memory", keep_giving_back)
             supervisor.keep("heartbeat", lambda: heartbeat(self._health, self._metrics, self._clock))
             if (line := self._status) is not None:
                 supervisor.keep("status line", lambda: keep_status(line, self._metrics))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 from contextlib import suppress
@@ -10,6 +11,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
 _LARGE_BYTES = 128 * 1024
 _ARENAS = 2
 _GC_THRESHOLDS = (10_000, 20, 50)
+_TRIM_SECONDS = 5.0
 
 
 def spare_full_collections() -> None:
@@ -33,3 +35,16 @@ def give_memory_back() -> None:
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
         libc.mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+async def keep_giving_back() -> None:
+    """Return free pages from the middle of the heap, for ever; `give_memory_back` reaches those at its end only.
+
+    Without, what a process holds grows with the number of different records that it has seen: 160 MB became 200 MB in a
+    fuzz run. A look takes a millisecond or two, in a thread.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    while trim is not None:
+        await asyncio.sleep(_TRIM_SECONDS)
+        await asyncio.to_thread(trim, 0)
+    await asyncio.Event().wait()
