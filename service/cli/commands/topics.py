@@ -94,7 +94,7 @@ def check(as_json: bool) -> int:
         "reelwire topics acls --principal User:CN=reelwire | sh",
         "reelwire topics acls --strimzi > acls.json",
         "reelwire topics acls --console --principal User:console",
-        "reelwire topics acls --ingest --rules buckets.toml --principal User:ingest",
+        "reelwire topics acls --ingest --principal User:ingest",
     ),
 )
 @click.option("--principal", metavar="USER", help="Whom to allow, such as User:reelwire; else as the settings log in.")
