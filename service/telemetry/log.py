@@ -47,6 +47,11 @@ class Worded(logging.Filter):
             if isinstance(record.msg, str):
                 record.msg = record.msg.replace("%r", "%s")
             record.args = told
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if error is not None and type(error).__module__ == record.name.partition(".")[0] + ".errors":
+            # The library knows this error and what it means, a right that is missing: where it came up says nothing.
+            record.msg, record.args = f"{record.getMessage()}: {in_words(error)}", ()
+            record.exc_info = record.exc_text = None
         return True
 
 

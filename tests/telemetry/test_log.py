@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from service.settings import LogSettings, PlatformSettings, Settings
 from service.telemetry.events import LogEvent
@@ -70,6 +71,22 @@ def test_libraries_are_heard_from_a_warning_on_in_the_same_form(stream: io.Strin
         ("aiohttp.server", "lost connection", "warning"),
         ("httpx", "lost connection", "warning"),
     ]
+
+
+def test_an_error_that_a_library_knows_is_told_in_words_and_any_other_with_where_it_came_up(
+    stream: io.StringIO,
+) -> None:
+    configure(stream)
+    for error in (TopicAuthorizationFailedError("requests"), RuntimeError("a fault")):
+        try:
+            raise error
+        except (TopicAuthorizationFailedError, RuntimeError):
+            logging.getLogger("aiokafka.producer.sender").exception("Unexpected error in %s", "sender routine")
+    known, other = lines(stream)
+    assert known["event"].startswith("Unexpected error in sender routine: ")
+    assert "exception" not in known
+    assert "Error" not in known["event"]
+    assert "Traceback" in other["exception"]
 
 
 @pytest.mark.parametrize(
