@@ -31,10 +31,10 @@ HIGH_MARK = 1_000
 LOW_MARK = 200
 """The same, below which it goes on. Apart from `HIGH_MARK`, because a pause throws prefetched records away."""
 
-HIGH_MARK_BYTES = 2 * 1024 * 1024
+HIGH_MARK_BYTES = 4 * 1024 * 1024
 """The same in bytes; one poll may bring the backlog above it by what one fetch holds."""
 
-LOW_MARK_BYTES = 512 * 1024
+LOW_MARK_BYTES = 1024 * 1024
 
 CLOSE_SECONDS = 30.0
 """Longest wait for the engine to let go of a partition's jobs."""

@@ -10,7 +10,7 @@ from typing import Any
 from service.kafka.reading.fetched import Fetched, fetched_bytes
 from service.slices import SLICE_SECONDS
 
-TURN_BYTES = 2 * 1024 * 1024
+TURN_BYTES = 4 * 1024 * 1024
 
 
 class Turn:
